@@ -10,6 +10,7 @@ import { stringify } from "yaml";
 import type { Capabilities } from "../proxy/config/capabilities.ts";
 import type { ArgoScripts } from "./argocd.ts";
 import type { Kind } from "./kinds.ts";
+import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
 import { capabilitiesFile, inOrder, type ProviderFolder, providerTypesFile, registryFile } from "./provider-files.ts";
 import { providersPage } from "./providers-page.ts";
 
@@ -126,10 +127,27 @@ async function emitStages(): Promise<void> {
   await emitPart("docs/architecture.md", "stages", stagesTable(stages, statuses));
 }
 
+async function emitMetrics(): Promise<void> {
+  const { metricGroups } = await import("../proxy/metrics/catalogue.ts");
+  const { operatorMetricSpecs } = await import("../operator/metrics.ts");
+  const { metricsTable } = await import("./metrics-page.ts");
+  const listed = (group: Readonly<Record<string, MetricSpec>>) =>
+    Object.entries(group).map(([name, spec]) => ({ name, ...spec }));
+  const { calls, states, parts } = metricGroups;
+  const table = metricsTable([
+    { title: "Proxy: calls", metrics: listed(calls) },
+    { title: "Proxy: what it serves", metrics: listed(states) },
+    { title: "Proxy: budgets, store, audit log, certificates", metrics: listed(parts) },
+    { title: "Operator", metrics: operatorMetricSpecs() },
+  ]);
+  await emitPart("docs/metrics.md", "metrics", table);
+}
+
 await emitProviders();
 await emitKinds();
 await emitArgo();
 await emitStages();
+await emitMetrics();
 if (check && stale.length > 0) {
   process.stderr.write(`stale, run make generate:\n${stale.map((path) => `  ${path}\n`).join("")}`);
   process.exitCode = 1;

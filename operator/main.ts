@@ -24,6 +24,7 @@ import { BudgetBook } from "./loops/budgets/book.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { operatorMetrics } from "./metrics.ts";
 import { observePass, publishPass, type Reconciler } from "./reconcile.ts";
+import { RolloutClock } from "./rollout-clock.ts";
 import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings/settings.ts";
 import { operatorStatusServer } from "./status-server.ts";
 
@@ -47,6 +48,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   /** Caches must be filled before the next pass uses them. */
   let fresh = true;
   const cluster = connectCluster(config);
+  const rollouts = new RolloutClock();
   const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => election.leading());
   /** Publishes, then asks the proxies and writes statuses. */
   let loop: Loop | null = null;
@@ -54,7 +56,10 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const source = clusterSource(
     cluster,
     settings,
-    () => loop?.trigger(),
+    () => {
+      rollouts.changed(Date.now());
+      loop?.trigger();
+    },
     (path, cause) => {
       metrics.watchFailed();
       log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting again");
@@ -142,6 +147,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     budgets,
     alarms,
     seeds: null,
+    rollouts,
     alert: (compiled, values) => alerts.tell(compiled, values),
     nowMs: Date.now,
     leading: election.leading,

@@ -5,10 +5,20 @@ import type { Compiled } from "./compile/compile.ts";
 import { isError } from "./compile/outcome.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { Verdict } from "./compile/verdict.ts";
+import type { WorldObject } from "./compile/world.ts";
+import { objectMetrics } from "./object-metrics.ts";
 
 export interface OperatorMetrics {
   registry: Registry;
-  pass(pass: { compileMs: number; written: number; compiled: Compiled; programmed: Programmed }): void;
+  pass(pass: {
+    compileMs: number;
+    written: number;
+    compiled: Compiled;
+    programmed: Programmed;
+    objects: readonly WorldObject[];
+    /** How long a change took until every proxy served it; null if none has just arrived. */
+    liveMs: number | null;
+  }): void;
   failed(): void;
   watchFailed(): void;
   leading(now: boolean): void;
@@ -28,6 +38,8 @@ function standingOf({ kind, accepted, resolvedRefs, conditions }: Verdict): stri
 export function operatorMetrics(): OperatorMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  // Gauges that are named like counters; the same by type stay.
+  for (const what of ["handles", "requests", "resources"]) registry.removeSingleMetric(`nodejs_active_${what}_total`);
   const registers = [registry];
   const standings = new MapMemo<Verdict, string>();
   const passes = new Counter({
@@ -40,6 +52,12 @@ export function operatorMetrics(): OperatorMetrics {
     name: "sluice_operator_compile_seconds",
     help: "Time to compile everything.",
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers,
+  });
+  const rollouts = new Histogram({
+    name: "sluice_operator_apply_to_live_seconds",
+    help: "Time from a change of an object until every ready proxy serves it.",
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
     registers,
   });
   const writes = new Counter({
@@ -83,6 +101,7 @@ export function operatorMetrics(): OperatorMetrics {
     labelNames: ["kind", "event"],
     registers,
   });
+  const shown = objectMetrics(registry);
   return {
     registry,
     alarms(counts) {
@@ -90,7 +109,9 @@ export function operatorMetrics(): OperatorMetrics {
       for (const { kind, event, on } of counts) alarms.set({ kind, event }, on);
     },
     alert: (channel, result) => alerts.inc({ channel, result }),
-    pass({ compileMs, written, compiled, programmed }) {
+    pass({ compileMs, written, compiled, programmed, objects: present, liveMs }) {
+      shown.seen(present, compiled.verdicts);
+      if (liveMs !== null) rollouts.observe(liveMs / 1000);
       passes.inc({ result: "ok" });
       seconds.observe(compileMs / 1000);
       writes.inc(written);
@@ -111,4 +132,31 @@ export function operatorMetrics(): OperatorMetrics {
     watchFailed: () => watches.inc(),
     leading: (now) => leader.set(now ? 1 : 0),
   };
+}
+
+interface OperatorMetricSpec {
+  name: string;
+  type: "counter" | "gauge" | "histogram";
+  help: string;
+  labels: readonly string[];
+}
+
+const typeOf = (metric: object): OperatorMetricSpec["type"] =>
+  metric instanceof Counter ? "counter" : metric instanceof Histogram ? "histogram" : "gauge";
+
+/** The operator's own metrics, for their documentation. */
+export function operatorMetricSpecs(): OperatorMetricSpec[] {
+  const metrics = operatorMetrics().registry.getMetricsAsArray() as unknown as {
+    name: string;
+    help: string;
+    labelNames?: readonly string[];
+  }[];
+  return metrics
+    .filter(({ name }) => !/^(nodejs|process)_/.test(name))
+    .map((metric) => ({
+      name: metric.name,
+      type: typeOf(metric),
+      help: metric.help,
+      labels: metric.labelNames ?? [],
+    }));
 }

@@ -17,14 +17,15 @@ import type { StatusWriter } from "./cluster/status-writer.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { healthPatches } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
-import type { Programmed } from "./compile/status.ts";
 import { type StatusPatch, withPatches } from "./compile/verdict.ts";
 import type { WorldObject } from "./compile/world.ts";
 import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
 import type { CanaryBook } from "./loops/canaries/book.ts";
+import type { OperatorMetrics } from "./metrics.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
 import { markUnpublished } from "./publish/unpublished.ts";
+import type { RolloutClock } from "./rollout-clock.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
 import type { ClusterIssuer } from "./settings/identity.ts";
 import type { OperatorSettings } from "./settings/settings.ts";
@@ -59,7 +60,8 @@ export interface Reconciler {
   changed(): void;
   /** Whether this process may still write. */
   leading(): boolean;
-  observe(pass: { compileMs: number; written: number; compiled: Compiled; programmed: Programmed }): void;
+  observe: OperatorMetrics["pass"];
+  rollouts: RolloutClock;
 }
 
 /** Receives what the last pass published, to follow its rollout. */
@@ -79,6 +81,7 @@ export interface Published {
 /** read → compile → publish. Throws what could not be published, after everything else was. */
 export async function publishPass(context: Reconciler): Promise<void> {
   const { source, publisher, settings } = context;
+  const changedAtMs = context.rollouts.reads(context.nowMs());
   const pepper = await publisher.pepper();
   const token = statusToken(pepper);
   const { world, values, others } = await source.read(pepper);
@@ -104,6 +107,7 @@ export async function publishPass(context: Reconciler): Promise<void> {
   if (!context.leading()) return;
   greet(context, world.objects, compiled, next.manifest.revision);
   const publication = await publisher.publish(compiled.config, next, values);
+  if (publication.written > 0) context.rollouts.published(changedAtMs);
   const written = publication.written + (context.published?.written ?? 0);
   context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, token };
   const { live, failure } = publication;
@@ -138,15 +142,17 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const patched = withPatches(compiled.verdicts, all);
   const { written } = published;
   published.written = 0;
-  context.observe({ compileMs, written, compiled: { ...compiled, verdicts: patched }, programmed });
   const whole = publication.failure === null;
+  const everywhere = programmed.total > 0 && programmed.live === programmed.total;
+  const settled = everywhere && whole && context.published === published;
+  const liveMs = settled ? context.rollouts.liveMs(context.nowMs()) : null;
+  context.observe({ compileMs, written, compiled: { ...compiled, verdicts: patched }, programmed, objects, liveMs });
   const verdicts = whole ? patched : markUnpublished(patched, publication.live?.config ?? null);
   if (context.leading())
     context.statuses.offer(
       context.book.due(objects, verdicts, { revision, proxies }, context.nowMs(), context.takenOver?.config),
     );
   if (context.leading()) context.alert(compiled, values);
-  const everywhere = programmed.total > 0 && programmed.live === programmed.total;
   const failure = everywhere ? null : await nudge(context, revision);
   if (failure !== null) throw failure;
   if (everywhere && whole && publication.live !== null && context.leading() && context.published === published)

@@ -1,6 +1,7 @@
 /** The traffic listener's certificate in use: reloaded from its files, and monitored for expiry. */
 import type { Server as SecureServer } from "node:tls";
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { registerCounter, registerGauge } from "./metrics/register.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { type TlsFiles, type TlsMaterial, watchTls } from "./wire/tls.ts";
 
@@ -13,17 +14,8 @@ export function keepTls(
   log: Logger,
   registry: Registry,
 ): () => void {
-  const registers = [registry];
-  const notAfter = new Gauge({
-    name: "sluice_tls_certificate_not_after_seconds",
-    help: "When the listener's certificate expires, in seconds since 1970.",
-    registers,
-  });
-  const failures = new Counter({
-    name: "sluice_tls_reload_failures_total",
-    help: "New certificates that could not be loaded; the old one stays in use.",
-    registers,
-  });
+  const notAfter = registerGauge(registry, "sluice_tls_certificate_not_after_seconds");
+  const failures = registerCounter(registry, "sluice_tls_reload_failures_total");
   notAfter.set(first.notAfterMs / 1000);
   return watchTls(files, first, pollMs, {
     apply(material) {

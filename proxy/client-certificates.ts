@@ -4,7 +4,8 @@
  * module handles both.
  */
 import type { Server as SecureServer, TLSSocket } from "node:tls";
-import { Counter, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { registerCounter } from "./metrics/register.ts";
 import type { Logger } from "./telemetry/log.ts";
 
 type Reason =
@@ -47,12 +48,7 @@ function nameOf(socket: TLSSocket): string | undefined {
 }
 
 export function watchClients(server: SecureServer, { required, nowMs, log, registry }: ClientCertificates): void {
-  const counter = new Counter({
-    name: "sluice_tls_client_refused_total",
-    help: "Connections refused because of the client's certificate, by reason.",
-    labelNames: ["reason"],
-    registers: [registry],
-  });
+  const counter = registerCounter(registry, "sluice_tls_client_refused_total");
   let loggedMs = Number.NEGATIVE_INFINITY;
   let unlogged = 0;
   const refused = (socket: TLSSocket, code: string): void => {

@@ -14,6 +14,7 @@ import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
 import { backlog, listen } from "./listening.ts";
 import { authEnvironment, fetchJson } from "./own-calls.ts";
+import { readBudgets } from "./pipeline/budget-report.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
 import { Recounts } from "./pipeline/recounts.ts";
 import { UsageHabits } from "./pipeline/usage-habits.ts";
@@ -29,11 +30,13 @@ import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
 import { proxyStatusServer, type TrafficState, trafficListener } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
+import { callMetricsOptions } from "./signal-settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
 import type { Batched } from "./telemetry/batched.ts";
+import { budgetMetrics } from "./telemetry/budget-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
@@ -71,6 +74,7 @@ type Parts = Omit<
   Gateway,
   | "bodies"
   | "minUploadBytesPerSecond"
+  | "sessionHeader"
   | "deadlines"
   | "habits"
   | "nowMs"
@@ -85,6 +89,7 @@ function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRe
     ...parts,
     bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
     minUploadBytesPerSecond: settings.minUploadBytesPerSecond,
+    sessionHeader: settings.sessionHeader,
     deadlines: new Deadlines(),
     habits: new UsageHabits(),
     nowMs: Date.now,
@@ -173,7 +178,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
   const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
-  const metrics = createMetrics(routing, cache, () => state.active.size);
+  const metrics = createMetrics(routing, cache, () => state.active.size, callMetricsOptions(settings));
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
@@ -220,6 +225,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     return fleet.ledger.flush();
   };
   const recounts = new Recounts(ledger, settled, () => cell.snapshot(), Date.now);
+  budgetMetrics(
+    metrics.registry,
+    async () => {
+      const snapshot = cell.snapshot();
+      return snapshot === null ? [] : readBudgets(snapshot, { ledger, quotas, recounts }, Date.now(), true);
+    },
+    steadyNowMs,
+  );
   const gateway = gatewayOf(settings, log, records, {
     upstreams,
     routing,

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 
+import { signalFlags, signalSettings, signalUsage } from "./signal-settings.ts";
 import { logLevels } from "./telemetry/log.ts";
 import { settingError, UsageError } from "./usage-error.ts";
 
@@ -91,6 +92,7 @@ const proxySettings = z.strictObject({
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
   /** How often a stream gets a comment until its first content, in milliseconds; 0 for never. */
   streamKeepAliveMs: z.coerce.number().int().min(0).max(3_600_000).default(15_000),
+  ...signalSettings,
 });
 export type ProxySettings = z.output<typeof proxySettings>;
 
@@ -136,6 +138,7 @@ const flags = {
   "audit-redis": "auditRedis",
   "audit-otlp-url": "auditOtlpUrl",
   "audit-otlp-ca": "auditOtlpCa",
+  ...signalFlags,
 } as const;
 
 /** From the environment only, since command-line arguments are visible to everyone on the machine. */
@@ -192,6 +195,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --audit-stdout true  audit records on stdout
                        the key of their chain is read from SLUICE_AUDIT_KEY; bodies in them are sealed with
                        SLUICE_SEALING_KEYS, where there are any
+${signalUsage}
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 

@@ -4,8 +4,9 @@
  */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance } from "fastify";
-import { Counter, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { statusTokenHeader } from "./config/status-token.ts";
+import { registerCounter } from "./metrics/register.ts";
 
 const open: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
@@ -29,12 +30,7 @@ export interface StatusAccess {
 }
 
 export function guardStatus(app: FastifyInstance, { host, token, registry }: StatusAccess): void {
-  const refused = new Counter({
-    name: "ai_gateway_status_refused_total",
-    help: "Requests to the status port that were refused without a valid token, by reason.",
-    labelNames: ["reason"],
-    registers: [registry],
-  });
+  const refused = registerCounter(registry, "ai_gateway_status_refused_total");
   if (isLoopback(host)) return;
   app.addHook("onRequest", async (request, reply) => {
     if (open.has(request.url.split("?", 1)[0] ?? "")) return;

@@ -1,9 +1,9 @@
 /** The audit log that the settings configure; null if they configure none. */
 import { randomUUID } from "node:crypto";
-import type { Registry } from "prom-client";
-import { Counter } from "prom-client";
+import type { Counter, Registry } from "prom-client";
 import type { Clock } from "../clock.ts";
 import { stateTlsOf } from "../fleet/open.ts";
+import { registerCounter } from "../metrics/register.ts";
 import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -73,31 +73,11 @@ export async function startAudit(
     },
   });
   const { figures } = audit;
-  const perSink = (name: string, help: string, of: Map<string, number>) =>
-    new Counter({
-      name,
-      help,
-      labelNames: ["sink"],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const sink of sinks) this.inc({ sink: sink.name }, of.get(sink.name) ?? 0);
-      },
-    });
-  perSink(
-    "sluice_audit_dropped_total",
-    "Audit records that a sink did not take in time, and that are lost to it.",
-    figures.dropped,
-  );
-  perSink("sluice_audit_failures_total", "Writes to a sink that failed and were done again.", figures.failures);
-  new Counter({
-    name: "sluice_audit_records_total",
-    help: "Audit records made.",
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(figures.records);
-    },
-  });
+  const perSink = (of: Map<string, number>) => (counter: Counter) => {
+    for (const sink of sinks) counter.inc({ sink: sink.name }, of.get(sink.name) ?? 0);
+  };
+  registerCounter(registry, "sluice_audit_dropped_total", perSink(figures.dropped));
+  registerCounter(registry, "sluice_audit_failures_total", perSink(figures.failures));
+  registerCounter(registry, "sluice_audit_records_total", (counter) => counter.inc(figures.records));
   return audit;
 }

@@ -1,7 +1,8 @@
 /** The store of cached answers that the settings configure. */
-import { Counter, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { stateTlsOf } from "../fleet/open.ts";
 import { type Client, connectRedis } from "../fleet/redis-client.ts";
+import { registerCounter } from "../metrics/register.ts";
 import { Sealer } from "../seal/seal.ts";
 import { memoryStore } from "./memory.ts";
 import { RedisCache, type StoreTrouble } from "./redis.ts";
@@ -44,12 +45,7 @@ export function openCache(settings: CacheSettings, nowMs: () => number): OpenedC
   const vectors = memoryVectors(settings.cacheBytes, nowMs);
   if (settings.cacheStore === "Memory")
     return { store: memoryStore(settings.cacheBytes, nowMs), vectors, register: () => undefined };
-  const failures = new Counter({
-    name: "sluice_cache_store_failures_total",
-    help: "Look-ups and writes that the shared store of cached answers failed, by reason: slow, failed, unreadable.",
-    labelNames: ["reason"],
-    registers: [],
-  });
+  const failures = registerCounter(null, "sluice_cache_store_failures_total");
   const sealer = new Sealer(settings.sealingKeys);
   // A separate connection: large answers must not delay the counters of limits.
   const client = connected(settings);

@@ -59,6 +59,10 @@ export interface CallRecord {
   user: string;
   team: string;
   role: string;
+  /** Tags of the key. */
+  tags: readonly string[];
+  /** The caller's own name for a session of calls, where the installation names a header for it; else "". */
+  session: string;
   status: number;
   code: FailureCode | null;
   /** Internal details of a failure; never sent to the client. */
@@ -96,6 +100,8 @@ export interface CallRecord {
   audited: { request: string; response: string } | null;
 }
 
+const noTags: readonly string[] = [];
+
 /** Returns the record of a call that has just started. */
 export function newRecord(requestId: string, method: string, startedMs: number): CallRecord {
   return {
@@ -114,6 +120,8 @@ export function newRecord(requestId: string, method: string, startedMs: number):
     user: "",
     team: "",
     role: "",
+    tags: noTags,
+    session: "",
     status: 200,
     code: null,
     cause: null,

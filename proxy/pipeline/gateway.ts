@@ -26,4 +26,6 @@ export interface Gateway extends Dispatcher, Admitter {
   bodies: BodyRoom;
   /** Minimum rate of a request body, in bytes per second; slower bodies are cut off. 0 for no minimum. */
   minUploadBytesPerSecond: number;
+  /** Header with the caller's name for a session; "" for none. */
+  sessionHeader: string;
 }

@@ -16,6 +16,7 @@ export function noteIdentity(record: CallRecord, identity: Identity, operation: 
   record.user = key.user;
   record.team = key.team ?? "";
   record.role = key.role;
+  record.tags = key.tags;
 }
 
 export function noteRoute(record: CallRecord, { config }: Route): void {

@@ -76,6 +76,7 @@ class Call {
     this.#gateway = gateway;
     this.#snapshot = snapshot;
     this.#record = newRecord(client.requestId, client.method, gateway.nowMs());
+    if (gateway.sessionHeader !== "") this.#record.session = client.header(gateway.sessionHeader) ?? "";
     if (client.path.endsWith("/messages")) this.#surface = "anthropic";
   }
 

@@ -1,11 +1,13 @@
 /** Prometheus metrics. Labels come from the config and from closed lists only, so the number of series is bounded. */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import type { CacheStore } from "../cache/store.ts";
 import type { VectorIndex } from "../cache/vectors.ts";
 import type { CallRecord } from "../call/record.ts";
 import { certificateEndMs } from "../config/certificates.ts";
+import { registerCounter, registerGauge } from "../metrics/register.ts";
 import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
 import type { ProviderEntry, Snapshot } from "../snapshot/snapshot.ts";
+import type { CallMetricsOptions } from "./call-families.ts";
 import { callMetrics } from "./call-metrics.ts";
 
 export interface Metrics {
@@ -27,100 +29,35 @@ export function createMetrics(
   routing: Pick<OwnedRouting, "breakers" | "health">,
   cache: CacheSizes,
   inFlight: () => number,
+  options?: CallMetricsOptions,
 ): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const registers = [registry];
-  const record = callMetrics(registry);
-  new Gauge({
-    name: "ai_gateway_requests_in_flight",
-    help: "Calls being served now.",
-    registers,
-    collect() {
-      this.set(inFlight());
-    },
+  // Gauges that are named like counters; the same by type stay.
+  for (const what of ["handles", "requests", "resources"]) registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  const record = callMetrics(registry, options);
+  registerGauge(registry, "ai_gateway_requests_in_flight", (gauge) => gauge.set(inFlight()));
+  const info = registerGauge(registry, "ai_gateway_config_info");
+  const rejects = registerCounter(registry, "ai_gateway_config_rejected_total");
+  const keys = registerGauge(registry, "ai_gateway_config_keys");
+  const routes = registerGauge(registry, "ai_gateway_config_routes");
+  registerGauge(registry, "ai_gateway_cache_entries", (gauge) => gauge.set(cache.store.size().entries));
+  registerGauge(registry, "ai_gateway_cache_bytes", (gauge) => gauge.set(cache.store.size().bytes));
+  registerGauge(registry, "ai_gateway_semantic_vectors", (gauge) => gauge.set(cache.vectors.size().entries));
+  registerGauge(registry, "ai_gateway_semantic_vector_bytes", (gauge) => gauge.set(cache.vectors.size().bytes));
+  const sunset = registerGauge(registry, "ai_gateway_model_sunset_timestamp_seconds");
+  const certificates = registerGauge(registry, "sluice_client_certificate_not_after_seconds");
+  registerGauge(registry, "ai_gateway_circuit_breaker_state", (gauge) => {
+    gauge.reset();
+    for (const { provider, model, state } of routing.breakers()) gauge.set({ provider, model }, breakerValues[state]);
   });
-  const info = new Gauge({
-    name: "ai_gateway_config_info",
-    help: "1 for the live config revision.",
-    labelNames: ["revision"],
-    registers,
-  });
-  const rejects = new Counter({
-    name: "ai_gateway_config_rejected_total",
-    help: "Configs that were not taken because they were incomplete or invalid.",
-    registers,
-  });
-  const keys = new Gauge({ name: "ai_gateway_config_keys", help: "API keys in the live config.", registers });
-  const routes = new Gauge({ name: "ai_gateway_config_routes", help: "Routes in the live config.", registers });
-  new Gauge({
-    name: "ai_gateway_cache_entries",
-    help: "Answers in this proxy's memory.",
-    registers,
-    collect() {
-      this.set(cache.store.size().entries);
-    },
-  });
-  new Gauge({
-    name: "ai_gateway_cache_bytes",
-    help: "Memory that cached answers take.",
-    registers,
-    collect() {
-      this.set(cache.store.size().bytes);
-    },
-  });
-  new Gauge({
-    name: "ai_gateway_semantic_vectors",
-    help: "Vectors of questions in this proxy's memory.",
-    registers,
-    collect() {
-      this.set(cache.vectors.size().entries);
-    },
-  });
-  new Gauge({
-    name: "ai_gateway_semantic_vector_bytes",
-    help: "Memory that vectors of questions take.",
-    registers,
-    collect() {
-      this.set(cache.vectors.size().bytes);
-    },
-  });
-  const sunset = new Gauge({
-    name: "ai_gateway_model_sunset_timestamp_seconds",
-    help: "When a provider withdraws a model.",
-    labelNames: ["provider", "model"],
-    registers,
-  });
-  const certificates = new Gauge({
-    name: "sluice_client_certificate_not_after_seconds",
-    help: "When the certificate ends that is shown to a provider, in seconds since 1970.",
-    labelNames: ["provider"],
-    registers,
-  });
-  new Gauge({
-    name: "ai_gateway_circuit_breaker_state",
-    help: "0 closed, 1 half-open, 2 open.",
-    labelNames: ["provider", "model"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { provider, model, state } of routing.breakers()) this.set({ provider, model }, breakerValues[state]);
-    },
-  });
-
   let providers: readonly string[] = [];
-  new Gauge({
-    name: "ai_gateway_provider_healthy",
-    help: "1 where the health check, or without one the breakers, find a provider healthy; 0 where not; absent where nothing is known.",
-    labelNames: ["provider"],
-    registers,
-    collect() {
-      this.reset();
-      for (const provider of providers) {
-        const { healthy } = routing.health(provider);
-        if (healthy !== null) this.set({ provider }, healthy ? 1 : 0);
-      }
-    },
+  registerGauge(registry, "ai_gateway_provider_healthy", (gauge) => {
+    gauge.reset();
+    for (const provider of providers) {
+      const { healthy } = routing.health(provider);
+      if (healthy !== null) gauge.set({ provider }, healthy ? 1 : 0);
+    }
   });
 
   const noteCertificate = (provider: string, { address, account }: ProviderEntry): void => {

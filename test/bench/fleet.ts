@@ -117,7 +117,10 @@ const children = [
 ];
 try {
   for (const port of [ports.with, ports.without]) await perSecond(port, 3);
-  const before = { trips: await metric("sluice_state_round_trips"), calls: await metric("ai_gateway_requests_total") };
+  const before = {
+    trips: await metric("sluice_state_round_trips_total"),
+    calls: await metric("ai_gateway_requests_total"),
+  };
   const ratios: number[] = [];
   const rates: [number, number][] = [];
   for (let round = 0; round < Number(values.rounds); round++) {
@@ -127,7 +130,7 @@ try {
     ratios.push(held / free);
   }
   const trips =
-    ((await metric("sluice_state_round_trips")) - before.trips) /
+    ((await metric("sluice_state_round_trips_total")) - before.trips) /
     ((await metric("ai_gateway_requests_total")) - before.calls);
   const { min, median, max } = spread(ratios);
   process.stdout.write(

@@ -22,6 +22,7 @@ import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { CanaryBook } from "../../operator/loops/canaries/book.ts";
 import { operatorMetrics } from "../../operator/metrics.ts";
 import { observePass, publishPass, type Reconciler } from "../../operator/reconcile.ts";
+import { RolloutClock } from "../../operator/rollout-clock.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { EncodeMemo } from "../../proxy/config/encode.ts";
 
@@ -129,6 +130,7 @@ export async function startPasses(
     alert: () => undefined,
     nowMs: Date.now,
     seeds: null,
+    rollouts: new RolloutClock(),
     leading: () => true,
     observe: metrics.pass,
   };

@@ -4,6 +4,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { configMapNames, credentialsSecretNames } from "../../operator/publish/layout.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
+import { callMetricsOptions } from "../../proxy/signal-settings.ts";
 import { chart } from "../harness/cluster.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
@@ -211,6 +212,24 @@ describe("the chart", { skip }, () => {
         ["SLUICE_AUDIT_OTLP_HEADERS", "otlp"],
       ],
     );
+  });
+
+  it("gives proxies what metrics show, and lets scrapes keep the labels of objects", async () => {
+    const documents = await render(
+      ...set("metrics.labels={user,team}", "metrics.maxCallers=20", "metrics.sessionHeader=x-chat"),
+      ...set("metrics.buckets.duration={0.5,2}", "metrics.buckets.tokens={100}", "metrics.buckets.cost={0.0001,0.01}"),
+      ...set("serviceMonitor.enabled=true"),
+      "--api-versions=monitoring.coreos.com/v1",
+    );
+    const [container] = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec.containers;
+    const settings = parseProxySettings(container.args.slice(1), {});
+    assert.deepEqual(callMetricsOptions(settings), {
+      labels: ["user", "team"],
+      maxCallers: 20,
+      buckets: { duration: [0.5, 2], tokens: [100], cost: [0.0001, 0.01] },
+    });
+    assert.equal(settings.sessionHeader, "x-chat");
+    assert.equal(find(documents, "ServiceMonitor", "sluice")["spec"].endpoints[0].honorLabels, true);
   });
 
   it("has proxies share cached answers, sealed with keys that are in no argument", async () => {

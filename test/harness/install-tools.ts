@@ -16,6 +16,7 @@ const requirements = join(import.meta.dirname, "..", "tools", "requirements.txt"
 const parts: Record<string, () => Promise<string>> = {
   ...Object.fromEntries(Object.keys(goTools).map((name) => [name, () => ensureTool(name as ToolName)])),
   "redis-server": () => ensureDebian("redis-server", "redis-server"),
+  prometheus: () => ensureDebian("prometheus", "prometheus"),
   nginx: () => ensureDebian("nginx", "nginx"),
   wrk: () => ensureDebian("wrk", "wrk"),
   python: () => ensurePythonEnv(requirements),

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { Counter, Histogram, Registry } from "prom-client";
 import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
 import { failures } from "../../../proxy/failure.ts";
+import { type MetricName, metricCatalogue } from "../../../proxy/metrics/catalogue.ts";
 import { createMetrics } from "../../../proxy/telemetry/metrics.ts";
 
 const nothing = { size: () => ({ entries: 0, bytes: 0 }) };
@@ -16,123 +17,40 @@ const metricsOf = () =>
 
 const seconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const similarities = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999];
+const dollars = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 const amounts = [10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 100_000, 500_000];
 
 /** The same calls counted by prom-client itself: what is shown must be what it would show. */
 function oracle() {
   const registers = [new Registry()];
-  const counter = (name: string, help: string, ...labelNames: string[]) =>
-    new Counter({ name, help, labelNames, registers });
-  const histogram = (name: string, help: string, buckets: number[], ...labelNames: string[]) =>
-    new Histogram({ name, help, labelNames, buckets, registers });
-  const requests = counter(
-    "ai_gateway_requests_total",
-    "Calls by outcome.",
-    "route",
-    "provider",
-    "model",
-    "operation",
-    "status",
-  );
-  const errors = counter(
-    "ai_gateway_errors_total",
-    "Failed calls by code, and by who can mend them.",
-    "route",
-    "provider",
-    "model",
-    "code",
-    "blame",
-  );
-  const unauthorized = counter(
-    "ai_gateway_unauthorized_attempts",
-    "Calls refused for want of a usable key or of permission.",
-    "reason",
-  );
-  const tokens = counter(
-    "ai_gateway_tokens_total",
-    "Tokens by type: input, cached_input, output, reasoning.",
-    "provider",
-    "model",
-    "type",
-  );
-  const duration = histogram(
-    "ai_request_duration",
-    "Seconds from the request to the last byte of its answer.",
-    seconds,
-    "route",
-    "provider",
-    "model",
-  );
-  const first = histogram(
-    "ai_time_to_first_token",
-    "Seconds from sending a request upstream to the first byte of the answer.",
-    seconds,
-    "route",
-    "provider",
-    "model",
-  );
-  const count = histogram(
-    "ai_token_count",
-    "Tokens of one call, input and output together.",
-    amounts,
-    "provider",
-    "model",
-  );
-  const attempts = counter(
-    "ai_gateway_upstream_attempts_total",
-    "Attempts at providers by outcome, and by cause where the connection failed.",
-    "provider",
-    "model",
-    "outcome",
-  );
-  const failover = counter(
-    "ai_gateway_provider_failover_total",
-    "Calls that went on from one provider to another.",
-    "from",
-    "to",
-  );
-  const cost = counter("ai_gateway_cost_total", "USD, from the models' prices.", "provider", "model");
-  const unpriced = counter(
-    "ai_gateway_unpriced_requests_total",
-    "Answered calls whose model has no price.",
-    "provider",
-    "model",
-  );
-  const masked = counter(
-    "ai_gateway_masked_total",
-    "Personal data that was masked, by policy and type.",
-    "route",
-    "type",
-  );
-  const cached = counter(
-    "ai_gateway_cache_requests_total",
-    "Calls of policies with a cache, by result: hit, semantic, miss, bypass.",
-    "route",
-    "result",
-  );
-  const lookups = counter(
-    "ai_gateway_semantic_lookups_total",
-    `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`,
-    "route",
-    "result",
-  );
-  const similarity = histogram(
-    "ai_gateway_semantic_similarity",
-    "Similarity of a question to the nearest that was kept.",
-    similarities,
-    "route",
-  );
-  const saved = counter(
-    "ai_gateway_cache_saved_cost_total",
-    "USD that answers from the cache would have cost.",
-    "provider",
-    "model",
-  );
+  const counter = (name: MetricName, ...labelNames: string[]) =>
+    new Counter({ name, help: metricCatalogue[name].help, labelNames, registers });
+  const histogram = (name: MetricName, buckets: number[], ...labelNames: string[]) =>
+    new Histogram({ name, help: metricCatalogue[name].help, labelNames, buckets, registers });
+  const requests = counter("ai_gateway_requests_total", "route", "provider", "model", "operation", "status");
+  const errors = counter("ai_gateway_errors_total", "route", "provider", "model", "code", "blame");
+  const unauthorized = counter("ai_gateway_unauthorized_attempts_total", "reason");
+  const tokens = counter("ai_gateway_tokens_total", "provider", "model", "type");
+  const duration = histogram("ai_request_duration", seconds, "route", "provider", "model", "status");
+  const first = histogram("ai_time_to_first_token", seconds, "route", "provider", "model");
+  const count = histogram("ai_token_count", amounts, "provider", "model", "type");
+  const perRequest = histogram("ai_cost_per_request", dollars, "provider", "model");
+  const attempts = counter("ai_gateway_upstream_attempts_total", "provider", "model", "outcome");
+  const failover = counter("ai_gateway_provider_failover_total", "from", "to");
+  const cost = counter("ai_gateway_cost_total", "provider", "model");
+  const unpriced = counter("ai_gateway_unpriced_requests_total", "provider", "model");
+  const detected = counter("ai_gateway_pii_detected_total", "route", "type");
+  const masked = counter("ai_gateway_data_masked_total", "route", "type");
+  const maskedAlias = counter("ai_gateway_masked_total", "route", "type");
+  const cached = counter("ai_gateway_cache_requests_total", "route", "result");
+  const lookups = counter("ai_gateway_semantic_lookups_total", "route", "result");
+  const similarity = histogram("ai_gateway_semantic_similarity", similarities, "route");
+  const saved = counter("ai_gateway_cache_saved_cost_total", "provider", "model");
 
   function record(call: CallRecord): void {
     const { route, provider, model, usage } = call;
     requests.inc({ route, provider, model, operation: call.operation, status: String(call.status) });
-    duration.observe({ route, provider, model }, call.durationMs / 1000);
+    duration.observe({ route, provider, model, status: String(call.status) }, call.durationMs / 1000);
     if (call.firstByteMs !== null) first.observe({ route, provider, model }, call.firstByteMs / 1000);
     if (call.code !== null) {
       errors.inc({ route, provider, model, code: call.code, blame: failures[call.code].blame });
@@ -143,7 +61,8 @@ function oracle() {
       if (usage.cachedPrompt > 0) tokens.inc({ provider, model, type: "cached_input" }, usage.cachedPrompt);
       tokens.inc({ provider, model, type: "output" }, usage.completion - usage.reasoning);
       if (usage.reasoning > 0) tokens.inc({ provider, model, type: "reasoning" }, usage.reasoning);
-      count.observe({ provider, model }, usage.prompt + usage.completion);
+      count.observe({ provider, model, type: "input" }, usage.prompt);
+      count.observe({ provider, model, type: "output" }, usage.completion);
       if (call.costNanoUsd === null) unpriced.inc({ provider, model });
       else cost.inc({ provider, model }, call.costNanoUsd / 1_000_000_000);
     }
@@ -153,12 +72,14 @@ function oracle() {
       if (before !== undefined && before.provider !== attempt.provider)
         failover.inc({ from: before.provider, to: attempt.provider });
     }
-    for (const [type, times] of Object.entries(call.masked ?? {})) masked.inc({ route, type }, times);
+    for (const [type, times] of Object.entries(call.masked ?? {}))
+      for (const one of [detected, masked, maskedAlias]) one.inc({ route, type }, times);
     if (call.cache !== null) cached.inc({ route, result: call.cache });
     if (call.semantic !== null) {
       lookups.inc({ route, result: call.semantic.result });
       if (call.semantic.similarity !== null) similarity.observe({ route }, call.semantic.similarity);
     }
+    if (call.costNanoUsd !== null) perRequest.observe({ provider, model }, call.costNanoUsd / 1_000_000_000);
     if (call.savedNanoUsd !== null) saved.inc({ provider, model }, call.savedNanoUsd / 1_000_000_000);
   }
   return { registry: registers[0] as Registry, record };

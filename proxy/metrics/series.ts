@@ -4,6 +4,7 @@
  * scrape, and writes them like its own.
  */
 import type { Metric, Registry } from "prom-client";
+import { type MetricNameOf, type MetricSpec, metricCatalogue } from "./catalogue.ts";
 
 export type Labels = Readonly<Record<string, string | number>>;
 
@@ -19,12 +20,16 @@ interface Value {
 abstract class Family<S> {
   readonly name: string;
   readonly help: string;
-  abstract readonly type: "counter" | "histogram";
+  readonly type: MetricSpec["type"];
+  readonly labelNames: readonly string[];
   protected readonly series: S[] = [];
 
-  constructor(registry: Registry, name: string, help: string) {
+  constructor(registry: Registry, name: MetricNameOf<"counter" | "histogram" | "untyped">) {
+    const { type, help, labels }: MetricSpec = metricCatalogue[name];
     this.name = name;
     this.help = help;
+    this.type = type;
+    this.labelNames = labels;
     registry.registerMetric(this as unknown as Metric);
   }
 
@@ -73,8 +78,6 @@ export class CounterSeries {
 }
 
 export class CounterFamily extends Family<CounterSeries> {
-  readonly type = "counter";
-
   /** A new series at 0. Keep it: creating the same labels again would write them twice. */
   of(labels: Labels): CounterSeries {
     const made = new CounterSeries(labels);
@@ -123,12 +126,11 @@ export class HistogramSeries {
 }
 
 export class HistogramFamily extends Family<HistogramSeries> {
-  readonly type = "histogram";
   readonly #bounds: readonly number[];
 
   /** `bounds`: ascending. */
-  constructor(registry: Registry, name: string, help: string, bounds: readonly number[]) {
-    super(registry, name, help);
+  constructor(registry: Registry, name: MetricNameOf<"histogram">, bounds: readonly number[]) {
+    super(registry, name);
     this.#bounds = bounds;
   }
 

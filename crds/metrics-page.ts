@@ -1,0 +1,22 @@
+/** docs/metrics.md: every metric of proxy and operator. */
+import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
+
+export interface DocumentedMetric extends Pick<MetricSpec, "type" | "help" | "labels" | "ofCaller"> {
+  name: string;
+}
+
+export interface MetricGroup {
+  title: string;
+  metrics: readonly DocumentedMetric[];
+}
+
+const row = ({ name, type, labels, ofCaller, help }: DocumentedMetric): string =>
+  `| \`${name}\` | ${type} | ${[...labels, ...(ofCaller ? ["caller labels"] : [])].join(", ")} | ${help.replaceAll("|", "\\|")} |\n`;
+
+export const metricsTable = (groups: readonly MetricGroup[]): string =>
+  groups
+    .map(
+      ({ title, metrics }) =>
+        `### ${title}\n\n| name | type | labels | what it says |\n| --- | --- | --- | --- |\n${metrics.map(row).join("")}\n`,
+    )
+    .join("");
