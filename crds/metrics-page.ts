@@ -1,8 +1,11 @@
 /** docs/metrics.md: every metric of proxy and operator. */
-import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
-
-export interface DocumentedMetric extends Pick<MetricSpec, "type" | "help" | "labels" | "ofCaller"> {
+export interface DocumentedMetric {
   name: string;
+  type: string;
+  help: string;
+  labels: readonly string[];
+  /** Whether the labels of `metrics.labels` are added. */
+  ofCaller?: boolean;
 }
 
 export interface MetricGroup {

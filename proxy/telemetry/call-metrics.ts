@@ -14,7 +14,7 @@ import { type CallFamilies, type CallMetricsOptions, callFamilies, defaultCallMe
 
 const nanoUsd = 1_000_000_000;
 
-/** Series of one provider's model, whoever called. */
+/** Series of one provider's model, of all callers together. */
 class ModelSeries {
   readonly #all: CallFamilies;
   readonly #labels: { provider: string; model: string };
