@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
+import { grafanaJson } from "../../observability/dashboard.ts";
+import { dashboards } from "../../observability/index.ts";
+import { alertGroups } from "../../observability/rules.ts";
 import { configMapNames, credentialsSecretNames } from "../../operator/publish/layout.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
@@ -230,6 +233,40 @@ describe("the chart", { skip }, () => {
     });
     assert.equal(settings.sessionHeader, "x-chat");
     assert.equal(find(documents, "ServiceMonitor", "sluice")["spec"].endpoints[0].honorLabels, true);
+  });
+
+  it("ships dashboards for Grafana's sidecar, and alert rules but those that are disabled", async () => {
+    const documents = await render(
+      ...set("dashboards.enabled=true", "dashboards.annotations.grafana_folder=Sluice"),
+      ...set("prometheusRule.enabled=true", "prometheusRule.labels.release=prometheus"),
+      ...set("prometheusRule.disabled={SluiceFailover}", "prometheusRule.runbookURL=https://wiki.example.com/r/"),
+      "--api-versions=monitoring.coreos.com/v1",
+    );
+    for (const [name, dashboard] of Object.entries(dashboards)) {
+      const map = find(documents, "ConfigMap", `sluice-dashboard-${name}`);
+      assert.equal(map.metadata.labels?.["grafana_dashboard"], "1");
+      assert.deepEqual(
+        JSON.parse(map["data"][`sluice-${name}.json`]),
+        JSON.parse(JSON.stringify(grafanaJson(dashboard))),
+      );
+    }
+    const rule = find(documents, "PrometheusRule", "sluice");
+    assert.equal(rule.metadata.labels?.["release"], "prometheus");
+    const shipped = rule["spec"].groups.flatMap((group: { rules: { alert: string }[] }) => group.rules) as {
+      alert: string;
+      expr: string;
+      annotations: Record<string, string>;
+    }[];
+    const all = Object.values(alertGroups).flat();
+    assert.deepEqual(
+      shipped.map(({ alert }) => alert),
+      all.map(({ name }) => name).filter((name) => name !== "SluiceFailover"),
+    );
+    for (const { alert, expr, annotations } of shipped) {
+      const { expr: meant, summary } = all.find(({ name }) => name === alert) ?? {};
+      assert.deepEqual([expr, annotations["summary"]], [meant, summary]);
+      assert.equal(annotations["runbook_url"], `https://wiki.example.com/r/${alert}.md`);
+    }
   });
 
   it("has proxies share cached answers, sealed with keys that are in no argument", async () => {
@@ -584,6 +621,7 @@ describe("the chart", { skip }, () => {
       /\/listenAddress.*must be one of/,
     ],
     ["a start in no time", ["proxy.startupSeconds=1"], /\/proxy\/startupSeconds.*minimum/],
+    ["alert rules where there are none", ["prometheusRule.enabled=true"], /needs the Prometheus operator's CRDs/],
     ["a ServiceMonitor where there are none", ["serviceMonitor.enabled=true"], /needs the Prometheus operator's CRDs/],
   ];
   for (const [what, values, says] of nonsense) {

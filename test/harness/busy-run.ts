@@ -1,6 +1,6 @@
 /** A gateway under traffic in which everything happens that metrics, dashboards and alert rules are about. */
 import { key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "./gateway.ts";
-import { json, openai, startUpstream } from "./upstream.ts";
+import { json, openai, startUpstream, type Upstream } from "./upstream.ts";
 
 export const busyKey = "sk-busy-0123456789abcdefghijklmnopqrstuvwxyz";
 const tightKey = "sk-tight-0123456789abcdefghijklmnopqrstuvwxyz";
@@ -11,13 +11,25 @@ const priced = {
 };
 const to = (...names: string[]) => ({ targets: names.map((name) => ({ provider: { name }, model: "gpt-4o" })) });
 
+/** With the labels by which a cluster's operator may use it. */
+const labelled = (manifest: Manifest, labels: Record<string, string>): Manifest => ({
+  ...manifest,
+  metadata: { ...manifest.metadata, labels } as Manifest["metadata"],
+});
+const readable = (name: string, apiKey: string): Manifest =>
+  labelled(secret(name, { apiKey }), { "sluice.dev/readable": "true" });
+const callerKey = (name: string, clear: string, spec: Record<string, unknown>): Manifest[] =>
+  key(name, clear, spec).map((manifest) =>
+    manifest.kind === "Secret" ? labelled(manifest, { "sluice.dev/writable": "true" }) : manifest,
+  );
+
 export const busyManifests = (upstream: string, failing: string): Manifest[] => [
   provider("main", upstream, priced),
-  secret("main-credentials", { apiKey: "sk-upstream" }),
+  readable("main-credentials", "sk-upstream"),
   provider("failing", failing, { ...priced, circuitBreaker: { failureThreshold: 3, openFor: "1h" } }),
-  secret("failing-credentials", { apiKey: "sk-failing" }),
+  readable("failing-credentials", "sk-failing"),
   provider("unpriced", upstream, { models: [{ name: "house" }] }),
-  secret("unpriced-credentials", { apiKey: "sk-upstream" }),
+  readable("unpriced-credentials", "sk-upstream"),
   policy("chat", {
     match: { models: ["chat"] },
     routing: to("failing", "main"),
@@ -25,9 +37,9 @@ export const busyManifests = (upstream: string, failing: string): Manifest[] => 
   policy("cached", { match: { models: ["cached"] }, routing: to("main"), cache: { ttl: "1h", scope: "Namespace" } }),
   policy("masked", { match: { models: ["masked"] }, routing: to("main"), guard: { mask: {} } }),
   policy("house", { match: { models: ["house"] }, routing: { targets: [{ provider: { name: "unpriced" } }] } }),
-  ...key("busy", busyKey, { team: "search", tags: ["prod"] }),
-  ...key("poor", poorKey, { team: "interns", limits: [{ requests: 1, window: "1d" }] }),
-  ...key("tight", tightKey, { team: "interns" }),
+  ...callerKey("busy", busyKey, { team: "search", tags: ["prod"] }),
+  ...callerKey("poor", poorKey, { team: "interns", limits: [{ requests: 1, window: "1d" }] }),
+  ...callerKey("tight", tightKey, { team: "interns" }),
   { kind: "Budget", metadata: { name: "team" }, spec: { period: "Monthly", amount: "100.00", enforcement: "Soft" } },
   {
     kind: "Budget",
@@ -36,49 +48,73 @@ export const busyManifests = (upstream: string, failing: string): Manifest[] => 
   },
 ];
 
-export interface BusyRun {
-  gateway: TestGateway;
-  /** One more round of every kind of call. */
-  round(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Rounds of calls; each has an answer of every kind. */
-export async function startBusyRun(flags: readonly string[] = []): Promise<BusyRun> {
-  const upstream = await startUpstream(openai);
-  const failing = await startUpstream((_request, response) => json(response, 500, { error: { message: "down" } }));
-  const gateway = await startGateway(busyManifests(upstream.url, failing.url), [
-    "--metrics-labels=user,team",
-    ...flags,
-  ]);
-  const call = async (model: string, content: string, token = busyKey, stream = false): Promise<number> => {
-    const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+/** Makes one round of calls, which has an answer of every kind. */
+export async function busyRound(url: string): Promise<void> {
+  const call = async (model: string, content: string, token = busyKey, stream = false): Promise<void> => {
+    const answer = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json", "x-session-id": "s-1" },
       body: JSON.stringify({ model, stream, messages: [{ role: "user", content }] }),
     });
     await answer.text();
-    return answer.status;
   };
+  await call("chat", "hello");
+  await call("chat", "hello", busyKey, true);
+  await call("cached", "the same question");
+  await call("cached", "the same question");
+  await call("masked", "write to ann@example.com");
+  await call("house", "hello");
+  await call("masked", "hello", poorKey);
+  await call("masked", "hello", poorKey);
+  await call("masked", "hello", tightKey);
+  await call("masked", "hello", "sk-nobody-0123456789abcdefghijklmnopqrstuvwxyz");
+  await call("nothing-like-it", "hello");
+}
+
+export interface BusyUpstreams {
+  readonly working: Upstream;
+  readonly failing: Upstream;
+  close(): Promise<void>;
+}
+
+export async function startBusyUpstreams(): Promise<BusyUpstreams> {
+  const working = await startUpstream(openai);
+  const failing = await startUpstream((_request, response) => json(response, 500, { error: { message: "down" } }));
+  return {
+    working,
+    failing,
+    async close() {
+      await working.close();
+      await failing.close();
+    },
+  };
+}
+
+export interface BusyRun {
+  gateway: TestGateway;
+  upstreams: BusyUpstreams;
+  /** One more round of every kind of call. */
+  round(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startBusyRun(
+  flags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<BusyRun> {
+  const upstreams = await startBusyUpstreams();
+  const gateway = await startGateway(
+    busyManifests(upstreams.working.url, upstreams.failing.url),
+    ["--metrics-labels=user,team", ...flags],
+    env,
+  );
   return {
     gateway,
-    async round() {
-      await call("chat", "hello");
-      await call("chat", "hello", busyKey, true);
-      await call("cached", "the same question");
-      await call("cached", "the same question");
-      await call("masked", "write to ann@example.com");
-      await call("house", "hello");
-      await call("masked", "hello", poorKey);
-      await call("masked", "hello", poorKey);
-      await call("masked", "hello", tightKey);
-      await call("masked", "hello", "sk-nobody-0123456789abcdefghijklmnopqrstuvwxyz");
-      await call("nothing-like-it", "hello");
-    },
+    upstreams,
+    round: () => busyRound(gateway.url),
     async close() {
       await gateway.close();
-      await upstream.close();
-      await failing.close();
+      await upstreams.close();
     },
   };
 }

@@ -65,6 +65,8 @@ export interface ClusterOptions {
   /** Lines of `--set` for helm. */
   set?: readonly string[];
   apiServer?: ApiServerOptions;
+  /** Further arguments of the proxies. */
+  proxyArgs?: readonly string[];
 }
 
 function succeeded(what: string, { code, stdout, stderr }: Finished): string {
@@ -172,6 +174,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
         "--status-host=127.0.0.1",
         `--status-port=${statusPort}`,
         "--drain-ms=2000",
+        ...(options.proxyArgs ?? []),
       ];
       return startChild(node, args, { name, logFile: join(logFolder, `${name}.log`) });
     };

@@ -206,6 +206,7 @@ describe("Helm values of the documentation", () => {
       // The store is what most of them need, and another page says.
       const args = [
         "template",
+        "--api-versions=monitoring.coreos.com/v1",
         "sluice",
         chart,
         "--namespace",

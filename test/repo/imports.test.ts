@@ -23,7 +23,7 @@ function importsOf(file: string): Import[] {
   });
 }
 
-const all = globSync("{crds,operator,proxy,cli}/**/*.ts").flatMap(importsOf);
+const all = globSync("{crds,observability,operator,proxy,cli}/**/*.ts").flatMap(importsOf);
 
 /** Files that only compose, and so may reach everywhere. */
 const composers: ReadonlySet<string> = new Set([
@@ -225,7 +225,7 @@ function exportsOf(file: string): string[] {
 
 describe("names", () => {
   const places = new Map<string, string[]>();
-  for (const file of globSync("{crds,operator,proxy,cli}/**/*.ts"))
+  for (const file of globSync("{crds,observability,operator,proxy,cli}/**/*.ts"))
     for (const name of exportsOf(file)) places.set(name, [...(places.get(name) ?? []), file]);
 
   it("reads every file's exports", () => assert.ok(places.size > 1000));
