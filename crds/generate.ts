@@ -8,9 +8,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { stringify } from "yaml";
 import type { Capabilities } from "../proxy/config/capabilities.ts";
+import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
 import type { ArgoScripts } from "./argocd.ts";
 import type { Kind } from "./kinds.ts";
-import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
 import { capabilitiesFile, inOrder, type ProviderFolder, providerTypesFile, registryFile } from "./provider-files.ts";
 import { providersPage } from "./providers-page.ts";
 

@@ -133,7 +133,7 @@ for (const wire of translating) {
       assert.match(response.headers.get("x-sluice-dropped-params") ?? "", /tools\.web_search.*tools\.image_generation/);
       const names = ["shell", "apply_patch", "multi_agent_v1__spawn_agent", "multi_agent_v1__say"];
       assert.deepEqual(wire.asked(last()).tools, names);
-      assert.match(last().text, /Begin Patch/, "the grammar is told");
+      assert.match(last().text, /Begin Patch/, "the grammar is sent");
       assert.deepEqual(list(body["output"]).map(seen), expected);
       assert.deepEqual(body["tools"], codexTools, "echoed as sent");
     });
