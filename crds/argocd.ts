@@ -1,7 +1,7 @@
 /** What Argo CD needs to know of the kinds: a health script each, and the settings that hold scripts and actions. Pure. */
 import type { Kind } from "./kinds.ts";
 
-/** Conditions that are worth a word beside Healthy. None of them means that a sync has failed. */
+/** Conditions that are worth a word next to Healthy. None of them means that a sync has failed. */
 const notes: Readonly<Record<Kind, readonly (readonly [type: string, status: "True" | "False"])[]>> = {
   LLMProvider: [
     ["Healthy", "False"],
