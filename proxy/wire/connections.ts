@@ -1,80 +1,171 @@
-/** Keep-alive connections to one origin, each with one call at a time. */
-import { connectorOf } from "./http1/connector.ts";
-import { Http1Connection } from "./http1/provider-connection.ts";
-import { IndexedSet } from "./indexed-set.ts";
-import type { ConnectionOwner, ProviderConnection, UpstreamRequest, WireCall, WireHandler } from "./provider-wire.ts";
-import { UndiciConnection, undiciConnectorOf } from "./undici-connection.ts";
+/**
+ * Connections to providers by undici: for requests whose body is a stream, and the way back from `http1/`. undici reads
+ * its sockets through `direct-reads.ts`.
+ */
+import type { Socket } from "node:net";
+import { buildConnector, Client, type Dispatcher } from "undici";
+import { guardedLookup } from "../config/destination.ts";
+import { onread, readDirectly } from "./direct-reads.ts";
+import {
+  type ConnectionOwner,
+  type ProviderConnection,
+  type ResponseHeaders,
+  StalledWriteError,
+  type UpstreamRequest,
+  type WireCall,
+  type WireHandler,
+} from "./provider-wire.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
-/** Own: the gateway's HTTP/1.1. Node: undici's. */
-export type Http1Choice = "Own" | "Node";
+const idleMs = 30_000;
+const longestIdleMs = 300_000;
 
-/** How often idle connections are looked at, in milliseconds. */
-const lookMs = 1_000;
+export function undiciConnectorOf(address: UpstreamAddress): buildConnector.connector {
+  const { ca = null, serverName = null, client = null } = address.tls ?? {};
+  const lookup = guardedLookup(address.allowPrivate) as never;
+  const trust = ca === null ? {} : { ca };
+  const shown = client === null ? {} : { cert: client.cert, key: client.key };
+  // The connector keeps TLS sessions, so a session made with another certificate is never resumed.
+  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, onread, ...trust, ...shown });
+  return (options, callback) =>
+    connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
+      if (result[0] === null) readDirectly(result[1]);
+      callback(...result);
+    });
+}
 
-/** The most recently used connection is reused first, so that surplus connections become idle and are closed. */
-export class Connections implements ConnectionOwner {
-  readonly #make: () => ProviderConnection;
-  readonly #all = new Set<ProviderConnection>();
-  readonly #idle = new IndexedSet<ProviderConnection>();
-  readonly #looking: NodeJS.Timeout;
-  #closed = false;
+/** A call's events, as undici reports them. */
+class UndiciCall implements Dispatcher.DispatchHandler, WireCall {
+  readonly #connection: UndiciConnection;
+  readonly #handler: WireHandler;
+  #controller: Dispatcher.DispatchController | null = null;
+  #aborted = false;
 
-  constructor(address: UpstreamAddress, http1: Http1Choice) {
-    if (http1 === "Own") {
-      const connector = connectorOf(address);
-      this.#make = () => new Http1Connection(this, connector, address.writeMs);
-    } else {
-      const connect = undiciConnectorOf(address);
-      this.#make = () => new UndiciConnection(this, address, connect);
-    }
-    this.#looking = setInterval(() => this.#look(), lookMs).unref();
+  constructor(connection: UndiciConnection, handler: WireHandler) {
+    this.#connection = connection;
+    this.#handler = handler;
   }
 
-  /** Sends on an idle connection, or on a new one. */
-  send(request: UpstreamRequest, handler: WireHandler): WireCall {
-    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
-      if (idle.usable()) return idle.send(request, handler);
-      this.#drop(idle);
-    }
-    return this.again(request, handler);
+  abort(): void {
+    this.#aborted = true;
+    this.#controller?.abort(new Error("aborted by the gateway"));
   }
 
-  again(request: UpstreamRequest, handler: WireHandler): WireCall {
-    const made = this.#make();
-    this.#all.add(made);
-    return made.send(request, handler);
+  pause(): void {
+    this.#controller?.pause();
   }
 
-  released(connection: ProviderConnection, reusable: boolean): void {
-    if (reusable && !this.#closed) this.#idle.add(connection);
-    else this.#drop(connection);
+  resume(): void {
+    this.#controller?.resume();
   }
 
-  disconnected(connection: ProviderConnection): void {
-    if (connection.place >= 0) this.#idle.delete(connection);
-    else if (!this.#all.has(connection)) return;
-    this.#drop(connection);
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted) controller.abort(new Error("aborted by the gateway"));
   }
 
-  #look(): void {
-    for (const idle of this.#idle) if (idle.place >= 0 && !idle.usable()) this.disconnected(idle);
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+    // Released: these strings are slices of the read that brought them, and would keep it in memory until the end.
+    controller.rawHeaders = null;
+    if (status >= 200) this.#handler.head(status, headers);
   }
 
-  #drop(connection: ProviderConnection): void {
-    this.#all.delete(connection);
-    connection.destroy();
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#handler.data(chunk);
   }
 
-  /** Stops taking calls; those in flight finish. */
-  close(): void {
-    this.#closed = true;
-    clearInterval(this.#looking);
-    for (const idle of this.#idle) this.disconnected(idle);
+  onBodySent(): void {
+    this.#handler.requestSent();
+    this.#connection.sent();
+  }
+
+  onResponseEnd(): void {
+    this.#connection.release(true);
+    this.#handler.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#connection.release(false);
+    if (!this.#aborted) this.#handler.failed(this.#connection.why(error));
+  }
+}
+
+export class UndiciConnection implements ProviderConnection {
+  place = -1;
+  readonly #owner: ConnectionOwner;
+  readonly #client: Client;
+  readonly #writeMs: number;
+  #socket: Socket | null = null;
+  #watched = false;
+  #trouble: Error | null = null;
+
+  constructor(owner: ConnectionOwner, address: UpstreamAddress, connect: buildConnector.connector) {
+    this.#owner = owner;
+    this.#writeMs = address.writeMs;
+    this.#client = new Client(address.origin, {
+      connect: (options, callback) =>
+        connect(options, (...result) => {
+          this.#socket = result[0] === null ? result[1] : null;
+          this.#socket?.once("error", (cause: Error) => {
+            this.#trouble = cause;
+          });
+          callback(...result);
+        }),
+      // The pipeline enforces the time limits itself: first token, idle and total differ by provider.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: idleMs,
+      keepAliveMaxTimeout: longestIdleMs,
+      pipelining: 1,
+      allowH2: false,
+    });
+    this.#client.on("disconnect", () => this.#owner.disconnected(this));
+  }
+
+  /** undici reconnects by itself. */
+  usable(): boolean {
+    return true;
+  }
+
+  send({ method, path, headers, body }: UpstreamRequest, handler: WireHandler): WireCall {
+    const call = new UndiciCall(this, handler);
+    this.#client.dispatch({ method, path, headers, body }, call);
+    return call;
+  }
+
+  /**
+   * Part of the request was handed to the socket: limits how long the upstream may take to read it. undici has no time
+   * limit for sending, but node:net reports an idle socket, and bytes still waiting to be sent tell why it is idle.
+   */
+  sent(): void {
+    const socket = this.#socket;
+    if (this.#watched || socket === null || socket.writableLength === 0) return;
+    this.#watched = true;
+    socket.setTimeout(this.#writeMs, () => {
+      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream stopped reading the request"));
+      else this.#unwatch();
+    });
+  }
+
+  #unwatch(): void {
+    this.#watched = false;
+    this.#socket?.setTimeout(0).removeAllListeners("timeout");
+  }
+
+  /**
+   * What ended the connection. After a TLS alert undici reports only that the other side closed, which follows at once.
+   */
+  why(told: Error): Error {
+    return (told as { code?: unknown }).code === "UND_ERR_SOCKET" ? (this.#trouble ?? told) : told;
+  }
+
+  /** Ends the call. `clean`: the connection can be reused. */
+  release(clean: boolean): void {
+    if (this.#watched) this.#unwatch();
+    this.#owner.released(this, clean);
   }
 
   destroy(): void {
-    this.close();
-    for (const connection of this.#all) connection.destroy();
+    this.#client.destroy().catch(() => undefined);
   }
 }

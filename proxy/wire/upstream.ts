@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
-import { Connections, type Http1Choice } from "./connections.ts";
+import { Connections, type Http1Choice } from "./connection-pool.ts";
 import { encodingsOf, Inflater } from "./inflate.ts";
 import type { ResponseHeaders, UpstreamRequest, WireCall, WireHandler } from "./provider-wire.ts";
 import { atEndOfTick, type Task } from "./tick-batch.ts";
