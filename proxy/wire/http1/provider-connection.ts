@@ -21,7 +21,7 @@ const maxHeaderBytes = 16_384;
 /** How long an idle connection is kept, in milliseconds, unless the provider says something else. */
 const idleMs = 30_000;
 const longestIdleMs = 300_000;
-/** The provider's own limit is taken as so much shorter, since the next request needs time to arrive. */
+/** By how much the provider's own limit is taken as shorter: the next request needs time to arrive. */
 const idleMarginMs = 2_000;
 
 class NotHttpError extends Error {
