@@ -14,6 +14,31 @@ const quota = z.strictObject({
   tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens per minute."),
 });
 
+const thinkingTypes = ["Adaptive", "Enabled", "Disabled", "BetweenTools"] as const;
+
+const capabilities = z
+  .strictObject({
+    reasoningEfforts: z
+      .array(z.enum(["none", "minimal", "low", "medium", "high", "xhigh", "max"]))
+      .max(7)
+      .meta({ listType: "set" })
+      .optional()
+      .describe(
+        "Values of reasoning_effort that the model accepts. Others become the nearest; with none, it is left out.",
+      ),
+    thinking: z
+      .array(z.enum(thinkingTypes))
+      .max(4)
+      .meta({ listType: "set" })
+      .optional()
+      .describe("Types of thinking that a Claude model accepts. Empty: it doesn't think."),
+    sampling: z.boolean().optional().describe("Whether temperature, top_p and top_k may be set."),
+    jsonSchema: z.boolean().optional().describe("Whether answers can be held to a JSON schema."),
+  })
+  .describe(
+    "What the model accepts, for models that Sluice doesn't know or knows wrongly. What it doesn't accept is adapted or left out of translated calls.",
+  );
+
 const model = z.strictObject({
   name: modelName.describe("Name that policies use."),
   upstream: z
@@ -36,6 +61,7 @@ const model = z.strictObject({
     ),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("Largest number of tokens in one answer."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("Size of the context window, in tokens."),
+  capabilities: capabilities.optional(),
   quota: quota.optional().describe("The provider's limits for this model, in addition to its limits for all models."),
 });
 

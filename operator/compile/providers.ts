@@ -21,6 +21,24 @@ const quotaOf = (spec: LLMProviderSpec["quota"]): ProviderConfig["quota"] => ({
   tokensPerMinute: spec?.tokensPerMinute ?? null,
 });
 
+const thinkingTypes = {
+  Adaptive: "adaptive",
+  Enabled: "enabled",
+  Disabled: "disabled",
+  BetweenTools: "between_tools",
+} as const;
+
+function capabilitiesOf({ capabilities }: ModelSpec): Pick<ModelConfig, "capabilities"> {
+  if (capabilities === undefined) return {};
+  const { thinking, ...same } = capabilities;
+  return {
+    capabilities: {
+      ...same,
+      ...(thinking === undefined ? {} : { thinking: thinking.map((type) => thinkingTypes[type]) }),
+    },
+  };
+}
+
 function modelOf(spec: ModelSpec, priceFor: PriceFinder): ModelConfig {
   return {
     upstream: spec.upstream ?? spec.name,
@@ -28,6 +46,7 @@ function modelOf(spec: ModelSpec, priceFor: PriceFinder): ModelConfig {
     price: priceFor(spec),
     maxOutputTokens: spec.maxOutputTokens ?? null,
     contextTokens: spec.contextTokens ?? null,
+    ...capabilitiesOf(spec),
     quota: quotaOf(spec.quota),
   };
 }

@@ -7,12 +7,21 @@ import { watchConfig } from "./watch.ts";
 export const quotaConfig = z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() });
 export type QuotaConfig = z.output<typeof quotaConfig>;
 
+/** What a model accepts, where the LLMProvider says so. */
+const modelCapabilities = z.object({
+  reasoningEfforts: z.array(z.string()).optional(),
+  thinking: z.array(z.enum(["adaptive", "enabled", "disabled", "between_tools"])).optional(),
+  sampling: z.boolean().optional(),
+  jsonSchema: z.boolean().optional(),
+});
+
 export const modelConfig = z.object({
   upstream: z.string(),
   sunset: z.string().nullable(),
   price: price.nullable(),
   maxOutputTokens: z.int().nullable(),
   contextTokens: z.int().nullable(),
+  capabilities: modelCapabilities.optional(),
   quota: quotaConfig.default({ requestsPerMinute: null, tokensPerMinute: null }),
 });
 export type ModelConfig = z.output<typeof modelConfig>;

@@ -58,7 +58,19 @@ export interface FunctionTool {
 
 export type ToolChoice = "auto" | "none" | "required" | { type: "function"; function: { name: string } };
 
+/**
+ * What a caller of Anthropic's API wrote that OpenAI's format can only approximate. No JSON holds it, so only providers
+ * that look for it see it.
+ */
+export const claudeWish = Symbol("Claude's own parameters");
+
+export interface ClaudeWish {
+  thinking: JsonObject | null;
+  effort: string | null;
+}
+
 export interface ChatRequest {
+  [claudeWish]?: ClaudeWish;
   model: string;
   messages: ChatMessage[];
   stream?: boolean | null;

@@ -2,6 +2,7 @@
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import {
   type ChatRequest,
+  claudeWish,
   type FunctionTool,
   isRefusal,
   type Refusal,
@@ -67,8 +68,8 @@ const outputConfig: is.Check = (value, param) => {
 const thinking: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
   return (
-    is.oneOf("enabled", "disabled", "adaptive")(value["type"], `${param}.type`) ??
-    is.members(value, { budget_tokens: is.aCount }, `${param}.`)
+    is.oneOf("enabled", "disabled", "adaptive", "between_tools")(value["type"], `${param}.type`) ??
+    is.members(value, { budget_tokens: is.aCount, display: is.aString }, `${param}.`)
   );
 };
 
@@ -83,6 +84,7 @@ const checks: Readonly<Record<string, is.Check>> = {
   stream: is.aBoolean,
   temperature: is.aNumber,
   top_p: is.aNumber,
+  top_k: is.aNumber,
   stop_sequences: is.aStringOrStrings,
   metadata: is.anObject,
   tools: is.objects(tool),
@@ -100,9 +102,10 @@ const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "me
 function effortOf(body: JsonObject): string | null {
   const mode = isObject(body["thinking"]) ? body["thinking"] : {};
   const output = isObject(body["output_config"]) ? body["output_config"] : {};
-  if (mode["type"] === "disabled") return null;
+  if (mode["type"] === "disabled") return "none";
   if (typeof output["effort"] === "string") return output["effort"];
   if (mode["type"] === "adaptive") return "high";
+  if (mode["type"] === "between_tools") return "low";
   if (mode["type"] !== "enabled") return null;
   const budget = Number(mode["budget_tokens"] ?? 0);
   if (budget < 2_048) return "low";
@@ -110,6 +113,13 @@ function effortOf(body: JsonObject): string | null {
 }
 
 type Optional = Partial<ChatRequest>;
+
+function wishOf(body: JsonObject): Optional {
+  const thinking = isObject(body["thinking"]) ? body["thinking"] : null;
+  const output = isObject(body["output_config"]) ? body["output_config"] : {};
+  const effort = typeof output["effort"] === "string" ? output["effort"] : null;
+  return thinking === null && effort === null ? {} : { [claudeWish]: { thinking, effort } };
+}
 
 function toolParameters(body: JsonObject): Optional {
   const given = (body["tools"] ?? []) as JsonObject[];
@@ -148,6 +158,7 @@ const renamed: Readonly<Record<string, string>> = {
   max_tokens: "max_completion_tokens",
   temperature: "temperature",
   top_p: "top_p",
+  top_k: "top_k",
   stop_sequences: "stop",
   stream: "stream",
 };
@@ -171,6 +182,7 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
     ...plainParameters(body),
     ...toolParameters(body),
     ...outputParameters(body),
+    ...wishOf(body),
   };
 }
 

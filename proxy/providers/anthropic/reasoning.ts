@@ -3,9 +3,16 @@
  * constraints that thinking puts on the rest of a request. Bedrock serves the same models.
  */
 
-import type { ChatMessage, ChatRequest, Refusal } from "../../dialects/canonical.ts";
-import { refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type ClaudeWish,
+  claudeWish,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import type { ModelFacts } from "../model-facts.ts";
 import { isSigned } from "./blocks.ts";
 
 export interface Reasoning {
@@ -57,24 +64,60 @@ function continuesWithoutThinking(messages: readonly ChatMessage[]): boolean {
 
 const nothing: Reasoning = { thinking: null, effort: null, dropped: [] };
 
-function adaptive(request: ChatRequest, effort: string): Reasoning {
-  if (effort === "none") return { ...nothing, thinking: { type: "disabled" } };
+/** Since Claude 4.7, reasoning is only shown if it is asked for. */
+const adaptiveThinking = ({ hidesThinking }: ModelFacts): JsonObject => ({
+  type: "adaptive",
+  ...(hidesThinking === true ? { display: "summarized" } : {}),
+});
+
+/** As little thinking as the model accepts. */
+function without({ thinking }: ModelFacts): Reasoning {
+  if (thinking === undefined || thinking.includes("disabled")) return { ...nothing, thinking: { type: "disabled" } };
+  if (thinking.length === 0) return nothing;
+  if (thinking.includes("between_tools")) return { ...nothing, thinking: { type: "between_tools" } };
+  return { ...nothing, effort: "low", dropped: ["reasoning_effort"] };
+}
+
+function adaptive(request: ChatRequest, effort: string, facts: ModelFacts): Reasoning {
+  if (effort === "none") return without(facts);
   const own = efforts[effort] ?? effort;
-  if (!forcesTool(request)) return { ...nothing, thinking: { type: "adaptive" }, effort: own };
+  if (!forcesTool(request)) return { ...nothing, thinking: adaptiveThinking(facts), effort: own };
   // Without thinking, high is the largest effort accepted.
   return { ...nothing, effort: own === "xhigh" || own === "max" ? "high" : own };
 }
 
-function budgeted(request: ChatRequest, effort: string, maxTokens: number): Reasoning {
+/** `asked`: the budget that the caller named. */
+function budgeted(request: ChatRequest, effort: string, maxTokens: number, asked: number | null): Reasoning {
   if (effort === "none") return nothing;
   if (maxTokens <= leastBudget || forcesTool(request) || continuesWithoutThinking(request.messages))
     return { ...nothing, dropped: ["reasoning_effort"] };
   // At most half of the answer, so that thinking leaves room for the text.
-  const budget = Math.max(leastBudget, Math.min(budgets[effort] ?? leastBudget, Math.floor(maxTokens / 2)));
+  const most = asked === null ? Math.floor(maxTokens / 2) : maxTokens - 1;
+  const budget = Math.max(leastBudget, Math.min(asked ?? budgets[effort] ?? leastBudget, most));
   return { ...nothing, thinking: { type: "enabled", budget_tokens: budget } };
 }
 
-export function reasoningOf(request: ChatRequest, mode: string | undefined, maxTokens: number): Reasoning | Refusal {
+/** What a caller of Anthropic's API wrote, if the model accepts it as it is. */
+function asWritten({ thinking, effort }: ClaudeWish, request: ChatRequest, facts: ModelFacts): Reasoning | null {
+  const type = thinking?.["type"];
+  if (type === undefined) return { ...nothing, effort };
+  if (facts.thinking?.some((kind) => kind === type) !== true) return null;
+  if (type === "enabled" || (type === "adaptive" && forcesTool(request))) return null;
+  return { ...nothing, thinking, effort };
+}
+
+const budgetOf = (wish: ClaudeWish | undefined): number | null => {
+  const budget = wish?.thinking?.["budget_tokens"];
+  return typeof budget === "number" ? budget : null;
+};
+
+/** `mode`: the account's option. */
+export function reasoningOf(
+  request: ChatRequest,
+  mode: string | undefined,
+  maxTokens: number,
+  facts: ModelFacts,
+): Reasoning | Refusal {
   const effort = request.reasoning_effort ?? null;
   if (effort === null) return nothing;
   if (effort !== "none" && !Object.hasOwn(efforts, effort))
@@ -83,7 +126,13 @@ export function reasoningOf(request: ChatRequest, mode: string | undefined, maxT
       `\`reasoning_effort\` must be one of none, ${Object.keys(efforts).join(", ")}.`,
       "invalid_value",
     );
-  return mode === "Budget" ? budgeted(request, effort, maxTokens) : adaptive(request, effort);
+  const wish = request[claudeWish];
+  const written = wish === undefined ? null : asWritten(wish, request, facts);
+  if (written !== null) return written;
+  if (facts.thinking?.length === 0) return effort === "none" ? nothing : { ...nothing, dropped: ["reasoning_effort"] };
+  const knowsBudgetsOnly = facts.thinking !== undefined && !facts.thinking.includes("adaptive");
+  const takesBudget = mode === "Budget" || (mode !== "Adaptive" && knowsBudgetsOnly);
+  return takesBudget ? budgeted(request, effort, maxTokens, budgetOf(wish)) : adaptive(request, effort, facts);
 }
 
 export interface Sampling {
@@ -91,6 +140,11 @@ export interface Sampling {
   topP?: number;
   topK?: number;
   dropped: string[];
+}
+
+/** What the account's option, or else the model's name, says of temperature, top_p and top_k. */
+export function dropsSampling(option: string | undefined, { sampling }: ModelFacts): boolean {
+  return option === "Drop" || (option !== "Pass" && sampling === false);
 }
 
 /**

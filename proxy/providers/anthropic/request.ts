@@ -2,14 +2,16 @@
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 import { anthropicBlocks } from "./blocks.ts";
+import { claudeFacts } from "./models.ts";
 import { judgeParameters, type ParameterRules, present, settleParameters, stopsOf } from "./parameters.ts";
-import { reasoningOf, samplingOf, thinks } from "./reasoning.ts";
-import { schemaOf, toolsOf } from "./tools.ts";
+import { dropsSampling, reasoningOf, samplingOf, thinks } from "./reasoning.ts";
+import { isStructured, messagesWithFormat, schemaOf, toolsOf } from "./tools.ts";
 import { turnsOf } from "./turns.ts";
 
-/** `max_tokens` is required. This default applies if neither the caller nor the model's settings give it. */
+/** `max_tokens` is required. This applies if the caller gives none and the model's own limit isn't known. */
 const defaultMaxTokens = 4096;
 
 const rules: ParameterRules = {
@@ -56,18 +58,18 @@ function endUser(request: ChatRequest): JsonObject | null {
 }
 
 /** All parts of the body. */
-function partsOf(request: ChatRequest, account: ProviderAccount, maxTokens: number) {
+function partsOf(request: ChatRequest, account: ProviderAccount, maxTokens: number, facts: ModelFacts) {
   const settings = account.config.options;
-  const structured = settings["structuredOutputs"] !== "Refuse";
-  const reasoning = reasoningOf(request, settings["thinking"], maxTokens);
+  const structured = isStructured(settings["structuredOutputs"], facts);
+  const reasoning = reasoningOf(request, settings["thinking"], maxTokens, facts);
   return settleParameters({
     unknown: judgeParameters(request, rules),
-    conversation: turnsOf(request.messages, anthropicBlocks),
+    conversation: turnsOf(messagesWithFormat(request), anthropicBlocks),
     tools: toolsOf(request, structured),
     reasoning,
     sampling: isRefusal(reasoning)
       ? reasoning
-      : samplingOf(request, thinks(reasoning), settings["sampling"] === "Drop"),
+      : samplingOf(request, thinks(reasoning), dropsSampling(settings["sampling"], facts)),
     stops: stopsOf(request, true),
     schema: schemaOf(request, structured),
   });
@@ -79,9 +81,10 @@ export function encodeRequest(
   model: ProviderModel,
   options: CallOptions,
 ): EncodedRequest | Refusal {
-  const maxTokens =
-    request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens ?? defaultMaxTokens;
-  const parts = partsOf(request, account, maxTokens);
+  const facts = factsOf(model, claudeFacts);
+  const asked = request.max_completion_tokens ?? request.max_tokens ?? facts.maxOutput ?? defaultMaxTokens;
+  const maxTokens = cappedOutput(asked, facts);
+  const parts = partsOf(request, account, maxTokens, facts);
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, reasoning, sampling, stops, schema } = parts;
   const output = present({

@@ -1,7 +1,14 @@
 /** Tools, tool choice and output format (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview). */
 
-import { type ChatRequest, type FunctionTool, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type FunctionTool,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import type { ModelFacts } from "../model-facts.ts";
 
 export interface Tools {
   tools?: JsonObject[];
@@ -57,17 +64,28 @@ export function toolsOf(request: ChatRequest, strict: boolean): Tools | Refusal 
   };
 }
 
+const jsonOnly = "Answer with a single JSON object: no text before or after it, and no code fence around it.";
+
+/** Claude has no JSON mode without a schema, so it gets an instruction. Callers of that mode ask for JSON themselves, too. */
+export function messagesWithFormat({ messages, response_format }: ChatRequest): ChatMessage[] {
+  if (response_format?.type !== "json_object") return messages;
+  const system: ChatMessage = { role: "system", content: jsonOnly };
+  const end = messages.findLastIndex((message) => message.role === "system" || message.role === "developer") + 1;
+  return [...messages.slice(0, end), system, ...messages.slice(end)];
+}
+
+/** What the account's option, or else the model's name, says of structured outputs. */
+export function isStructured(option: string | undefined, { jsonSchema }: ModelFacts): boolean {
+  return option === "Native" || (option !== "Refuse" && jsonSchema !== false);
+}
+
 /** The schema that the answer must follow; null if there is none. `native`: the model supports structured outputs. */
 export function schemaOf(
   { response_format }: ChatRequest,
   native: boolean,
 ): { name: string; description?: string; schema: JsonObject } | null | Refusal {
   if (response_format === null || response_format === undefined || response_format.type === "text") return null;
-  if (response_format.type === "json_object")
-    return refusal(
-      "response_format",
-      "The provider of this model has no JSON mode without a schema. Give a schema with `json_schema`, or choose another model.",
-    );
+  if (response_format.type === "json_object") return null;
   if (!native)
     return refusal(
       "response_format",

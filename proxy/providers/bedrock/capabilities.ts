@@ -24,23 +24,23 @@ export const capabilities: Capabilities = {
     structuredOutputs: {
       required: false,
       description:
-        "Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that support neither.",
-      default: "Native",
-      pattern: "^(Native|Refuse)$",
+        "Auto: decided by the model's name. Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that support neither.",
+      default: "Auto",
+      pattern: "^(Auto|Native|Refuse)$",
     },
     thinking: {
       required: false,
       description:
-        "How reasoning_effort is sent to Claude. Adaptive: outputConfig.effort with adaptive thinking (4.6 and later). Budget: thinking with a token budget, for older models.",
-      default: "Adaptive",
-      pattern: "^(Adaptive|Budget)$",
+        "How reasoning_effort is sent to Claude. Auto: decided by the model's name. Adaptive: outputConfig.effort with adaptive thinking (4.6 and later). Budget: thinking with a token budget, for older models.",
+      default: "Auto",
+      pattern: "^(Auto|Adaptive|Budget)$",
     },
     sampling: {
       required: false,
       description:
-        "How temperature, top_p and top_k are handled. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
-      default: "Pass",
-      pattern: "^(Pass|Drop)$",
+        "How temperature, top_p and top_k are handled. Auto: decided by the model's name. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
+      default: "Auto",
+      pattern: "^(Auto|Pass|Drop)$",
     },
   },
   credentials: [
@@ -75,7 +75,7 @@ export const capabilities: Capabilities = {
     tools: "mapped",
     tool_choice: "mapped",
     parallel_tool_calls: "mapped",
-    "response_format.json_object": "refused",
+    "response_format.json_object": "mapped",
     "response_format.json_schema": "mapped",
     reasoning_effort: "mapped",
     user: "dropped",

@@ -5,10 +5,19 @@
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import { claudeFacts } from "../anthropic/models.ts";
 import { judgeParameters, type ParameterRules, present, settleParameters, stopsOf } from "../anthropic/parameters.ts";
-import { type Reasoning, reasoningOf, type Sampling, samplingOf, thinks } from "../anthropic/reasoning.ts";
-import { schemaOf } from "../anthropic/tools.ts";
+import {
+  dropsSampling,
+  type Reasoning,
+  reasoningOf,
+  type Sampling,
+  samplingOf,
+  thinks,
+} from "../anthropic/reasoning.ts";
+import { isStructured, messagesWithFormat, schemaOf } from "../anthropic/tools.ts";
 import { turnsOf } from "../anthropic/turns.ts";
+import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 import { converseBlocks } from "./blocks.ts";
 import { toolsOf } from "./tools.ts";
@@ -60,13 +69,18 @@ function tierOf(request: ChatRequest): { tier: JsonObject | null; dropped: strin
   return tiers.has(asked) ? { tier: { type: asked }, dropped: [] } : { tier: null, dropped: ["service_tier"] };
 }
 
+interface Limits {
+  maxTokens: number;
+  facts: ModelFacts;
+}
+
 function reasoning(
   request: ChatRequest,
   account: ProviderAccount,
   claude: boolean,
-  maxTokens: number,
+  { maxTokens, facts }: Limits,
 ): Reasoning | Refusal {
-  const found = reasoningOf(request, account.config.options["thinking"], maxTokens);
+  const found = reasoningOf(request, account.config.options["thinking"], maxTokens, facts);
   if (claude || isRefusal(found)) return found;
   return {
     thinking: null,
@@ -95,17 +109,19 @@ function textFormat(schema: { name: string; description?: string; schema: JsonOb
 
 const filled = (object: JsonObject): JsonObject | null => (Object.keys(object).length > 0 ? object : null);
 
-function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, maxTokens: number) {
+function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, limits: Limits) {
   const settings = account.config.options;
-  const structured = settings["structuredOutputs"] !== "Refuse";
+  const structured = isStructured(settings["structuredOutputs"], limits.facts);
   const claude = isClaude(account, model);
-  const thought = reasoning(request, account, claude, maxTokens);
+  const thought = reasoning(request, account, claude, limits);
   return settleParameters({
     unknown: judgeParameters(request, rules),
-    conversation: turnsOf(request.messages, converseBlocks(claude)),
+    conversation: turnsOf(messagesWithFormat(request), converseBlocks(claude)),
     tools: toolsOf(request, claude, structured),
     thought,
-    sampled: isRefusal(thought) ? thought : sampling(request, thinks(thought), claude, settings["sampling"] === "Drop"),
+    sampled: isRefusal(thought)
+      ? thought
+      : sampling(request, thinks(thought), claude, dropsSampling(settings["sampling"], limits.facts)),
     stops: stopsOf(request, claude),
     schema: schemaOf(request, structured),
   });
@@ -116,9 +132,11 @@ export function encodeRequest(
   account: ProviderAccount,
   model: ProviderModel,
 ): EncodedRequest | Refusal {
-  const asked = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
-  const maxTokens = asked ?? maxTokensBesideBudget;
-  const parts = partsOf(request, account, model, maxTokens);
+  const facts = factsOf(model, claudeFacts);
+  const limit = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
+  const asked = limit === null ? null : cappedOutput(limit, facts);
+  const maxTokens = asked ?? facts.maxOutput ?? maxTokensBesideBudget;
+  const parts = partsOf(request, account, model, { maxTokens, facts });
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, thought, sampled, stops, schema } = parts;
   const tier = tierOf(request);

@@ -17,6 +17,7 @@ const read: ReadonlySet<string> = new Set([
   "max_completion_tokens",
   "temperature",
   "top_p",
+  "top_k",
   "n",
   "stop",
   "seed",
@@ -33,6 +34,7 @@ const read: ReadonlySet<string> = new Set([
 
 const maxStops = 5;
 /** Cohere's range of `p`. OpenAI's 1, which clients send as "no limit", is outside it. */
+const topK = 500;
 const topP = { least: 0.01, most: 0.99 };
 
 /** Tokens. The higher efforts have no limit. */
@@ -75,6 +77,7 @@ function sampling(request: ChatRequest): JsonObject {
   const limit = request.max_completion_tokens ?? request.max_tokens;
   if (limit != null) out["max_tokens"] = limit;
   if (request.temperature != null) out["temperature"] = request.temperature;
+  if (typeof request["top_k"] === "number") out["k"] = Math.min(topK, Math.max(0, request["top_k"]));
   if (request.top_p != null) out["p"] = Math.min(topP.most, Math.max(topP.least, request.top_p));
   if (request.seed != null) out["seed"] = request.seed;
   // Zero is the default, and some models refuse requests with both penalties.

@@ -1,9 +1,11 @@
 /** Canonical chat → generateContent (https://ai.google.dev/api/generate-content). */
 
-import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { type ChatRequest, claudeWish, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
+import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { contentsOf } from "./messages.ts";
+import { geminiFacts } from "./models.ts";
 import { decodeGeminiReply } from "./reply.ts";
 import { type NewId, randomCallId } from "./signature.ts";
 import { geminiChatDecoder } from "./stream.ts";
@@ -14,6 +16,7 @@ import { formatMembers, type SchemaForm, toolMembers } from "./tools.ts";
 const renamed = {
   temperature: "temperature",
   top_p: "topP",
+  top_k: "topK",
   n: "candidateCount",
   seed: "seed",
   presence_penalty: "presencePenalty",
@@ -54,11 +57,11 @@ export function modelPath(upstream: string): string {
   return `${found?.[1] ?? "models"}/${encodeURIComponent(found?.[2] ?? upstream)}`;
 }
 
-function sampling(request: ChatRequest): JsonObject | Refusal {
+function sampling(request: ChatRequest, facts: ModelFacts): JsonObject | Refusal {
   const out: JsonObject = {};
   for (const [from, to] of Object.entries(renamed)) if (request[from] != null) out[to] = request[from];
   const limit = request.max_completion_tokens ?? request.max_tokens;
-  if (limit != null) out["maxOutputTokens"] = limit;
+  if (limit != null) out["maxOutputTokens"] = cappedOutput(limit, facts);
   const stops = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
   if (stops.length > maxStops)
     return refusal("stop", `Gemini accepts at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
@@ -71,18 +74,21 @@ function sampling(request: ChatRequest): JsonObject | Refusal {
 }
 
 interface Target {
+  facts: ModelFacts;
   model: string;
   thinking: Thinking;
   schemas: SchemaForm;
 }
 
 function generationConfig(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
-  const config = sampling(request);
+  const config = sampling(request, target.facts);
   if (isRefusal(config)) return config;
   const format = formatMembers(request, target.schemas);
   if (isRefusal(format)) return format;
   const effort = request.reasoning_effort;
-  const thinking = effort == null ? null : thinkingConfig(target.model, target.thinking, effort);
+  const budget = request[claudeWish]?.thinking?.["budget_tokens"];
+  const asked = typeof budget === "number" ? budget : null;
+  const thinking = effort == null ? null : thinkingConfig(target.model, target.thinking, effort, asked);
   if (thinking !== null && isRefusal(thinking)) return thinking;
   if (effort != null && thinking === null) dropped.add("reasoning_effort");
   return { ...config, ...format, ...(thinking === null ? {} : { thinkingConfig: thinking }) };
@@ -116,6 +122,7 @@ export function geminiChat(
   const name = model.config.upstream.replace(/^models\//, "");
   const { schemas, thinking } = account.config.options;
   const target: Target = {
+    facts: factsOf(model, geminiFacts),
     model: name,
     thinking: thinkingOf(name, thinking),
     schemas: schemas === "OpenApi" ? "OpenApi" : "JsonSchema",

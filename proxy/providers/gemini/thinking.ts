@@ -57,12 +57,22 @@ function budgetOf(model: string, effort: string): number | undefined {
   return budget === 0 && /-pro\b/.test(model) ? leastProBudget : budget;
 }
 
-/** null if the model doesn't think. The effort is then dropped. */
-export function thinkingConfig(model: string, thinking: Thinking, effort: string): JsonObject | null | Refusal {
+const mostBudget = (model: string): number => (/-pro\b/.test(model) ? 32_768 : 24_576);
+
+/** Returns null if the model doesn't think. The effort is then dropped. */
+/** `asked`: the budget that the caller named, in tokens. */
+export function thinkingConfig(
+  model: string,
+  thinking: Thinking,
+  effort: string,
+  asked: number | null = null,
+): JsonObject | null | Refusal {
   if (!efforts.includes(effort))
     return refusal("reasoning_effort", `\`reasoning_effort\` must be one of ${efforts.join(", ")}.`, "invalid_value");
   if (thinking === "None") return null;
   const amount =
-    thinking === "Level" ? { thinkingLevel: levelOf(model, effort) } : { thinkingBudget: budgetOf(model, effort) };
+    thinking === "Level"
+      ? { thinkingLevel: levelOf(model, effort) }
+      : { thinkingBudget: asked === null ? budgetOf(model, effort) : Math.min(asked, mostBudget(model)) };
   return { ...amount, includeThoughts: effort !== "none" };
 }

@@ -5,8 +5,11 @@ import type { ChatMessage, ChatRequest } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 import { boundedId } from "../bounds.ts";
 import { carriesValue } from "../carried.ts";
+import { factsOf, type ModelFacts } from "../model-facts.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
+import { adapted } from "./adapt.ts";
 import { responsesEdits } from "./mend-responses.ts";
+import { openAiFacts } from "./models.ts";
 
 type LimitName = "max_tokens" | "max_completion_tokens";
 
@@ -28,6 +31,7 @@ function limitName(account: ProviderAccount, model: ProviderModel): LimitName | 
 }
 
 const none: Readonly<Record<string, unknown>> = {};
+const noFacts = (): ModelFacts => ({});
 
 /** The limit under the name that the model accepts; empty if nothing changes. */
 export function limitEdits(
@@ -130,13 +134,21 @@ export function openAiEdits(
   return format === "openai.chat" ? chatEdits(body, account, model) : none;
 }
 
-/** The same changes for a request that is built from the canonical form. */
+export interface MendedRequest {
+  request: ChatRequest;
+  dropped: string[];
+}
+
+/**
+ * The same changes for a request that is built from the canonical form, and those that keep the model from refusing it.
+ */
 export function mended(
-  request: ChatRequest,
+  given: ChatRequest,
   account: ProviderAccount,
   model: ProviderModel,
   strict: boolean,
-): ChatRequest {
+): MendedRequest {
+  const { request, dropped } = adapted(given, factsOf(model, strict ? openAiFacts : noFacts), strict);
   // Callers of other formats sent neither name. Every server knows this one.
   const named =
     !strict && account.config.options["maxTokensField"] === "AsSent" ? "max_tokens" : limitName(account, model);
@@ -147,5 +159,5 @@ export function mended(
     if (value === undefined) delete out[name];
     else out[name] = value;
   }
-  return out;
+  return { request: out, dropped };
 }

@@ -3,6 +3,7 @@
  */
 import type { ChatRequest, EmbeddingsRequest } from "../../dialects/canonical.ts";
 import type { CallOptions, ChatCall, EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import type { MendedRequest } from "./mend.ts";
 import { decodeChatReply, decodeEmbeddingsReply } from "./reply.ts";
 import { openAiChatDecoder } from "./stream.ts";
 
@@ -19,7 +20,7 @@ export function chatBody(request: ChatRequest, model: ProviderModel, options: Ca
 }
 
 export function passthroughChat(
-  request: ChatRequest,
+  { request, dropped }: MendedRequest,
   account: ProviderAccount,
   model: ProviderModel,
   options: CallOptions,
@@ -27,7 +28,7 @@ export function passthroughChat(
   return {
     path: `${account.basePath}/chat/completions`,
     body: JSON.stringify(chatBody(request, model, options)),
-    dropped: [],
+    dropped,
     decodeReply: decodeChatReply,
     decoder: openAiChatDecoder,
   };

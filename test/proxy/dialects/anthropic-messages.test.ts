@@ -213,7 +213,10 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
     body({ thinking: { type: "enabled", budget_tokens: 31999 } }),
     { reasoning_effort: "high" },
   ],
-  "thinking turned off": [body({ thinking: { type: "disabled" }, output_config: { effort: "high" } }), {}],
+  "thinking turned off": [
+    body({ thinking: { type: "disabled" }, output_config: { effort: "high" } }),
+    { reasoning_effort: "none" },
+  ],
   "a schema": [
     body({ output_config: { format: { type: "json_schema", schema: { type: "object" } } } }),
     {
@@ -267,7 +270,7 @@ describe("decoding a Messages body", () => {
       const { messages: expectedMessages, max_completion_tokens: limit, ...expectedRest } = expected;
       if (expectedMessages) assert.deepEqual(messages, expectedMessages);
       if (limit) assert.equal(max_completion_tokens, limit);
-      assert.deepEqual(rest, expectedRest);
+      assert.deepEqual(JSON.parse(JSON.stringify(rest)), expectedRest);
     });
   }
 
@@ -280,10 +283,7 @@ describe("decoding a Messages body", () => {
   }
 
   test("names the parameters that it drops", () => {
-    assert.deepEqual(dialect.dropped?.(body({ top_k: 5, service_tier: "auto", speed: null })), [
-      "top_k",
-      "service_tier",
-    ]);
+    assert.deepEqual(dialect.dropped?.(body({ top_k: 5, service_tier: "auto", speed: null })), ["service_tier"]);
   });
 
   test("never throws, whatever the JSON", () => {

@@ -406,7 +406,6 @@ const refusedRequests: Record<string, [Request, string, Setting?]> = {
   "a prediction": [{ prediction: { type: "content", content: "x" } }, "prediction"],
   "audio out": [{ modalities: ["text", "audio"] }, "modalities"],
   "a hot temperature": [{ temperature: 1.2 }, "temperature"],
-  "free JSON": [{ response_format: { type: "json_object" } }, "response_format"],
   "a schema for a model that has none": [
     { response_format: jsonSchema },
     "response_format",
@@ -467,7 +466,6 @@ describe("what Messages can't express is refused before any call", () => {
       n: { n: 2 },
       logprobs: { logprobs: true },
       logit_bias: { logit_bias: { "1": 1 } },
-      "response_format.json_object": { response_format: { type: "json_object" } },
       input_audio: part({ type: "input_audio", input_audio: { data: "", format: "wav" } }),
       seed: { seed: 1 },
       store: { store: true },
