@@ -6,7 +6,8 @@
  */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build, type Metafile } from "esbuild";
+import { build, type Metafile, type Plugin } from "esbuild";
+import { type BundledPage, bundlePage } from "../operator/console/bundle-page.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -16,7 +17,17 @@ const requireInModules = [
   "const require = createRequireOfBundle(import.meta.url);",
 ].join("\n");
 
-async function bundle(out: string): Promise<Metafile> {
+/** Puts the console's finished page in place of the module that bundles it. */
+const withPage = ({ files }: BundledPage): Plugin => ({
+  name: "console-page",
+  setup(into) {
+    into.onLoad({ filter: /operator\/console\/page-files\.ts$/ }, () => ({
+      contents: `const files = ${JSON.stringify(files)};\nexport const pageFiles = () => Promise.resolve(files);`,
+    }));
+  },
+});
+
+async function bundle(out: string, page: BundledPage): Promise<Metafile> {
   const { metafile } = await build({
     entryPoints: [join(root, "cli/main.ts")],
     outdir: out,
@@ -26,6 +37,7 @@ async function bundle(out: string): Promise<Metafile> {
     target: "node24",
     format: "esm",
     outExtension: { ".js": ".mjs" },
+    plugins: [withPage(page)],
     banner: { js: requireInModules },
     legalComments: "none",
     charset: "utf8",
@@ -37,9 +49,9 @@ async function bundle(out: string): Promise<Metafile> {
 }
 
 /** Folders of the bundled packages, such as node_modules/@kubernetes/client-node. */
-function packagesOf(metafile: Metafile): string[] {
+function packagesOf(inputs: readonly string[]): string[] {
   const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
-  return [...new Set(Object.keys(metafile.inputs).flatMap((input) => folder.exec(input)?.[0] ?? []))].sort();
+  return [...new Set(inputs.flatMap((input) => folder.exec(input)?.[0] ?? []))].sort();
 }
 
 async function licenceText(folder: string): Promise<string> {
@@ -51,7 +63,9 @@ async function licenceText(folder: string): Promise<string> {
 
 const out = process.argv[2];
 if (out === undefined) throw new Error("say where the bundle goes: bundle.ts OUT");
-const packages = packagesOf(await bundle(out));
+const page = await bundlePage();
+const { inputs } = await bundle(out, page);
+const packages = packagesOf([...Object.keys(inputs), ...page.inputs]);
 // The image has no /usr/bin/env.
 const entry = join(out, "main.mjs");
 await writeFile(entry, (await readFile(entry, "utf8")).replace(/^#!.*/, "#!/usr/local/bin/node"));

@@ -1,6 +1,7 @@
 /** `sluice cost-report` and `sluice top-users`: sums over the usage ledger. */
 import { parseArgs } from "node:util";
 import { durationMs } from "../crds/quantity.ts";
+import { csvLine } from "../operator/csv.ts";
 import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../proxy/config/usage-report.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { type Ledger, ledgerAt, ledgersIn, readLedgers } from "./ledger.ts";
@@ -114,12 +115,6 @@ function cells({ by, sums }: Group): string[] {
   ].map(String);
 }
 
-/** RFC 4180. A cell that a spreadsheet would evaluate as a formula is made text. */
-function csvCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
 function total(groups: readonly Group[]): Group["sums"] | null {
   const [first, ...rest] = groups;
   if (first === undefined) return null;
@@ -152,8 +147,7 @@ function asTable(head: readonly string[], groups: readonly Group[]): string {
 
 function render(values: Values, groupBy: readonly Grouping[], groups: readonly Group[]): string {
   const head = [...groupBy, ...figures];
-  if (values.output === "csv")
-    return [head, ...groups.map(cells)].map((line) => line.map(csvCell).join(",")).join("\r\n");
+  if (values.output === "csv") return [head, ...groups.map(cells)].map(csvLine).join("\r\n");
   if (values.output === "table") return asTable(head, groups);
   const shown = groups.map(({ by, sums }) => ({ ...by, ...sums, costUsd: usd(sums.costNanoUsd) }));
   return JSON.stringify(shown, null, 2);

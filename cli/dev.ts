@@ -1,8 +1,16 @@
 /** `sluice dev FOLDER…`: compile and proxy in one process, on a folder of the manifests that a cluster would get. */
 import { randomBytes } from "node:crypto";
-import { parseProxyStatus } from "../operator/cluster/proxy-status.ts";
+import { type ProxyStatus, parseProxyStatus } from "../operator/cluster/proxy-status.ts";
 import type { CanaryReport } from "../operator/compile/canary.ts";
 import type { Compiled } from "../operator/compile/compile.ts";
+import { healthPatches, type ProxyReport } from "../operator/compile/health.ts";
+import { statusOf } from "../operator/compile/status.ts";
+import { type StatusPatch, withPatches } from "../operator/compile/verdict.ts";
+import type { WorldObject } from "../operator/compile/world.ts";
+import { consolePath } from "../operator/console/assets.ts";
+import { openGate } from "../operator/console/gate.ts";
+import { serveConsole } from "../operator/console/server.ts";
+import type { ConsoleSource, PublishedState } from "../operator/console/source.ts";
 import { compileFolder, formatFinding, unpricedModels } from "../operator/folder/compile-folder.ts";
 import { watchFolders } from "../operator/folder/watch.ts";
 import { CanaryBook } from "../operator/loops/canaries/book.ts";
@@ -63,6 +71,7 @@ class FolderConfig implements ConfigSource {
   readonly #canaries = new CanaryBook();
   readonly #phases = new Map<string, string>();
   #compiled: Compiled | null = null;
+  #canaryPatches: readonly StatusPatch[] = [];
   #changed: () => void = () => undefined;
   #revision = "";
   #unpriced = "";
@@ -109,6 +118,7 @@ class FolderConfig implements ConfigSource {
     if (unreadable) return;
     this.#previous = compiled.config;
     this.#compiled = compiled;
+    this.#canaryPatches = [];
     const { files, revision } = filesOf(compiled.config, this.#pepper, this.#values);
     this.#files = files;
     this.#printUnpriced(compiled);
@@ -140,6 +150,24 @@ class FolderConfig implements ConfigSource {
       .finally(() => this.#changed());
   }
 
+  /** What the console shows: objects with the status that they would have in a cluster. */
+  published(reports: readonly ProxyReport[], proxies: readonly (string | null)[]): PublishedState {
+    const compiled = this.#compiled;
+    if (compiled === null) return { config: null, revision: "", objects: [] };
+    const revision = this.#revision;
+    const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
+    const patches = [...healthPatches(compiled.others, reports), ...this.#canaryPatches];
+    const objects = withPatches(compiled.verdicts, patches).map(
+      (verdict): WorldObject => ({
+        kind: verdict.kind,
+        meta: verdict.meta as WorldObject["meta"],
+        spec: {},
+        status: statusOf(verdict, programmed, {}, Date.now()),
+      }),
+    );
+    return { config: compiled.config, revision, objects };
+  }
+
   hasCanaries(): boolean {
     return (this.#compiled?.canaries.length ?? 0) > 0;
   }
@@ -148,6 +176,7 @@ class FolderConfig implements ConfigSource {
   judge(reports: readonly CanaryReport[]): void {
     if (this.#compiled === null) return;
     const { decided, patches } = this.#canaries.judge(this.#compiled, reports, Date.now());
+    this.#canaryPatches = patches;
     for (const { verdict, conditions = [] } of patches) {
       const { meta } = verdict;
       const told = conditions.find((one) => one.type === "CanaryProgressing");
@@ -182,14 +211,36 @@ function taken(flags: string[], name: string): string | null {
 
 const judgeEveryMs = 1_000;
 
-/** The proxy's counts for canaries; empty if it doesn't answer, as during shutdown. */
-async function countsOf({ statusUrl, current }: RunningProxy): Promise<CanaryReport[]> {
+type StatusPort = Pick<RunningProxy, "statusUrl" | "current">;
+
+async function askStatusPort({ statusUrl, current }: StatusPort, path: string): Promise<unknown> {
   const headers = { [statusTokenHeader]: current.snapshot()?.statusToken ?? "" };
+  return (await fetch(`${statusUrl}${path}`, { headers })).json();
+}
+
+/** What the proxy reports; null if it doesn't answer, as during shutdown. */
+async function statusOfProxy(proxy: StatusPort): Promise<ProxyStatus | null> {
   try {
-    return parseProxyStatus(await (await fetch(`${statusUrl}/status`, { headers })).json())?.canaries ?? [];
+    return parseProxyStatus(await askStatusPort(proxy, "/status"));
   } catch {
-    return [];
+    return null;
   }
+}
+
+/** The folder and its one proxy, which the console reads. `proxy`: once it runs. */
+function consoleSource(source: FolderConfig, proxy: () => StatusPort | null): ConsoleSource {
+  return {
+    async read() {
+      const running = proxy();
+      const status = running === null ? null : await statusOfProxy(running);
+      return source.published(status === null ? [] : [status.providers], [status?.revision ?? null]);
+    },
+    proxies() {
+      const running = proxy();
+      const ports = running === null ? [] : [{ name: "dev", get: (path: string) => askStatusPort(running, path) }];
+      return Promise.resolve(ports);
+    },
+  };
 }
 
 /** `log` replaces the process's own log. */
@@ -210,13 +261,24 @@ export async function startDev(
     countryDatabase: given.countryDatabase || settings.countryDatabase !== "",
   });
   await source.reload();
-  const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });
+  const local = isLoopback(settings.statusHost);
+  let running: RunningProxy | null = null;
+  const proxy = await startProxy({
+    settings,
+    source,
+    ...(log ? { log } : {}),
+    // Without a login, the console is for this machine only.
+    extendStatus: (app) =>
+      local && serveConsole(app, { source: consoleSource(source, () => running), gate: openGate, nowMs: Date.now }),
+  });
+  running = proxy;
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);
+  if (local) print(`console: ${proxy.statusUrl}${consolePath}`);
   const token = proxy.current.snapshot()?.statusToken;
-  if (!isLoopback(settings.statusHost) && token !== undefined)
+  if (!local && token !== undefined)
     print(`the status port asks for its token, but for probes and metrics: ${statusTokenHeader}: ${token}`);
   const judging = setInterval(() => {
-    if (source.hasCanaries()) void countsOf(proxy).then((counts) => source.judge(counts));
+    if (source.hasCanaries()) void statusOfProxy(proxy).then((status) => source.judge(status?.canaries ?? []));
   }, judgeEveryMs).unref();
   return {
     proxy,

@@ -1,5 +1,6 @@
 /** `sluice proxy`: assembles the data plane and runs it until stopped. */
 
+import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
@@ -35,11 +36,14 @@ import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
+import { serveActivity } from "./telemetry/activity.ts";
 import type { Batched } from "./telemetry/batched.ts";
 import { budgetMetrics } from "./telemetry/budget-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { RecentCalls } from "./telemetry/recent-calls.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
+import { TrafficTally } from "./telemetry/traffic.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
@@ -50,6 +54,8 @@ export interface ProxyOptions {
   settings: ProxySettings;
   source: ConfigSource;
   log?: Logger;
+  /** Adds to what the status port serves. */
+  extendStatus?(app: FastifyInstance): void;
 }
 
 export interface RunningProxy {
@@ -219,7 +225,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   await cell.refresh();
   await fleet.ready();
   const { quotas, store: ledger } = fleet;
-  const records = recordsOf(log, [metrics, canaries, watched, implausible, fleet]);
+  const recent = new RecentCalls();
+  const tally = new TrafficTally(Date.now);
+  const records = recordsOf(log, [metrics, canaries, watched, implausible, fleet, recent, tally]);
   const settled = (): Promise<void> => {
     records.drain();
     return fleet.ledger.flush();
@@ -275,6 +283,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     records.drain();
     done();
   });
+  serveActivity(status, recent, tally);
+  options.extendStatus?.(status);
   const statusUrl = await listen(status.server, settings.statusHost, settings.statusPort, (host) =>
     status.listen({ host, port: settings.statusPort, backlog }),
   );

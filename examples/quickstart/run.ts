@@ -7,6 +7,7 @@ import { startProviderServer } from "./provider-server.ts";
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const real = Boolean(process.env["OPENAI_API_KEY"]);
 const port = process.env["PORT"] ?? "8080";
+const statusPort = process.env["STATUS_PORT"] ?? "9090";
 /** Must match simulated/provider.yaml. */
 const providerPort = 18000;
 
@@ -35,6 +36,8 @@ An anonymous path needs neither key nor model:
 
   curl http://127.0.0.1:${port}/chat -d '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
+See the calls arrive in the console: http://127.0.0.1:${statusPort}/console
+
 Change a file under examples/quickstart/policies and save: it takes effect at once. Ctrl-C ends it.
 
 `);
@@ -45,7 +48,7 @@ await runUntilSignal(() =>
     "--port",
     port,
     "--status-port",
-    process.env["STATUS_PORT"] ?? "9090",
+    statusPort,
     "--host",
     "127.0.0.1",
   ]),

@@ -102,6 +102,10 @@ export interface CallRecord {
 
 const noTags: readonly string[] = [];
 
+/** The namespace of the caller's key, or else of the policy; "" if there is neither. */
+export const namespaceOfCall = ({ key, route }: Pick<CallRecord, "key" | "route">): string =>
+  (key || route).split("/", 1)[0] ?? "";
+
 /** Returns the record of a call that has just started. */
 export function newRecord(requestId: string, method: string, startedMs: number): CallRecord {
   return {

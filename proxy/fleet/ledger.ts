@@ -5,7 +5,7 @@
  */
 
 import { type BilledUsage, chargesOf } from "../call/charges.ts";
-import type { CallRecord } from "../call/record.ts";
+import { type CallRecord, namespaceOfCall } from "../call/record.ts";
 import { by } from "../growing-map.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 
@@ -63,9 +63,6 @@ function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {
   row.reasoningTokens += usage.reasoning;
 }
 
-/** The namespace of the caller's key, or else of the policy. */
-const namespaceOf = ({ key, route }: CallRecord): string => (key || route).split("/", 1)[0] ?? "";
-
 const leaf = (): { row: LedgerRow | null } => ({ row: null });
 
 /**
@@ -113,7 +110,7 @@ class HourRows {
   }
 
   #newRow(call: CallRecord): LedgerRow {
-    const namespace = namespaceOf(call);
+    const namespace = namespaceOfCall(call);
     if (this.rows.length >= mostRows) return this.#others.get(namespace) ?? this.#newOther(namespace);
     const { key, user, team, role, route, model, provider } = call;
     const row = emptyRow(this.hourMs, namespace, call);

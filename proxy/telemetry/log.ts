@@ -131,6 +131,9 @@ export function callFields(call: CallRecord): string {
 
 const { chindingsSym, streamSym } = pino.symbols;
 
+/** A refused attempt is recorded whatever the policy logs. */
+export const isLogged = ({ statistics, status }: CallRecord): boolean => statistics || status === 401 || status === 403;
+
 /** One line per call, in the logger's own format. Bodies are included only if the route's `logging.payloads` asks for them. */
 export function logCall(log: Logger, call: CallRecord): void {
   if (!log.isLevelEnabled("info")) return;

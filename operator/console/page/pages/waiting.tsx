@@ -1,0 +1,12 @@
+import { Empty } from "../parts.tsx";
+
+/** In place of a page whose data has not come. */
+export function Waiting({ failure }: { failure: string | null }) {
+  if (failure === null)
+    return (
+      <p class="waiting" role="status">
+        Loading…
+      </p>
+    );
+  return <Empty title="The console can't read its data">{failure}. It keeps trying.</Empty>;
+}

@@ -1,0 +1,38 @@
+/** One proxy's `/status`, parsed leniently: an older or newer proxy may report less or more. */
+import { z } from "zod";
+
+const strings = z.record(z.string(), z.string());
+
+const provider = z.object({
+  id: z.string(),
+  healthy: z.boolean().nullable().catch(null),
+  reason: z.string().nullable().catch(null),
+  /** Model → state of its breaker. */
+  breakers: strings.catch({}),
+  causes: strings.catch({}),
+  refused: z.array(z.string()).catch([]),
+});
+
+const report = z.object({
+  revision: z.string().nullable().catch(null),
+  ready: z.boolean().catch(false),
+  draining: z.boolean().catch(false),
+  rejected: z.object({ reason: z.string(), since: z.string() }).nullable().catch(null),
+  damagedState: z.string().optional().catch(undefined),
+  keys: z.number().catch(0),
+  inFlight: z.number().catch(0),
+  providers: z.array(provider).catch([]),
+});
+
+export type ProxyAnswer = z.output<typeof report>;
+
+export interface ProxyReading {
+  name: string;
+  /** null if it does not answer. */
+  report: ProxyAnswer | null;
+}
+
+export function proxyReading(name: string, body: unknown): ProxyReading {
+  const parsed = report.safeParse(body);
+  return { name, report: parsed.success ? parsed.data : null };
+}

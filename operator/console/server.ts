@@ -1,0 +1,162 @@
+/** The console: a page, and the JSON that it shows. Nothing can be changed through it. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { consolePath, protect, serveAssets } from "./assets.ts";
+import { type Gate, isLocalHost, isTokenForm, logIn, logOut, mostTokenChars, tokenIn } from "./gate.ts";
+import { type ConsoleFacts, Gatherer } from "./gather.ts";
+import type { ConsoleSource } from "./source.ts";
+import { type Viewer, within } from "./viewer.ts";
+import { budgetsView, earliestPeriodMs, visibleBudgets } from "./views/budgets.ts";
+import { complianceView } from "./views/compliance.ts";
+import { configView } from "./views/config.ts";
+import {
+  type CostGrouping,
+  type CostPeriod,
+  costCsv,
+  costGroupings,
+  costPeriods,
+  costSpan,
+  costView,
+} from "./views/cost.ts";
+import { keysView, keyUsageDays } from "./views/keys.ts";
+import { overviewDays, overviewOf } from "./views/overview.ts";
+import { providersView } from "./views/providers.ts";
+import { explainedCalls } from "./views/requests.ts";
+import { routesView } from "./views/routes.ts";
+
+export interface ConsoleOptions {
+  source: ConsoleSource;
+  gate: Gate;
+  nowMs(): number;
+}
+
+export interface Session {
+  login: Gate["login"];
+  user: string;
+  /** null for all. */
+  namespaces: readonly string[] | null;
+}
+
+interface Query {
+  namespace?: string;
+  search?: string;
+  by?: string;
+  period?: string;
+}
+
+interface Asked {
+  facts: ConsoleFacts;
+  viewer: Viewer;
+  gatherer: Gatherer;
+  query: Query;
+}
+
+const dayMs = 86_400_000;
+const api = `${consolePath}/api`;
+
+const groupingOf = ({ by }: Query): CostGrouping => costGroupings.find((one) => one === by) ?? "user";
+const periodOf = ({ period }: Query): CostPeriod =>
+  period !== undefined && Object.hasOwn(costPeriods, period) ? (period as CostPeriod) : "7d";
+
+function costRows({ gatherer, facts, query }: Asked) {
+  const { fromMs, toMs } = costSpan(periodOf(query), facts.nowMs);
+  return gatherer.usage(fromMs, toMs);
+}
+
+/** Page → its data. */
+const views: Readonly<Record<string, (asked: Asked) => Promise<object> | object>> = {
+  async overview({ facts, viewer, gatherer }) {
+    const fromMs = Math.floor(facts.nowMs / dayMs) * dayMs - (overviewDays - 1) * dayMs;
+    const [readings, rows] = await Promise.all([gatherer.budgets(), gatherer.usage(fromMs, facts.nowMs)]);
+    return overviewOf(facts, readings, rows, viewer);
+  },
+  providers: ({ facts, viewer }) => providersView(facts, viewer),
+  routes: ({ facts, viewer }) => routesView(facts, viewer),
+  async keys({ facts, viewer, gatherer, query }) {
+    const rows = await gatherer.usage(facts.nowMs - keyUsageDays * dayMs, facts.nowMs);
+    return keysView(facts, rows, viewer, query.search ?? "");
+  },
+  async budgets({ facts, viewer, gatherer }) {
+    const fromMs = earliestPeriodMs(visibleBudgets(facts, viewer), facts.nowMs);
+    const [readings, rows] = await Promise.all([gatherer.budgets(), gatherer.usage(fromMs, facts.nowMs)]);
+    return budgetsView(facts, readings, rows, viewer);
+  },
+  async cost(asked) {
+    const wanted = { by: groupingOf(asked.query), period: periodOf(asked.query) };
+    return costView(await costRows(asked), wanted, asked.viewer, asked.facts.nowMs);
+  },
+  requests: ({ facts, viewer }) => ({ calls: explainedCalls(facts, viewer) }),
+  compliance: ({ facts, viewer }) => complianceView(facts, viewer),
+  config: ({ facts, viewer, query }) => configView(facts, viewer, query.search ?? ""),
+};
+
+const sessionOf = (gate: Gate, { user, namespaces }: Viewer): Session => ({ login: gate.login, user, namespaces });
+
+async function logInBy(gate: Gate, request: FastifyRequest, reply: FastifyReply): Promise<object> {
+  const site = request.headers["sec-fetch-site"];
+  if (site !== undefined && site !== "same-origin")
+    return reply.code(403).send({ message: "log in on the console's own page" });
+  const token = String((request.body as { token?: unknown } | null)?.token ?? "").trim();
+  if (token.length > mostTokenChars)
+    return reply
+      .code(400)
+      .send({ message: `the token is longer than ${mostTokenChars} characters; use a ServiceAccount's` });
+  const viewer = isTokenForm(token) ? await gate.viewer(token) : null;
+  if (viewer === null) return reply.code(401).send({ message: "the API server does not accept this token" });
+  logIn(request, reply, token);
+  return sessionOf(gate, viewer);
+}
+
+function checkHost(gate: Gate, request: FastifyRequest): string | null {
+  if (gate.login !== "none" || isLocalHost(request.headers.host)) return null;
+  return "the console has no login here, so it answers only at 127.0.0.1, localhost and [::1]";
+}
+
+export function serveConsole(parent: FastifyInstance, { source, gate, nowMs }: ConsoleOptions): void {
+  const gatherer = new Gatherer(source, nowMs);
+  void parent.register((app, _options, done) => {
+    app.addHook("onRequest", async (request, reply) => {
+      protect(reply);
+      const refused = checkHost(gate, request);
+      if (refused !== null) await reply.code(403).send({ message: refused });
+    });
+    serveAssets(app);
+    app.post(`${api}/login`, (request, reply) => logInBy(gate, request, reply));
+    app.post(`${api}/logout`, async (request, reply) => {
+      logOut(request, reply);
+      return {};
+    });
+    serveViews(app, gate, gatherer);
+    done();
+  });
+}
+
+function serveViews(app: FastifyInstance, gate: Gate, gatherer: Gatherer): void {
+  const viewerOf = (request: FastifyRequest): Promise<Viewer | null> => gate.viewer(tokenIn(request));
+  const refuse = (reply: FastifyReply): FastifyReply => reply.code(401).send({ message: "log in first" });
+
+  app.get(`${api}/session`, async (request, reply) => {
+    const viewer = await viewerOf(request);
+    return viewer === null ? refuse(reply) : sessionOf(gate, viewer);
+  });
+  const asked = async (query: Query, viewer: Viewer): Promise<Asked> => ({
+    facts: await gatherer.facts(),
+    viewer: within(viewer, query.namespace ?? ""),
+    gatherer,
+    query,
+  });
+  for (const [name, view] of Object.entries(views))
+    app.get<{ Querystring: Query }>(`${api}/${name}`, async (request, reply) => {
+      const viewer = await viewerOf(request);
+      return viewer === null ? refuse(reply) : view(await asked(request.query, viewer));
+    });
+  app.get<{ Querystring: Query }>(`${api}/cost.csv`, async (request, reply) => {
+    const viewer = await viewerOf(request);
+    if (viewer === null) return refuse(reply);
+    const question = await asked(request.query, viewer);
+    const by = groupingOf(request.query);
+    const name = `sluice-cost-by-${by}-${periodOf(request.query)}.csv`;
+    reply.header("content-type", "text/csv; charset=utf-8");
+    reply.header("content-disposition", `attachment; filename="${name}"`);
+    return costCsv(await costRows(question), by, question.viewer);
+  });
+}

@@ -1,0 +1,81 @@
+/** Sums and percentiles over the proxies' counts of the last hour. Pure. */
+import {
+  type Activity,
+  type TrafficFigure,
+  type TrafficSeries,
+  trafficFigures,
+  trafficLatencyBoundsMs,
+  trafficSlotMs,
+  trafficSlots,
+} from "../../proxy/config/activity.ts";
+
+export type TrafficSum = Record<TrafficFigure, number> & { p50Ms: number | null; p95Ms: number | null };
+
+/** The value below which a share of the counted ones lies, interpolated within its bucket; null if there are none. */
+export function percentile(buckets: readonly number[], share: number): number | null {
+  const total = buckets.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  let below = 0;
+  for (const [at, count] of buckets.entries()) {
+    if (count > 0 && below + count >= share * total) {
+      const low = at === 0 ? 0 : (trafficLatencyBoundsMs[at - 1] ?? 0);
+      const high = trafficLatencyBoundsMs[at] ?? low;
+      return Math.round(low + ((share * total - below) / count) * (high - low));
+    }
+    below += count;
+  }
+  return null;
+}
+
+const slotNumber = (ms: number): number => Math.floor(ms / trafficSlotMs);
+
+/** What happened in the slots that touch the last `periodMs`. */
+export function sumTraffic(series: readonly TrafficSeries[], nowMs: number, periodMs: number): TrafficSum {
+  const first = slotNumber(nowMs - periodMs) + 1;
+  const numbers = new Array<number>(trafficFigures.length + trafficLatencyBoundsMs.length + 1).fill(0);
+  for (const { slots } of series)
+    for (const [slot, counts] of slots)
+      if (slot >= first) for (const [at, count] of counts.entries()) numbers[at] = (numbers[at] ?? 0) + count;
+  const figures = Object.fromEntries(trafficFigures.map((name, at) => [name, numbers[at] ?? 0]));
+  const buckets = numbers.slice(trafficFigures.length);
+  return {
+    ...(figures as Record<TrafficFigure, number>),
+    p50Ms: percentile(buckets, 0.5),
+    p95Ms: percentile(buckets, 0.95),
+  };
+}
+
+export interface TrafficPoint {
+  atMs: number;
+  calls: number;
+  errors: number;
+  refused: number;
+  costNanoUsd: number;
+}
+
+/** The last hour, a point for each slot, the oldest first. */
+export function timeline(series: readonly TrafficSeries[], nowMs: number): TrafficPoint[] {
+  const last = slotNumber(nowMs);
+  const points = Array.from(
+    { length: trafficSlots },
+    (_, at): TrafficPoint => ({
+      atMs: (last - trafficSlots + 1 + at) * trafficSlotMs,
+      calls: 0,
+      errors: 0,
+      refused: 0,
+      costNanoUsd: 0,
+    }),
+  );
+  const index = (name: TrafficFigure): number => trafficFigures.indexOf(name);
+  for (const { slots } of series)
+    for (const [slot, counts] of slots) {
+      const point = points[slot - last + trafficSlots - 1];
+      if (point === undefined) continue;
+      for (const name of ["calls", "errors", "refused", "costNanoUsd"] as const)
+        point[name] += counts[index(name)] ?? 0;
+    }
+  return points;
+}
+
+export const seriesOf = (activities: readonly Activity[], kind: TrafficSeries["kind"]): TrafficSeries[] =>
+  activities.flatMap(({ series }) => series.filter((one) => one.kind === kind));

@@ -1,0 +1,32 @@
+/** Who looks at the console, and what they may see. */
+import type { Kind } from "../../crds/kinds.ts";
+import { namespaceOf } from "../compile/outcome.ts";
+
+export interface Viewer {
+  /** "" if there is no login. */
+  user: string;
+  /** Sees every namespace, and calls that belong to none. */
+  everything: boolean;
+  /** Namespaces of which the viewer sees something; null for all. */
+  namespaces: readonly string[] | null;
+  /** Whether the viewer may list a kind in a namespace. */
+  sees(kind: Kind, namespace: string): boolean;
+}
+
+export const everyone: Viewer = { user: "", everything: true, namespaces: null, sees: () => true };
+
+export const seesObject = (viewer: Viewer, kind: Kind, id: string): boolean => viewer.sees(kind, namespaceOf(id));
+
+/** Usage of a namespace is for those who may list its API keys. */
+export const seesUsage = (viewer: Viewer, namespace: string): boolean =>
+  namespace === "" ? viewer.everything : viewer.sees("ApiKey", namespace);
+
+/** The viewer, limited to one namespace; "" for no limit. */
+export function within(viewer: Viewer, namespace: string): Viewer {
+  if (namespace === "") return viewer;
+  return {
+    ...viewer,
+    everything: false,
+    sees: (kind, name) => name === namespace && viewer.sees(kind, name),
+  };
+}

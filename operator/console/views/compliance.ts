@@ -1,0 +1,85 @@
+/** What policies do for data protection, and what was masked and refused since the proxies started. */
+import type { RouteConfig } from "../../../proxy/config/route.ts";
+import type { ConsoleFacts } from "../gather.ts";
+import { seesObject, seesUsage, type Viewer } from "../viewer.ts";
+
+export interface ComplianceRow {
+  id: string;
+  /** Types of personal data that are masked; null if none are. */
+  masks: string[] | null;
+  masksAnswers: boolean;
+  patterns: number;
+  regions: string[] | null;
+  /** Regions of its targets' providers, as far as they are known. */
+  targetRegions: string[];
+  audit: "required" | "with bodies" | "default";
+  logsBodies: boolean;
+  anonymous: boolean;
+  limits: string[];
+}
+
+export interface ComplianceView {
+  policies: ComplianceRow[];
+  masked: { type: string; values: number }[];
+  refusals: { code: string; calls: number }[];
+  /** When the proxy that has run longest began to count; null without proxies. */
+  sinceMs: number | null;
+}
+
+function limitsOf({ access }: RouteConfig): string[] {
+  const { countries, hours, consent, networks, roles, teams, tags } = access;
+  return [
+    ...(networks === null ? [] : [`${networks.length} networks`]),
+    ...(countries === null
+      ? []
+      : [
+          `countries ${[...(countries.allow ?? []), ...(countries.deny ?? []).map((code) => `not ${code}`)].join(", ")}`,
+        ]),
+    ...(hours === null ? [] : ["hours"]),
+    ...(consent === null ? [] : [`consent in ${consent.header}`]),
+    ...(roles === null ? [] : [`roles ${roles.join(", ")}`]),
+    ...(teams === null ? [] : [`teams ${teams.join(", ")}`]),
+    ...(tags === null ? [] : [`tags ${tags.join(", ")}`]),
+  ];
+}
+
+function complianceRow(config: RouteConfig, regionOf: ReadonlyMap<string, string | null>): ComplianceRow {
+  const mask = config.guard?.mask ?? null;
+  const { audit } = config;
+  return {
+    id: config.id,
+    masks: mask === null ? null : [...mask.detect, ...mask.custom.map(({ name }) => name)],
+    masksAnswers: mask?.answers ?? false,
+    patterns: (config.guard?.deny.length ?? 0) + (config.guard?.allow?.length ?? 0),
+    regions: config.access.regions,
+    targetRegions: [...new Set(config.routing.targets.flatMap(({ provider }) => regionOf.get(provider) ?? []))],
+    audit: audit.required ? "required" : audit.bodies ? "with bodies" : "default",
+    logsBodies: config.logging.payloads,
+    anonymous: config.access.anonymous,
+    limits: limitsOf(config),
+  };
+}
+
+function counted(all: readonly Readonly<Record<string, number>>[]): [string, number][] {
+  const sums = new Map<string, number>();
+  for (const one of all) for (const [name, count] of Object.entries(one)) sums.set(name, (sums.get(name) ?? 0) + count);
+  return [...sums].sort(([, a], [, b]) => b - a);
+}
+
+export function complianceView(facts: ConsoleFacts, viewer: Viewer): ComplianceView {
+  const marks = facts.activities.flatMap((one) => one.marks).filter(({ namespace }) => seesUsage(viewer, namespace));
+  const regions = new Map(
+    (facts.config?.providers ?? [])
+      .filter(({ id }) => seesObject(viewer, "LLMProvider", id))
+      .map(({ id, region }) => [id, region]),
+  );
+  const starts = facts.activities.map(({ startedMs }) => startedMs);
+  return {
+    policies: (facts.config?.routes ?? [])
+      .filter(({ id }) => seesObject(viewer, "RoutingPolicy", id))
+      .map((config) => complianceRow(config, regions)),
+    masked: counted(marks.map(({ masked }) => masked)).map(([type, values]) => ({ type, values })),
+    refusals: counted(marks.map(({ failures }) => failures)).map(([code, calls]) => ({ code, calls })),
+    sinceMs: starts.length === 0 ? null : Math.min(...starts),
+  };
+}
