@@ -53,6 +53,7 @@ unused: node_modules/.installed ## Find files, exports and packages that nothing
 .PHONY: types
 types: node_modules/.installed ## Type-check
 	@node_modules/.bin/tsc --noEmit -p . --incremental --tsBuildInfoFile node_modules/.tsbuildinfo
+	@node_modules/.bin/tsc --noEmit -p operator/console/page --incremental --tsBuildInfoFile node_modules/.tsbuildinfo-page
 
 .PHONY: tools
 tools: node_modules/.installed ## Build or install the real parts that tests run against

@@ -4,8 +4,8 @@ import { type ProxyStatus, parseProxyStatus } from "../operator/cluster/proxy-st
 import type { CanaryReport } from "../operator/compile/canary.ts";
 import type { Compiled } from "../operator/compile/compile.ts";
 import { healthPatches, type ProxyReport } from "../operator/compile/health.ts";
-import { statusOf } from "../operator/compile/status.ts";
-import { type StatusPatch, withPatches } from "../operator/compile/verdict.ts";
+import { type Programmed, statusOf } from "../operator/compile/status.ts";
+import { type StatusPatch, type Verdict, withPatches } from "../operator/compile/verdict.ts";
 import type { WorldObject } from "../operator/compile/world.ts";
 import { consolePath } from "../operator/console/assets.ts";
 import { openGate } from "../operator/console/gate.ts";
@@ -26,6 +26,7 @@ import type { ConfigSource } from "../proxy/snapshot/source.ts";
 import { isLoopback } from "../proxy/status-access.ts";
 import type { Logger } from "../proxy/telemetry/log.ts";
 import { UsageError } from "../proxy/usage-error.ts";
+import { divide, takeFlag } from "./dev-arguments.ts";
 
 export const devUsage = `sluice dev FOLDER…: serve a folder of manifests, without a cluster
 
@@ -73,6 +74,7 @@ class FolderConfig implements ConfigSource {
   #compiled: Compiled | null = null;
   #canaryPatches: readonly StatusPatch[] = [];
   #changed: () => void = () => undefined;
+  readonly #statuses = new Map<string, unknown>();
   #revision = "";
   #unpriced = "";
   #reported = "";
@@ -162,10 +164,18 @@ class FolderConfig implements ConfigSource {
         kind: verdict.kind,
         meta: verdict.meta as WorldObject["meta"],
         spec: {},
-        status: statusOf(verdict, programmed, {}, Date.now()),
+        status: this.#statusOf(verdict, programmed),
       }),
     );
     return { config: compiled.config, revision, objects };
+  }
+
+  /** From the status before, so that conditions know since when they hold. */
+  #statusOf(verdict: Verdict, programmed: Programmed): unknown {
+    const id = `${verdict.kind} ${verdict.meta.namespace}/${verdict.meta.name}`;
+    const status = statusOf(verdict, programmed, this.#statuses.get(id) ?? {}, Date.now());
+    this.#statuses.set(id, status);
+    return status;
   }
 
   hasCanaries(): boolean {
@@ -187,26 +197,6 @@ class FolderConfig implements ConfigSource {
     }
     if (decided) this.#reload();
   }
-}
-
-/** Every proxy flag takes a value, and may come before, between or after the folders. */
-function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
-  const paths: string[] = [];
-  const flags: string[] = [];
-  for (const [at, arg] of args.entries()) {
-    const before = args[at - 1] ?? "";
-    const value = before.startsWith("--") && !before.includes("=");
-    (value || arg.startsWith("--") ? flags : paths).push(arg);
-  }
-  return { paths, flags };
-}
-
-/** Removes a flag that the proxy doesn't know from `flags` and returns its value; null if it isn't set. */
-function taken(flags: string[], name: string): string | null {
-  const at = flags.findIndex((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`));
-  if (at < 0) return null;
-  const [flag = ""] = flags.splice(at, 1);
-  return flag.includes("=") ? flag.slice(flag.indexOf("=") + 1) : (flags.splice(at, 1)[0] ?? "");
 }
 
 const judgeEveryMs = 1_000;
@@ -251,7 +241,7 @@ export async function startDev(
   log?: Logger,
 ): Promise<RunningDev> {
   const { paths, flags } = divide(args);
-  const settingsFile = taken(flags, "settings");
+  const settingsFile = takeFlag(flags, "settings");
   const settings = parseProxySettings(flags, { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
   if (paths.length === 0)
     throw new UsageError("name at least one folder of manifests, such as examples/quickstart/policies");

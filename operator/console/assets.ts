@@ -4,7 +4,8 @@ import { hash } from "node:crypto";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { type PageFiles, pageFiles } from "./page-files.ts";
+import type { PageFiles } from "./bundle-page.ts";
+import { pageFiles } from "./page-files.ts";
 
 export const consolePath = "/console";
 

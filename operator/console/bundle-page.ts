@@ -4,10 +4,11 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { PageFiles } from "./page-files.ts";
 
 const folder = join(import.meta.dirname, "page");
 const root = join(import.meta.dirname, "../..");
+
+export type PageFiles = Readonly<Record<"index.html" | "app.js" | "app.css" | "icon.svg", string>>;
 
 export interface BundledPage {
   files: PageFiles;

@@ -1,5 +1,5 @@
 /** The page's files by name. In the image, `cli/bundle.ts` replaces this module by one that holds the finished files. */
-export type PageFiles = Readonly<Record<"index.html" | "app.js" | "app.css" | "icon.svg", string>>;
+import type { PageFiles } from "./bundle-page.ts";
 
 let bundled: Promise<PageFiles> | null = null;
 

@@ -4,7 +4,7 @@ import { consolePath, protect, serveAssets } from "./assets.ts";
 import { type Gate, isLocalHost, isTokenForm, logIn, logOut, mostTokenChars, tokenIn } from "./gate.ts";
 import { type ConsoleFacts, Gatherer } from "./gather.ts";
 import type { ConsoleSource } from "./source.ts";
-import { type Viewer, within } from "./viewer.ts";
+import { limitedTo, type Viewer } from "./viewer.ts";
 import { budgetsView, earliestPeriodMs, visibleBudgets } from "./views/budgets.ts";
 import { complianceView } from "./views/compliance.ts";
 import { configView } from "./views/config.ts";
@@ -140,7 +140,7 @@ function serveViews(app: FastifyInstance, gate: Gate, gatherer: Gatherer): void 
   });
   const asked = async (query: Query, viewer: Viewer): Promise<Asked> => ({
     facts: await gatherer.facts(),
-    viewer: within(viewer, query.namespace ?? ""),
+    viewer: limitedTo(viewer, query.namespace ?? ""),
     gatherer,
     query,
   });

@@ -22,7 +22,7 @@ export const seesUsage = (viewer: Viewer, namespace: string): boolean =>
   namespace === "" ? viewer.everything : viewer.sees("ApiKey", namespace);
 
 /** The viewer, limited to one namespace; "" for no limit. */
-export function within(viewer: Viewer, namespace: string): Viewer {
+export function limitedTo(viewer: Viewer, namespace: string): Viewer {
   if (namespace === "") return viewer;
   return {
     ...viewer,

@@ -209,10 +209,7 @@ describe("the console of sluice dev", () => {
     const refused = calls.find(({ code }) => code === "budget_exceeded");
     assert.match(words(refused), /429 budget_exceeded/);
     const moved = calls.find(({ attempts }) => attempts.length === 2);
-    assert.match(
-      words(moved),
-      /mistral-fr, mistral-large: not available.*openai-eu, gpt-4o: answered/,
-    );
+    assert.match(words(moved), /mistral-fr, mistral-large: not available.*openai-eu, gpt-4o: answered/);
     assert.match(words(moved), /the targets before it did not answer/);
     assert.match(words(calls.find(({ cache }) => cache === "hit")), /Answered from the cache/);
     assert.match(words(calls.find(({ masked }) => (masked?.["Email"] ?? 0) > 0)), /Masked: 1 Email/);

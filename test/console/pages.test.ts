@@ -1,15 +1,14 @@
 /** Every page of the console in a real browser: with data, empty, on a phone, in the dark, and under attack. */
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { skipWithoutBrowser, startBrowser } from "../harness/browser.ts";
 import { startGateway, type TestGateway } from "../harness/gateway.ts";
 import { clearKey, type Scene, startScene } from "./scene.ts";
 
-const axePath = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const names = ["overview", "requests", "routes", "providers", "keys", "budgets", "cost", "compliance", "config"];
 const images = join(import.meta.dirname, "../../docs/images");
 
@@ -53,7 +52,7 @@ interface Finding {
 /** What axe-core finds serious or critical. Its script comes through the debugger, which no policy of the page governs. */
 async function seriousFindings(page: Page): Promise<string[]> {
   const session = await page.context().newCDPSession(page);
-  await session.send("Runtime.evaluate", { expression: await readFile(axePath, "utf8") });
+  await session.send("Runtime.evaluate", { expression: axe.source });
   const violations = (await page.evaluate("axe.run().then(({ violations }) => violations)")) as Finding[];
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")

@@ -17,6 +17,7 @@ const parts: Record<string, () => Promise<string>> = {
   ...Object.fromEntries(Object.keys(goTools).map((name) => [name, () => ensureTool(name as ToolName)])),
   "redis-server": () => ensureDebian("redis-server", "redis-server"),
   prometheus: () => ensureDebian("prometheus", "prometheus"),
+  chromium: () => ensureDebian("chromium", "chromium"),
   nginx: () => ensureDebian("nginx", "nginx"),
   wrk: () => ensureDebian("wrk", "wrk"),
   python: () => ensurePythonEnv(requirements),

@@ -40,17 +40,17 @@ const units: readonly [number, string][] = [
   [1_000, "s"],
 ];
 
-export function duration(ms: number): string {
+export function roundedDuration(ms: number): string {
   for (const [size, unit] of units) if (ms >= size) return `${Math.floor(ms / size)} ${unit}`;
   return "0 s";
 }
 
 export function ago(ms: number, nowMs: number): string {
-  return nowMs - ms < 2_000 ? "now" : `${duration(nowMs - ms)} ago`;
+  return nowMs - ms < 2_000 ? "now" : `${roundedDuration(nowMs - ms)} ago`;
 }
 
 export function until(ms: number, nowMs: number): string {
-  return ms <= nowMs ? "over" : `in ${duration(ms - nowMs)}`;
+  return ms <= nowMs ? "over" : `in ${roundedDuration(ms - nowMs)}`;
 }
 
 export function clockTime(ms: number): string {

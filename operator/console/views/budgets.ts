@@ -52,7 +52,11 @@ function scopeOf({ scope }: BudgetConfig): string[] {
 }
 
 /** Whether a row of the ledger counts under a budget. */
-export function coversRow({ namespace, scope, id }: BudgetConfig, row: LedgerRow, key: KeyRecord | undefined): boolean {
+export function countsUnder(
+  { namespace, scope, id }: BudgetConfig,
+  row: LedgerRow,
+  key: KeyRecord | undefined,
+): boolean {
   const within = (all: readonly string[] | null, name: string): boolean => all === null || all.includes(name);
   return (
     row.namespace === namespace &&
@@ -155,7 +159,7 @@ export function budgetsView(
   const budgets = visibleBudgets(facts, viewer).map((config) => {
     const reading = readings.find(({ id }) => id === config.id);
     const fromMs = reading?.periodStartMs ?? 0;
-    const covered = rows.filter((row) => row.hourMs >= fromMs && coversRow(config, row, keys.get(row.key)));
+    const covered = rows.filter((row) => row.hourMs >= fromMs && countsUnder(config, row, keys.get(row.key)));
     return budgetView(config, reading, covered, facts.nowMs);
   });
   const urgency: BudgetRow["state"][] = ["used up", "ahead", "fine", "unknown"];

@@ -5,7 +5,7 @@ import type { ConsoleFacts } from "../gather.ts";
 import { seesObject, type Viewer } from "../viewer.ts";
 import { type ObjectState, objectState } from "./conditions.ts";
 
-export interface KeyRow {
+export interface ConsoleKey {
   id: string;
   user: string;
   team: string;
@@ -24,7 +24,7 @@ export interface KeyRow {
 }
 
 export interface KeysView {
-  keys: KeyRow[];
+  keys: ConsoleKey[];
   total: number;
   /** Days of the usage that is shown. */
   days: number;
@@ -58,7 +58,7 @@ function usedKeys(facts: ConsoleFacts, rows: readonly LedgerRow[]): Map<string, 
   return used;
 }
 
-function keyRow(record: KeyRecord, state: ObjectState | undefined, used: Used | undefined, nowMs: number): KeyRow {
+function keyRow(record: KeyRecord, state: ObjectState | undefined, used: Used | undefined, nowMs: number): ConsoleKey {
   const { id, user, team, role, tags, models, expiresAtMs, revoked, previous } = record;
   const over = expiresAtMs !== null && expiresAtMs <= nowMs;
   return {
@@ -72,7 +72,7 @@ function keyRow(record: KeyRecord, state: ObjectState | undefined, used: Used | 
   };
 }
 
-const unserved = ({ id, why }: ObjectState): KeyRow => ({
+const unserved = ({ id, why }: ObjectState): ConsoleKey => ({
   ...{ id, user: "", team: "", role: "", tags: [], models: null, expiresAtMs: null, previousUntilMs: null },
   ...{ state: "not served", why, lastUsedMs: null, requests: 0, costNanoUsd: 0 },
 });

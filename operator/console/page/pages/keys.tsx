@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import type { KeyRow, KeysView } from "../../views/keys.ts";
+import type { ConsoleKey, KeysView } from "../../views/keys.ts";
 import { useAnswer } from "../data.ts";
 import { ago, dollars, shortNumber, until } from "../format.ts";
 import { Badge, Card, type Column, Empty, Name, Search, Table } from "../parts.tsx";
@@ -8,7 +8,7 @@ import { Waiting } from "./waiting.tsx";
 
 const soonMs = 14 * 86_400_000;
 
-function Expiry({ expiresAtMs, previousUntilMs }: KeyRow) {
+function Expiry({ expiresAtMs, previousUntilMs }: ConsoleKey) {
   const nowMs = Date.now();
   const soon = expiresAtMs !== null && expiresAtMs - nowMs < soonMs;
   return (
@@ -19,7 +19,7 @@ function Expiry({ expiresAtMs, previousUntilMs }: KeyRow) {
   );
 }
 
-const columns: readonly Column<KeyRow>[] = [
+const columns: readonly Column<ConsoleKey>[] = [
   { name: "Key", cell: ({ id }) => <Name id={id} /> },
   { name: "State", cell: ({ state }) => <Badge text={state} /> },
   { name: "User", cell: ({ user }) => user },

@@ -60,15 +60,15 @@ export function OverviewPage({ namespace, lost }: PageProps) {
           tone={failed >= 0.05 ? "bad" : ""}
         />
         <Stat
-          name="Median latency, last hour"
+          name="Median latency"
           value={milliseconds(hour.p50Ms)}
-          note={`95 % within ${milliseconds(hour.p95Ms)}`}
+          note={`95 % within ${milliseconds(hour.p95Ms)}, last hour`}
         />
         <Stat name="Spent today (UTC)" value={dollars(today)} note={`${dollars(week)} in 7 days`} />
         <Stat
-          name="Saved by cache, last hour"
+          name="Saved by the cache"
           value={dollars(hour.savedNanoUsd)}
-          note={`${shortNumber(hour.cacheHits)} answers from the cache`}
+          note={`${shortNumber(hour.cacheHits)} answers in the last hour`}
         />
         <Stat
           name="Proxies"

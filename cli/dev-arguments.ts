@@ -1,0 +1,21 @@
+/** Arguments of `sluice dev`: folders, its own flags, and those of the proxy. */
+
+/** Every proxy flag takes a value, and may come before, between or after the folders. */
+export function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
+  const paths: string[] = [];
+  const flags: string[] = [];
+  for (const [at, arg] of args.entries()) {
+    const before = args[at - 1] ?? "";
+    const value = before.startsWith("--") && !before.includes("=");
+    (value || arg.startsWith("--") ? flags : paths).push(arg);
+  }
+  return { paths, flags };
+}
+
+/** Removes a flag that the proxy doesn't know from `flags` and returns its value; null if it isn't set. */
+export function takeFlag(flags: string[], name: string): string | null {
+  const at = flags.findIndex((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`));
+  if (at < 0) return null;
+  const [flag = ""] = flags.splice(at, 1);
+  return flag.includes("=") ? flag.slice(flag.indexOf("=") + 1) : (flags.splice(at, 1)[0] ?? "");
+}
