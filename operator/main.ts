@@ -16,6 +16,7 @@ import { clusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import { StatusWriter } from "./cluster/status-writer.ts";
 import { CompileMemo } from "./compile/memo.ts";
+import { startConsole } from "./console/start.ts";
 import { AlertLoop } from "./delivery/alert-loop.ts";
 import { smtpOf } from "./delivery/smtp.ts";
 import { Loop } from "./loop.ts";
@@ -33,6 +34,7 @@ const lastStatusesMs = 5_000;
 
 export interface RunningOperator {
   statusUrl: string;
+  consoleUrl: string | null;
   leading(): boolean;
   stop(): Promise<void>;
 }
@@ -201,9 +203,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const status = operatorStatusServer(metrics, source.synced);
   await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));
   const statusUrl = status.listeningOrigin;
-  log.info({ status: statusUrl }, "operator running");
+  const shown = await startConsole(settings, cluster, source);
+  log.info({ status: statusUrl, ...(shown === null ? {} : { console: shown.url }) }, "operator running");
   return {
     statusUrl,
+    consoleUrl: shown?.url ?? null,
     leading: election.leading,
     async stop() {
       alerts.stop();
@@ -215,6 +219,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       await statuses.stop(lastStatusesMs);
       await election.stop();
       await source.stop();
+      await shown?.close();
       await status.close();
     },
   };

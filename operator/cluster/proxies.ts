@@ -18,26 +18,44 @@ const budgetTimeoutMs = 5_000;
 export const readyEndpoints = ({ endpoints }: V1EndpointSlice): V1Endpoint[] =>
   (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
 
-function sliceUrls(slice: V1EndpointSlice): string[] {
+export interface StatusAddress {
+  /** The Pod's name, or the URL if it has none. */
+  name: string;
+  url: string;
+}
+
+function addressesIn(slice: V1EndpointSlice): StatusAddress[] {
   const port = slice.ports?.[0]?.port;
   if (port === undefined) return [];
   return readyEndpoints(slice).flatMap((endpoint) =>
-    endpoint.addresses.map((address) => `http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`),
+    endpoint.addresses.map((address) => {
+      const url = `http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`;
+      return { name: endpoint.targetRef?.name ?? url, url };
+    }),
   );
 }
 
 /** Pure: status URLs of the ready endpoints. */
 export function statusUrls(slices: readonly V1EndpointSlice[]): string[] {
-  return [...new Set(slices.flatMap(sliceUrls))].sort();
+  return [...new Set(slices.flatMap(addressesIn).map(({ url }) => url))].sort();
 }
 
-async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<string[]> {
-  if (settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls;
-  const slices = await cluster.discovery.listNamespacedEndpointSlice({
+const slicesOf = (cluster: Cluster, settings: OperatorSettings) =>
+  cluster.discovery.listNamespacedEndpointSlice({
     namespace: settings.namespace,
     labelSelector: `kubernetes.io/service-name=${settings.proxyStatusService}`,
   });
-  return statusUrls(slices.items);
+
+async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<string[]> {
+  if (settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls;
+  return statusUrls((await slicesOf(cluster, settings)).items);
+}
+
+/** One address for each ready proxy, sorted by name. */
+export async function findStatusAddresses(cluster: Cluster, settings: OperatorSettings): Promise<StatusAddress[]> {
+  if (settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls.map((url) => ({ name: url, url }));
+  const all = (await slicesOf(cluster, settings)).items.flatMap(addressesIn);
+  return [...new Map(all.map((one) => [one.name, one])).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** null if the proxy does not answer. */

@@ -140,6 +140,11 @@ export class Publisher {
     };
   }
 
+  /** Of the published config; "" if there is none. */
+  revision(): string {
+    return this.#current()?.manifest.revision ?? "";
+  }
+
   /** The config that the ConfigMaps hold; parsed once for each state of them. */
   #published(): Published | null {
     this.#parsed ??= { published: this.#parse() };

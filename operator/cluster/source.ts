@@ -35,6 +35,8 @@ export interface ClusterSource {
   synced(): boolean;
   /** Objects, Secrets and everything else that has not changed are the same objects as last time. */
   read(pepper: Uint8Array): Promise<Read>;
+  /** All objects with their status, as the caches have them. */
+  objects(): WorldObject[];
   /** Call at every resync: reads again what is not watched. */
   resync(): void;
   stop(): Promise<void>;
@@ -133,6 +135,7 @@ export function clusterSource(
         others,
       };
     },
+    objects: () => caches.flatMap(({ cache, objects }) => objects.of(cache.list())),
     resync: () => secrets.resync(),
     async stop() {
       secrets.stop();
