@@ -1,4 +1,4 @@
-/** Asks the proxies for what the pages show. Answers are kept for a moment, whoever many people look. */
+/** Asks the proxies for what the pages show. Answers are kept for a moment, for all viewers. */
 import { type Activity, activity } from "../../proxy/config/activity.ts";
 import { type BudgetReading, budgetReadings } from "../../proxy/config/budget.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
