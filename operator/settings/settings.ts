@@ -75,8 +75,7 @@ export const operatorUsage = `sluice operator: watch objects, compile, publish, 
 
   --settings FILE     settings as YAML (default /etc/sluice/operator.yaml)
   --kubeconfig FILE   cluster to talk to (default: the Pod's own, else ~/.kube/config)
-  --status-port N     probes and metrics (default 8081; 0 picks one)
-  --console-port N    the web console, if it is not in the settings; 0 picks one`;
+  --status-port N     probes and metrics (default 8081; 0 picks one)`;
 
 export interface OperatorArguments {
   settings: OperatorSettings;
@@ -106,13 +105,6 @@ function statusPortOf(text: string | undefined): { statusPort?: number } {
   throw settingError(parsed.error.issues[0], { "status-port": "statusPort" });
 }
 
-function consolePortOf(text: string | undefined): Pick<Partial<OperatorSettings>, "console"> {
-  if (text === undefined) return {};
-  const parsed = z.object({ port: z.int().min(0).max(65_535) }).safeParse({ port: Number(text) });
-  if (parsed.success) return { console: parsed.data };
-  throw settingError(parsed.error.issues[0], { "console-port": "port" });
-}
-
 export async function parseOperatorArguments(args: readonly string[]): Promise<OperatorArguments> {
   const { values } = parseArgs({
     args: [...args],
@@ -120,12 +112,11 @@ export async function parseOperatorArguments(args: readonly string[]): Promise<O
       settings: { type: "string", default: "/etc/sluice/operator.yaml" },
       kubeconfig: { type: "string" },
       "status-port": { type: "string" },
-      "console-port": { type: "string" },
     },
   });
-  const over = { ...statusPortOf(values["status-port"]), ...consolePortOf(values["console-port"]) };
+  const statusPort = statusPortOf(values["status-port"]);
   const text = await readFile(values.settings, "utf8");
-  return { settings: asOperatorSettings(values.settings, text, over), kubeconfig: values.kubeconfig ?? null };
+  return { settings: asOperatorSettings(values.settings, text, statusPort), kubeconfig: values.kubeconfig ?? null };
 }
 
 /** `over`: overrides the file's values. Throws an Error that names the file and what is wrong. */
