@@ -80,7 +80,11 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
 
 const owners: { name: string; package: RegExp; within: RegExp }[] = [
   // Collectors of audit records are not on the way of a call.
-  { name: "undici", package: /^undici$/, within: /^proxy\/(wire\/(connections|upstream)|audit\/otlp)\.ts$/ },
+  {
+    name: "undici",
+    package: /^undici$/,
+    within: /^proxy\/(wire\/(connections|upstream|undici-connection)|audit\/otlp)\.ts$/,
+  },
   { name: "the Kubernetes client", package: /^@kubernetes\//, within: /^operator\/(cluster\/|main\.ts$)/ },
 ];
 
