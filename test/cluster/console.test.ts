@@ -107,7 +107,7 @@ describe("the console of a cluster", { skip }, () => {
         onlyPolicies,
         binding("reader-a", "RoleBinding", "view", "team-a"),
         binding("policy-reader-a", "RoleBinding", "only-policies", "team-a"),
-        binding("everything", "ClusterRoleBinding", "sluice-view"),
+        binding("everything", "ClusterRoleBinding", "sluice-system:sluice-view"),
         "apiVersion: v1\nkind: ServiceAccount\nmetadata: { name: nobody, namespace: viewers }\n",
       ].join("\n---\n"),
     );
@@ -262,8 +262,8 @@ describe("the console of a cluster", { skip }, () => {
     };
     const [without, withConsole] = [await render(false), await render(true)];
     assert.deepEqual(withConsole.filter((one) => !without.includes(one)).sort(), [
-      `ClusterRole sluice-system-sluice-operator {"apiGroups":["authentication.k8s.io"],"resources":["tokenreviews"],"verbs":["create"]}`,
-      `ClusterRole sluice-system-sluice-operator {"apiGroups":["authorization.k8s.io"],"resources":["subjectaccessreviews"],"verbs":["create"]}`,
+      `ClusterRole sluice-system:sluice-operator {"apiGroups":["authentication.k8s.io"],"resources":["tokenreviews"],"verbs":["create"]}`,
+      `ClusterRole sluice-system:sluice-operator {"apiGroups":["authorization.k8s.io"],"resources":["subjectaccessreviews"],"verbs":["create"]}`,
       "Service sluice-console",
     ]);
   });
