@@ -1,17 +1,18 @@
 /** `sluice diff BEFORE AFTER`: how a change of manifests would change what is served. */
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import type { Kind } from "../crds/kinds.ts";
-import { compileFolder, formatFinding, type LintFinding } from "../operator/folder/compile-folder.ts";
+import { formatFinding, type LintFinding } from "../operator/folder/compile-folder.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { cliErrorText } from "./cli-error.ts";
-import { offlineEnvironment, offlinePepper } from "./lint.ts";
+import { offlineOptions, offlineUsage, readOffline } from "./offline-options.ts";
 
 export const diffUsage = `sluice diff BEFORE AFTER: compare what two folders of manifests would serve
 
 AFTER is compiled as it would be on top of BEFORE, last good forms included. Secrets are compared, never shown.
 Exits 0 where nothing changes, 1 where something does, 2 where AFTER has errors or can't be read.
 
-  -o, --output FORMAT   text (default) or json`;
+  -o, --output FORMAT   text (default), json, or markdown for the comment on a pull request
+${offlineUsage}`;
 
 export interface Change {
   /** `Kind namespace/name`. */
@@ -70,12 +71,42 @@ function formatChange({ object, what, fields }: Change): string {
   return [`${signs[what]} ${object}`, ...lines].join("\n");
 }
 
+/** What a table cell of Markdown can't hold as it is. */
+const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("`", "'");
+const mostFields = 100;
+
+/** Pure. GitHub and GitLab show it alike. */
+export function markdownOf(changes: readonly Change[], findings: readonly LintFinding[]): string {
+  const problems = findings.map((one) => `- ${cell(formatFinding(one))}`);
+  const rows = changes.flatMap(({ object, what, fields }) =>
+    fields.length === 0
+      ? [`| \`${object}\` | ${what} | |`]
+      : fields.map(
+          ({ path, before, after }) =>
+            `| \`${object}\` | \`${cell(path)}\` | \`${cell(before ?? "(none)")}\` → \`${cell(after ?? "(none)")}\` |`,
+        ),
+  );
+  const more = rows.length > mostFields ? [`| and ${rows.length - mostFields} more | | |`] : [];
+  const table = ["| object | field | change |", "| --- | --- | --- |", ...rows.slice(0, mostFields), ...more];
+  return [
+    "### LLM gateway",
+    "",
+    ...(problems.length === 0 ? [] : ["**Errors:**", "", ...problems, ""]),
+    ...(rows.length === 0 ? ["Nothing that is served changes."] : table),
+    "",
+  ].join("\n");
+}
+
 const errors = (findings: readonly LintFinding[]): LintFinding[] => findings.filter((one) => one.severity === "error");
 
-async function compare(before: string, after: string): Promise<{ changes: Change[]; findings: LintFinding[] }> {
+async function compare(
+  before: string,
+  after: string,
+  values: Parameters<typeof readOffline>[1],
+): Promise<{ changes: Change[]; findings: LintFinding[] }> {
   const nowMs = Date.now();
-  const old = await compileFolder([before], offlineEnvironment, offlinePepper, null, nowMs);
-  const now = await compileFolder([after], offlineEnvironment, offlinePepper, old.compiled.config, nowMs);
+  const old = await readOffline([before], values, nowMs);
+  const now = await readOffline([after], values, nowMs, old.compiled.config);
   return { changes: changesBetween(old.compiled.config, now.compiled.config), findings: errors(now.findings) };
 }
 
@@ -83,16 +114,20 @@ export async function runDiff(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { output: { type: "string", short: "o", default: "text" }, help: { type: "boolean" } },
+    options: {
+      output: { type: "string", short: "o", default: "text" },
+      ...offlineOptions,
+      help: { type: "boolean" },
+    },
   });
   const [before, after, ...more] = positionals;
-  const asked = values.output === "text" || values.output === "json";
+  const asked = ["text", "json", "markdown"].includes(values.output);
   if (values.help === true || before === undefined || after === undefined || more.length > 0 || !asked) {
     process.stdout.write(`${diffUsage}\n`);
     process.exitCode = values.help === true ? 0 : 2;
     return;
   }
-  const compared = await compare(before, after).catch((cause: unknown) =>
+  const compared = await compare(before, after, values).catch((cause: unknown) =>
     cause instanceof Error ? cause : new Error(String(cause)),
   );
   if (compared instanceof Error) {
@@ -103,6 +138,7 @@ export async function runDiff(args: readonly string[]): Promise<void> {
   const { changes, findings } = compared;
   for (const one of findings) process.stderr.write(`${formatFinding(one)}\n`);
   if (values.output === "json") process.stdout.write(`${JSON.stringify(changes, null, 2)}\n`);
+  else if (values.output === "markdown") process.stdout.write(markdownOf(changes, findings));
   else for (const change of changes) process.stdout.write(`${formatChange(change)}\n`);
   process.exitCode = findings.length > 0 ? 2 : changes.length > 0 ? 1 : 0;
 }

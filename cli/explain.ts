@@ -6,7 +6,6 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Compiled } from "../operator/compile/compile.ts";
 import { isError } from "../operator/compile/outcome.ts";
-import { compileFolder } from "../operator/folder/compile-folder.ts";
 import { observeCluster } from "../operator/observe.ts";
 import type { Identity } from "../proxy/call/identity.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
@@ -17,7 +16,14 @@ import { providers } from "../proxy/providers/registry.generated.ts";
 import { build } from "../proxy/snapshot/build.ts";
 import type { Snapshot } from "../proxy/snapshot/snapshot.ts";
 import { UsageError } from "../proxy/usage-error.ts";
-import { offlineEnvironment, offlinePepper } from "./lint.ts";
+import {
+  assumedLine,
+  offlineEnvironment,
+  offlineOptions,
+  offlinePepper,
+  offlineUsage,
+  readOffline,
+} from "./offline-options.ts";
 
 export const explainUsage = `sluice explain [FOLDER…]: which provider a request would go to, and why
 
@@ -40,6 +46,10 @@ every provider is taken to be well. Exits 0 where a provider would be asked, 1 w
   --batch-size N        inputs of an embeddings request
   -o, --output FORMAT   text (default) or json
 
+With folders:
+${offlineUsage}
+
+Without:
   --kubeconfig FILE     cluster to read (default: ~/.kube/config)
   --system-namespace NS where the operator runs (default sluice-system)
   --settings FILE       the operator's settings (default: its ConfigMap)`;
@@ -61,7 +71,7 @@ const options = {
   output: { type: "string", short: "o", default: "text" },
   kubeconfig: { type: "string" },
   "system-namespace": { type: "string", default: "sluice-system" },
-  settings: { type: "string" },
+  ...offlineOptions,
   help: { type: "boolean" },
 } as const;
 
@@ -198,8 +208,10 @@ async function compiledOf(
   values: Values,
   nowMs: number,
 ): Promise<{ compiled: Compiled; notes: string[] }> {
-  if (paths.length > 0)
-    return { compiled: (await compileFolder(paths, environment, offlinePepper, null, nowMs)).compiled, notes: [] };
+  if (paths.length > 0) {
+    const read = await readOffline(paths, values, nowMs, null, environment);
+    return { compiled: read.compiled, notes: assumedLine(read) };
+  }
   const place = {
     kubeconfig: values.kubeconfig ?? null,
     systemNamespace: values["system-namespace"],

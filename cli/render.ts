@@ -1,18 +1,20 @@
 /** `sluice render FOLDER…`: the documents that would be published, as ConfigMaps. Credentials are names only. */
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
+import { formatFinding } from "../operator/folder/compile-folder.ts";
 import { configMapsOf } from "../operator/publish/layout.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { credentialName } from "../proxy/config/names.ts";
 import type { UpstreamTlsConfig } from "../proxy/config/provider.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
-import { offlineEnvironment, offlinePepper } from "./lint.ts";
+import { offlineOptions, offlineUsage, readOffline } from "./offline-options.ts";
 
 export const renderUsage = `sluice render FOLDER…: print the ConfigMaps that would be published for the manifests
 
 Where a cluster has a digest of a secret, the name of the object stands in for the secret; everything else is the same.
-No secret is printed, nor anything that one could be guessed from.`;
+No secret is printed, nor anything that one could be guessed from.
+
+${offlineUsage}`;
 
 const standIn = (...place: string[]): string => sha256Hex(JSON.stringify(place));
 const credential = (...place: string[]): string => credentialName(standIn(...place));
@@ -49,14 +51,14 @@ export async function runRender(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { help: { type: "boolean" } },
+    options: { ...offlineOptions, help: { type: "boolean" } },
   });
   if (values.help === true || positionals.length === 0) {
     process.stdout.write(`${renderUsage}\n`);
     process.exitCode = values.help === true ? 0 : 2;
     return;
   }
-  const { compiled, findings } = await compileFolder(positionals, offlineEnvironment, offlinePepper, null, Date.now());
+  const { compiled, findings } = await readOffline(positionals, values, Date.now());
   for (const one of findings) process.stderr.write(`${formatFinding(one)}\n`);
   const published = encode(withoutDigests(compiled.config), sha256Hex(""));
   const maps = [...configMapsOf("sluice", published)].map(([name, data]) => ({

@@ -2,12 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
+import { withAssumed } from "./assumed-secrets.ts";
 import { type Cluster, connectCluster, loadConfig, orNull, statusCode } from "./cluster/api.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
-import { secretRefs } from "./cluster/world.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
-import type { SecretFact, World, WorldObject } from "./compile/world.ts";
+import type { World } from "./compile/world.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
@@ -45,57 +45,6 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   notes.push(`the operator's settings (${where}) can't be read; defaults are assumed`);
   // Nor is it known what the installation permits, so no object is reported as refused for lack of permission.
   return operatorSettings.parse({ namespace: options.systemNamespace, privateEndpointNamespaces: ["*"] });
-}
-
-const assumedFact = (ref: string, key: string): SecretFact => ({
-  digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"),
-  displayPrefix: "",
-});
-
-/** Stands in for a Secret that this user may not read: assumes that it holds every key that objects ask for. */
-function assumed(ref: string): Record<string, SecretFact> {
-  const fields = Object.values(capabilitiesByType).flatMap((one) => one.credentials.map((field) => field.name));
-  const facts = Object.fromEntries([...fields, "apiKey"].map((key) => [key, assumedFact(ref, key)]));
-  const half = { publicKey: "" };
-  return {
-    ...facts,
-    "tls.crt": { ...assumedFact(ref, "tls.crt"), certificate: { ...half, notAfterMs: Number.POSITIVE_INFINITY } },
-    "tls.key": { ...assumedFact(ref, "tls.key"), privateKey: half },
-  };
-}
-
-interface Refers {
-  credentials?: { secretRef?: { key?: string } };
-  writeTo?: { key?: string };
-  alerts?: Partial<
-    Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string }; signingKeyRef?: { key?: string } }>
-  >[];
-}
-
-/** Keys of Secrets that objects name, besides those that their type implies. */
-function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
-  return objects
-    .filter((object) => secretRefs(object).includes(ref))
-    .flatMap(({ spec }) => {
-      const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
-      const channels = Array.isArray(alerts)
-        ? alerts.flatMap((one) => [
-            (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key,
-            one.webhook?.signingKeyRef?.key,
-          ])
-        : [];
-      return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => key !== undefined);
-    });
-}
-
-function withAssumed(world: World, forbidden: ReadonlySet<string>): World {
-  const secrets = { ...world.secrets };
-  for (const ref of forbidden) {
-    const facts = assumed(ref);
-    for (const key of namedKeys(world.objects, ref)) facts[key] ??= assumedFact(ref, key);
-    secrets[ref] = facts;
-  }
-  return { ...world, secrets };
 }
 
 async function readWorld(

@@ -6,7 +6,7 @@ import { type Document, isMap, parseAllDocuments, stringify } from "yaml";
 import { previousOf, rotatedAtOf } from "../../operator/compile/key-secret.ts";
 import { compileFolder } from "../../operator/folder/compile-folder.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
-import { offlineEnvironment, offlinePepper } from "../lint.ts";
+import { offlineEnvironment, offlinePepper } from "../offline-options.ts";
 import type { KeysValues } from "./arguments.ts";
 import { type KeyRow, keyObject, rotationOf, rowOf } from "./object.ts";
 

@@ -33,7 +33,8 @@ export interface CompiledFolder {
   findings: LintFinding[];
 }
 
-function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
+/** In order of files and lines. */
+export function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
   const findings: LintFinding[] = folder.problems.map((one) => ({
     ...one,
     severity: "error",

@@ -5,11 +5,13 @@
 import { Buffer } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type YAMLMap } from "yaml";
 import { apiVersion, type Kind, kindNames } from "../../crds/kinds.ts";
 import { parseObject } from "../../crds/parse.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
+import { type ProvidedSecret, providedSecret } from "./provided-secrets.ts";
 import { readOtherwise } from "./yaml11.ts";
 
 export interface Place {
@@ -37,6 +39,8 @@ export interface FolderWorld {
   secretValues: Map<string, string>;
   /** `namespace/name` → labels of the Secret. */
   secretLabels: Map<string, Readonly<Record<string, string>>>;
+  /** `namespace/name` → what another controller makes in the cluster. */
+  provided: Map<string, ProvidedSecret>;
 }
 
 interface Reading extends FolderWorld {
@@ -44,7 +48,11 @@ interface Reading extends FolderWorld {
   pepper: Uint8Array;
 }
 
+/** Stands for standard input, among files and folders. */
+const standardInput = "-";
+
 async function manifestFiles(path: string): Promise<string[]> {
+  if (path === standardInput) return [path];
   if (!(await stat(path)).isDirectory()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   return entries
@@ -152,8 +160,14 @@ function readObject(raw: RawObject, locate: Locate, into: Reading): void {
     into.problems.push({ ...locate([]), message: "this document has no apiVersion and kind" });
     return;
   }
+  const provided = providedSecret(raw);
+  if (provided !== null) into.provided.set(...provided);
   const ours = raw.apiVersion.startsWith("sluice.dev/");
-  if (!ours && !(raw.apiVersion === "v1" && (raw.kind === "Secret" || raw.kind === "Namespace"))) return;
+  const core = raw.apiVersion === "v1" && (raw.kind === "Secret" || raw.kind === "Namespace");
+  if (provided === null && (ours || core)) readNamed(raw, name, locate, into);
+}
+
+function readNamed(raw: RawObject, name: unknown, locate: Locate, into: Reading): void {
   if (typeof name !== "string" || !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
     into.problems.push({ ...locate(["metadata", "name"]), message: "metadata.name must be a lower-case DNS name" });
     return;
@@ -225,14 +239,15 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
   else into.problems.push({ ...locate([]), message: "this document is not an object" });
 }
 
-function readText(file: string, text: string, into: Reading): void {
+function readText(file: string, content: string, into: Reading): void {
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
+  const documents = parseAllDocuments(content, { lineCounter: lines, uniqueKeys: true });
   if (!("empty" in documents)) for (const document of documents) readDocument(file, document, lines, into);
 }
 
 /** An editor's temporary file may be deleted, and its lock file be a dangling link, by the time they are read. */
 async function textOf(file: string): Promise<string> {
+  if (file === standardInput) return text(process.stdin);
   try {
     return await readFile(file, "utf8");
   } catch (cause) {
@@ -254,6 +269,7 @@ export async function readFolder(
     places: new Map(),
     secretValues: new Map(),
     secretLabels: new Map(),
+    provided: new Map(),
     env,
     pepper,
   };

@@ -1,7 +1,7 @@
 /** Settings of the operator, from one file (a mounted ConfigMap) and flags, parsed once. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { settingError } from "../../proxy/usage-error.ts";
 import { installation, misfit } from "./installation.ts";
@@ -127,4 +127,16 @@ export function asOperatorSettings(file: string, text: string, over: Partial<Ope
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new Error(`${file}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
+}
+
+/**
+ * Settings for a command: the operator's file, or the ConfigMap that holds it, such as `helm template` prints it among
+ * other manifests. Without `namespace`, which commands on folders don't need, that of the docs.
+ */
+export function settingsForCommand(file: string, text: string): OperatorSettings {
+  const documents = parseAllDocuments(text).map((one) => one.toJS() as { data?: Record<string, unknown> } | null);
+  const inside = documents.map((one) => one?.data?.["settings.yaml"]).find((one) => typeof one === "string");
+  const own = inside ?? text;
+  const named = (parse(own) as { namespace?: unknown } | null)?.namespace !== undefined;
+  return asOperatorSettings(file, own, named ? {} : { namespace: "sluice-system" });
 }

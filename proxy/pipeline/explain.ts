@@ -6,7 +6,7 @@ import type { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
 import { parseBody } from "../call/received.ts";
 import type { Shaped } from "../call/shaped.ts";
-import { type Failure, failure, failures, isFailure } from "../failure.ts";
+import { type Failure, type FailureCode, failure, failures, isFailure } from "../failure.ts";
 import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matchesRule, unmet } from "../routing/rules.ts";
@@ -59,6 +59,8 @@ export interface TargetReport {
   why: string;
   /** The failure if this target were asked; null if it could serve. */
   refuses: string | null;
+  /** Code of that failure. */
+  code: FailureCode | null;
   /** Parameters that would be dropped. */
   dropped: string[];
 }
@@ -182,7 +184,11 @@ function leftOut(
   return `its context of ${resolved.model.config.contextTokens} tokens can't hold the prompt's ${plan.promptTokens()}`;
 }
 
-function attempt(shaped: Shaped, target: ResolvedTarget, nowMs: number): { refuses: string | null; dropped: string[] } {
+function attempt(
+  shaped: Shaped,
+  target: ResolvedTarget,
+  nowMs: number,
+): Pick<TargetReport, "refuses" | "code" | "dropped"> {
   const prepared = prepare(shaped, target, {
     requestId: "explain",
     nowMs,
@@ -190,8 +196,8 @@ function attempt(shaped: Shaped, target: ResolvedTarget, nowMs: number): { refus
     forwarded: {},
   });
   return "outgoing" in prepared
-    ? { refuses: null, dropped: prepared.dropped }
-    : { refuses: prepared.message, dropped: [] };
+    ? { refuses: null, code: null, dropped: prepared.dropped }
+    : { refuses: prepared.message, code: prepared.code, dropped: [] };
 }
 
 function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
@@ -210,7 +216,7 @@ function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleRe
       upstreamModel: resolved?.model.config.upstream ?? null,
       place: placed ? at + 1 : null,
       why: placed ? placedBy(resolved, plan, rule) + small : leftOut(target, resolved, plan, rule),
-      ...(resolved === undefined ? { refuses: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
+      ...(resolved === undefined ? { refuses: null, code: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
     };
   });
   return reports.sort((a, b) => (a.place ?? Number.POSITIVE_INFINITY) - (b.place ?? Number.POSITIVE_INFINITY) || 0);
@@ -293,7 +299,7 @@ class Explainer {
     const [first] = this.#out.targets;
     if (first === undefined || first.place === null)
       return failure("no_usable_target", "The rule that matches names no target that can be asked.");
-    return first.refuses === null ? null : failure("unsupported_parameter", first.refuses);
+    return first.refuses === null || first.code === null ? null : failure(first.code, first.refuses);
   }
 }
 

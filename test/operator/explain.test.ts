@@ -163,6 +163,17 @@ describe("sluice explain", () => {
     assert.equal(one.failure?.code, "unsupported_parameter");
   });
 
+  it("gives the code that the proxy gives, whatever it is", async () => {
+    const body = join(folder, "hot.json.txt");
+    const hot = { model: "strict", messages: [{ role: "user", content: "Hi" }], max_tokens: 5, temperature: 1.5 };
+    await writeFile(body, JSON.stringify(hot));
+    const one = await json(...alice, "--body", body);
+    assert.deepEqual(
+      [one.failure?.status, one.failure?.code, one.targets[0]?.code],
+      [400, "invalid_value", "invalid_value"],
+    );
+  });
+
   const office = [...alice, "--model", "offices"];
   const noon = "2027-02-26T12:00:00Z";
 

@@ -1,0 +1,65 @@
+/** Options that commands on folders of manifests share. */
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { compileOffline, type OfflineFolder, type OfflineSecrets } from "../operator/folder/compile-offline.ts";
+import { type OperatorSettings, settingsForCommand } from "../operator/settings/settings.ts";
+import type { RenderedConfig } from "../proxy/config/schema.ts";
+import { UsageError } from "../proxy/usage-error.ts";
+
+export const offlineOptions = {
+  secrets: { type: "string", default: "assumed" },
+  settings: { type: "string" },
+} as const;
+
+export const offlineUsage = `  --secrets MODE        assumed (default): Secrets that the folders lack are taken to exist.
+                        required: the folders must provide them, as Secret, ExternalSecret, SealedSecret or by SOPS.
+                        Secrets of spec.writeTo may be missing either way: the operator makes them
+  --settings FILE       the operator's settings, or the chart's rendered manifests that hold them: what the
+                        installation doesn't permit is then reported too`;
+
+/**
+ * Nothing is published offline, so any pepper will do; but one that everybody knows would let a dictionary find the
+ * secret behind a digest that is printed.
+ */
+export const offlinePepper = new Uint8Array(randomBytes(32));
+
+/** Variables that Secrets use may be unset when a pull request is checked: their names replace their values. */
+export const offlineEnvironment = new Proxy<Record<string, string | undefined>>(
+  {},
+  { get: (_, name) => `\${${String(name)}}` },
+);
+
+interface OfflineValues {
+  secrets: string;
+  settings?: string | undefined;
+}
+
+function modeOf({ secrets }: OfflineValues): OfflineSecrets {
+  if (secrets === "assumed" || secrets === "required") return secrets;
+  throw new UsageError(`--secrets is assumed or required, not ${secrets}`);
+}
+
+async function settingsOf({ settings: file }: OfflineValues): Promise<OperatorSettings | null> {
+  return file === undefined ? null : settingsForCommand(file, await readFile(file, "utf8"));
+}
+
+export async function readOffline(
+  paths: readonly string[],
+  values: OfflineValues,
+  nowMs: number,
+  previous: RenderedConfig | null = null,
+  env: Readonly<Record<string, string | undefined>> = offlineEnvironment,
+): Promise<OfflineFolder> {
+  const secrets = modeOf(values);
+  return compileOffline(paths, env, {
+    pepper: offlinePepper,
+    previous,
+    nowMs,
+    secrets,
+    settings: await settingsOf(values),
+  });
+}
+
+/** One line, or none. */
+export const assumedLine = ({ assumed }: OfflineFolder): string[] =>
+  assumed.length === 0 ? [] : [`taken to exist in the cluster: ${assumed.map((ref) => `Secret ${ref}`).join(", ")}`];

@@ -1,0 +1,58 @@
+/**
+ * Stands in for Secrets that can't be read: those of a repository, where no Secret belongs, and those that the user of a
+ * command may not see. Pure.
+ */
+import { Buffer } from "node:buffer";
+import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
+import { keyedDigest } from "../proxy/config/encode.ts";
+import { secretRefs } from "./cluster/world.ts";
+import type { SecretFact, World, WorldObject } from "./compile/world.ts";
+
+/** Any value will do: only that two keys differ matters. */
+const pepper = Buffer.alloc(32);
+
+function factOf(ref: string, key: string): SecretFact {
+  const half = { publicKey: "" };
+  return {
+    digest: keyedDigest(pepper, `${ref}/${key}`),
+    displayPrefix: "",
+    ...(key === "tls.crt" ? { certificate: { ...half, notAfterMs: Number.POSITIVE_INFINITY } } : {}),
+    ...(key === "tls.key" ? { privateKey: half } : {}),
+  };
+}
+
+export const assumedFacts = (ref: string, keys: readonly string[]): Record<string, SecretFact> =>
+  Object.fromEntries(keys.map((key) => [key, factOf(ref, key)]));
+
+interface Refers {
+  credentials?: { secretRef?: { key?: string } };
+  writeTo?: { key?: string };
+  alerts?: Partial<
+    Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string }; signingKeyRef?: { key?: string } }>
+  >[];
+}
+
+/** Keys of a Secret that objects name, and those that their types imply. */
+function wantedKeys(objects: readonly WorldObject[], ref: string): string[] {
+  const named = objects
+    .filter((object) => secretRefs(object).includes(ref))
+    .flatMap(({ spec }) => {
+      const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
+      const channels = Array.isArray(alerts)
+        ? alerts.flatMap((one) => [
+            (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key,
+            one.webhook?.signingKeyRef?.key,
+          ])
+        : [];
+      return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => typeof key === "string");
+    });
+  const fields = Object.values(capabilitiesByType).flatMap((one) => one.credentials.map((field) => field.name));
+  return [...new Set([...fields, "apiKey", "tls.crt", "tls.key", ...named])];
+}
+
+/** The world with these Secrets, which hold every key that objects ask for. */
+export function withAssumed(world: World, refs: Iterable<string>): World {
+  const secrets = { ...world.secrets };
+  for (const ref of refs) secrets[ref] = assumedFacts(ref, wantedKeys(world.objects, ref));
+  return { ...world, secrets };
+}
