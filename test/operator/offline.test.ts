@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
+import { markdownOf } from "../../cli/diff.ts";
 import { withAssumed } from "../../operator/assumed-secrets.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import { compile } from "../../operator/compile/compile.ts";
@@ -218,18 +219,24 @@ describe("a comment on a pull request", () => {
   it("says what changes, in a table, and what is wrong", async () => {
     const [old, now] = [join(folder, "old.yaml"), join(folder, "new.yaml")];
     await writeFile(old, provider());
-    await writeFile(now, provider().replace("gpt-4o", "a|b"));
+    await writeFile(now, provider().replace("gpt-4o", "gpt-4o-mini"));
     const { code, stdout } = await sluice("diff", old, now, "-o", "markdown");
     assert.equal(code, 1);
     assert.match(stdout, /^### LLM gateway\n\n\| object \| field \| change \|\n\| --- \| --- \| --- \|\n/);
-    assert.match(stdout, /\| `LLMProvider a\/openai` \| `models\.a\\\|b` \| `\(none\)` → /);
+    assert.match(stdout, /\| `LLMProvider a\/openai` \| `models\.gpt-4o-mini` \| `\(none\)` → /);
     const same = await sluice("diff", old, old, "-o", "markdown");
     assert.deepEqual([same.code, same.stdout], [0, "### LLM gateway\n\nNothing that is served changes.\n"]);
     await writeFile(now, provider().replace("models:", "modles:"));
     const broken = await sluice("diff", old, now, "-o", "markdown");
     assert.equal(broken.code, 2);
-    assert.match(broken.stdout, /\*\*Errors:\*\*\n\n- .*new\.yaml:\d+:\d+: error UnknownField/);
+    assert.match(broken.stdout, /\*\*Errors:\*\*\n\n(- .*\n)*- .*new\.yaml:\d+:\d+: error UnknownField/);
   });
+});
+
+it("a comment's table holds any text", () => {
+  const fields = [{ path: "a|b", before: '"`x`"', after: '"1\n2"' }];
+  const comment = markdownOf([{ object: "Budget a/b", what: "changed", fields }], []);
+  assert.match(comment, /^\| `Budget a\/b` \| `a\\\|b` \| `"'x'"` → `"1 2"` \|$/m);
 });
 
 describe("lint with the installation's settings", () => {
