@@ -259,7 +259,13 @@ export async function startDev(
     ...(log ? { log } : {}),
     // Without a login, the console is for this machine only.
     extendStatus: (app) =>
-      local && serveConsole(app, { source: consoleSource(source, () => running), gate: openGate, nowMs: Date.now }),
+      local &&
+      serveConsole(app, {
+        source: consoleSource(source, () => running),
+        gate: openGate,
+        nowMs: Date.now,
+        failed: (cause) => print(`console: ${cause instanceof Error ? cause.message : String(cause)}`),
+      }),
   });
   running = proxy;
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);

@@ -203,7 +203,9 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const status = operatorStatusServer(metrics, source.synced);
   await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));
   const statusUrl = status.listeningOrigin;
-  const shown = await startConsole(settings, cluster, source);
+  const shown = await startConsole(settings, cluster, source, (cause) =>
+    log.warn({ status: statusCode(cause), err: inWords(cause) }, "the console could not read its data"),
+  );
   log.info({ status: statusUrl, ...(shown === null ? {} : { console: shown.url }) }, "operator running");
   return {
     statusUrl,

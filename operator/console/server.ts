@@ -27,6 +27,8 @@ export interface ConsoleOptions {
   source: ConsoleSource;
   gate: Gate;
   nowMs(): number;
+  /** Receives why data could not be read; the viewer is not shown it. */
+  failed(cause: unknown): void;
 }
 
 export interface Session {
@@ -111,13 +113,19 @@ function checkHost(gate: Gate, request: FastifyRequest): string | null {
   return "the console has no login here, so it answers only at 127.0.0.1, localhost and [::1]";
 }
 
-export function serveConsole(parent: FastifyInstance, { source, gate, nowMs }: ConsoleOptions): void {
+export function serveConsole(parent: FastifyInstance, { source, gate, nowMs, failed }: ConsoleOptions): void {
   const gatherer = new Gatherer(source, nowMs);
   void parent.register((app, _options, done) => {
     app.addHook("onRequest", async (request, reply) => {
       protect(reply);
       const refused = checkHost(gate, request);
       if (refused !== null) await reply.code(403).send({ message: refused });
+    });
+    app.setErrorHandler(async (cause: { statusCode?: number }, _request, reply) => {
+      const code = cause.statusCode ?? 500;
+      if (code < 500) return reply.code(code).send({ message: "the console does not understand this request" });
+      failed(cause);
+      return reply.code(503).send({ message: "its data can't be read; the log says why" });
     });
     serveAssets(app);
     app.post(`${api}/login`, (request, reply) => logInBy(gate, request, reply));

@@ -17,6 +17,7 @@ export async function startConsole(
   settings: OperatorSettings,
   cluster: Cluster,
   source: ClusterSource,
+  failed: (cause: unknown) => void,
 ): Promise<{ url: string; close(): Promise<void> } | null> {
   if (settings.console === null) return null;
   const { port } = settings.console;
@@ -30,6 +31,7 @@ export async function startConsole(
       proxies: view.proxies,
     },
     nowMs: Date.now,
+    failed,
   });
   await onHost(settings.statusHost, (host) => app.listen({ host, port }));
   return { url: `${app.listeningOrigin}${consolePath}`, close: () => app.close() };

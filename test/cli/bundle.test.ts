@@ -50,8 +50,10 @@ describe("the bundle", () => {
       if (child.exitCode === null) await once(child, "exit");
     });
     let url: string | undefined;
+    let statusUrl: string | undefined;
     for await (const line of createInterface(child.stdout)) {
       url = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0];
+      statusUrl = /"status":"([^"]+)"/.exec(line)?.[1];
       if (url !== undefined) break;
     }
     const answer = await fetch(`${url}/v1/chat/completions`, {
@@ -60,11 +62,19 @@ describe("the bundle", () => {
       body: JSON.stringify({ model: "gpt-4o-mini", messages: [{ role: "user", content: "Hello!" }] }),
     });
     assert.equal(answer.status, 200, await answer.text());
+    // The console's page is in the bundle: nothing of the repository is next to it.
+    for (const [path, start] of [
+      ["", /^<!doctype html>/],
+      ["app.js", /^var |^import|^\(|^let |^const |^function/],
+      ["app.css", /^:root/],
+      ["api/overview", /^\{"nowMs"/],
+    ] as const)
+      assert.match(await (await fetch(`${statusUrl}/console/${path}`)).text(), start, path);
   });
 
   it("holds the licence of every package in it, and stays small", async () => {
     const licences = await readFile(join(folder, "app/THIRD_PARTY_LICENSES"), "utf8");
-    for (const name of ["@kubernetes/client-node", "fastify", "undici", "prom-client", "zod", "yaml"])
+    for (const name of ["@kubernetes/client-node", "preact", "fastify", "undici", "prom-client", "zod", "yaml"])
       assert.match(licences, new RegExp(`^${name} \\d`, "m"));
     const files = await readdir(join(folder, "app"));
     const sizes = await Promise.all(files.map(async (file) => (await stat(join(folder, "app", file))).size));

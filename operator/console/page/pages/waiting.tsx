@@ -8,5 +8,5 @@ export function Waiting({ failure }: { failure: string | null }) {
         Loading…
       </p>
     );
-  return <Empty title="The console can't read its data">{failure}. It keeps trying.</Empty>;
+  return <Empty title="The console shows nothing right now">{failure}. It keeps trying.</Empty>;
 }
