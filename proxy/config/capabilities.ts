@@ -133,4 +133,15 @@ export interface Capabilities {
   priceModes?: PriceModes;
   steering?: Steering;
   bounds?: Bounds;
+  /** What the type's translation carries of a conversation; the rest is put in another form or left out. */
+  carries?: {
+    /** `cache_control` of parts, messages and tools. */
+    cacheMarks?: true;
+    /** Images and files in tool results. */
+    toolMedia?: true;
+    /** `is_error` of tool results. */
+    toolErrors?: true;
+    /** System messages at any place. */
+    systemAnywhere?: true;
+  };
 }

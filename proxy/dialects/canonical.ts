@@ -8,23 +8,28 @@ import type { BilledUnit } from "../config/price.ts";
 import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 
-export interface TextPart {
+/** Asks Claude's providers to cache the prompt up to here. */
+interface CacheMark {
+  cache_control?: JsonObject;
+}
+
+export interface TextPart extends CacheMark {
   type: "text";
   text: string;
 }
-export interface ImagePart {
+export interface ImagePart extends CacheMark {
   type: "image_url";
   image_url: { url: string; detail?: string };
 }
-export interface AudioPart {
+export interface AudioPart extends CacheMark {
   type: "input_audio";
   input_audio: { data: string; format: string };
 }
-export interface FilePart {
+export interface FilePart extends CacheMark {
   type: "file";
   file: { file_data?: string; file_id?: string; filename?: string };
 }
-export interface RefusalPart {
+export interface RefusalPart extends CacheMark {
   type: "refusal";
   refusal: string;
 }
@@ -37,12 +42,14 @@ export interface ToolCall {
   function: { name: string; arguments: string };
 }
 
-export interface ChatMessage {
+export interface ChatMessage extends CacheMark {
   role: "system" | "developer" | "user" | "assistant" | "tool" | "function";
   content?: string | ContentPart[] | null;
   name?: string;
   tool_calls?: ToolCall[];
   tool_call_id?: string;
+  /** Extension: the tool failed. */
+  is_error?: boolean;
   refusal?: string | null;
   /** Extension: reasoning text of an assistant turn. */
   reasoning_content?: string | null;
@@ -51,7 +58,7 @@ export interface ChatMessage {
   [key: string]: unknown;
 }
 
-export interface FunctionTool {
+export interface FunctionTool extends CacheMark {
   type: "function";
   function: { name: string; description?: string; parameters?: JsonObject; strict?: boolean | null };
 }

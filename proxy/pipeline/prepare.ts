@@ -254,15 +254,13 @@ export function prepare(shaped: Shaped, target: ResolvedTarget, context: Prepare
     shaped.format === "openai.embeddings"
       ? translateEmbeddings(shaped, target, context)
       : translateChat(shaped, target, context);
-  if ("outgoing" in translated && translated.dropped.length > 0 && account.config.unsupportedParameters === "Refuse") {
-    const [first] = translated.dropped;
-    return failure(
-      "unsupported_parameter",
-      `The provider of this model does not know: ${translated.dropped.join(", ")}. Leave them out.`,
-      {
-        param: first ?? "",
-      },
-    );
-  }
-  return translated;
+  if (!("outgoing" in translated) || account.config.unsupportedParameters !== "Refuse") return translated;
+  // A mark for a prompt cache changes the price, never the answer.
+  const lost = translated.dropped.filter((name) => name !== "cache_control");
+  const [first] = lost;
+  if (first === undefined) return translated;
+  const names = lost.join(", ");
+  return failure("unsupported_parameter", `The provider of this model does not know: ${names}. Leave them out.`, {
+    param: first,
+  });
 }

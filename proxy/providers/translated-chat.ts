@@ -14,6 +14,7 @@ import {
   type ToolCallDelta,
 } from "../dialects/canonical.ts";
 import { type BoundedNames, boundedRequest } from "./bounds.ts";
+import { plainRequest } from "./plain-messages.ts";
 import type { CallOptions, ChatCall, ChatStreamDecoder, Provider, ProviderAccount, ProviderModel } from "./provider.ts";
 
 interface Calls {
@@ -90,12 +91,14 @@ export function translatedChat(
   options: CallOptions & { seed: string },
 ): ChatCall | Refusal | null {
   if (provider.chat === null) return null;
-  const bounded = boundedRequest(request, provider.capabilities.bounds);
+  const plain = plainRequest(request, provider.capabilities.carries);
+  const bounded = boundedRequest(plain.request, provider.capabilities.bounds);
   const call = provider.chat(bounded.request, target.account, target.model, options);
   if (isRefusal(call)) return call;
   const calls: Calls = { names: bounded.names, onlyOne: request.parallel_tool_calls === false, seed: options.seed };
   return {
     ...call,
+    dropped: [...plain.dropped, ...call.dropped],
     decodeReply(body, headers) {
       const answer = call.decodeReply(body, headers);
       if (!isReply(answer)) return answer;

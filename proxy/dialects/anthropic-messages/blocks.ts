@@ -65,13 +65,19 @@ const readers: Readonly<Record<string, (block: JsonObject, param: string) => Par
   search_result: searchResult,
 };
 
+/** The block's mark for the prompt cache. */
+export const markOf = (block: JsonObject): { cache_control?: JsonObject } =>
+  isObject(block["cache_control"]) ? { cache_control: block["cache_control"] } : {};
+
 /** A text, image or document block. */
 export function partOf(block: unknown, param: string): PartResult {
   if (!isObject(block)) return is.invalid(param, "an object");
   const type = block["type"];
   if (typeof type !== "string") return is.invalid(`${param}.type`, "a string");
   const read = Object.hasOwn(readers, type) ? readers[type] : undefined;
-  return read === undefined ? unsupported(`${param}.type`, `A block of type ${type.slice(0, 64)}`) : read(block, param);
+  if (read === undefined) return unsupported(`${param}.type`, `A block of type ${type.slice(0, 64)}`);
+  const part = read(block, param);
+  return isRefusal(part) ? part : { ...part, ...markOf(block) };
 }
 
 /** A string or a list of blocks, as parts. */
@@ -91,7 +97,7 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
 export function contentOf(parts: ContentPart[]): string | ContentPart[] {
   const [only] = parts;
   if (only === undefined) return "";
-  return parts.length === 1 && only.type === "text" ? only.text : parts;
+  return parts.length === 1 && only.type === "text" && only.cache_control === undefined ? only.text : parts;
 }
 
 /** Texts of a `system` prompt or a tool result, which canonical messages hold as one string. */

@@ -2,7 +2,7 @@
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal, type ToolCall } from "../canonical.ts";
 import * as is from "../check.ts";
-import { contentOf, inputText, joined, partOf, partsOf } from "./blocks.ts";
+import { contentOf, inputText, joined, markOf, partOf, partsOf } from "./blocks.ts";
 
 type Messages = ChatMessage[] | Refusal;
 
@@ -11,22 +11,24 @@ const hosted = /^(server_tool_use|mcp_tool_use|.+_tool_result|tool_reference|com
 const isReadable = (block: unknown): boolean => !isObject(block) || !hosted.test(String(block["type"]));
 
 /**
- * A tool result becomes a message of its own. In OpenAI's format such messages are text only, so images in a result
- * move to the user message that follows. `is_error` has no OpenAI form: an error without text gets one, so that the
- * model doesn't read it as an empty success.
+ * A tool result becomes a message of its own. `is_error` has no OpenAI form: an error without text gets one, so that no
+ * model reads it as an empty success.
  */
-function toolResult(block: JsonObject, param: string, moved: ContentPart[]): ChatMessage | Refusal {
+function toolResult(block: JsonObject, param: string): ChatMessage | Refusal {
   const problem = is.required(block, "tool_use_id", is.aString, `${param}.`);
   if (problem) return problem;
   const content = block["content"] ?? "";
   const parts = partsOf(Array.isArray(content) ? content.filter(isReadable) : content, `${param}.content`);
   if (isRefusal(parts)) return parts;
-  moved.push(...parts.filter((part) => part.type !== "text"));
   const text = joined(parts, "\n");
+  const failed = block["is_error"] === true;
+  const isPlain = parts.every((part) => part.type === "text" && part.cache_control === undefined);
   return {
     role: "tool",
     tool_call_id: block["tool_use_id"] as string,
-    content: text === "" && block["is_error"] === true ? "Error" : text,
+    content: isPlain ? (text === "" && failed ? "Error" : text) : parts,
+    ...(failed ? { is_error: true } : {}),
+    ...markOf(block),
   };
 }
 
@@ -39,7 +41,7 @@ function userTurn(content: unknown, param: string): Messages {
   for (const [at, block] of (content as unknown[]).entries()) {
     if (!isReadable(block)) continue;
     const isResult = isObject(block) && block["type"] === "tool_result";
-    const read = isResult ? toolResult(block, `${param}[${at}]`, parts) : partOf(block, `${param}[${at}]`);
+    const read = isResult ? toolResult(block, `${param}[${at}]`) : partOf(block, `${param}[${at}]`);
     if (isRefusal(read)) return read;
     if ("role" in read) results.push(read);
     else parts.push(read);
@@ -55,6 +57,7 @@ interface AssistantTurn {
   thinking: JsonObject[];
   /** Reasoning from another provider: it has no signature, and Anthropic would refuse it. */
   unsigned: string[];
+  mark: ReturnType<typeof markOf>;
 }
 
 type ReadBlock = (block: JsonObject, param: string, turn: AssistantTurn) => Refusal | null;
@@ -97,10 +100,11 @@ export function leftOutBlocks({ messages }: JsonObject): string[] {
 
 function assistantTurn(content: unknown, param: string): Messages {
   if (typeof content === "string") return [{ role: "assistant", content }];
-  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [] };
+  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [], mark: {} };
   const read = is.objects((block, at) => {
     const type = String(block["type"]);
     const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
+    Object.assign(turn.mark, markOf(block));
     if (own) return own(block, at, turn);
     if (!isReadable(block)) return null;
     const part = partOf(block, at);
@@ -119,6 +123,7 @@ function assistantTurn(content: unknown, param: string): Messages {
       ...(turn.calls.length > 0 ? { tool_calls: turn.calls } : {}),
       ...(turn.thinking.length > 0 ? { thinking_blocks: turn.thinking } : {}),
       ...(turn.unsigned.length > 0 ? { reasoning_content: turn.unsigned.join("") } : {}),
+      ...turn.mark,
     },
   ];
 }
@@ -138,7 +143,9 @@ function systemTurn(content: unknown, param: string): Messages {
   const parts = given.flatMap(withoutBilling);
   const other = parts.findIndex((part) => part.type !== "text");
   if (other >= 0) return is.invalid(`${param}[${other}].type`, "text");
-  return parts.length === 0 ? [] : [{ role: "system", content: joined(parts, "\n\n") }];
+  if (parts.length === 0) return [];
+  const isMarked = parts.some((part) => part.cache_control !== undefined);
+  return [{ role: "system", content: isMarked ? parts : joined(parts, "\n\n") }];
 }
 
 const turns: Readonly<Record<string, (content: unknown, param: string) => Messages>> = {

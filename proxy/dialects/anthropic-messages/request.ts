@@ -10,6 +10,7 @@ import {
   type ToolChoice,
 } from "../canonical.ts";
 import * as is from "../check.ts";
+import { markOf } from "./blocks.ts";
 import { decodeMessages, leftOutBlocks } from "./messages.ts";
 
 /** Other tools run at Anthropic, or have a schema that only Claude knows. They are dropped. */
@@ -38,6 +39,7 @@ function functionTool(one: JsonObject): FunctionTool {
       ...(parameters == null ? {} : { parameters }),
       ...(strict == null ? {} : { strict }),
     },
+    ...markOf(one),
   };
 }
 
@@ -187,8 +189,7 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
 }
 
 /**
- * Parameters that can't be translated, such as `top_k`. `cache_control` within blocks is only a cost hint and not
- * listed.
+ * Parameters that can't be translated. A provider without marks for its cache names `cache_control` itself.
  */
 export function dropped(body: JsonObject): string[] {
   const tools = Array.isArray(body["tools"]) ? body["tools"].filter(isObject) : [];

@@ -42,10 +42,12 @@ export const anthropicBlocks: BlockForms = {
     return { ...base64("document", media.mediaType, media.data), ...title };
   },
   toolUse: (id, name, input) => ({ type: "tool_use", id, name, input }),
-  toolResult: (tool_use_id, content) => ({
+  toolResult: (tool_use_id, content, failed) => ({
     type: "tool_result",
     tool_use_id,
     ...(content.length > 0 ? { content } : {}),
+    ...(failed ? { is_error: true } : {}),
   }),
+  marked: (block, cache_control) => [{ ...block, cache_control }],
   thinking: (block) => (isSigned(block) ? block : null),
 };

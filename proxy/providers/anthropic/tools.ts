@@ -30,6 +30,7 @@ function toolOf(tool: FunctionTool, strict: boolean): JsonObject {
     ...(description ? { description } : {}),
     input_schema: inputSchema(tool),
     ...(strict && tool.function.strict === true ? { strict: true } : {}),
+    ...(tool.cache_control === undefined ? {} : { cache_control: tool.cache_control }),
   };
 }
 

@@ -15,8 +15,10 @@ export interface BlockForms {
   image(part: ImagePart, param: string): JsonObject | Refusal;
   file(part: FilePart, param: string): JsonObject | Refusal;
   toolUse(id: string, name: string, input: JsonObject): JsonObject;
-  /** `content` may be empty. */
-  toolResult(id: string, content: JsonObject[]): JsonObject;
+  /** `content` may be empty. `failed`: the tool failed. */
+  toolResult(id: string, content: JsonObject[], failed: boolean): JsonObject;
+  /** The block with a mark to cache the prompt up to its end. */
+  marked(block: JsonObject, mark: JsonObject): JsonObject[];
   /** A signed reasoning block from an earlier answer of the provider; null if the block isn't the provider's own. */
   thinking(block: JsonObject): JsonObject | null;
 }
@@ -138,8 +140,16 @@ class Turns {
     if (isRefusal(calls)) return calls;
     // Signed reasoning alone is not an answer, and neither provider accepts a turn that ends with it.
     if (blocks.length + refused.length + calls.length > 0)
-      this.#add("assistant", [...thinking, ...blocks, ...refused, ...calls]);
+      this.#add("assistant", this.#marked([...thinking, ...blocks, ...refused, ...calls], message.cache_control));
     return null;
+  }
+
+  /** Marks the last of the blocks. */
+  #marked(blocks: JsonObject[], mark: JsonObject | undefined): JsonObject[] {
+    const last = blocks.at(-1);
+    return mark === undefined || last === undefined
+      ? blocks
+      : [...blocks.slice(0, -1), ...this.#forms.marked(last, mark)];
   }
 
   #calls(message: ChatMessage, param: string): JsonObject[] | Refusal {
@@ -165,7 +175,8 @@ class Turns {
     const blocks = this.#blocks(message.content, param, true);
     if (isRefusal(blocks)) return blocks;
     const id = message.tool_call_id ?? "";
-    this.#turn("user").results.push(this.#forms.toolResult(this.#ids.get(id) ?? toolId(id), blocks));
+    const result = this.#forms.toolResult(this.#ids.get(id) ?? toolId(id), blocks, message.is_error === true);
+    this.#turn("user").results.push(...this.#marked([result], message.cache_control));
     return null;
   }
 
@@ -177,7 +188,7 @@ class Turns {
       const block = this.#part(part, `${param}.content[${at}]`, media);
       if (block === null) continue;
       if (isRefusal(block)) return block;
-      blocks.push(block);
+      blocks.push(...this.#marked([block], part.cache_control));
     }
     return blocks;
   }

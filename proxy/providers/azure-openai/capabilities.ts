@@ -104,4 +104,5 @@ export const capabilities: Capabilities = {
     metadata: { pairs: 16, name: 64, value: 512 },
     refuses: true,
   },
+  carries: { systemAnywhere: true },
 };

@@ -15,6 +15,23 @@ const imageFormats: Readonly<Record<string, string>> = {
   "image/webp": "webp",
 };
 const pdf = "application/pdf";
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html */
+const documentFormats: Readonly<Record<string, string>> = {
+  [pdf]: "pdf",
+  "text/csv": "csv",
+  "text/html": "html",
+  "text/plain": "txt",
+  "text/markdown": "md",
+  "application/msword": "doc",
+  "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+  "application/vnd.ms-excel": "xls",
+  "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+};
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CachePointBlock.html */
+export const cachePoint = ({ ttl }: JsonObject): JsonObject => ({
+  cachePoint: { type: "default", ...(ttl === "1h" ? { ttl } : {}) },
+});
 
 /** Other model families would refuse Claude's signed reasoning. */
 function reasoning(block: JsonObject): JsonObject {
@@ -25,8 +42,8 @@ function reasoning(block: JsonObject): JsonObject {
 export function converseBlocks(claude: boolean): BlockForms {
   let documents = 0;
   /** AWS recommends neutral names, because the model reads them. They must be unique. */
-  const document = (data: string): JsonObject => ({
-    document: { format: "pdf", name: `document-${++documents}`, source: { bytes: data } },
+  const document = (data: string, format = "pdf"): JsonObject => ({
+    document: { format, name: `document-${++documents}`, source: { bytes: data } },
   });
   const media = (uri: string, param: string): JsonObject | Refusal => {
     const found = mediaOf(uri);
@@ -45,15 +62,27 @@ export function converseBlocks(claude: boolean): BlockForms {
     image: (part, param) => media(part.image_url.url, param),
     file(part, param) {
       const found = mediaOf(part.file.file_data ?? "");
-      return found?.mediaType === pdf
-        ? document(found.data)
-        : refusal(param, "The provider of this model accepts files only as a PDF in `file_data`.");
+      const format =
+        found !== null && Object.hasOwn(documentFormats, found.mediaType)
+          ? documentFormats[found.mediaType]
+          : undefined;
+      return found !== null && format !== undefined
+        ? document(found.data, format)
+        : refusal(
+            param,
+            `\`${param}\` must be in \`file_data\`, as one of ${Object.values(documentFormats).join(", ")}.`,
+          );
     },
     toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name, input } }),
     // Converse refuses blank text.
-    toolResult: (toolUseId, content) => ({
-      toolResult: { toolUseId, content: content.length > 0 ? content : [{ text: "(empty)" }] },
+    toolResult: (toolUseId, content, failed) => ({
+      toolResult: {
+        toolUseId,
+        content: content.length > 0 ? content.filter((block) => !("cachePoint" in block)) : [{ text: "(empty)" }],
+        ...(failed ? { status: "error" } : {}),
+      },
     }),
+    marked: (block, mark) => (claude ? [block, cachePoint(mark)] : [block]),
     thinking: (block) => (claude && isSigned(block) ? reasoning(block) : null),
   };
 }

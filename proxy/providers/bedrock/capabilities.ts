@@ -103,4 +103,5 @@ export const capabilities: Capabilities = {
     callId: { characters: "A-Za-z0-9_-", longest: 64 },
     label: { characters: "A-Za-z0-9_-", longest: 64 },
   },
+  carries: { cacheMarks: true, toolMedia: true, toolErrors: true, systemAnywhere: true },
 };

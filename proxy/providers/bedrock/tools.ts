@@ -3,6 +3,7 @@
 import type { ChatRequest, FunctionTool, Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import { inputSchema, toolChoiceOf, toolsMissing } from "../anthropic/tools.ts";
+import { cachePoint } from "./blocks.ts";
 
 export interface ConverseTools {
   toolConfig?: JsonObject;
@@ -49,7 +50,10 @@ export function toolsOf(request: ChatRequest, claude: boolean, strict: boolean):
   // Converse has no tool choice `none`: tools that must not be called are left out.
   if (tools.length === 0 || request.tool_choice === "none")
     return usedTools(request) ? { ...nothing, toolConfig: { tools: [placeholder] } } : nothing;
-  const specs = tools.map((tool) => specOf(tool, strict));
+  const specs = tools.flatMap((tool) => {
+    const spec = specOf(tool, strict);
+    return claude && tool.cache_control !== undefined ? [spec, cachePoint(tool.cache_control)] : [spec];
+  });
   const dropped = !strict && tools.some((tool) => tool.function.strict === true) ? ["tools.strict"] : [];
   // Converse has no option to limit the model to one call at a time. Claude has one in its own `tool_choice`, which then
   // replaces Converse's.

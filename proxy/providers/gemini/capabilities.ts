@@ -42,7 +42,7 @@ export const capabilities: Capabilities = {
     reasoning_effort: "mapped",
     user: "dropped",
     image_data: "mapped",
-    image_url: "refused",
+    image_url: "mapped",
     input_audio: "mapped",
     metadata: "dropped",
     store: "dropped",
@@ -54,4 +54,5 @@ export const capabilities: Capabilities = {
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
   // https://ai.google.dev/api/caching#FunctionDeclaration. Ids carry thought signatures.
   bounds: { toolName: { characters: "A-Za-z0-9_.-", first: "A-Za-z_", longest: 64 } },
+  carries: { toolMedia: true, toolErrors: true, systemAnywhere: true },
 };

@@ -26,6 +26,8 @@ interface Pending {
   id: string;
   name: string;
   response: JsonObject | null;
+  /** Images and files of the result. */
+  media: JsonObject[];
 }
 
 function parsedObject(text: string): JsonObject | null {
@@ -37,10 +39,13 @@ class Conversation {
   readonly #system: string[] = [];
   readonly #contents: Content[] = [];
   readonly #dropped: Set<string>;
+  /** Gemini 3 takes media within a function's response; older models after it. */
+  readonly #mediaInResults: boolean;
   #pending: Pending[] = [];
 
-  constructor(dropped: Set<string>) {
+  constructor(dropped: Set<string>, mediaInResults: boolean) {
     this.#dropped = dropped;
+    this.#mediaInResults = mediaInResults;
   }
 
   add(message: ChatMessage, param: string): Refusal | null {
@@ -101,7 +106,7 @@ class Conversation {
         "invalid_value",
       );
     const { id, signature } = withoutSignature(call.id);
-    this.#pending.push({ id: call.id, name: call.function.name, response: null });
+    this.#pending.push({ id: call.id, name: call.function.name, response: null, media: [] });
     return {
       functionCall: { id, name: call.function.name, args },
       ...(signature === null ? {} : { thoughtSignature: signature }),
@@ -109,8 +114,14 @@ class Conversation {
   }
 
   #result(message: ChatMessage, param: string): Refusal | null {
-    const text = textOf(message.content, `${param}.content`);
+    const media = Array.isArray(message.content) ? message.content.filter((part) => part.type !== "text") : [];
+    const texts = Array.isArray(message.content)
+      ? message.content.filter((part) => part.type === "text")
+      : message.content;
+    const text = textOf(texts, `${param}.content`);
     if (typeof text !== "string") return text;
+    const parts = partsOf(media, `${param}.content`, this.#dropped);
+    if (isRefusal(parts)) return parts;
     const call = this.#pending.find((one) => one.response === null && one.id === message.tool_call_id);
     if (call === undefined) {
       return refusal(
@@ -120,7 +131,8 @@ class Conversation {
       );
     }
     // A result that isn't an object is wrapped in one; `output` is the key given in the API's reference.
-    call.response = parsedObject(text) ?? { output: text };
+    call.response = message.is_error === true ? { error: text } : (parsedObject(text) ?? { output: text });
+    call.media = parts;
     return null;
   }
 
@@ -129,10 +141,17 @@ class Conversation {
     const answered = this.#pending.filter((one) => one.response !== null);
     this.#pending = [];
     if (answered.length === 0) return;
-    const parts = answered.map(({ id, name, response }) => ({
-      functionResponse: { id: withoutSignature(id).id, name, response },
+    const parts = answered.map(({ id, name, response, media }) => ({
+      functionResponse: {
+        id: withoutSignature(id).id,
+        name,
+        response,
+        ...(this.#mediaInResults && media.length > 0 ? { parts: media } : {}),
+      },
     }));
     this.#contents.push({ role: "user", parts, results: true });
+    const media = answered.flatMap((one) => one.media);
+    if (!this.#mediaInResults && media.length > 0) this.#push("user", media);
   }
 
   #push(role: "user" | "model", parts: JsonObject[]): void {
@@ -164,7 +183,7 @@ export function contentsOf(
   needsSignatures: boolean,
   dropped: Set<string>,
 ): Contents | Refusal {
-  const conversation = new Conversation(dropped);
+  const conversation = new Conversation(dropped, needsSignatures);
   for (const [at, message] of messages.entries()) {
     const found = conversation.add(message, `messages[${at}]`);
     if (found) return found;

@@ -10,6 +10,20 @@ const mimeTypes: Readonly<Record<string, string>> = { "image/jpg": "image/jpeg" 
 /** https://ai.google.dev/gemini-api/docs/audio */
 const audioTypes: Readonly<Record<string, string>> = { wav: "audio/wav", mp3: "audio/mp3" };
 
+const imageTypes: Readonly<Record<string, string>> = {
+  png: "png",
+  gif: "gif",
+  webp: "webp",
+  heic: "heic",
+  heif: "heif",
+};
+
+/** By the path's ending, since the type is required and the gateway fetches nothing. */
+function imageTypeOf(url: string): string {
+  const ending = /\.([a-z]+)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase() ?? "";
+  return `image/${Object.hasOwn(imageTypes, ending) ? imageTypes[ending] : "jpeg"}`;
+}
+
 function inline(url: string, param: string, words: string): JsonObject | Refusal {
   const found = dataUri.exec(url);
   const mimeType = found?.[1]?.toLowerCase();
@@ -24,7 +38,9 @@ const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
   refusal: (part) => ({ text: part.refusal }),
   image_url: (part, param, dropped) => {
     if (part.image_url.detail !== undefined && part.image_url.detail !== "auto") dropped.add("image_url.detail");
-    const words = "Gemini doesn't fetch images by URL. Send the image as a data URI (`data:image/png;base64,…`).";
+    const { url } = part.image_url;
+    if (/^https?:\/\//i.test(url)) return { fileData: { fileUri: url, mimeType: imageTypeOf(url) } };
+    const words = "Send the image by an http(s) URL or as a data URI (`data:image/png;base64,…`).";
     return inline(part.image_url.url, `${param}.image_url.url`, words);
   },
   input_audio: (part, param) => {

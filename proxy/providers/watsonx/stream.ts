@@ -43,7 +43,9 @@ export function watsonxDecoder(maxEventBytes?: number): ChatStreamDecoder {
   let complete = false;
   return sseChatDecoder(
     (frame, emit) => {
-      if (frame.event === "close" || frame.data.trim() === "") return;
+      const data = frame.data.trim();
+      // A closing frame may hold the usage, or nothing that is JSON.
+      if (data === "" || data === "[DONE]" || (frame.event === "close" && !data.startsWith("{"))) return;
       const body: unknown = parseJson(frame.data);
       const failed = frame.event === "error" || (isObject(body) && Array.isArray(body["errors"]));
       if (failed) {

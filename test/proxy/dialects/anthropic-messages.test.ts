@@ -34,7 +34,13 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
     }),
     {
       messages: [
-        { role: "system", content: "A\n\nB" },
+        {
+          role: "system",
+          content: [
+            { type: "text", text: "A", cache_control: { type: "ephemeral" } },
+            { type: "text", text: "B" },
+          ],
+        },
         { role: "user", content: "Hi" },
       ],
     },
@@ -141,7 +147,7 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
       ],
     },
   ],
-  "tool results come before the rest of the turn, their images after": [
+  "tool results come before the rest of the turn": [
     turns({
       role: "user",
       content: [
@@ -157,10 +163,14 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
     }),
     {
       messages: [
-        { role: "tool", tool_call_id: "t1", content: "a\nb" },
+        {
+          role: "tool",
+          tool_call_id: "t1",
+          content: [{ type: "text", text: "a" }, pngPart, { type: "text", text: "b" }],
+        },
         { role: "tool", tool_call_id: "t2", content: "c" },
-        { role: "tool", tool_call_id: "t3", content: "Error" },
-        { role: "user", content: [{ type: "text", text: "Here." }, pngPart] },
+        { role: "tool", tool_call_id: "t3", content: "Error", is_error: true },
+        { role: "user", content: "Here." },
       ],
     } as Partial<ChatRequest>,
   ],
@@ -177,7 +187,11 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
     }),
     {
       tools: [
-        { type: "function", function: { name: "f", description: "d", parameters: { type: "object" }, strict: true } },
+        {
+          type: "function",
+          function: { name: "f", description: "d", parameters: { type: "object" }, strict: true },
+          cache_control: {},
+        },
         { type: "function", function: { name: "g" } },
       ],
     },

@@ -197,7 +197,6 @@ describe("a chat request for Gemini", () => {
 
   const image = (url: string): ChatMessage => ({ role: "user", content: [{ type: "image_url", image_url: { url } }] });
   const refused: Record<string, [Partial<ChatRequest>, string, Setting?]> = {
-    "an image from the web": [says(image("https://example.com/a.png")), "messages[0].content[0].image_url.url"],
     "a data URI without base64": [says(image("data:image/png,abc")), "messages[0].content[0].image_url.url"],
     "audio of another kind": [
       says({ role: "user", content: [{ type: "input_audio", input_audio: { data: "AA", format: "flac" } }] }),
