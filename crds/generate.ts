@@ -71,6 +71,17 @@ async function emitKinds(): Promise<void> {
   await emit("docs/reference.md", referencePage(apiVersion, Object.values(kinds)));
 }
 
+async function emitJsonSchemas(): Promise<void> {
+  const { apiVersion, group, kinds, version } = await import("./kinds.ts");
+  const { anyKindSchema, kindSchema } = await import("./json-schema.ts");
+  const asText = (schema: object): string => `${JSON.stringify(schema, null, 2)}\n`;
+  const fileOf = (name: string): string => `${name.toLowerCase()}_${version}.json`;
+  for (const kind of Object.values(kinds))
+    await emit(`schemas/${group}/${fileOf(kind.kind)}`, asText(kindSchema(apiVersion, kind)));
+  const files = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, fileOf(kind)]));
+  await emit(`schemas/${group}/${fileOf("any")}`, asText(anyKindSchema(files)));
+}
+
 async function textOrNull(path: string): Promise<string | null> {
   return existsSync(join(root, path)) ? readFile(join(root, path), "utf8") : null;
 }
@@ -155,6 +166,7 @@ async function emitObservability(): Promise<void> {
 
 await emitProviders();
 await emitKinds();
+await emitJsonSchemas();
 await emitArgo();
 await emitStages();
 await emitMetrics();

@@ -38,6 +38,12 @@ export const goTools = {
     versionOf: "sigs.k8s.io/cli-utils",
     stamps: () => ({}),
   },
+  kubeconform: {
+    folder: join(modules, "kubeconform"),
+    package: "github.com/yannh/kubeconform/cmd/kubeconform",
+    versionOf: "github.com/yannh/kubeconform",
+    stamps: () => ({}),
+  },
   helm: {
     folder: join(modules, "helm"),
     package: "helm.sh/helm/v3/cmd/helm",
