@@ -2,12 +2,12 @@
 
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import type { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { onHost } from "../proxy/config/listen-host.ts";
 import { connectCluster, inWords, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
+import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
 import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
@@ -39,7 +39,7 @@ export interface RunningOperator {
   stop(): Promise<void>;
 }
 
-export async function startOperator(settings: OperatorSettings, config: KubeConfig): Promise<RunningOperator> {
+export async function startOperator(settings: OperatorSettings, config: PooledKubeConfig): Promise<RunningOperator> {
   const log = pino({
     level: settings.logLevel,
     base: { name: "sluice-operator" },
@@ -200,7 +200,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     },
   );
   loop.trigger();
-  const status = operatorStatusServer(metrics, source.synced);
+  const status = operatorStatusServer(metrics, source.synced, () => config.silentMs());
   await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));
   const statusUrl = status.listeningOrigin;
   const shown = await startConsole(settings, cluster, source, (cause) =>

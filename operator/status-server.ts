@@ -2,9 +2,21 @@
 import fastify, { type FastifyInstance } from "fastify";
 import type { OperatorMetrics } from "./metrics.ts";
 
-export function operatorStatusServer(metrics: OperatorMetrics, ready: () => boolean): FastifyInstance {
+/** After this time without a sign of the API server a restart may help: its address, the network or this process. */
+const longestSilenceMs = 180_000;
+
+/** `silentMs`: how long the API server has sent nothing. A standby asks for the Lease too, so it notices as well. */
+export function operatorStatusServer(
+  metrics: OperatorMetrics,
+  ready: () => boolean,
+  silentMs: () => number,
+): FastifyInstance {
   const app = fastify({ logger: false });
-  app.get("/livez", async () => "ok");
+  app.get("/livez", async (_request, reply) => {
+    if (silentMs() < longestSilenceMs) return "ok";
+    reply.code(503);
+    return "the API server has sent nothing for 3 minutes";
+  });
   app.get("/readyz", async (_request, reply) => {
     if (ready()) return "ok";
     reply.code(503);

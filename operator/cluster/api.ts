@@ -42,7 +42,7 @@ export interface Cluster {
 const asApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
 export const asMerge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
 
-export function loadConfig(kubeconfig: string | null): KubeConfig {
+export function loadConfig(kubeconfig: string | null): PooledKubeConfig {
   const config = new PooledKubeConfig();
   if (kubeconfig !== null) config.loadFromFile(kubeconfig);
   else config.loadFromDefault();

@@ -1,32 +1,84 @@
 /**
  * client-node 2.0 makes a new connection pool, and so a new TLS connection, for each request, and waits for a response
  * as long as undici does: five minutes. Here one pool serves all requests, and a call that hangs is aborted.
+ *
+ * All requests share one HTTP/2 connection. If a NAT or a load balancer drops it without a word, aborted calls leave it
+ * in place, and the next ones hang as well. So if nothing at all arrived while a call ran into its timeout, the pool is
+ * destroyed, watches included, and a new one takes its place.
  */
 import { isDeepStrictEqual } from "node:util";
 import { KubeConfig, type RequestContext } from "@kubernetes/client-node";
 
-type CreateDispatcher = (cluster: unknown, agentOptions: object) => unknown;
+type Dispatch = (options: object, handler: object) => boolean;
+interface Dispatcher {
+  compose(interceptor: (dispatch: Dispatch) => Dispatch): Dispatcher;
+  destroy(cause: Error): Promise<void>;
+}
+type CreateDispatcher = (cluster: unknown, agentOptions: object) => Dispatcher;
 
-const callTimeoutMs = 10_000;
+const defaultCallTimeoutMs = 10_000;
+/** Callbacks of a request that show that the server sent something. */
+const signs: ReadonlySet<string | symbol> = new Set(["onResponseStart", "onResponseData", "onResponseEnd"]);
+
+function noticing(handler: object, arrived: () => void): object {
+  return new Proxy(handler, {
+    get(target, name, receiver) {
+      const member: unknown = Reflect.get(target, name, receiver);
+      if (!signs.has(name) || typeof member !== "function") return member;
+      return (...args: unknown[]): unknown => {
+        arrived();
+        return Reflect.apply(member, target, args);
+      };
+    },
+  });
+}
 
 export class PooledKubeConfig extends KubeConfig {
-  constructor() {
+  readonly #callTimeoutMs: number;
+  #kept: { cluster: unknown; agentOptions: object; dispatcher: Dispatcher; sinceMs: number } | null = null;
+  #arrivedMs = performance.now();
+
+  constructor(callTimeoutMs = defaultCallTimeoutMs) {
     super();
+    this.#callTimeoutMs = callTimeoutMs;
     // Private in its types, but called through `this` by API calls and watches alike.
     const open = this as unknown as { createDispatcher: CreateDispatcher };
     const create = open.createDispatcher.bind(this);
-    let kept: { cluster: unknown; agentOptions: object; dispatcher: unknown } | null = null;
     open.createDispatcher = (cluster, agentOptions) => {
+      const kept = this.#kept;
       // A rotated client certificate needs a new pool.
-      if (kept === null || kept.cluster !== cluster || !isDeepStrictEqual(kept.agentOptions, agentOptions))
-        kept = { cluster, agentOptions, dispatcher: create(cluster, agentOptions) };
-      return kept.dispatcher;
+      if (kept !== null && kept.cluster === cluster && isDeepStrictEqual(kept.agentOptions, agentOptions))
+        return kept.dispatcher;
+      const arrived = (): void => {
+        this.#arrivedMs = performance.now();
+      };
+      const dispatcher = create(cluster, agentOptions).compose(
+        (dispatch) => (options, handler) => dispatch(options, noticing(handler, arrived)),
+      );
+      this.#kept = { cluster, agentOptions, dispatcher, sinceMs: performance.now() };
+      return dispatcher;
     };
+  }
+
+  /** How long the API server has sent nothing. */
+  silentMs(): number {
+    return performance.now() - this.#arrivedMs;
   }
 
   /** Watches take headers and pool from the context but not the signal, so the timeout applies to calls only. */
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
-    context.setSignal(AbortSignal.timeout(callTimeoutMs));
+    const signal = AbortSignal.timeout(this.#callTimeoutMs);
+    signal.addEventListener("abort", () => this.#replaceIfSilent(), { once: true });
+    context.setSignal(signal);
+  }
+
+  #replaceIfSilent(): void {
+    if (this.#kept === null) return;
+    const { dispatcher, sinceMs } = this.#kept;
+    // A new pool has the same time as the one before.
+    if (performance.now() - Math.max(sinceMs, this.#arrivedMs) < this.#callTimeoutMs) return;
+    this.#kept = null;
+    void dispatcher.destroy(new Error("the connection to the API server is silent")).catch(() => undefined);
   }
 }

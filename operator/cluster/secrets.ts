@@ -1,30 +1,27 @@
 /**
- * The Secrets that objects refer to, read one at a time by name: the operator never lists Secrets. The first few dozen,
- * providers' before keys', are watched by name; of the others, a part is read again at every resync.
+ * The Secrets that objects refer to, read one at a time by name: the operator never lists Secrets. A watch on metadata
+ * tells which of them change. While it can't run, a part of them is read again at every resync.
  */
 import { Buffer } from "node:buffer";
-import { type V1Secret, Watch } from "@kubernetes/client-node";
+import type { V1Secret } from "@kubernetes/client-node";
 import type { SecretRights } from "../compile/world.ts";
 import { type Cluster, orNull, statusCode } from "./api.ts";
 import { eachOf } from "./each.ts";
 import { type RightsRule, rightsOf } from "./secret-ownership.ts";
+import { SecretWatch } from "./secret-watch.ts";
 
 /** Clear values by key. */
 export type SecretValues = Readonly<Record<string, string>>;
 
-/** Each watch is a connection of its own. */
-const mostWatches = 64;
 const readsAtOnce = 16;
 /** With 50,000 keys a resync must not take 50,000 requests. */
 const mostRereads = 1_000;
-const rewatchMs = 2_000;
 
 interface Tracked {
   /** null: does not exist. undefined: not read yet. */
   values: SecretValues | null | undefined;
   /** Resource version that was read, or "" if the Secret does not exist. */
   version: string;
-  watch: AbortController | null;
 }
 
 interface Learnt {
@@ -52,27 +49,54 @@ export class SecretReader {
   readonly #changes = new Map<string, Learnt | null>();
   readonly #rule: RightsRule;
   readonly #failed: (path: string, cause: unknown) => void;
-  #watches = 0;
-  #stopped = false;
+  readonly #watches: readonly SecretWatch[];
 
-  constructor(cluster: Cluster, rule: RightsRule, changed: () => void, failed: (path: string, cause: unknown) => void) {
+  /** `watched`: namespaces in which changes are watched; null is all of them. Without any, what was read is kept. */
+  constructor(
+    cluster: Cluster,
+    rule: RightsRule,
+    changed: () => void,
+    failed: (path: string, cause: unknown) => void,
+    watched: readonly (string | null)[] = [],
+  ) {
     this.#cluster = cluster;
     this.#rule = rule;
     this.#changed = changed;
     this.#failed = failed;
+    this.#watches = watched.map(
+      (place) =>
+        new SecretWatch(cluster.config, place, {
+          changed: (ref, version) => this.#seen(ref, version),
+          replayed: (namespace, reported) => this.#replayed(namespace, reported),
+          failed: (cause) => failed("secrets", cause),
+        }),
+    );
+  }
+
+  #seen(ref: string, version: string): void {
+    const tracked = this.#tracked.get(ref);
+    // What was not read yet will be.
+    if (tracked === undefined || tracked.values === undefined || tracked.version === version) return;
+    this.#stale.add(ref);
+    this.#changed();
+  }
+
+  /** Deletions between two watches are reported by neither. */
+  #replayed(place: string | null, reported: ReadonlySet<string>): void {
+    for (const [ref, { version }] of this.#tracked)
+      if (version !== "" && !reported.has(ref) && (place === null || ref.startsWith(`${place}/`))) this.#seen(ref, "");
   }
 
   /** From now on also reads the Secrets in `come` (`namespace/name`), and forgets those in `gone`. */
   track({ come, gone }: { come: readonly string[]; gone: readonly string[] }): void {
     for (const ref of gone) {
-      this.#tracked.get(ref)?.watch?.abort();
       this.#tracked.delete(ref);
       this.#stale.delete(ref);
       this.#changes.set(ref, null);
     }
     for (const ref of come) {
       if (this.#tracked.has(ref)) continue;
-      this.#tracked.set(ref, { values: undefined, version: "", watch: null });
+      this.#tracked.set(ref, { values: undefined, version: "" });
       this.#stale.add(ref);
     }
   }
@@ -109,11 +133,11 @@ export class SecretReader {
     if (this.#tracked.has(ref)) this.#stale.add(ref);
   }
 
-  /** Marks some of the unwatched Secrets to be read again, in turn. */
+  /** Marks some of the Secrets to be read again, in turn, unless all are watched. */
   resync(): void {
+    if (this.#watches.length > 0 && this.#watches.every(({ running }) => running)) return;
     let left = mostRereads;
     for (const [ref, tracked] of [...this.#tracked]) {
-      if (tracked.watch !== null) continue;
       if (left-- <= 0) return;
       this.#stale.add(ref);
       // Move to the end of the queue.
@@ -151,56 +175,10 @@ export class SecretReader {
       // What was read before stays valid; what was never read must not count as missing.
       if (tracked.values === undefined) throw cause;
     }
-    if (tracked.watch === null && this.#watches < mostWatches) this.#watch(ref, namespace, name, tracked);
-  }
-
-  #watch(ref: string, namespace: string, name: string, tracked: Tracked): void {
-    if (this.#stopped) return;
-    const seen = (version: string): void => {
-      // Every watch begins with the existing object, which is no change.
-      if (version === tracked.version) return;
-      if (this.#tracked.get(ref) === tracked) this.#stale.add(ref);
-      this.#changed();
-    };
-    // Neither of two watches reports a deletion that happened between them.
-    const look = (): Promise<void> =>
-      orNull(this.#cluster.core.readNamespacedSecret({ namespace, name })).then(
-        (secret) => seen(versionOf(secret)),
-        () => undefined,
-      );
-    let ended = false;
-    const over = (): void => {
-      if (ended) return;
-      ended = true;
-      this.#watches--;
-      tracked.watch = null;
-      if (this.#stopped || this.#tracked.get(ref) !== tracked) return;
-      setTimeout(() => {
-        if (this.#tracked.get(ref) !== tracked || tracked.watch) return;
-        this.#watch(ref, namespace, name, tracked);
-        void look();
-      }, rewatchMs).unref();
-    };
-    this.#watches++;
-    tracked.watch = new AbortController();
-    new Watch(this.#cluster.config)
-      .watch(
-        `/api/v1/namespaces/${namespace}/secrets`,
-        { fieldSelector: `metadata.name=${name}` },
-        (phase, object: V1Secret) => phase !== "BOOKMARK" && seen(phase === "DELETED" ? "" : versionOf(object)),
-        over,
-      )
-      .then((controller) => {
-        // A watch that failed at once has ended by now; its controller would look like a running one.
-        if (ended || this.#stopped || this.#tracked.get(ref) !== tracked) controller.abort();
-        else tracked.watch = controller;
-      })
-      .catch(over);
   }
 
   stop(): void {
-    this.#stopped = true;
-    for (const tracked of this.#tracked.values()) tracked.watch?.abort();
+    for (const watch of this.#watches) watch.stop();
     this.#tracked.clear();
   }
 }

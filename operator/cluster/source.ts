@@ -49,7 +49,7 @@ export function clusterSource(
   settings: OperatorSettings,
   changed: () => void,
   failed: (path: string, cause: unknown) => void,
-  /** false: writes nothing, so missing keys stay missing. */
+  /** false: for one look. Writes nothing, so missing keys stay missing, and watches no Secrets. */
   makesKeys = true,
   nowMs: () => number = Date.now,
 ): ClusterSource {
@@ -79,7 +79,8 @@ export function clusterSource(
     changed,
     failed,
   );
-  const secrets = new SecretReader(cluster, { access: settings.secretAccess }, changed, failed);
+  const watched = makesKeys ? places : [];
+  const secrets = new SecretReader(cluster, { access: settings.secretAccess }, changed, failed, watched);
   const refs = new SecretRefs();
   const secretFacts = new SecretFacts();
   const duties = new KeyDuties(settings.baseURL);
