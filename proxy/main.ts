@@ -44,6 +44,7 @@ import { createMetrics } from "./telemetry/metrics.ts";
 import { RecentCalls } from "./telemetry/recent-calls.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { TrafficTally } from "./telemetry/traffic.ts";
+import { startTracing } from "./tracing/start.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
@@ -222,12 +223,13 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   const audit = await startAudit(settings, log, metrics.registry, systemClock);
+  const tracing = startTracing(settings, log, metrics.registry, systemClock);
   await cell.refresh();
   await fleet.ready();
   const { quotas, store: ledger } = fleet;
   const recent = new RecentCalls();
   const tally = new TrafficTally(Date.now);
-  const records = recordsOf(log, [metrics, canaries, watched, implausible, fleet, recent, tally]);
+  const records = recordsOf(log, [metrics, canaries, watched, implausible, fleet, recent, tally, tracing]);
   const settled = (): Promise<void> => {
     records.drain();
     return fleet.ledger.flush();
@@ -249,6 +251,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     tokens,
     cache,
     audit,
+    tracer: tracing.tracer,
     quotas,
     recounts,
     ledger,
@@ -305,6 +308,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       checks.stop();
       stopTls();
       await audit?.close();
+      await tracing.close();
       await fleet.close();
       await cache.close();
       upstreams.close();

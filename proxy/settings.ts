@@ -145,6 +145,7 @@ const flags = {
 const secrets = {
   SLUICE_AUDIT_KEY: "auditKey",
   SLUICE_AUDIT_OTLP_HEADERS: "auditOtlpHeaders",
+  SLUICE_OTLP_HEADERS: "otlpHeaders",
   SLUICE_SEALING_KEYS: "sealingKeys",
   SLUICE_CACHE_PASSWORD: "cachePassword",
   SLUICE_STATE_PASSWORD: "statePassword",
@@ -229,6 +230,10 @@ function misfit(settings: ProxySettings): string | null {
   if ((settings.cacheCert === "") !== (settings.cacheKey === ""))
     return "--cache-cert and --cache-key belong together: give both";
   if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
+  if (settings.otlpCa !== "" && !settings.otlpUrl.startsWith("https:"))
+    return "--otlp-ca needs an --otlp-url that begins with https://";
+  if (settings.otlpMetrics !== "None" && settings.otlpUrl === "")
+    return "--otlp-metrics needs --otlp-url, where they are sent";
   if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:"))
     return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;

@@ -1,4 +1,4 @@
-/** Settings of metrics. */
+/** Settings of metrics and traces. */
 import { z } from "zod";
 import { callerLabelNames } from "./metrics/caller-labels.ts";
 import { type CallMetricsOptions, defaultCallMetrics } from "./telemetry/call-families.ts";
@@ -27,7 +27,30 @@ const bounds = z
     "must be at most 50 ascending positive numbers, such as 0.1,0.5,1",
   );
 
+const tags = z
+  .string()
+  .default("")
+  .transform(words)
+  .refine((list) => list.every((tag) => /^[\w.-]{1,128}=/.test(tag)), "must be name=value,name=value")
+  .transform((list) =>
+    Object.fromEntries(list.map((tag) => [tag.split("=", 1)[0] ?? "", tag.slice(tag.indexOf("=") + 1)])),
+  );
+
 export const signalSettings = {
+  /** Base URL of an OpenTelemetry collector's OTLP over HTTP; "" for none. */
+  otlpUrl: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  /** File with the CA certificates to trust for TLS to it; "" for the system's. */
+  otlpCa: z.string().default(""),
+  /** `name=value,name=value`; from the environment only. */
+  otlpHeaders: z.string().default(""),
+  /** Share of calls that are traced, of those whose caller doesn't decide. */
+  traceRatio: z.coerce.number().min(0).max(1).default(0.1),
+  traceParent: z.enum(["Respect", "Ignore"]).default("Respect"),
+  /** Calls that take longer are always traced, in milliseconds; 0 for none. */
+  traceSlowMs: z.coerce.number().int().min(0).max(3_600_000).default(10_000),
+  traceBodies: z.stringbool().default(false),
+  traceTags: tags,
+  otlpMetrics: z.enum(["None", "GenAI", "GenAI-1.41"]).default("None"),
   /** Labels that say who called. */
   metricsLabels: labels,
   metricsMaxCallers: z.coerce.number().int().min(1).max(100_000).default(defaultCallMetrics.maxCallers),
@@ -42,6 +65,14 @@ export const signalSettings = {
 };
 
 export const signalFlags = {
+  "otlp-url": "otlpUrl",
+  "otlp-ca": "otlpCa",
+  "otlp-metrics": "otlpMetrics",
+  "trace-ratio": "traceRatio",
+  "trace-parent": "traceParent",
+  "trace-slow-ms": "traceSlowMs",
+  "trace-bodies": "traceBodies",
+  "trace-tags": "traceTags",
   "metrics-labels": "metricsLabels",
   "metrics-max-callers": "metricsMaxCallers",
   "session-header": "sessionHeader",
@@ -55,7 +86,17 @@ export const signalUsage = `  --metrics-labels L   labels of calls, tokens and c
   --metrics-max-callers N   more combinations of their values are counted as other (default 1000)
   --session-header H   header with the caller's name for a session (default x-session-id)
   --metrics-duration-buckets B, --metrics-token-buckets B, --metrics-cost-buckets B
-                       upper bounds of the histograms, ascending, such as 0.1,0.5,1`;
+                       upper bounds of the histograms, ascending, such as 0.1,0.5,1
+  --otlp-url URL       traces to an OpenTelemetry collector, by OTLP over HTTP, such as http://collector:4318
+                       (docs/observability.md); headers are read from SLUICE_OTLP_HEADERS
+  --otlp-ca F          certificates to trust for TLS to it, instead of the system's
+  --otlp-metrics M     None (default), GenAI: also metrics of OpenTelemetry's GenAI conventions, or GenAI-1.41: with
+                       their names in version 1.41 as well
+  --trace-ratio N      share of calls that are traced, 0 to 1 (default 0.1); failed and slow calls are always
+  --trace-parent M     Respect (default): a caller's traceparent decides for its calls; or Ignore
+  --trace-slow-ms N    calls that take longer are always traced (default 10000; 0: none)
+  --trace-bodies true  masked bodies in traces, for policies with logging.payloads
+  --trace-tags T       added to the span of every call: name=value,name=value`;
 
 type Given = Record<"metricsDurationBuckets" | "metricsTokenBuckets" | "metricsCostBuckets", readonly number[]> & {
   metricsLabels: CallMetricsOptions["labels"];

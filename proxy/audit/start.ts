@@ -7,23 +7,13 @@ import { registerCounter } from "../metrics/register.ts";
 import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { otlpHeadersOf } from "../wire/otlp-headers.ts";
 import { AuditLog } from "./audit.ts";
 import { Chain } from "./chain.ts";
 import { FileSink } from "./file.ts";
 import { OtlpSink } from "./otlp.ts";
 import { openRedisSink } from "./redis.ts";
 import { type AuditSink, stdoutSink } from "./sink.ts";
-
-/** Parses `name=value,name=value`. A value may contain `=`, as base64 does. */
-function headersOf(text: string): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const pair of text.split(",")) {
-    const end = pair.indexOf("=");
-    const name = (end < 0 ? pair : pair.slice(0, end)).trim().toLowerCase();
-    if (name !== "") headers[name] = end < 0 ? "" : pair.slice(end + 1).trim();
-  }
-  return headers;
-}
 
 function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): AuditSink[] {
   const { auditDir: folder, auditMaxBytes: maxBytes, auditRetentionDays: retentionDays } = settings;
@@ -41,7 +31,9 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
       ),
     );
   if (settings.auditOtlpUrl !== "")
-    sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders), settings.auditOtlpCa || null));
+    sinks.push(
+      new OtlpSink(settings.auditOtlpUrl, otlpHeadersOf(settings.auditOtlpHeaders), settings.auditOtlpCa || null),
+    );
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;
 }

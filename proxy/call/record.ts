@@ -2,6 +2,7 @@
 import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
+import type { CallTrace } from "./call-trace.ts";
 
 export const semanticResults = ["hit", "miss", "would_hit", "slow", "failed", "refused", "paused"] as const;
 
@@ -96,6 +97,8 @@ export interface CallRecord {
   country: string;
   statistics: boolean;
   payloads: { request: string; response: string } | null;
+  /** Times of its stages and attempts; null unless calls are traced. */
+  trace: CallTrace | null;
   /** Masked bodies for the audit log. */
   audited: { request: string; response: string } | null;
 }
@@ -147,6 +150,7 @@ export function newRecord(requestId: string, method: string, startedMs: number):
     country: "",
     statistics: true,
     payloads: null,
+    trace: null,
     audited: null,
   };
 }

@@ -93,6 +93,8 @@ export interface Capabilities {
   /** The value of `spec.type`. */
   type: string;
   title: string;
+  /** `gen_ai.provider.name` in OpenTelemetry's conventions. Absent: the type in lower case. */
+  genAiName?: string;
   /**
    * Base URL if `spec.endpoint` is absent; null if an endpoint is required. References to options, such as `${region}`,
    * are filled in.

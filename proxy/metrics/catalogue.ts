@@ -243,6 +243,12 @@ const parts = {
     help: "Writes to a sink that failed and were done again.",
     labels: ["sink"],
   },
+  sluice_trace_spans_total: { type: "counter", help: "Spans that the collector took.", labels: [] },
+  sluice_trace_spans_dropped_total: {
+    type: "counter",
+    help: "Spans that the collector did not take in time, and that are lost.",
+    labels: [],
+  },
   sluice_tls_certificate_not_after_seconds: {
     type: "gauge",
     help: "When the listener's certificate expires, in seconds since 1970.",

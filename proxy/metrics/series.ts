@@ -94,14 +94,14 @@ export class HistogramSeries {
   readonly labels: Labels;
   /** By bound, not cumulative. Values above all bounds are only in `count`. */
   readonly buckets: number[];
-  readonly #bounds: readonly number[];
+  readonly bounds: readonly number[];
   #sum = 0;
   #count = 0;
 
   constructor(labels: Labels, bounds: readonly number[]) {
     this.labels = labels;
     this.buckets = bounds.map(() => 0);
-    this.#bounds = bounds;
+    this.bounds = bounds;
   }
 
   get sum(): number {
@@ -116,7 +116,7 @@ export class HistogramSeries {
     if (!Number.isFinite(value)) return;
     this.#sum += value;
     this.#count++;
-    const bounds = this.#bounds;
+    const { bounds } = this;
     for (let at = 0; at < bounds.length; at++) {
       if (value > (bounds[at] as number)) continue;
       this.buckets[at] = (this.buckets[at] as number) + 1;

@@ -1,4 +1,5 @@
 /** Input of dispatch, and the parts that it uses. */
+import type { CallTrace } from "../call/call-trace.ts";
 import type { AttemptRecord } from "../call/record.ts";
 
 import type { Shaped } from "../call/shaped.ts";
@@ -32,6 +33,8 @@ export interface DispatchRequest {
   /** The caller, as returned by `callerOf`. */
   caller?: string;
   forwarded: Record<string, string>;
+  /** null unless calls are traced. */
+  trace?: CallTrace | null;
   /** Seals a provider's id for the caller. */
   sealId?: (provider: string, id: string) => string;
   promptTokens: number;

@@ -171,8 +171,11 @@ class Dispatch {
   }
 
   async #tried(target: ResolvedTarget, permit: Permit): Promise<Tried | Failure> {
+    const { trace } = this.#request;
     try {
-      return await tryTarget(target, this.#request, this.#attempts.length + 1, this.#with);
+      const tried = await tryTarget(target, this.#request, this.#attempts.length + 1, this.#with);
+      trace?.attemptEnds(!("code" in tried));
+      return tried;
     } catch (cause) {
       // An internal error. Its permit must be returned, or a half-open breaker would wait for it and admit nobody else.
       permit.released();

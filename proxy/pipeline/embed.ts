@@ -169,6 +169,7 @@ class Embedding {
       cache: null,
       semantic: null,
       masked: null,
+      trace: null,
     };
   }
 

@@ -7,6 +7,7 @@ import type { BodyRoom } from "../call/body-room.ts";
 import type { CallRecord } from "../call/record.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
+import type { Tracer } from "../tracing/tracer.ts";
 import type { Admitter } from "./admit.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
@@ -26,6 +27,8 @@ export interface Gateway extends Dispatcher, Admitter {
   bodies: BodyRoom;
   /** Minimum rate of a request body, in bytes per second; slower bodies are cut off. 0 for no minimum. */
   minUploadBytesPerSecond: number;
+  /** null unless calls are traced. */
+  tracer: Tracer | null;
   /** Header with the caller's name for a session; "" for none. */
   sessionHeader: string;
 }

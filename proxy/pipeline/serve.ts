@@ -76,6 +76,7 @@ class Call {
     this.#gateway = gateway;
     this.#snapshot = snapshot;
     this.#record = newRecord(client.requestId, client.method, gateway.nowMs());
+    this.#record.trace = gateway.tracer?.begin((name) => client.header(name)) ?? null;
     if (gateway.sessionHeader !== "") this.#record.session = client.header(gateway.sessionHeader) ?? "";
     if (client.path.endsWith("/messages")) this.#surface = "anthropic";
   }
@@ -96,6 +97,7 @@ class Call {
     } finally {
       record.sentBytes = this.#client.sentBytes;
       record.durationMs ||= this.#gateway.nowMs() - record.startedMs;
+      record.trace?.end();
       this.#admitted?.settle(record);
       this.#place?.release();
       const { holding } = this.#client;
@@ -116,6 +118,7 @@ class Call {
     const found = address(method, url, this.#snapshot);
     if (isFailure(found)) return found;
     this.#surface = found.surface;
+    this.#enter("authenticate");
     const keyed = authenticate(client.headers, this.#snapshot, this.#gateway.nowMs());
     const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
     const addressed = addressFor(identity, found, method, url, this.#snapshot);
@@ -141,6 +144,7 @@ class Call {
         const place = this.#placeFor(client, path, identity);
         if (!isPlace(place)) return place;
         this.#place = place;
+        this.#enter("receive");
         const reading = this.#receive(client, place, requiredMember[formatOf(operation)]);
         const received = reading instanceof Promise ? await reading : reading;
         place.arrived();
@@ -172,6 +176,7 @@ class Call {
     identity: Identity,
     from: Circumstances,
   ): Failure | null | Promise<Failure | null> {
+    this.#enter("route");
     const routed = route(path, received.model, identity);
     if (isFailure(routed)) return routed;
     noteRoute(this.#record, routed.route);
@@ -180,8 +185,11 @@ class Call {
     const call = { routed, received, format, identity, from, roles: this.#snapshot.roles };
     const authorised = authorise(call);
     if (isFailure(authorised)) return authorised;
+    this.#enter("mask");
     const masked = mask(authorised, received, format, this.#client, this.#record);
     if (isFailure(masked)) return masked;
+    this.#enter("shape");
+    if (this.#record.trace !== null) this.#record.trace.requested = received.json;
     const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#gateway.nowMs() });
     if (isFailure(shaped)) return shaped;
     const owner = ownerOf(identity, routed.route, this.#snapshot.roles);
@@ -205,12 +213,14 @@ class Call {
   /** The call to the cache or a provider, within the audit records that the policy requires. */
   async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
     const { audit } = route.config;
+    this.#enter("on record");
     const begun = beginOnRecord(route, this.#gateway.audit, this.#record);
     const onRecord = begun instanceof Promise ? await begun : begun;
     if (isFailure(onRecord)) return onRecord;
     if (audit.required) this.#client.hold();
     const heard = audit.bodies ? new AnswerRecorder(shaped.format) : null;
     if (heard !== null) this.#client.filterFirst(heard);
+    this.#enter("cached");
     const failed = await throughCache({
       client: this.#client,
       gateway: this.#gateway,
@@ -240,6 +250,7 @@ class Call {
       ...planRequest(shaped, route, resolved, identity, (name) => client.header(name)),
       caller,
     });
+    this.#enter("admit");
     const admission = admit(
       { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model },
       this.#gateway,
@@ -247,6 +258,7 @@ class Call {
     const admitted = admission instanceof Promise ? await admission : admission;
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
+    this.#enter("dispatch");
     const outcome = await dispatch(
       {
         admitted,
@@ -260,6 +272,7 @@ class Call {
         caller,
         sealId: (provider, id) => this.#snapshot.ids.seal(owner, provider, id),
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
+        trace: this.#record.trace,
         promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,
         replyHeaders: (target, prepared, upstream, attempts) =>
@@ -268,9 +281,11 @@ class Call {
       this.#gateway,
     );
     noteOutcome(this.#record, outcome);
+    this.#enter("settle");
     const served = outcome.kind === "failed" ? null : outcome.served;
     // The request's text is already masked if the policy masks. Member names and the provider's text are not.
     if (route.config.logging.payloads) this.#record.payloads = this.#bodies(shaped, served?.body ?? "", route.masker);
+    this.#traceBodies(shaped, served?.body ?? "", route);
     switch (outcome.kind) {
       case "failed":
         return outcome.failure;
@@ -282,6 +297,17 @@ class Call {
         if (shaped.received.stream) client.finish();
         return null;
     }
+  }
+
+  #enter(stage: string): void {
+    this.#record.trace?.enter(stage);
+  }
+
+  /** Always masked: who may read traces need not be allowed to read the log. */
+  #traceBodies(shaped: Shaped, answer: Uint8Array | string, route: Route): void {
+    const { trace } = this.#record;
+    if (trace !== null && this.#gateway.tracer?.settings.bodies === true && route.config.logging.payloads)
+      trace.bodies = this.#bodies(shaped, answer, route.masker ?? everyMask);
   }
 
   /** Makes a text distinct for each key, and always the same for one key. */
@@ -330,6 +356,8 @@ class Call {
     this.#admitted = admitted;
     const { upstreams, auth } = this.#gateway;
     const forwarded = forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text));
+    this.#enter("dispatch");
+    if (this.#record.trace !== null) forwarded["traceparent"] = this.#record.trace.traceparent;
     return passThrough(client, operation, target, {
       upstreams,
       auth,

@@ -3,6 +3,7 @@
  * credential and sends it. At the end, the answer was sent to the client, or the kind of failure is known.
  */
 import type { Buffer } from "node:buffer";
+import type { AttemptPeer } from "../call/call-trace.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
 import type { Failure } from "../failure.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../providers/provider.ts";
@@ -88,6 +89,11 @@ export function errorReply(
   return { status: status ?? 502, headers, body: parseLoosely(body, account), nowMs };
 }
 
+function peerOf({ entry, model }: ResolvedTarget): AttemptPeer {
+  const { genAiName, type } = entry.provider.capabilities;
+  return { provider: genAiName ?? type.toLowerCase(), model: model.config.upstream, origin: entry.address.origin };
+}
+
 /** Returns a Failure if this target could not be asked at all. `count`: number of attempts, including this one. */
 export async function tryTarget(
   target: ResolvedTarget,
@@ -108,6 +114,8 @@ export async function tryTarget(
     ...(request.sealId === undefined ? {} : { sealId: request.sealId }),
   });
   if (!("outgoing" in prepared)) return prepared;
+  const { trace } = request;
+  if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   const outgoing = authorized instanceof Promise ? await authorized : authorized;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };

@@ -235,6 +235,36 @@ describe("the chart", { skip }, () => {
     assert.equal(find(documents, "ServiceMonitor", "sluice")["spec"].endpoints[0].honorLabels, true);
   });
 
+  it("has proxies send traces, with headers that are in no argument", async () => {
+    const documents = await render(
+      ...set("tracing.otlp.url=https://agent:4319", "tracing.otlp.headersSecretRef.name=otlp"),
+      ...set("tracing.otlp.tls.caSecretRef.name=agent-ca", "tracing.sampleRatio=0.25", "tracing.parent=Ignore"),
+      ...set("tracing.slowMs=2000", "tracing.bodies=true", "tracing.metrics=GenAI"),
+      ...set("tracing.tags.deployment\\.environment=test", "tracing.tags.team=a b"),
+    );
+    const [container] = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec.containers;
+    const settings = parseProxySettings(container.args.slice(1), {});
+    const { otlpUrl, otlpCa, traceRatio, traceParent, traceSlowMs, traceBodies, traceTags, otlpMetrics } = settings;
+    assert.deepEqual(
+      { otlpUrl, otlpCa, traceRatio, traceParent, traceSlowMs, traceBodies, traceTags, otlpMetrics },
+      {
+        otlpUrl: "https://agent:4319",
+        otlpCa: "/etc/sluice/otlp-ca/ca.crt",
+        traceRatio: 0.25,
+        traceParent: "Ignore",
+        traceSlowMs: 2000,
+        traceBodies: true,
+        traceTags: { "deployment.environment": "test", team: "a b" },
+        otlpMetrics: "GenAI",
+      },
+    );
+    const names = (list: { name: string }[]) => list.map(({ name }) => name);
+    assert.ok(names(container.env).includes("SLUICE_OTLP_HEADERS"));
+    assert.ok(names(container.volumeMounts).includes("otlp-ca"));
+    const egress = find(documents, "NetworkPolicy", "sluice-proxy")["spec"].egress as { ports: { port: number }[] }[];
+    assert.ok(egress.some(({ ports }) => ports.some(({ port }) => String(port) === "4319")));
+  });
+
   it("ships dashboards for Grafana's sidecar, and alert rules but those that are disabled", async () => {
     const documents = await render(
       ...set("dashboards.enabled=true", "dashboards.annotations.grafana_folder=Sluice"),
@@ -621,6 +651,7 @@ describe("the chart", { skip }, () => {
       /\/listenAddress.*must be one of/,
     ],
     ["a start in no time", ["proxy.startupSeconds=1"], /\/proxy\/startupSeconds.*minimum/],
+    ["headers for no collector", ["tracing.otlp.headersSecretRef.name=otlp"], /needs tracing.otlp.url/],
     ["alert rules where there are none", ["prometheusRule.enabled=true"], /needs the Prometheus operator's CRDs/],
     ["a ServiceMonitor where there are none", ["serviceMonitor.enabled=true"], /needs the Prometheus operator's CRDs/],
   ];

@@ -36,6 +36,7 @@ export const busyManifests = (upstream: string, failing: string): Manifest[] => 
   }),
   policy("cached", { match: { models: ["cached"] }, routing: to("main"), cache: { ttl: "1h", scope: "Namespace" } }),
   policy("masked", { match: { models: ["masked"] }, routing: to("main"), guard: { mask: {} } }),
+  policy("logged", { match: { models: ["logged"] }, routing: to("main"), logging: { payloads: true } }),
   policy("house", { match: { models: ["house"] }, routing: { targets: [{ provider: { name: "unpriced" } }] } }),
   ...callerKey("busy", busyKey, { team: "search", tags: ["prod"] }),
   ...callerKey("poor", poorKey, { team: "interns", limits: [{ requests: 1, window: "1d" }] }),

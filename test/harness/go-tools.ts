@@ -26,6 +26,13 @@ export const goTools = {
     versionOf: "go.etcd.io/etcd/server/v3",
     stamps: () => ({}),
   },
+  // The decoders of OpenTelemetry's Collector, behind a server of a few lines.
+  "otlp-receiver": {
+    folder: join(modules, "otlp-receiver"),
+    package: ".",
+    versionOf: "go.opentelemetry.io/collector/pdata",
+    stamps: () => ({}),
+  },
   fortio: {
     folder: join(modules, "fortio"),
     package: "fortio.org/fortio",

@@ -111,7 +111,7 @@ capabilities: { drop: [ALL] }
 
 {{/* What proxies connect to by the chart's values, as ports with blanks between them. */}}
 {{- define "sluice.proxyEgress" -}}
-{{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.storePorts" .Values.state.url }} {{ include "sluice.storePorts" .Values.cache.url }} {{ include "sluice.urlPort" .Values.audit.otlp.url }}
+{{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.storePorts" .Values.state.url }} {{ include "sluice.storePorts" .Values.cache.url }} {{ include "sluice.urlPort" .Values.audit.otlp.url }} {{ include "sluice.urlPort" .Values.tracing.otlp.url }}
 {{- range .Values.identity.issuers }} {{ include "sluice.urlPort" (default (default "" .issuer) .jwksUrl) }}{{ end }}
 {{- end }}
 

@@ -3,6 +3,7 @@ import type { Capabilities } from "../../config/capabilities.ts";
 export const capabilities: Capabilities = {
   type: "Anthropic",
   title: "Anthropic",
+  genAiName: "anthropic",
   defaultEndpoint: "https://api.anthropic.com",
   passthrough: ["anthropic.messages"],
   translated: ["openai.chat", "openai.completions", "openai.responses"],

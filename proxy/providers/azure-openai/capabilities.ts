@@ -3,6 +3,7 @@ import type { Capabilities } from "../../config/capabilities.ts";
 export const capabilities: Capabilities = {
   type: "AzureOpenAI",
   title: "Azure OpenAI",
+  genAiName: "azure.ai.openai",
   defaultEndpoint: null,
   passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
   translated: ["anthropic.messages"],

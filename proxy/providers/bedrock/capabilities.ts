@@ -3,6 +3,7 @@ import type { Capabilities } from "../../config/capabilities.ts";
 export const capabilities: Capabilities = {
   type: "Bedrock",
   title: "Amazon Bedrock",
+  genAiName: "aws.bedrock",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
   defaultEndpoint: "https://bedrock-runtime.${region}.amazonaws.com",
   passthrough: [],

@@ -3,6 +3,7 @@ import type { Capabilities } from "../../config/capabilities.ts";
 export const capabilities: Capabilities = {
   type: "Gemini",
   title: "Google Gemini",
+  genAiName: "gcp.gemini",
   defaultEndpoint: "https://generativelanguage.googleapis.com/v1beta",
   passthrough: [],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],

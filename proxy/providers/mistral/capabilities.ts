@@ -3,6 +3,7 @@ import type { Capabilities } from "../../config/capabilities.ts";
 export const capabilities: Capabilities = {
   type: "Mistral",
   title: "Mistral",
+  genAiName: "mistral_ai",
   defaultEndpoint: "https://api.mistral.ai/v1",
   passthrough: ["openai.embeddings"],
   translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],

@@ -3,6 +3,7 @@ import type { Capabilities } from "../../config/capabilities.ts";
 export const capabilities: Capabilities = {
   type: "Watsonx",
   title: "IBM watsonx.ai",
+  genAiName: "ibm.watsonx.ai",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
   defaultEndpoint: "https://${region}.ml.cloud.ibm.com",
   passthrough: [],

@@ -1,0 +1,45 @@
+/** W3C trace context: what a caller says of the trace that its call belongs to. */
+import { randomFillSync } from "node:crypto";
+
+export interface TraceParent {
+  traceId: string;
+  spanId: string;
+  sampled: boolean;
+}
+
+const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const noTrace = "0".repeat(32);
+const noSpan = "0".repeat(16);
+
+/** Returns null for a header that the specification says to ignore. */
+export function parseTraceparent(header: string | null): TraceParent | null {
+  const match = header === null || header.length > 512 ? null : form.exec(header);
+  if (match === null) return null;
+  const [, version, traceId = "", spanId = "", flags = "00", rest] = match;
+  // Version 00 has exactly four parts; ff is forbidden.
+  if (version === "ff" || (version === "00" && rest !== undefined)) return null;
+  if (traceId === noTrace || spanId === noSpan) return null;
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+}
+
+export const traceparentOf = (traceId: string, spanId: string, sampled: boolean): string =>
+  `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;
+
+/** Random bytes are drawn for many ids at once. */
+const pool = Buffer.alloc(8_192);
+let used = pool.length;
+
+function randomHex(bytes: number): string {
+  if (used + bytes > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += bytes;
+  return pool.toString("hex", used - bytes, used);
+}
+
+export const newTraceId = (): string => randomHex(16);
+export const newSpanId = (): string => randomHex(8);
+
+/** A number of 0 to 1 that is the same wherever the trace is seen, so that samplers with one rate agree. */
+export const sampleNumberOf = (traceId: string): number => Number.parseInt(traceId.slice(19), 16) / 16 ** 13;

@@ -1,0 +1,183 @@
+/** A receiver of OTLP that decodes as OpenTelemetry's Collector does. */
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { type Child, removeFolder, startChild, temporaryFolder } from "./child.ts";
+import { freePort } from "./free-port.ts";
+import { ensureTool } from "./tools.ts";
+import { untilReady } from "./until-ready.ts";
+
+type Value = {
+  stringValue?: string;
+  intValue?: string;
+  doubleValue?: number;
+  boolValue?: boolean;
+  arrayValue?: { values: Value[] };
+};
+
+interface KeyValue {
+  key: string;
+  value: Value;
+}
+
+type Plain = string | number | boolean | Plain[];
+
+export interface ReceivedSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId: string;
+  traceState: string;
+  name: string;
+  kind: number;
+  startMs: number;
+  endMs: number;
+  status: { code?: number; message?: string };
+  attributes: Readonly<Record<string, Plain>>;
+}
+
+export interface ReceivedPoint {
+  name: string;
+  unit: string;
+  attributes: Readonly<Record<string, Plain>>;
+  /** Of a histogram; else null. */
+  count: number | null;
+  sum: number;
+  bounds: readonly number[];
+}
+
+export interface OtlpReceiver {
+  readonly url: string;
+  /** Everything that it has received, as its own JSON. */
+  text(): string;
+  spans(): ReceivedSpan[];
+  /** Points of the last export of metrics. */
+  points(): ReceivedPoint[];
+  /** A crash; `startAgain` is on the same port. */
+  kill(): Promise<void>;
+  startAgain(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const plain = ({ stringValue, intValue, doubleValue, boolValue, arrayValue }: Value): Plain =>
+  stringValue ??
+  (intValue === undefined ? undefined : Number(intValue)) ??
+  doubleValue ??
+  boolValue ??
+  arrayValue?.values.map(plain) ??
+  "";
+const plainAttributes = (list: readonly KeyValue[] = []) =>
+  Object.fromEntries(list.map(({ key, value }) => [key, plain(value)]));
+const msOf = (nano: string): number => Number(BigInt(nano) / 1000n) / 1000;
+
+interface TracesJson {
+  resourceSpans?: {
+    scopeSpans: {
+      spans: (Omit<ReceivedSpan, "attributes"> & {
+        startTimeUnixNano: string;
+        endTimeUnixNano: string;
+        attributes?: KeyValue[];
+      })[];
+    }[];
+  }[];
+}
+
+interface PointJson {
+  attributes?: KeyValue[];
+  count?: string;
+  sum?: number;
+  asInt?: string;
+  asDouble?: number;
+  explicitBounds?: number[];
+}
+
+interface MetricsJson {
+  resourceMetrics?: {
+    scopeMetrics: {
+      metrics: {
+        name: string;
+        unit?: string;
+        sum?: { dataPoints: PointJson[] };
+        histogram?: { dataPoints: PointJson[] };
+      }[];
+    }[];
+  }[];
+}
+
+function spansIn({ resourceSpans = [] }: TracesJson): ReceivedSpan[] {
+  return resourceSpans.flatMap(({ scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) =>
+      spans.map((span) => ({
+        ...span,
+        parentSpanId: span.parentSpanId ?? "",
+        traceState: span.traceState ?? "",
+        status: span.status ?? {},
+        startMs: msOf(span.startTimeUnixNano),
+        endMs: msOf(span.endTimeUnixNano),
+        attributes: plainAttributes(span.attributes),
+      })),
+    ),
+  );
+}
+
+function pointsIn({ resourceMetrics = [] }: MetricsJson): ReceivedPoint[] {
+  return resourceMetrics.flatMap(({ scopeMetrics }) =>
+    scopeMetrics.flatMap(({ metrics }) =>
+      metrics.flatMap(
+        ({ name, unit = "", sum, histogram }) =>
+          (histogram ?? sum)?.dataPoints.map((point) => ({
+            name,
+            unit,
+            attributes: plainAttributes(point.attributes),
+            count: point.count === undefined ? null : Number(point.count),
+            sum: point.sum ?? point.asDouble ?? Number(point.asInt ?? 0),
+            bounds: point.explicitBounds ?? [],
+          })) ?? [],
+      ),
+    ),
+  );
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    }).on("error", () => resolve(false));
+  });
+
+export async function startOtlpReceiver(): Promise<OtlpReceiver> {
+  const binary = await ensureTool("otlp-receiver");
+  const folder = await temporaryFolder("otlp");
+  const logFile = join(folder, "received.jsonl");
+  const port = await freePort();
+  const launch = async (): Promise<Child> => {
+    const child = await startChild(binary, [String(port)], { name: "otlp-receiver", logFile });
+    await untilReady(child, () => answers(port), 60_000);
+    return child;
+  };
+  let child = await launch();
+  const text = (): string => readFileSync(logFile, "utf8");
+  const received = (): (TracesJson & MetricsJson & { error?: string })[] =>
+    text()
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => {
+        const parsed = JSON.parse(line) as TracesJson & MetricsJson & { error?: string };
+        if (parsed.error !== undefined) throw new Error(`the collector can't decode: ${parsed.error}`);
+        return parsed;
+      });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    text,
+    spans: () => received().flatMap(spansIn),
+    points: () => pointsIn(received().findLast(({ resourceMetrics }) => resourceMetrics !== undefined) ?? {}),
+    kill: () => child.end("SIGKILL"),
+    async startAgain() {
+      child = await launch();
+    },
+    async stop() {
+      await child.end("SIGTERM");
+      removeFolder(folder);
+    },
+  };
+}
