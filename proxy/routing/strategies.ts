@@ -24,12 +24,21 @@ export function weighted(targets: readonly ResolvedTarget[], random: () => numbe
   return order;
 }
 
+/** Ascending by a value that is computed once for each target; equal ones keep their order. */
+function ascending(targets: readonly ResolvedTarget[], rankOf: (target: ResolvedTarget) => number): ResolvedTarget[] {
+  if (targets.length < 2) return [...targets];
+  const valued = targets.map((target) => ({ target, value: rankOf(target) }));
+  // Infinite values differ by NaN, which means that they are equal.
+  valued.sort((a, b) => a.value - b.value || 0);
+  return valued.map(({ target }) => target);
+}
+
 /** `latency` returns milliseconds. A target without enough samples comes first, so that it gets them. */
 export function leastLatency(
   targets: readonly ResolvedTarget[],
   latency: (target: ResolvedTarget) => number | null,
 ): ResolvedTarget[] {
-  return [...targets].sort((a, b) => (latency(a) ?? -1) - (latency(b) ?? -1));
+  return ascending(targets, (target) => latency(target) ?? -1);
 }
 
 /** nano-USD for a million such requests, used only for comparison; null if the price is unknown. */
@@ -43,12 +52,10 @@ export function leastCost(
   promptTokens: number,
   outputTokens: number,
 ): ResolvedTarget[] {
-  const cost = (target: ResolvedTarget): number =>
-    weightOf(target.model.config.price, promptTokens, outputTokens) ?? Number.POSITIVE_INFINITY;
-  return [...targets].sort((a, b) => {
-    const difference = cost(a) - cost(b);
-    return Number.isNaN(difference) ? 0 : difference;
-  });
+  return ascending(
+    targets,
+    (target) => weightOf(target.model.config.price, promptTokens, outputTokens) ?? Number.POSITIVE_INFINITY,
+  );
 }
 
 /** 32-bit FNV-1a: spreads callers well enough among a handful of targets. */
@@ -63,8 +70,7 @@ export const drawnBy = (subject: string, salt: string): number => fnv1a(`${salt}
 
 /** Rendezvous hashing: a caller keeps its target while that exists, and when a target goes, only its callers move. */
 export function affine(targets: readonly ResolvedTarget[], subject: string): ResolvedTarget[] {
-  const score = (target: ResolvedTarget): number => fnv1a(`${target.config.name}\n${subject}\n${target.config.name}`);
-  return [...targets].sort((a, b) => score(b) - score(a));
+  return ascending(targets, ({ config }) => -fnv1a(`${config.name}\n${subject}\n${config.name}`));
 }
 
 /** Moves the preferred target or provider to the front, if it is among the targets. */

@@ -31,19 +31,84 @@ export class SlidingCount {
   }
 }
 
-/** The newest latency samples, in a ring, and their median. */
+/** The samples that one policy counts, sorted, so that its median is a look-up. */
+class SortedView {
+  readonly windowMs: number;
+  readonly most: number;
+  readonly #sorted: number[] = [];
+
+  constructor(windowMs: number, most: number) {
+    this.windowMs = windowMs;
+    this.most = most;
+  }
+
+  get size(): number {
+    return this.#sorted.length;
+  }
+
+  get middle(): number | null {
+    return this.#sorted[Math.floor(this.#sorted.length / 2)] ?? null;
+  }
+
+  /** Index of the first sample that is not smaller. */
+  #placeOf(ms: number): number {
+    let [low, high] = [0, this.#sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#sorted[middle] ?? 0) < ms) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  add(ms: number): void {
+    this.#sorted.splice(this.#placeOf(ms), 0, ms);
+  }
+
+  remove(ms: number): void {
+    this.#sorted.splice(this.#placeOf(ms), 1);
+  }
+}
+
+/** Most policies with different windows that share a target, for which medians are kept at hand. */
+const mostViews = 8;
+
+/**
+ * The newest latency samples, in a ring, and their median. The median is kept up to date as samples come and go, since
+ * every call asks for that of every target.
+ */
 export class LatencySamples {
   readonly #samples: { atMs: number; ms: number }[] = [];
   readonly #most: number;
+  readonly #views: SortedView[] = [];
   #next = 0;
 
   constructor(most: number) {
     this.#most = most;
   }
 
+  #back(steps: number): { atMs: number; ms: number } | undefined {
+    return steps > this.#samples.length ? undefined : this.#samples[(this.#next - steps + this.#most) % this.#most];
+  }
+
   add(ms: number, nowMs: number): void {
+    for (const view of this.#views) {
+      const oldest = view.size === view.most ? this.#back(view.most) : undefined;
+      if (oldest !== undefined) view.remove(oldest.ms);
+      view.add(ms);
+    }
     this.#samples[this.#next] = { atMs: nowMs, ms };
     this.#next = (this.#next + 1) % this.#most;
+  }
+
+  #view(windowMs: number, most: number): SortedView {
+    const found = this.#views.find((view) => view.windowMs === windowMs && view.most === most);
+    if (found !== undefined) return found;
+    const made = new SortedView(windowMs, most);
+    for (let back = Math.min(most, this.#samples.length); back > 0; back--) made.add(this.#back(back)?.ms ?? 0);
+    if (this.#views.length === mostViews) this.#views.shift();
+    this.#views.push(made);
+    return made;
   }
 
   /**
@@ -51,13 +116,11 @@ export class LatencySamples {
    * `least`.
    */
   median(least: number, nowMs: number, windowMs: number, most: number): number | null {
-    const fresh: number[] = [];
-    for (let back = 1; back <= this.#samples.length && fresh.length < most; back++) {
-      const sample = this.#samples[(this.#next - back + this.#most) % this.#most];
-      if (sample === undefined || nowMs - sample.atMs > windowMs) break;
-      fresh.push(sample.ms);
+    const view = this.#view(windowMs, Math.min(most, this.#most));
+    for (let oldest = this.#back(view.size); view.size > 0; oldest = this.#back(view.size)) {
+      if (oldest !== undefined && nowMs - oldest.atMs <= windowMs) break;
+      view.remove(oldest?.ms ?? 0);
     }
-    if (fresh.length < least) return null;
-    return fresh.sort((a, b) => a - b)[Math.floor(fresh.length / 2)] ?? null;
+    return view.size < least ? null : view.middle;
   }
 }

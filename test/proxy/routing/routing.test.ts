@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import type { ProviderConfig } from "../../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig } from "../../../proxy/config/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
@@ -402,6 +403,27 @@ describe("windows", () => {
     samples.add(5, 500);
     assert.equal(samples.median(4, 500, 1000, 4), 20, "the oldest made room");
     assert.equal(samples.median(1, 1001, 1000, 4), 5);
+  });
+
+  it("yield the same median as sorting all samples would, for several policies at once", () => {
+    const ask = fc.record({ windowMs: fc.constantFrom(100, 1_000, 10_000), most: fc.integer({ min: 1, max: 12 }) });
+    const step = fc.record({ ms: fc.integer({ min: 0, max: 5 }), passedMs: fc.integer({ min: 0, max: 200 }), ask });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const samples = new LatencySamples(10);
+        const all: { ms: number; atMs: number }[] = [];
+        let nowMs = 0;
+        for (const { ms, passedMs, ask: asked } of steps) {
+          samples.add(ms, nowMs);
+          all.push({ ms, atMs: nowMs });
+          nowMs += passedMs;
+          const fresh = all.slice(-Math.min(10, asked.most)).filter(({ atMs }) => nowMs - atMs <= asked.windowMs);
+          const sorted = fresh.map((sample) => sample.ms).sort((a, b) => a - b);
+          const expected = sorted.length < 2 ? null : (sorted[Math.floor(sorted.length / 2)] ?? null);
+          assert.equal(samples.median(2, nowMs, asked.windowMs, asked.most), expected);
+        }
+      }),
+    );
   });
 });
 
