@@ -61,6 +61,8 @@ const proxySettings = z.strictObject({
   /** Files with the proxy's client certificate and key for TLS to it; "" for none. */
   stateCert: z.string().default(""),
   stateKey: z.string().default(""),
+  /** After how long an answer of that store is late, in milliseconds. */
+  stateTimeoutMs: z.coerce.number().int().min(5).max(10_000).default(50),
   /** Without a stateUrl: file that keeps spending across restarts; "" for none. */
   stateFile: z.string().default(""),
   /** Files with the traffic listener's certificate chain and key, as PEM; "" for plain HTTP. */
@@ -122,6 +124,7 @@ const flags = {
   "cache-key": "cacheKey",
   "country-database": "countryDatabase",
   "state-url": "stateUrl",
+  "state-timeout-ms": "stateTimeoutMs",
   "state-file": "stateFile",
   "state-ca": "stateCa",
   "state-cert": "stateCert",
@@ -181,6 +184,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
   --state-cert F       certificate of the proxy's own for TLS to it, and --state-key F its key; --cache-cert and --cache-key
                        for --cache-url
+  --state-timeout-ms N after how long an answer of the store is late (default 50; docs/fleet-state.md)
   --state-file F       without a store: file that keeps what was spent over a restart
   --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
   --tls-key F          its key

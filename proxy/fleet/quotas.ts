@@ -35,6 +35,7 @@ export interface QuotaFigures extends ExchangeFigures {
   overruns: number;
 }
 
+export const defaultDeadlineMs = 50;
 const contentionStepMs = 20;
 const attempts = 4;
 
@@ -48,7 +49,7 @@ export class Quotas {
   readonly refusals = new Refusals();
 
   constructor(store: FleetStore, holder: string, clock: Clock, options: QuotaOptions = {}) {
-    const { deadlineMs = 50, contentionMs = 1_000, onTrouble = () => undefined } = options;
+    const { deadlineMs = defaultDeadlineMs, contentionMs = 1_000, onTrouble = () => undefined } = options;
     this.#clock = clock;
     this.#contentionMs = contentionMs;
     this.#holdings = new Holdings(clock.nowMs);

@@ -4,7 +4,7 @@ import type { CallRecord } from "../call/record.ts";
 import { steadyClock, steadyNowMs } from "../clock.ts";
 import { UsageLedger } from "./ledger.ts";
 import { openStore, type StateSettings } from "./open.ts";
-import { Quotas } from "./quotas.ts";
+import { defaultDeadlineMs, Quotas } from "./quotas.ts";
 import type { FleetStore } from "./store.ts";
 
 /** How long a settled call may wait before it is sent to the store's ledger, in milliseconds. */
@@ -47,7 +47,10 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
       }
     }
   };
-  const quotas = new Quotas(store, holder, steadyClock, { onTrouble: trouble });
+  const quotas = new Quotas(store, holder, steadyClock, {
+    deadlineMs: settings.stateTimeoutMs ?? defaultDeadlineMs,
+    onTrouble: trouble,
+  });
   const ledger = new UsageLedger(store, holder, trouble);
   const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
   return {
