@@ -70,6 +70,7 @@ sbom: ## List what the image ships, as CycloneDX
 .PHONY: bench
 bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call
 	@$(NODE) test/bench/run.ts
+	@$(NODE) test/bench/allocation.ts
 	@$(NODE) test/bench/fleet.ts
 	@$(NODE) test/bench/audit.ts
 	@$(NODE) test/bench/control-plane.ts

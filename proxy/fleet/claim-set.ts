@@ -44,8 +44,10 @@ export class ClaimSet {
 
   /** Takes all claims if this proxy holds enough for each; otherwise takes nothing and returns false. */
   take(nowMs: number): boolean {
-    for (const [index, slice] of this.#slices.entries()) if (!slice.canTake(this.#amount(index), nowMs)) return false;
-    this.#taken = this.#slices.map((slice, index) => slice.take(this.#amount(index), nowMs));
+    const slices = this.#slices;
+    for (let index = 0; index < slices.length; index++)
+      if (slices[index]?.canTake(this.#amount(index), nowMs) === false) return false;
+    this.#taken = slices.map((slice, index) => slice.take(this.#amount(index), nowMs));
     return true;
   }
 
@@ -77,7 +79,8 @@ export class ClaimSet {
    */
   settle(actual: readonly number[]): number {
     let overruns = 0;
-    for (const [index, taken] of this.#taken.entries()) {
+    for (let index = 0; index < this.#taken.length; index++) {
+      const taken = this.#taken[index] as Taken;
       const slice = this.#slices[index] as Slice;
       const used = actual[index] ?? taken.amount;
       if (used > taken.amount && slice.spec.limit !== null) overruns++;
@@ -105,8 +108,8 @@ export class ClaimSet {
 
   /** Refuses for a counter that the store refused a moment ago; null if there is no such counter. */
   believed(nowMs: number): Refused | null {
-    for (const [index, slice] of this.#slices.entries())
-      if (slice.refuses(this.#amount(index), nowMs)) return this.#refusedBy(index);
+    for (let index = 0; index < this.#slices.length; index++)
+      if (this.#slices[index]?.refuses(this.#amount(index), nowMs)) return this.#refusedBy(index);
     return null;
   }
 

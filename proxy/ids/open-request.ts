@@ -66,40 +66,33 @@ export class IdOpener {
 
   /** Opens what stands below the member `name` of a document. */
   member(document: JsonObject, name: string): void {
-    this.#at(name, document[name], (value) => {
-      document[name] = value;
-    });
+    this.#at(name, document, name);
   }
 
-  #at(name: string, value: unknown, put: (value: string) => void): void {
+  /** Opens what stands at `key` of `container`. `name`: its step in the path. */
+  #at(name: string, container: JsonObject | unknown[], key: string | number): void {
+    const value = (container as Record<string | number, unknown>)[key];
     this.#path.push(name);
-    if (typeof value === "string") this.#text(value, put);
+    if (typeof value === "string") this.#text(value, container, key);
     else if (Array.isArray(value)) this.#list(value);
     else if (isObject(value)) this.#object(value);
     this.#path.pop();
   }
 
-  #text(value: string, put: (value: string) => void): void {
+  #text(value: string, container: JsonObject | unknown[], key: string | number): void {
     if (!isIdAt(this.#path, false)) return;
-    put(this.id(value));
+    (container as Record<string | number, unknown>)[key] = this.id(value);
     this.changed = true;
   }
 
   #list(values: unknown[]): void {
-    values.forEach((value, index) => {
-      this.#at("[]", value, (opened) => {
-        values[index] = opened;
-      });
-    });
+    for (let index = 0; index < values.length; index++) this.#at("[]", values, index);
   }
 
   #object(object: JsonObject): void {
     const ofItem = this.#path.length === 2 && this.#path[0] === "input" && this.#item(object, object["id"]);
     for (const name of Object.keys(object)) {
-      if (!(ofItem && name === "id"))
-        this.#at(name, object[name], (value) => {
-          object[name] = value;
-        });
+      if (!(ofItem && name === "id")) this.#at(name, object, name);
     }
   }
 
@@ -142,6 +135,7 @@ function note(shaped: Shaped, name: string): void {
 function chosenAccount(shaped: Shaped, opener: IdOpener, serves: (account: string) => boolean): string | null {
   const last = opener.helpful.at(-1)?.account ?? null;
   const account = opener.account ?? (last !== null && serves(last) ? last : null);
+  if (opener.helpful.length === 0) return account;
   const useless = new Set<unknown>(opener.helpful.filter((kept) => kept.account !== account).map(({ item }) => item));
   const { json } = shaped.received;
   if (useless.size > 0 && Array.isArray(json["input"])) {

@@ -159,9 +159,8 @@ export function targetsFor(
   account: string | null,
 ): [ResolvedTarget, ...ResolvedTarget[]] | Failure {
   const serving = resolveTargets(route, model);
-  const [first, ...others] =
-    account === null ? serving : serving.filter(({ entry }) => entry.account.config.id === account);
-  if (first !== undefined) return [first, ...others];
+  const keeping = account === null ? serving : serving.filter(({ entry }) => entry.account.config.id === account);
+  if (keeping.length > 0) return keeping as [ResolvedTarget, ...ResolvedTarget[]];
   return serving.length > 0 ? keptElsewhere : noTarget(route, model);
 }
 

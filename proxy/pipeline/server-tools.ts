@@ -65,6 +65,7 @@ const searches = ["plugins", "search_parameters", "enable_search", "search_optio
 
 function ofChat(json: JsonObject, tools: readonly unknown[]): ServerUses {
   const search = searches.find((name) => (json[name] ?? false) !== false);
+  if (search === undefined && tools.length === 0 && (json["web_search_options"] ?? null) === null) return none;
   const other = tools.find((tool) => !isObject(tool) || !["function", "custom"].includes(String(tool["type"])));
   const unknown = search ?? (other === undefined ? null : typeOf(other));
   // A search model searches once: https://platform.openai.com/docs/guides/tools-web-search

@@ -223,15 +223,12 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
 
 /** Inserts members that are not present yet after the opening brace. */
 function add(cuts: Cut[], { open, members }: Outline, replaced: readonly JsonMember[], edits: Edits): void {
-  const insert = (bytes: Buffer): number => cuts.push({ from: open, to: open, bytes });
+  let text = "";
   for (const name in edits) {
     if (edits[name] === undefined || replaced.some((member) => member.name === name)) continue;
-    if (cuts.length > 0) insert(comma);
-    insert(jsonOf(name));
-    insert(colon);
-    insert(jsonOf(edits[name]));
+    text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(edits[name])}`;
   }
-  if (cuts.length > 0 && members.length > 0) insert(comma);
+  if (text !== "") cuts.push({ from: open, to: open, bytes: Buffer.from(members.length > 0 ? `${text},` : text) });
 }
 
 /** `cuts` are sorted by position. */

@@ -200,7 +200,7 @@ class Exchange implements WireHandler, UpstreamCall, Task {
 
   #hand(arrival: Arrival): void {
     if (arrival.kind === "data") {
-      const [only] = arrival.pieces;
+      const only = arrival.pieces[0];
       const chunk =
         arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
       if (!this.#give(chunk)) this.#call?.pause();

@@ -12,7 +12,7 @@ import { pinned } from "./machine.ts";
 export const clearKey = "slc_bench_key_000000001";
 
 /** About 1 KB, as a short chat completion is. */
-const answer = JSON.stringify({
+export const answer = JSON.stringify({
   id: "chatcmpl-bench",
   object: "chat.completion",
   created: 1,

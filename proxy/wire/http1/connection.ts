@@ -159,7 +159,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     // The rest of a refused body is read and dropped.
     if (!exchange.complete) return;
     this.#queue.shift();
-    const [next] = this.#queue;
+    const next = this.#queue[0];
     if (next === undefined) {
       this.#nowMs = performance.now();
       this.#enter("idle");
@@ -178,7 +178,7 @@ export class ClientWire implements MessageSink, IndexedMember {
 
   /** Answers what is not a request, or was too slow. */
   #refuse(fault: WireFault): void {
-    const [current] = this.#queue;
+    const current = this.#queue[0];
     if (current?.headSent) {
       this.socket.destroy();
       return;

@@ -9,6 +9,7 @@ import { type Body, GatheredBody, type ReadBounds } from "../gathered-body.ts";
 import { afterTick, type Task } from "../tick-batch.ts";
 import { answerHead, fieldsByName } from "./fields.ts";
 import type { MessageHead } from "./parser.ts";
+import { writeJoined } from "./writes.ts";
 
 /** What an exchange needs of its connection. */
 interface ExchangeWire {
@@ -224,17 +225,15 @@ export class Http1Exchange implements ClientExchange, Task {
     return this.#put(out);
   }
 
-  /** Writes a whole answer in one piece, or at least in one call to the kernel. */
+  /** Writes what was gathered, and a whole answer's body, in one piece. */
   #writeLast(bytes: Buffer): void {
-    if (this.#framing !== "length" || bytes.length <= maxJoinedBytes) {
-      if (this.#framing === "length") this.#unsent += bytes.toString("latin1");
-      else this.write(bytes);
+    if (this.#framing !== "length" || this.#early !== null) {
+      this.write(bytes);
       return;
     }
-    const { socket } = this.#wire;
-    socket.cork();
-    this.write(bytes);
-    socket.uncork();
+    const head = this.#unsent;
+    this.#unsent = "";
+    writeJoined(this.#wire.socket, head, bytes);
   }
 
   /** Writes what was gathered in this turn of the event loop. */

@@ -1,7 +1,6 @@
 /** A keep-alive connection to a provider, with one call at a time. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import { maxJoinedBytes } from "../framing.ts";
 import {
   type ConnectionOwner,
   type ProviderConnection,
@@ -15,6 +14,7 @@ import { responseFields } from "./fields.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
 import { takeReads } from "./reads.ts";
 import { bytesOf, requestHead } from "./request-head.ts";
+import { writeJoined } from "./writes.ts";
 
 const maxHeaderBytes = 16_384;
 
@@ -139,14 +139,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     }
     const socket = this.#socket;
     if (body === null || body.length === 0) socket.write(head, "latin1");
-    else if (body.length <= maxJoinedBytes)
-      socket.write(head + Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"), "latin1");
-    else {
-      socket.cork();
-      socket.write(head, "latin1");
-      socket.write(body);
-      socket.uncork();
-    }
+    else writeJoined(socket, head, body);
     // A connection that had been idle may have been closed by the provider, which shows when it is written to.
     if (this.#isFirst) running.request = null;
     running.handler.requestSent();

@@ -1,0 +1,12 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { allocationOf } from "./allocation.ts";
+
+/** Bytes on V8's heap and in buffers for a call of 1 KB with everything on. Lower it when the code allows. */
+const budgetBytes = 48_000;
+
+it("a call allocates no more than its budget", { timeout: 180_000 }, async () => {
+  const { heapBytes, bufferBytes } = await allocationOf("sluice");
+  assert.ok(heapBytes > 1_000, `${heapBytes} bytes: nothing was measured`);
+  assert.ok(heapBytes + bufferBytes <= budgetBytes, `${heapBytes} bytes on the heap and ${bufferBytes} in buffers`);
+});
