@@ -71,6 +71,7 @@ sbom: ## List what the image ships, as CycloneDX
 bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call
 	@$(NODE) test/bench/run.ts
 	@$(NODE) test/bench/allocation.ts
+	@$(NODE) test/bench/scaling.ts
 	@$(NODE) test/bench/fleet.ts
 	@$(NODE) test/bench/audit.ts
 	@$(NODE) test/bench/control-plane.ts

@@ -15,23 +15,26 @@ import { answer, clearKey, startSluice } from "./servers.ts";
 
 const noCollection = ["--min-semi-space-size=256", "--max-semi-space-size=256"];
 const probe = ["--import", "./test/bench/memory-probe.ts"];
-const nodeArgs = [...noCollection, ...probe];
+/** Arguments of Node for a process that can be asked for readings. */
+export const withProbe = [...noCollection, ...probe];
 
 /** Enough for V8 to have compiled what is hot. */
 const warmUpCalls = 6_000;
 const measuredCalls = 1_000;
 const connections = 16;
 
-interface Memory {
+/** What a process has used since its start, in bytes and microseconds. */
+export interface Reading {
   heapUsed: number;
   arrayBuffers: number;
   collections: number;
+  cpuUs: number;
 }
 
 const response = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`;
 
 /** Answers every request at once. Requests are small, so each arrives in one piece. */
-async function startProvider(): Promise<{ server: Server; port: number }> {
+export async function startAnswering(): Promise<{ server: Server; port: number }> {
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => undefined);
     socket.on("data", () => socket.write(response, "latin1"));
@@ -41,7 +44,7 @@ async function startProvider(): Promise<{ server: Server; port: number }> {
 }
 
 /** Makes calls, a few at a time. */
-async function call(port: number, count: number): Promise<void> {
+export async function repeatCalls(port: number, count: number): Promise<void> {
   const body = JSON.stringify({
     model: "gpt-4o",
     temperature: 0.7,
@@ -76,13 +79,14 @@ function answered(socket: Socket): Promise<void> {
   });
 }
 
-async function memoryOf(child: Child, logFile: string, reading: number): Promise<Memory> {
+/** `reading`: how many were taken before. */
+export async function readingOf(child: Child, logFile: string, reading: number): Promise<Reading> {
   process.kill(child.pid, "SIGUSR2");
   return until("the memory is printed", async () => {
     const lines = (await readFile(logFile, "utf8")).split("\n").filter((line) => line.startsWith("memory "));
     const line = lines[reading];
     if (line === undefined) throw new Error(`${lines.length} readings`);
-    return JSON.parse(line.slice("memory ".length)) as Memory;
+    return JSON.parse(line.slice("memory ".length)) as Reading;
   });
 }
 
@@ -92,12 +96,12 @@ export interface Allocation {
 }
 
 async function measure(child: Child, logFile: string, port: number): Promise<Allocation> {
-  await call(port, warmUpCalls);
+  await repeatCalls(port, warmUpCalls);
   // A collection may fall in between, of the old generation for instance: then measure again.
   for (let reading = 0; ; reading += 2) {
-    const before = await memoryOf(child, logFile, reading);
-    await call(port, measuredCalls);
-    const after = await memoryOf(child, logFile, reading + 1);
+    const before = await readingOf(child, logFile, reading);
+    await repeatCalls(port, measuredCalls);
+    const after = await readingOf(child, logFile, reading + 1);
     if (after.collections > before.collections && reading < 10) continue;
     return {
       heapBytes: (after.heapUsed - before.heapUsed) / measuredCalls,
@@ -109,15 +113,15 @@ async function measure(child: Child, logFile: string, port: number): Promise<All
 /** Sluice with everything on, as the bench measures it, or the bare proxy. */
 export async function allocationOf(what: "sluice" | "bare"): Promise<Allocation> {
   const dir = await temporaryFolder("allocation");
-  const provider = await startProvider();
+  const provider = await startAnswering();
   const port = await freePort();
   try {
     const child =
       what === "sluice"
-        ? await startSluice(dir, "", port, await freePort(), provider.port, provider.port, nodeArgs)
+        ? await startSluice(dir, "", port, await freePort(), provider.port, provider.port, withProbe)
         : await startChild(
             process.execPath,
-            [...nodeArgs, "test/bench/bare-proxy.ts", String(port), String(provider.port)],
+            [...withProbe, "test/bench/bare-proxy.ts", String(port), String(provider.port)],
             {
               name: "bare",
               logFile: join(dir, "bare.log"),

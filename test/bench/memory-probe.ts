@@ -1,6 +1,7 @@
 /**
- * Preloaded into a measured process (`node --import`): on SIGUSR2 it prints how much memory it has allocated. Started
- * with `noCollection`, so that between two signals nothing is collected and the difference is all that was allocated.
+ * Preloaded into a measured process (`node --import`): on SIGUSR2 it prints how much memory it has allocated and how much
+ * CPU time it has used. The process is started with a young generation so large that between two signals nothing is
+ * collected, so the difference is all that was allocated.
  */
 import { PerformanceObserver } from "node:perf_hooks";
 
@@ -10,7 +11,9 @@ new PerformanceObserver((list) => {
 }).observe({ entryTypes: ["gc"] });
 
 process.on("SIGUSR2", () => {
-  const { heapUsed, arrayBuffers, rss } = process.memoryUsage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  const used = { heapUsed, arrayBuffers, cpuUs: user + system };
   // Collections are reported a little later.
-  setImmediate(() => process.stdout.write(`memory ${JSON.stringify({ heapUsed, arrayBuffers, rss, collections })}\n`));
+  setImmediate(() => process.stdout.write(`memory ${JSON.stringify({ ...used, collections })}\n`));
 });
