@@ -1,30 +1,33 @@
-/** Reads rows of the usage ledger from proxies, at their status ports or through the API server. */
+/** Reads the usage ledger from proxies and renames users in it, at their status ports or through the API server. */
 
 import { connectCluster, inWords, loadConfig } from "../operator/cluster/api.ts";
-import { findStatusPorts, getThroughApiServer, type StatusPort, statusTokenOf } from "../operator/cluster/pod-proxy.ts";
+import { askThroughApiServer, findStatusPorts, type StatusPort, statusTokenOf } from "../operator/cluster/pod-proxy.ts";
 import type { LedgerRow } from "../proxy/config/ledger.ts";
+import type { LedgerReading } from "../proxy/config/ledger-reading.ts";
 import { statusTokenHeader } from "../proxy/config/status-token.ts";
+import type { Currency, KeyFacts } from "../proxy/config/usage-report.ts";
 
 const timeoutMs = 30_000;
 
-interface Usage {
-  instance: string;
-  shared: boolean;
-  rows: LedgerRow[];
-}
-
 /** One proxy's ledger. */
 export interface Ledger {
-  get(path: string): Promise<unknown>;
-  /** Why it could not be read, as a message for the user. */
+  /** A GET, or a POST of `body`. */
+  ask(path: string, body?: unknown): Promise<unknown>;
+  /** Why it could not be reached, as a message for the user. */
   failure(why: string): string;
 }
 
 /** `token`: the status port's token; "" if the port listens on loopback only. */
 export const ledgerAt = (url: string, token = ""): Ledger => ({
-  async get(path) {
+  async ask(path, body) {
     const headers: Record<string, string> = token === "" ? {} : { [statusTokenHeader]: token };
-    const response = await fetch(new URL(path, url), { headers, signal: AbortSignal.timeout(timeoutMs) });
+    const post = { method: "POST", body: JSON.stringify(body) };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const response = await fetch(new URL(path, url), {
+      ...(body === undefined ? {} : post),
+      headers,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
     if (response.status === 401)
       throw new Error(
         "it asks for the status token: set SLUICE_STATUS_TOKEN to the key token of the Secret <release>-status-token",
@@ -53,31 +56,94 @@ export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): 
     throw new Error(inWords(cause), { cause });
   });
   return ports.map((port) => ({
-    get: (path) => getThroughApiServer(cluster.config, port, path, token, timeoutMs),
+    ask: (path, body) =>
+      askThroughApiServer(cluster.config, port, { path, token, timeoutMs, ...(body === undefined ? {} : { body }) }),
     failure: (why) => `no ledger of Pod ${port.namespace}/${port.pod}: ${why}`,
   }));
 }
 
-async function ask(ledger: Ledger, fromMs: number, toMs: number): Promise<Usage> {
+const failed = (ledger: Ledger, cause: unknown): Error =>
+  new Error(ledger.failure(cause instanceof Error ? cause.message : String(cause)), { cause });
+
+/** A span of time. `facts`: whether to read tags and labels of keys as well. */
+export interface AskedSpan {
+  fromMs: number;
+  toMs: number;
+  facts: boolean;
+}
+
+async function read(ledger: Ledger, { fromMs, toMs, facts }: AskedSpan): Promise<LedgerReading> {
   const query = new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() });
+  if (facts) query.set("keys", "true");
   try {
-    return (await ledger.get(`/usage?${query}`)) as Usage;
+    return (await ledger.ask(`/usage?${query}`)) as LedgerReading;
   } catch (cause) {
-    throw new Error(ledger.failure(cause instanceof Error ? cause.message : String(cause)), { cause });
+    throw failed(ledger, cause);
   }
 }
 
-/** Proxies that share a store return the same rows, so one is enough. Others are added up, each once. */
-export async function readLedgers(
-  [first, ...rest]: readonly Ledger[],
-  fromMs: number,
-  toMs: number,
-): Promise<LedgerRow[]> {
-  if (first === undefined) return [];
-  const usage = await ask(first, fromMs, toMs);
-  if (usage.shared) return usage.rows;
-  const all = [usage, ...(await Promise.all(rest.map((ledger) => ask(ledger, fromMs, toMs))))];
-  const shared = all.find((one) => one.shared);
-  if (shared) return shared.rows;
-  return [...new Map(all.map((one) => [one.instance, one])).values()].flatMap((one) => one.rows);
+/** What the ledgers together hold of a span. */
+export interface LedgerSpan {
+  rows: LedgerRow[];
+  /** Tags and labels of the rows' keys. */
+  keys: Record<string, KeyFacts>;
+  currency: Currency | null;
+  /** Rows before this are not kept; null if unknown. */
+  keptFromMs: number | null;
+  /** Whether this is the ledger of one proxy alone. */
+  single: boolean;
+  /** Why other ledgers could not be read, whose rows are missing. */
+  missing: string[];
+}
+
+function joined(readings: readonly LedgerReading[], missing: string[]): LedgerSpan {
+  const kept = readings.flatMap(({ keptFrom }) => (keptFrom === undefined ? [] : [Date.parse(keptFrom)]));
+  return {
+    rows: readings.flatMap(({ rows }) => rows),
+    keys: Object.assign({}, ...readings.map(({ keys }) => keys)) as LedgerSpan["keys"],
+    currency: readings[0]?.currency ?? null,
+    keptFromMs: kept.length === 0 ? null : Math.max(...kept),
+    single: readings.length === 1 && readings[0]?.shared === false,
+    missing,
+  };
+}
+
+/**
+ * Proxies that share a store return the same rows, so the first that answers is enough. Others are added up, each once.
+ * A ledger that can't be read is named; throws if none can.
+ */
+export async function readLedgers(ledgers: readonly Ledger[], span: AskedSpan): Promise<LedgerSpan> {
+  const missing: string[] = [];
+  const readings: LedgerReading[] = [];
+  const noted = async (ledger: Ledger): Promise<void> => {
+    try {
+      readings.push(await read(ledger, span));
+    } catch (cause) {
+      missing.push((cause as Error).message);
+    }
+  };
+  const rest = [...ledgers];
+  while (rest.length > 0 && readings.length === 0) await noted(rest.shift() as Ledger);
+  if (readings.length === 0) throw new Error(missing[0] ?? "there is no ledger");
+  if (readings[0]?.shared) return joined(readings, []);
+  await Promise.all(rest.map(noted));
+  const shared = readings.find((reading) => reading.shared);
+  if (shared !== undefined) return joined([shared], []);
+  return joined([...new Map(readings.map((reading) => [reading.instance, reading])).values()], missing);
+}
+
+/** Renames a user in every ledger. Returns the number of rows changed. Throws if any ledger can't be changed. */
+export async function renameInLedgers(
+  ledgers: readonly Ledger[],
+  renaming: { user: string; namespace: string | null; replacement: string },
+): Promise<number> {
+  let rows = 0;
+  for (const ledger of ledgers) {
+    try {
+      rows += ((await ledger.ask("/usage/rename", renaming)) as { rows: number }).rows;
+    } catch (cause) {
+      throw failed(ledger, cause);
+    }
+  }
+  return rows;
 }

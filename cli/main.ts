@@ -64,6 +64,10 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./cost-report.ts")).runCostReport(args),
   },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
+  ledger: {
+    summary: "export the usage ledger, or forget a user in it",
+    run: async (args) => (await import("./ledger-commands.ts")).runLedger(args),
+  },
   similarity: {
     summary: "which threshold a cache that compares by meaning needs",
     run: async (args) => (await import("./similarity.ts")).runSimilarity(args),

@@ -6,4 +6,5 @@ function csvCell(text: string): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-export const csvLine = (cells: readonly string[]): string => cells.map(csvCell).join(",");
+export const csvLine = (cells: readonly (string | number)[]): string =>
+  cells.map((cell) => csvCell(String(cell))).join(",");

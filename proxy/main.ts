@@ -275,6 +275,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     quotas,
     recounts,
     implausible,
+    flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {
     host: settings.statusHost,

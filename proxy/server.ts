@@ -6,12 +6,14 @@ import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import fastify, { type FastifyInstance } from "fastify";
 import type { BudgetReadings } from "./config/budget.ts";
+import { type LedgerReading, renaming } from "./config/ledger-reading.ts";
 import { surfaces } from "./dialects/surfaces.ts";
 import { failure } from "./failure.ts";
 import type { Quotas } from "./fleet/quotas.ts";
 import type { FleetStore } from "./fleet/store.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
+import { factsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
 import { serve } from "./pipeline/serve.ts";
 import { refuse } from "./refuse.ts";
@@ -123,7 +125,13 @@ export function proxyStatusServer(
   routing: OwnedRouting,
   canaries: CanaryTally,
   watched: WatchTally,
-  money: { ledger: FleetStore; quotas: Quotas; recounts: Recounts; implausible: ImplausibleReports },
+  money: {
+    ledger: FleetStore;
+    quotas: Quotas;
+    recounts: Recounts;
+    implausible: ImplausibleReports;
+    flushLedger(): Promise<void>;
+  },
 ): FastifyInstance {
   const app = fastify({ logger: false });
   /** Tells this run from the proxy's next one, whose counts start over. */
@@ -140,11 +148,30 @@ export function proxyStatusServer(
     return metrics.registry.metrics();
   });
   // Rows of the usage ledger, for reports. `shared`: whether other proxies return the same rows.
-  app.get<{ Querystring: { from?: string; to?: string } }>("/usage", async ({ query }, reply) => {
+  app.get<{ Querystring: { from?: string; to?: string; keys?: string } }>("/usage", async ({ query }, reply) => {
     const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
     if (Number.isNaN(fromMs) || Number.isNaN(toMs))
       return reply.code(400).send({ message: "from and to must be times such as 2027-02-28T12:00:00Z" });
-    return { instance, shared: money.ledger.shared, rows: await money.ledger.readLedger(fromMs, toMs) };
+    const rows = await money.ledger.readLedger(fromMs, toMs);
+    const snapshot = current.snapshot();
+    const usage: LedgerReading = {
+      instance,
+      shared: money.ledger.shared,
+      keptFrom: new Date(Date.now() - money.ledger.ledgerKeptMs).toISOString(),
+      currency: snapshot?.settings.currency ?? null,
+      ...(query.keys === "true" && snapshot !== null ? { keys: factsOf(rows, snapshot) } : {}),
+      rows,
+    };
+    return usage;
+  });
+  // Replaces a user's name in the ledger.
+  app.post<{ Body: unknown }>("/usage/rename", async ({ body }, reply) => {
+    const asked = renaming.safeParse(body);
+    if (!asked.success)
+      return reply.code(400).send({ message: "user and replacement must be names of 1 to 256 characters" });
+    const { user, namespace, replacement } = asked.data;
+    await money.flushLedger();
+    return { rows: await money.ledger.renameInLedger(user, namespace, replacement) };
   });
   app.get<{ Querystring: { readings?: string } }>("/budgets", async ({ query }): Promise<BudgetReadings> => {
     const snapshot = current.snapshot();

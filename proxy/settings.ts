@@ -65,6 +65,8 @@ const proxySettings = z.strictObject({
   stateTimeoutMs: z.coerce.number().int().min(5).max(10_000).default(50),
   /** Without a stateUrl: file that keeps spending across restarts; "" for none. */
   stateFile: z.string().default(""),
+  /** How many days the usage ledger keeps. */
+  ledgerDays: z.coerce.number().int().min(1).max(3_660).default(62),
   /** Files with the traffic listener's certificate chain and key, as PEM; "" for plain HTTP. */
   tlsCert: z.string().default(""),
   tlsKey: z.string().default(""),
@@ -126,6 +128,7 @@ const flags = {
   "state-url": "stateUrl",
   "state-timeout-ms": "stateTimeoutMs",
   "state-file": "stateFile",
+  "ledger-days": "ledgerDays",
   "state-ca": "stateCa",
   "state-cert": "stateCert",
   "state-key": "stateKey",
@@ -186,6 +189,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
                        for --cache-url
   --state-timeout-ms N after how long an answer of the store is late (default 50; docs/fleet-state.md)
   --state-file F       without a store: file that keeps what was spent over a restart
+  --ledger-days N      how many days the usage ledger keeps (default 62)
   --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
   --tls-key F          its key
   --tls-client-ca F    ask clients for a certificate of these authorities

@@ -144,6 +144,15 @@ export const budgetSpec = z
       .describe("Reports a period that costs much more than earlier periods."),
     alerts: alerts.optional(),
     limits: scopedLimits.optional(),
+    contact: worded(
+      shortText,
+      /^[^\n\r]{1,200}$/,
+      "must be a line of at most 200 characters, such as an address, a channel or a link",
+    )
+      .optional()
+      .describe(
+        "Whom callers can ask for more, such as finops@example.com. Refusals and GET /v1/sluice/usage name it.",
+      ),
     expiresAt: moment.optional().describe("When the budget stops applying, such as 2027-02-28T12:00:00Z."),
     onStateLoss: z
       .enum(["Allow", "Deny"])

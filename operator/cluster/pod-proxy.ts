@@ -69,27 +69,37 @@ function refusal(status: number, text: string): Error {
   return new Error(`the API server answered ${status}${message === "" ? "" : `: ${message.slice(0, 300)}`}`);
 }
 
-/**
- * GET of a path and query on a status port. Throws with the API server's reason. client-node's own call takes no query.
- */
-export async function getThroughApiServer(
+/** A request to a status port: a GET, or a POST of `body` as JSON. */
+export interface StatusRequest {
+  /** With its query. */
+  path: string;
+  token: string;
+  timeoutMs: number;
+  body?: unknown;
+}
+
+/** Throws with the API server's reason. client-node's own call takes no query. */
+export async function askThroughApiServer(
   config: KubeConfig,
   { namespace, pod, port }: StatusPort,
-  path: string,
-  token: string,
-  timeoutMs: number,
+  { path, token, timeoutMs, body }: StatusRequest,
 ): Promise<unknown> {
   const server = config.getCurrentCluster()?.server ?? "";
   const url = new URL(`${server.replace(/\/+$/, "")}/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`);
   const options: RequestOptions = {
-    method: "GET",
-    headers: token === "" ? {} : { [statusTokenHeader]: token },
+    method: body === undefined ? "GET" : "POST",
+    headers: {
+      ...(token === "" ? {} : { [statusTokenHeader]: token }),
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+    },
     signal: AbortSignal.timeout(timeoutMs),
   };
   await config.applyToHTTPSOptions(options);
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    send(url, options, resolve).on("error", reject).end();
+    send(url, options, resolve)
+      .on("error", reject)
+      .end(body === undefined ? undefined : JSON.stringify(body));
   });
   const text = await textOf(response);
   if (response.statusCode !== 200) throw refusal(response.statusCode ?? 0, text);

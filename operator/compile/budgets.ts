@@ -140,6 +140,7 @@ function enforcementOf(
     limits,
     expiresAtMs: spec.expiresAt === undefined ? null : Date.parse(spec.expiresAt),
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
+    ...(spec.contact === undefined ? {} : { contact: spec.contact }),
     seeds: [],
   };
   return { ...config, ...countingOf(config, before, meta, nowMs) };

@@ -73,7 +73,7 @@ export class KeyContextMemo {
     const roles = rolesIn(input);
     const selectors = JSON.stringify(selecting);
     const sameRoutes = before !== null && sameList(before.routes, routes);
-    const keyRules = this.#rulesOf(input.settings.refuseWeakKeys ?? false, credentials);
+    const keyRules = this.#rulesOf(input.settings, credentials);
     const same = before !== null && before.roles === roles && before.keyRules === keyRules;
     if (same && sameRoutes && before.selectors === selectors) return before;
     this.#ground = {
@@ -88,14 +88,18 @@ export class KeyContextMemo {
     return this.#ground;
   }
 
-  #rulesOf(refuseWeak: boolean, credentials: ReadonlySet<string>): KeyRules {
+  #rulesOf(
+    { refuseWeakKeys: refuseWeak = false, reportLabels = [] }: CompileInput["settings"],
+    credentials: ReadonlySet<string>,
+  ): KeyRules {
     const before = this.#ground?.keyRules;
     const same =
       before !== undefined &&
       before.refuseWeak === refuseWeak &&
+      before.reportLabels.join() === reportLabels.join() &&
       before.credentials.size === credentials.size &&
       before.credentials.isSubsetOf(credentials);
-    return same ? before : { refuseWeak, credentials };
+    return same ? before : { refuseWeak, credentials, reportLabels };
   }
 
   #selectingOf(all: readonly Selecting[]): KeyContext["selecting"] {

@@ -107,9 +107,17 @@ export interface KeyRules {
   refuseWeak: boolean;
   /** Names (`credentialName`) of the values that other objects use as credentials. */
   credentials: ReadonlySet<string>;
+  /** Labels that reports can group by. */
+  reportLabels: readonly string[];
 }
 
-export const anyKey: KeyRules = { refuseWeak: false, credentials: new Set() };
+export const anyKey: KeyRules = { refuseWeak: false, credentials: new Set(), reportLabels: [] };
+
+/** The key's labels that reports can group by, sorted; absent if it has none. */
+function labelsOf({ meta }: ParsedObject<"ApiKey">, { reportLabels }: KeyRules): Pick<KeyRecord, "labels"> {
+  const names = reportLabels.filter((name) => meta.labels[name] !== undefined).sort();
+  return names.length === 0 ? {} : { labels: Object.fromEntries(names.map((name) => [name, meta.labels[name] ?? ""])) };
+}
 
 export const leastKeyCharacters = 20;
 
@@ -188,7 +196,7 @@ export function compileKey(
   const limits = compileKeyLimits(spec.limits, accepted);
   const usable = fact !== undefined && fact.unusable === undefined;
   return {
-    record: usable ? recordOf(key, fact.digest, rotation, expiresAtMs, limits) : null,
+    record: usable ? { ...recordOf(key, fact.digest, rotation, expiresAtMs, limits), ...labelsOf(key, rules) } : null,
     rotation,
     expiresAtMs,
     displayPrefix: fact?.displayPrefix ?? "",

@@ -114,6 +114,8 @@ export interface CompileSettings {
   knowsCountries?: boolean;
   /** Prices that the installation sets, by provider type and upstream model; they override published ones. */
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
+  /** Labels of ApiKeys that reports can group by; absent: none. */
+  reportLabels?: readonly string[];
   /** How the installation's prices differ from looked-up ones; absent: not at all. */
   pricing?: PriceAdjustment;
   /** Whether there is a mail server for alerts; absent if unknown. */

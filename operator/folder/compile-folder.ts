@@ -97,7 +97,7 @@ export async function compileFolder(
         proxy: renderedSettings(installed ?? installation.parse({})),
         sharingNamespaces: "*",
         prices: installedPrices(installed ?? { prices: [] }),
-        ...(installed ? { pricing: installed.pricing } : {}),
+        ...(installed ? { pricing: installed.pricing, reportLabels: installed.reportLabels } : {}),
         ...(installed
           ? {
               knowsCountries: knowsCountries(installed),

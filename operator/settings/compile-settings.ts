@@ -13,6 +13,7 @@ export function compileSettings(
     sharingNamespaces: settings.sharingNamespaces,
     prices: installedPrices(settings),
     pricing: settings.pricing,
+    reportLabels: settings.reportLabels,
     anonymousNamespaces: settings.anonymousNamespaces,
     pathPrefixes: settings.pathPrefixes,
     privateEndpointNamespaces: settings.privateEndpointNamespaces,

@@ -122,6 +122,10 @@ export const installation = z.strictObject({
    * override them.
    */
   prices: z.array(price).max(10_000).default([]),
+  /** Labels of ApiKeys that reports can group by. */
+  reportLabels: z.array(z.string().min(1).max(317)).max(16).default([]),
+  /** Whether answers have headers that say what the caller's tightest budget has left. */
+  budgetHeaders: z.boolean().default(false),
   /**
    * Discount and markup on looked-up prices where an LLMProvider sets none, and the additional currency that money is
    * shown in.
@@ -154,7 +158,7 @@ const renderedCurrency = ({ code, perUsd }: { code: string; perUsd: string }) =>
 
 /** `cluster`: the API server's token issuer and keys; null if nobody read them or they could not be read. */
 export function renderedSettings(
-  { maxBodyBytes, origins, identity, cors, roles, pricing }: Installation,
+  { maxBodyBytes, origins, identity, cors, roles, pricing, budgetHeaders }: Installation,
   cluster: ClusterIssuer | null = null,
 ): SettingsInput {
   const allRoles = renderedRoles(roles);
@@ -164,6 +168,7 @@ export function renderedSettings(
     identity: { issuers: renderedIssuers(identity, cluster, Object.keys(allRoles)) },
     cors,
     roles: allRoles,
+    ...(budgetHeaders ? { budgetHeaders } : {}),
     ...(pricing.currency === undefined ? {} : { currency: renderedCurrency(pricing.currency) }),
   };
 }

@@ -33,6 +33,8 @@ export const budgetConfig = z.object({
   /** null if it lasts as long as the object. */
   expiresAtMs: z.int().nullable().default(null),
   onStateLoss: z.enum(["allow", "deny"]).default("deny"),
+  /** Whom a refused caller can ask; absent if nobody is named. */
+  contact: z.string().optional(),
   /**
    * Set once period, time zone, scope or per have been edited. Money is then counted under a key of this edit's own,
    * which starts from the usage ledger's total for the period so far. `fromMs`: when the Budget was created; usage

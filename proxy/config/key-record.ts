@@ -18,6 +18,8 @@ export const keyRecord = z.object({
   team: z.string().nullable(),
   role: z.string(),
   tags: z.array(z.string()),
+  /** Labels of the ApiKey that reports can group by. Absent if there are none. */
+  labels: z.record(z.string(), z.string()).optional(),
   models: names,
   expiresAtMs: z.int().nullable(),
   /** The key before a rotation, accepted until `untilMs`. */

@@ -44,6 +44,22 @@ function wallMs(timeZone: string, atMs: number): number {
   return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
+/** Returns the local time as `2027-02-01T14:00:00.000Z`, whose Z means nothing. */
+export const localStamp = (timeZone: string, atMs: number): string =>
+  new Date(timeZone === "UTC" ? atMs : wallMs(timeZone, atMs)).toISOString();
+
+export function isTimeZone(name: string): boolean {
+  try {
+    formatOf(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns when a day such as `2027-02-01` begins in a time zone. */
+export const dayStartMs = (timeZone: string, day: string): number => firstAt(timeZone, Date.parse(day));
+
 /**
  * Returns the first instant whose local time is `wall` or later. If clocks skip that time, it is the instant after the
  * gap.

@@ -76,6 +76,8 @@ export const settings = z.object({
   roles: z.record(z.string(), roleConfig).default({ ...builtinRoles }),
   /** Currency in which amounts are shown in addition to USD, in which they are counted. Absent for USD only. */
   currency: currency.optional(),
+  /** Whether answers say what the caller's tightest budget has left. Absent for no. */
+  budgetHeaders: z.boolean().optional(),
 });
 /** Settings as supplied: members with a default may be absent. */
 export type SettingsInput = z.input<typeof settings>;

@@ -6,10 +6,31 @@ import {
   ledgerDimensions,
   ledgerMeasures,
 } from "./ledger.ts";
+import { localStamp } from "./periods.ts";
 
-/** What a report can be grouped by: the ledger's dimensions, and time in UTC. */
-export const groupings = [...ledgerDimensions, "hour", "day"] as const;
-export type Grouping = LedgerDimension | "hour" | "day";
+/** Lengths of a local time such as `2027-02-01T14` that name its hour, day and month. */
+const stampLengths = { hour: 13, day: 10, month: 7 };
+type TimeGrouping = keyof typeof stampLengths;
+
+/** What a report can be grouped by, besides `label:KEY`. */
+export const groupings = [...ledgerDimensions, "hour", "day", "month", "tag"] as const;
+export type Grouping = (typeof groupings)[number] | `label:${string}`;
+
+export const isGrouping = (name: string): name is Grouping =>
+  (groupings as readonly string[]).includes(name) || /^label:./.test(name);
+
+/** What is known of an ApiKey now; the ledger has nothing of it. */
+export interface KeyFacts {
+  tags: readonly string[];
+  labels: Readonly<Record<string, string>>;
+}
+
+export interface GroupOptions {
+  /** Zone of hours, days and months; default UTC. */
+  timeZone?: string;
+  /** By `namespace/name`. */
+  keys?: Readonly<Record<string, KeyFacts>>;
+}
 
 export interface Group {
   /** In the requested order. */
@@ -17,26 +38,58 @@ export interface Group {
   sums: Record<LedgerMeasure, number>;
 }
 
-function groupValue(row: LedgerRow, grouping: Grouping): string {
-  if (grouping === "hour") return new Date(row.hourMs).toISOString().slice(0, 13);
-  return grouping === "day" ? new Date(row.hourMs).toISOString().slice(0, 10) : row[grouping];
+const isTime = (grouping: Grouping): grouping is TimeGrouping => grouping in stampLengths;
+
+/** A row has one value, or one for each tag of its key. */
+function groupValues(row: LedgerRow, grouping: Grouping, { timeZone = "UTC", keys = {} }: GroupOptions): string[] {
+  if (isTime(grouping)) return [localStamp(timeZone, row.hourMs).slice(0, stampLengths[grouping])];
+  const facts = keys[row.key];
+  if (grouping === "tag") return facts === undefined || facts.tags.length === 0 ? [""] : [...facts.tags];
+  if (grouping.startsWith("label:")) return [facts?.labels[grouping.slice("label:".length)] ?? ""];
+  return [row[grouping as LedgerDimension]];
+}
+
+const noSums = (): Group["sums"] => Object.fromEntries(ledgerMeasures.map((name) => [name, 0])) as Group["sums"];
+
+function addTo(sums: Group["sums"], row: LedgerRow): void {
+  for (const name of ledgerMeasures) sums[name] += row[name];
+}
+
+/** All combinations of a row's values; only tags give several. */
+function combinations(row: LedgerRow, groupBy: readonly Grouping[], options: GroupOptions): string[][] {
+  let all: string[][] = [[]];
+  for (const grouping of groupBy) {
+    const values = groupValues(row, grouping, options);
+    all = all.flatMap((before) => values.map((value) => [...before, value]));
+  }
+  return all;
 }
 
 /** Returns one group for each combination that occurs, sorted by their values. */
-export function groupRows(rows: readonly LedgerRow[], groupBy: readonly Grouping[]): Group[] {
+export function groupRows(
+  rows: readonly LedgerRow[],
+  groupBy: readonly Grouping[],
+  options: GroupOptions = {},
+): Group[] {
   const groups = new Map<string, Group>();
   for (const row of rows) {
-    const values = groupBy.map((grouping) => groupValue(row, grouping));
-    const key = JSON.stringify(values);
-    let group = groups.get(key);
-    if (group === undefined) {
-      const by = Object.fromEntries(groupBy.map((grouping, at) => [grouping, values[at] ?? ""]));
-      const none = Object.fromEntries(ledgerMeasures.map((name) => [name, 0])) as Group["sums"];
-      groups.set(key, (group = { by, sums: none }));
+    for (const values of combinations(row, groupBy, options)) {
+      const key = JSON.stringify(values);
+      let group = groups.get(key);
+      if (group === undefined) {
+        const by = Object.fromEntries(groupBy.map((grouping, index) => [grouping, values[index] ?? ""]));
+        groups.set(key, (group = { by, sums: noSums() }));
+      }
+      addTo(group.sums, row);
     }
-    for (const name of ledgerMeasures) group.sums[name] += row[name];
   }
   return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+}
+
+export function totalOf(rows: readonly LedgerRow[]): Group["sums"] {
+  const sums = noSums();
+  for (const row of rows) addTo(sums, row);
+  return sums;
 }
 
 const nanoPerUsd = 1_000_000_000n;
@@ -50,4 +103,40 @@ export function usd(nanoUsd: number): string {
   return `${nano / nanoPerUsd}.${fraction.padEnd(2, "0")}`;
 }
 
+/** The currency that amounts are also shown in, at the installation's rate. */
+export interface Currency {
+  code: string;
+  /** Millionths of a unit per USD. */
+  perUsdMillionths: number;
+}
+
+/** Converts exactly, and rounds half up to the nano-unit. */
+export const inCurrency = (nanoUsd: number, { perUsdMillionths }: Currency): string =>
+  usd(Number((BigInt(nanoUsd) * BigInt(perUsdMillionths) + 500_000n) / 1_000_000n));
+
 export const tokensOf = (sums: Group["sums"]): number => sums.promptTokens + sums.completionTokens;
+
+/** The figures of a report, in one spelling for tables, CSV, JSON and the API. Money comes last. */
+export function figuresOf(sums: Group["sums"], currency: Currency | null): Record<string, number | string> {
+  return {
+    requests: sums.requests,
+    errors: sums.errors,
+    input_tokens: sums.promptTokens,
+    cached_tokens: sums.cachedTokens,
+    cache_write_tokens: sums.cacheWriteTokens,
+    output_tokens: sums.completionTokens,
+    reasoning_tokens: sums.reasoningTokens,
+    total_tokens: tokensOf(sums),
+    estimated_requests: sums.estimated,
+    unpriced_requests: sums.unpriced,
+    ...(currency === null ? {} : { [`cost_${currency.code.toLowerCase()}`]: inCurrency(sums.costNanoUsd, currency) }),
+    cost_usd: usd(sums.costNanoUsd),
+  };
+}
+
+/** A row of the ledger with the names of reports, for exports. */
+export const exportedRow = (row: LedgerRow, currency: Currency | null): Record<string, number | string> => ({
+  hour: new Date(row.hourMs).toISOString(),
+  ...Object.fromEntries(ledgerDimensions.map((name) => [name, row[name]])),
+  ...figuresOf(row, currency),
+});

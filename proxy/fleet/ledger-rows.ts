@@ -17,6 +17,24 @@ export function rowFrom(hourMs: number, key: string): LedgerRow | null {
   return row as unknown as LedgerRow;
 }
 
+/** The same measures under another key. */
+export const rowWithKey = (row: LedgerRow, key: string): LedgerRow => {
+  const renamed = rowFrom(row.hourMs, key) ?? row;
+  return { ...row, ...Object.fromEntries(ledgerDimensions.map((name) => [name, renamed[name]])) };
+};
+
+/** The key in rows of a user whose name was replaced. */
+const erasedKey = "erased";
+
+/** The key of a user's row with the user's name replaced; null if the row is someone else's. */
+export function renamedKey(key: string, user: string, namespace: string | null, replacement: string): string | null {
+  // Most rows are someone else's and need no parsing.
+  if (!key.includes(JSON.stringify(user))) return null;
+  const row = rowFrom(0, key);
+  if (row === null || row.user !== user || (namespace !== null && row.namespace !== namespace)) return null;
+  return rowKey({ ...row, user: replacement, key: row.key === "" ? "" : `${row.namespace}/${erasedKey}` });
+}
+
 /** Adds a row's measures to the row stored under `key`. */
 export function addRow(rows: Map<string, LedgerRow>, key: string, row: LedgerRow): void {
   const existing = rows.get(key);

@@ -1,6 +1,6 @@
 /** Fleet state of one process, in memory. With a journal, spending survives a restart. */
 import type { Journal } from "./journal.ts";
-import { addRow, newerRows, rowKey } from "./ledger-rows.ts";
+import { addRow, newerRows, renamedKey, rowKey, rowWithKey } from "./ledger-rows.ts";
 import {
   budgetPeriod,
   type CounterReading,
@@ -19,6 +19,7 @@ import {
   type StoreOp,
   type StoreReply,
   sliceMsOf,
+  usualLedgerMs,
   type WindowOp,
   type WindowReply,
   watchMs,
@@ -63,8 +64,6 @@ interface WindowCounter {
 
 /** Expired counters are swept after this many operations. */
 const sweepEvery = 4_096;
-/** Hours of the ledger kept in memory: 62 days. */
-const keptHours = 1_488;
 
 let stores = 0;
 
@@ -82,8 +81,11 @@ export class MemoryStore implements FleetStore {
   #epochs = 0;
   #ops = 0;
 
-  constructor(nowMs: () => number, journal: Journal | null = null) {
+  readonly ledgerKeptMs: number;
+
+  constructor(nowMs: () => number, journal: Journal | null = null, ledgerKeptMs = usualLedgerMs) {
     this.#nowMs = nowMs;
+    this.ledgerKeptMs = ledgerKeptMs;
     this.#journal = journal;
     if (journal === null) return;
     for (const { key, used, spent, expiresAtMs } of journal.counters.values()) {
@@ -313,19 +315,36 @@ export class MemoryStore implements FleetStore {
     let hour = this.#ledger.get(row.hourMs);
     if (hour === undefined) this.#ledger.set(row.hourMs, (hour = new Map()));
     addRow(hour, rowKey(row), row);
-    while (this.#ledger.size > keptHours) this.#ledger.delete(Math.min(...this.#ledger.keys()));
+    while (this.#ledger.size > this.ledgerKeptMs / 3_600_000) this.#ledger.delete(Math.min(...this.#ledger.keys()));
   }
 
   readLedger(fromMs: number, toMs: number): Promise<LedgerRow[]> {
     return Promise.resolve(newerRows(this.#ledger, fromMs, toMs));
   }
 
-  readBudget(id: string, periodStartMs: number): Promise<CounterReading[]> {
+  renameInLedger(user: string, namespace: string | null, replacement: string): Promise<number> {
+    let changed = 0;
+    for (const hour of this.#ledger.values()) {
+      for (const [key, row] of [...hour]) {
+        const renamed = renamedKey(key, user, namespace, replacement);
+        if (renamed === null) continue;
+        hour.delete(key);
+        addRow(hour, renamed, rowWithKey(row, renamed));
+        changed++;
+      }
+    }
+    // Earlier lines of the file still have the name.
+    if (changed > 0) this.#journal?.write(this.#image());
+    return Promise.resolve(changed);
+  }
+
+  readBudget(id: string, periodStartMs: number, subject?: string): Promise<CounterReading[]> {
     const period = budgetPeriod(id, periodStartMs);
     const readings: CounterReading[] = [];
     for (const [key, { used, spent }] of this.#leases) {
       const parts = partsOfBudgetKey(key);
-      if (parts?.period === period) readings.push({ subject: parts.subject, used, spent });
+      if (parts?.period === period && (subject ?? parts.subject) === parts.subject)
+        readings.push({ subject: parts.subject, used, spent });
     }
     return Promise.resolve(readings);
   }

@@ -3,7 +3,7 @@ import { Journal } from "./journal.ts";
 import { MemoryStore } from "./memory.ts";
 import { RedisStore } from "./redis.ts";
 import type { StoreTls } from "./redis-client.ts";
-import type { FleetStore } from "./store.ts";
+import { type FleetStore, usualLedgerMs } from "./store.ts";
 
 export interface StateSettings {
   /** "" for the memory store. */
@@ -19,9 +19,15 @@ export interface StateSettings {
   stateTimeoutMs?: number;
   /** File that keeps the memory store's spending across restarts; "" for none. */
   stateFile: string;
+  /** How long the usage ledger keeps rows; absent for the usual time. */
+  ledgerDays?: number;
 }
 
-export const stateTlsOf = ({ stateCa, stateCert, stateKey }: Omit<StateSettings, "stateFile">): StoreTls => ({
+export const stateTlsOf = ({
+  stateCa,
+  stateCert,
+  stateKey,
+}: Omit<StateSettings, "stateFile" | "ledgerDays">): StoreTls => ({
   ca: stateCa,
   cert: stateCert ?? "",
   key: stateKey ?? "",
@@ -33,7 +39,8 @@ export function openStore(
   nowMs: () => number,
   trouble: (cause: Error | null) => void = () => undefined,
 ): FleetStore {
+  const keptMs = settings.ledgerDays === undefined ? usualLedgerMs : settings.ledgerDays * 86_400_000;
   if (settings.stateUrl !== "")
-    return RedisStore.open(settings.stateUrl, settings.statePassword || null, stateTlsOf(settings), trouble);
-  return new MemoryStore(nowMs, settings.stateFile === "" ? null : new Journal(settings.stateFile));
+    return RedisStore.open(settings.stateUrl, settings.statePassword || null, stateTlsOf(settings), trouble, keptMs);
+  return new MemoryStore(nowMs, settings.stateFile === "" ? null : new Journal(settings.stateFile), keptMs);
 }

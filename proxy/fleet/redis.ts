@@ -1,8 +1,8 @@
 /** Fleet state in Redis or Valkey. */
 import { ledgerMeasures } from "../config/ledger.ts";
-import { rowFrom, rowKey } from "./ledger-rows.ts";
+import { renamedKey, rowFrom, rowKey } from "./ledger-rows.ts";
 import { type Client, connectRedis, type StoreTls } from "./redis-client.ts";
-import { heartbeatScript, inUseScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
+import { heartbeatScript, inUseScript, leaseScript, ledgerScript, renameScript, windowScript } from "./scripts.ts";
 import {
   budgetPeriod,
   type CounterReading,
@@ -18,6 +18,7 @@ import {
   type StoreOp,
   type StoreReply,
   sliceMsOf,
+  usualLedgerMs,
   type WindowOp,
   watchMs,
   windowLifeMs,
@@ -29,8 +30,6 @@ const counterKey = (key: string): string => `${prefix}:c:${key}`;
 /** Key of the index that lists the subjects of a budget's period. */
 const indexKey = (period: string): string => `${prefix}:i:${period}`;
 const ledgerKey = (hourMs: number): string => `${prefix}:l:${hourMs}`;
-/** How long hours of the ledger are kept: 62 days. */
-const ledgerKeptMs = 62 * 86_400_000;
 /** The index outlives its period's counters a little. */
 const indexKeptMs = 62 * 86_400_000;
 const hourMs = 3_600_000;
@@ -52,11 +51,14 @@ export class RedisStore implements FleetStore {
   run = "";
   readonly #heartbeat: Command;
   readonly #ledger: Command;
+  readonly #rename: Command;
   readonly #indexed = new Set<string>();
+  readonly ledgerKeptMs: number;
   #holders = 1;
 
-  constructor(client: Client) {
+  constructor(client: Client, ledgerKeptMs = usualLedgerMs) {
     this.#client = client;
+    this.ledgerKeptMs = ledgerKeptMs;
     const define = (name: string, lua: string): Command => {
       client.defineCommand(name, { numberOfKeys: 1, lua });
       const command = (client as unknown as Record<string, Command>)[name] as Command;
@@ -67,6 +69,7 @@ export class RedisStore implements FleetStore {
     this.#inUse = define("sluiceInUse", inUseScript);
     this.#heartbeat = define("sluiceHeartbeat", heartbeatScript);
     this.#ledger = define("sluiceLedger", ledgerScript);
+    this.#rename = define("sluiceRename", renameScript);
   }
 
   static open(
@@ -74,8 +77,9 @@ export class RedisStore implements FleetStore {
     password: string | null,
     tls: StoreTls | string | null,
     trouble?: (cause: Error | null) => void,
+    ledgerKeptMs?: number,
   ): RedisStore {
-    return new RedisStore(connectRedis(url, password, tls, trouble));
+    return new RedisStore(connectRedis(url, password, tls, trouble), ledgerKeptMs);
   }
 
   /** Takes one round trip for any number of operations: the client pipelines everything sent in one turn. */
@@ -201,13 +205,13 @@ export class RedisStore implements FleetStore {
     }
     for (let part = 0; part * fieldsAtOnce < fields.length; part++) {
       const batchPart = fields.slice(part * fieldsAtOnce, (part + 1) * fieldsAtOnce);
-      await this.#ledger(ledgerKey(batch.hourMs), holder, batch.seq + part / 1_000, ledgerKeptMs, ...batchPart);
+      await this.#ledger(ledgerKey(batch.hourMs), holder, batch.seq + part / 1_000, this.ledgerKeptMs, ...batchPart);
     }
   }
 
   async readLedger(fromMs: number, toMs: number): Promise<LedgerRow[]> {
     const now = Date.now() + hourMs;
-    const first = Math.ceil(Math.max(fromMs, now - ledgerKeptMs) / hourMs) * hourMs;
+    const first = Math.ceil(Math.max(fromMs, now - this.ledgerKeptMs) / hourMs) * hourMs;
     const hours: number[] = [];
     for (let startMs = first; startMs < Math.min(toMs, now + hourMs); startMs += hourMs) hours.push(startMs);
     const rows: LedgerRow[] = [];
@@ -233,15 +237,34 @@ export class RedisStore implements FleetStore {
     return fields;
   }
 
-  async readBudget(id: string, periodStartMs: number): Promise<CounterReading[]> {
+  async readBudget(id: string, periodStartMs: number, subject?: string): Promise<CounterReading[]> {
     const period = budgetPeriod(id, periodStartMs);
-    const subjects = await this.#client.smembers(indexKey(period));
+    const subjects = subject === undefined ? await this.#client.smembers(indexKey(period)) : [subject];
     return Promise.all(
-      subjects.map(async (subject) => {
-        const [used, spent] = await this.#client.hmget(counterKey(`${period}|${subject}`), "u", "s");
-        return { subject, used: Number(used ?? 0), spent: Number(spent ?? 0) };
+      subjects.map(async (name) => {
+        const [used, spent] = await this.#client.hmget(counterKey(`${period}|${name}`), "u", "s");
+        return { subject: name, used: Number(used ?? 0), spent: Number(spent ?? 0) };
       }),
     );
+  }
+
+  async renameInLedger(user: string, namespace: string | null, replacement: string): Promise<number> {
+    let changed = 0;
+    const lastMs = Math.floor(Date.now() / hourMs) * hourMs + hourMs;
+    for (let startMs = lastMs; startMs > lastMs - this.ledgerKeptMs - hourMs; startMs -= hourMs) {
+      const key = ledgerKey(startMs);
+      const moves: string[] = [];
+      const rows = new Set<string>();
+      for (const field of Object.keys(await this.#fields(key))) {
+        const renamed = field.startsWith("#") ? null : renamedKey(field.slice(1), user, namespace, replacement);
+        if (renamed === null) continue;
+        moves.push(field, `${field[0]}${renamed}`);
+        rows.add(field.slice(1));
+      }
+      changed += rows.size;
+      while (moves.length > 0) await this.#rename(key, ...moves.splice(0, fieldsAtOnce));
+    }
+    return changed;
   }
 
   close(): Promise<void> {

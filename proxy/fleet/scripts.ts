@@ -259,3 +259,15 @@ for i = 4, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 `;
+
+/** ARGV: pairs of a field and its new name. Adds each field's number to the new field, and removes the old one. */
+export const renameScript = `
+for i = 1, #ARGV, 2 do
+  local value = redis.call('HGET', KEYS[1], ARGV[i])
+  if value and ARGV[i] ~= ARGV[i + 1] then
+    redis.call('HINCRBY', KEYS[1], ARGV[i + 1], value)
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+return 1
+`;

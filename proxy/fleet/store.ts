@@ -162,8 +162,15 @@ export interface FleetStore {
   addToLedger(holder: string, batches: readonly LedgerBatch[]): void | Promise<void>;
   /** Returns the rows of hours that start in [fromMs, toMs), sorted by hour. */
   readLedger(fromMs: number, toMs: number): Promise<LedgerRow[]>;
-  /** Returns all counters of a budget's period; see `budgetKey`. */
-  readBudget(id: string, periodStartMs: number): Promise<CounterReading[]>;
+  /** Returns the counters of a budget's period, or only that of one subject; see `budgetKey`. */
+  readBudget(id: string, periodStartMs: number, subject?: string): Promise<CounterReading[]>;
+  /** How long the ledger keeps rows, in milliseconds. */
+  readonly ledgerKeptMs: number;
+  /**
+   * Replaces a user's name in the ledger, and the names of the user's keys. `namespace`: null for all. Returns the
+   * number of rows changed.
+   */
+  renameInLedger(user: string, namespace: string | null, replacement: string): Promise<number>;
   /** The file with state that couldn't be read, or null. Hard budgets stay closed until that file is removed. */
   damage?(): { path: string; lines: number } | null;
   close(): Promise<void>;
@@ -181,6 +188,8 @@ export const watchMs = 3_000;
  * milliseconds.
  */
 export const recoveryMs = 1_500;
+/** How long the ledger keeps rows unless the installation says otherwise: 62 days. */
+export const usualLedgerMs = 62 * 86_400_000;
 const slicesPerWindow = 120;
 
 /** A store with this much latency is still of use to short windows, in milliseconds. */

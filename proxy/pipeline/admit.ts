@@ -8,6 +8,7 @@ import type { Identity } from "../call/identity.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { BudgetConfig } from "../config/budget.ts";
+import { usd } from "../config/usage-report.ts";
 import { addLimitHeaders, type LimitReading } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
@@ -17,7 +18,7 @@ import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import { type BudgetSubject, budgetCharges, recounted } from "./budget-claims.ts";
-import { type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
+import { type BudgetLeft, type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
 import type { Admission } from "./proof.ts";
 import type { Recounts } from "./recounts.ts";
 import { chargedNamespace, covers, type ScopeSubject } from "./scope.ts";
@@ -155,6 +156,19 @@ function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: 
   return least;
 }
 
+/** Adds headers about the budget with the smallest share left. */
+function showBudget(client: ClientConnection, dues: readonly Charge[]): void {
+  const share = ({ leftNanoUsd, amountNanoUsd }: BudgetLeft): number =>
+    amountNanoUsd === 0 ? 0 : leftNanoUsd / amountNanoUsd;
+  const [tight] = dues.flatMap((due) => due.left?.() ?? []).sort((a, b) => share(a) - share(b));
+  if (tight === undefined) return;
+  client.always((headers) => {
+    headers["x-sluice-budget"] = tight.budget;
+    headers["x-sluice-budget-left-usd"] = usd(tight.leftNanoUsd);
+    if (tight.resetsAtMs !== null) headers["x-sluice-budget-resets"] = new Date(tight.resetsAtMs).toISOString();
+  });
+}
+
 function outcome(
   request: AdmitRequest,
   dues: readonly Charge[],
@@ -167,6 +181,7 @@ function outcome(
     const takenMs = nowMs();
     request.client.always((headers) => addLimitHeaders(headers, readings, request.surface, takenMs));
   }
+  if (request.snapshot.settings.budgetHeaders) showBudget(request.client, dues);
   if (!("refused" in got)) return admitted(new Reserved(request.targets, dues, got, quotas));
   const refusing = dues.find((due) => due.claim.counter === got.refused) as Charge;
   const { attempts } = refusing;

@@ -11,7 +11,7 @@ import type { Quotas } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import { type Charge, unavailable } from "./limit-claims.ts";
+import { type BudgetLeft, type Charge, unavailable } from "./limit-claims.ts";
 import { counterIdOf, type Recounts } from "./recounts.ts";
 import { type ScopeSubject, subjectOf } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";
@@ -45,10 +45,11 @@ export const isMoney = (budget: BudgetConfig): budget is MoneyBudget => budget.a
 
 export const budgetPeriodAt = ({ period, timeZone }: BudgetConfig, nowMs: number) => periodOf(period, timeZone, nowMs);
 
-export const inUsd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
+export const inUsd = (nanoUsd: number): string =>
+  `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6).replace(/(\.\d\d)0000$/, "$1")}`;
 
 /** A role's budget applies to each user. Users with the same name in two namespaces are separate. */
-function subjectOfCall(budget: BudgetConfig, identity: Identity, model: string): string {
+export function subjectOfCall(budget: BudgetConfig, identity: Identity, model: string): string {
   if (identity.anonymous) return subjectOf(budget, null, model);
   return budget.namespace === ""
     ? `${identity.namespace}/${identity.key.user}`
@@ -104,7 +105,17 @@ const resets = (atMs: number | null): string =>
   atMs === null ? "It does not reset." : `It resets at ${new Date(atMs).toISOString()}.`;
 
 /** A role's budget has an id that no Budget object can have. */
+export const budgetTitle = ({ id, namespace }: BudgetConfig): string => (namespace === "" ? `role ${id}` : id);
+
 const nameOf = ({ id, namespace }: BudgetConfig): string => (namespace === "" ? `of the ${id}` : id);
+
+/** Its name, amount and period. */
+function termsOf(budget: MoneyBudget): string {
+  const { amountNanoUsd, period, timeZone } = budget;
+  return `${nameOf(budget)} (${inUsd(amountNanoUsd)}, ${period.toLowerCase()}${timeZone === "UTC" ? "" : `, ${timeZone}`})`;
+}
+
+const whomToAsk = ({ contact }: BudgetConfig): string => (contact === undefined ? "" : ` To get more, ask ${contact}.`);
 
 function refusal(
   budget: MoneyBudget,
@@ -120,9 +131,9 @@ function refusal(
   const held = unspent > left ? `, besides ${inUsd(unspent - left)} that is held for calls under way` : "";
   const why =
     unspent === 0
-      ? `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
-      : `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${inUsd(left)} left${held}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
-  return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}`, {
+      ? `The budget ${termsOf(budget)} is used up.`
+      : `The budget ${termsOf(budget)} has ${inUsd(left)} left${held}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
+  return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}${whomToAsk(budget)}`, {
     retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),
   });
 }
@@ -131,7 +142,7 @@ function throttled(budget: MoneyBudget, counter: CounterSpec, { quotas, random }
   if (budget.throttle === null || budget.enforcement === "Shadow") return null;
   const { at, pass } = budget.throttle;
   if (quotas.spent(counter) < at * budget.amountNanoUsd || random() < pass) return null;
-  const message = `The budget ${nameOf(budget)} is nearly used up, so only ${Math.round(pass * 100)} % of the calls pass. Try again in a few seconds.`;
+  const message = `The budget ${nameOf(budget)} is nearly used up, so only ${Math.round(pass * 100)} % of the calls pass. Try again in a few seconds.${whomToAsk(budget)}`;
   return failure("rate_limit_exceeded", message, { retryAfterMs: throttledMs });
 }
 
@@ -169,6 +180,13 @@ class BudgetDue implements Charge {
           : 0,
       taken: (attempts) => paid(budget, attemptCharges(attempts)),
     };
+  }
+
+  left(): BudgetLeft {
+    const { counter } = this.claim;
+    const leftNanoUsd = Math.max(0, this.#budget.amountNanoUsd - this.#with.quotas.spent(counter));
+    const { amountNanoUsd } = this.#budget;
+    return { budget: budgetTitle(this.#budget), amountNanoUsd, leftNanoUsd, resetsAtMs: counter.resetsAtMs };
   }
 
   actual(record: CallRecord): number {

@@ -12,6 +12,15 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import { type ExpectedTokens, tokensOfLimit } from "./worst-case.ts";
 
+/** What a budget has left, for the headers that report it. */
+export interface BudgetLeft {
+  budget: string;
+  amountNanoUsd: number;
+  leftNanoUsd: number;
+  /** null if it never resets. */
+  resetsAtMs: number | null;
+}
+
 /** A claim, how it is settled, and the failure if it is refused. */
 export interface Charge {
   claim: Claim;
@@ -20,6 +29,8 @@ export interface Charge {
   /** For money only: what one attempt at a target can cost, and what attempts have cost. */
   attempts?: { most(target: ResolvedTarget): number; taken(attempts: readonly AttemptRecord[]): number };
   refuse(refused: Refused): Failure;
+  /** For money only: what is left of the budget. */
+  left?(): BudgetLeft;
   /** Which headers report it. */
   shows: "requests" | "tokens" | null;
 }

@@ -133,9 +133,7 @@ class Call {
       case "mint":
         return this.#answer(await mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
-        return this.#answer(
-          await ownUsage(client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()),
-        );
+        return this.#answer(await ownUsage(client.url, identity, this.#snapshot, this.#gateway));
       case "models":
         return this.#answer(listModels(path, identity, from, this.#snapshot.roles, operation.id));
       case "resource":

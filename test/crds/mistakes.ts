@@ -59,6 +59,12 @@ const inQuotes = "must be a string, but is a number; put it in quotes";
 
 /** A value in the wrong form: words of ours, from one source. */
 export const worded: Record<string, Mistake> = {
+  "a contact of two lines": {
+    ...b,
+    manifest: budget('amount: "5"', 'contact: "a\\nb"'),
+    kubectl: "must be a line of at most 200 characters",
+    lint: "spec.contact must be a line of at most 200 characters, such as an address, a channel or a link",
+  },
   "a duration without a unit": {
     ...p,
     manifest: provider('timeouts: {total: "600"}'),

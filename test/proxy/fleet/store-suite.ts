@@ -264,6 +264,33 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
         ],
       );
       assert.deepEqual(await store.readBudget(id, 0), []);
+      assert.deepEqual(await store.readBudget(id, 86_400_000, "bob|odd"), [
+        { subject: "bob|odd", used: 100, spent: 60 },
+      ]);
+    });
+
+    it("a user is renamed in the ledger, in one namespace or in all, and sums stay", async () => {
+      const hourMs = Math.floor(Date.now() / 3_600_000) * 3_600_000;
+      const user = randomUUID();
+      const rows = [
+        row({ user, key: "ns/one" }),
+        row({ user, key: "ns/two" }),
+        row({ user, namespace: "other", key: "other/one" }),
+        row({ user: `not ${user}`, key: "ns/one" }),
+      ];
+      await store.addToLedger(randomUUID(), [{ hourMs, seq: 1, rows }]);
+      const named = async (name: string) =>
+        (await store.readLedger(hourMs, hourMs + 3_600_000))
+          .filter((one) => one.user === name)
+          .map((one) => [one.namespace, one.key, one.requests, one.costNanoUsd]);
+      const alias = `erased-${user}`;
+      assert.equal(await store.renameInLedger(user, "ns", alias), 2);
+      assert.deepEqual(await named(alias), [["ns", "ns/erased", 2, 195_000]]);
+      assert.deepEqual(await named(user), [["other", "other/one", 1, 97_500]]);
+      assert.equal(await store.renameInLedger(user, null, alias), 1);
+      assert.deepEqual(await named(user), []);
+      assert.equal((await named(`not ${user}`)).length, 1);
+      assert.equal(await store.renameInLedger(user, null, alias), 0);
     });
   });
 }
