@@ -1,6 +1,6 @@
 /** Alert channels: who is notified of what, and how. */
 import { z } from "zod";
-import { secretConsent, secretKey, secretName } from "./scalars.ts";
+import { duration, moment, secretConsent, secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const secretRef = z
@@ -57,6 +57,16 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
             .optional()
             .meta({ listType: "set" })
             .describe("Events to send to this channel. Default: all."),
+          silencedUntil: moment
+            .optional()
+            .describe(
+              "Nothing is sent to this channel before this time. What still applies then is sent. Ends of PagerDuty incidents are sent at once.",
+            ),
+          digest: duration
+            .optional()
+            .describe(
+              "Collects the object's alerts for this long after the first, and sends them as one message. 1m to 24h. Not for pagerDuty.",
+            ),
           message: z
             .string()
             .min(1)
@@ -76,6 +86,10 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
               rule: "[has(self.slack), has(self.email), has(self.pagerDuty), has(self.webhook)].filter(x, x).size() == 1",
               message: "set exactly one of slack, email, pagerDuty and webhook; write a second entry for another",
             },
+            {
+              rule: "!has(self.digest) || !has(self.pagerDuty)",
+              message: "digest is not for pagerDuty, which groups incidents itself",
+            },
           ],
         }),
     )
@@ -86,7 +100,21 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
 }
 
 /** What a Budget's message may name. */
-export const budgetFacts = ["budget", "subject", "percent", "spent", "amount", "resetsAt", "event"] as const;
+export const budgetFacts = [
+  "budget",
+  "subject",
+  "percent",
+  "spent",
+  "amount",
+  "period",
+  "timeZone",
+  "enforcement",
+  "contact",
+  "resetsAt",
+  "event",
+  "console",
+  "dashboard",
+] as const;
 
 export const alerts = channels(
   ["Threshold", "Spike"],

@@ -239,6 +239,14 @@ export const budgetStatus = z
     resetsAt: at("When the next one begins."),
     spent: usd("Spent in this period, by all together"),
     remaining: usd("Left of the amount, where there is one budget for all"),
+    inCurrency: z
+      .strictObject({
+        code: z.string().max(3).describe("The currency, such as EUR."),
+        spent: z.string().max(32).describe("Spent in this period."),
+        remaining: z.string().max(32).optional().describe("Left of the amount, where there is one budget for all."),
+      })
+      .optional()
+      .describe("The same in the currency that the installation shows, at its rate."),
     groupCount: z
       .int()
       .min(0)

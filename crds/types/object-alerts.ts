@@ -18,7 +18,17 @@ export const objectAlertEvents = [
 export type ObjectAlertEvent = (typeof objectAlertEvents)[number];
 
 /** Placeholders that a message may use. */
-export const objectAlertFacts = ["object", "event", "state", "value", "bound", "detail", "since"] as const;
+export const objectAlertFacts = [
+  "object",
+  "event",
+  "state",
+  "value",
+  "bound",
+  "detail",
+  "since",
+  "console",
+  "dashboard",
+] as const;
 
 const measured = (calls: string) => ({
   errorRate: threshold(">", sharePattern, "5%")

@@ -1,4 +1,5 @@
 /** spec.alerts → channels. Pure: a Secret's value is referred to by its digest, and the sender looks it up. */
+import { durationMs } from "../../crds/quantity.ts";
 import type { AlertsSpec } from "../../crds/types/alerts.ts";
 import { own, problem } from "./outcome.ts";
 import { unreadable } from "./secret-rights.ts";
@@ -24,6 +25,10 @@ export interface Channel extends ChannelName {
   to: readonly string[];
   events: readonly string[] | null;
   message: string | null;
+  /** Nothing is sent before this time; absent for no silence. */
+  silencedUntilMs?: number;
+  /** How long alerts are collected into one message; absent: each is sent alone. */
+  digestMs?: number;
 }
 
 const place = /\{\{\s*([^{}]*?)\s*\}\}/g;
@@ -145,6 +150,23 @@ export function channelNames(entries: AlertsSpec | undefined): ChannelName[] {
   });
 }
 
+const shortestDigestMs = 60_000;
+const longestDigestMs = 86_400_000;
+
+function timingOf(
+  { silencedUntil, digest }: Entry,
+  path: (string | number)[],
+  accepted: Problem[],
+): Pick<Channel, "silencedUntilMs" | "digestMs"> {
+  const digestMs = digest === undefined ? null : durationMs(digest);
+  const fits = digestMs === null || (digestMs >= shortestDigestMs && digestMs <= longestDigestMs);
+  if (!fits) accepted.push(problem("Invalid", `digest must be from 1m to 24h, not ${digest}`, path));
+  return {
+    ...(silencedUntil === undefined ? {} : { silencedUntilMs: Date.parse(silencedUntil) }),
+    ...(digestMs === null || !fits ? {} : { digestMs }),
+  };
+}
+
 /** `facts`: placeholders that a message may use. */
 export function compileChannels(
   entries: AlertsSpec | undefined,
@@ -174,6 +196,7 @@ export function compileChannels(
         to: entry.email?.to ?? [],
         events: entry.events ?? null,
         message: entry.message ?? null,
+        ...timingOf(entry, [...path, "digest"], accepted),
       });
   }
   return channels;

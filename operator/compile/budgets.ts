@@ -3,6 +3,7 @@ import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetFacts } from "../../crds/types/alerts.ts";
 import type { BudgetSpec, KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
+import type { Currency } from "../../proxy/config/usage-report.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import { compileLimits } from "./limits.ts";
 import { isError, type ParsedObject, problem } from "./outcome.ts";
@@ -50,6 +51,8 @@ export interface BudgetRules {
   /** Percent, ascending. */
   thresholds: readonly number[];
   spike: { factor: number; minimumNanoUsd: number } | null;
+  /** Currency in which the status shows amounts as well; absent for USD only. */
+  currency?: Currency;
 }
 
 /** What the operator needs to watch a budget. */
@@ -64,6 +67,7 @@ export interface BudgetContext {
   world: World;
   /** Whether the installation has a mail server. */
   mail: boolean;
+  currency?: Currency;
   /** The budget as it is published now. */
   before: BudgetConfig | undefined;
   nowMs: number;
@@ -167,7 +171,7 @@ export function publishedSelector({ scope: { selector } }: BudgetConfig): KeySel
 function watchOf(
   { spec, meta }: ParsedObject<"Budget">,
   config: BudgetConfig | null,
-  { world, mail }: BudgetContext,
+  { world, mail, currency }: BudgetContext,
   accepted: Problem[],
   resolvedRefs: Problem[],
 ): BudgetWatch | null {
@@ -179,5 +183,12 @@ function watchOf(
       ? null
       : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
   const thresholds = [...spec.thresholds].sort((a, b) => a - b);
-  return { config: { ...config, amountNanoUsd }, thresholds, spike, channels, named: channelNames(spec.alerts) };
+  return {
+    config: { ...config, amountNanoUsd },
+    thresholds,
+    spike,
+    channels,
+    named: channelNames(spec.alerts),
+    ...(currency === undefined ? {} : { currency }),
+  };
 }

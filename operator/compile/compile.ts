@@ -294,7 +294,8 @@ function compileBudgets(
   const { parsed, invalid } = parseKind("Budget", objects, memo.budgetSpecs);
   const all: CompiledBudgets = { budgets: [], watches: [], selecting: [] };
   const published = index(previous?.budgets);
-  const context = { world, mail: settings.hasMail ?? true, nowMs };
+  const { currency } = settings.proxy;
+  const context = { world, mail: settings.hasMail ?? true, nowMs, ...(currency === undefined ? {} : { currency }) };
   for (const { object, verdict } of parsed) {
     const compiled = compileBudget(object, { ...context, before: published.get(object.id) });
     const { config, selector, watch, accepted } = compiled;

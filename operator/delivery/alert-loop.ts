@@ -7,6 +7,7 @@ import { mayBePrivate } from "../compile/private-endpoints.ts";
 import type { OperatorMetrics } from "../metrics.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import { AlertDispatcher, type AlertOutcome } from "./dispatcher.ts";
+import { type Alert, type AlertLinks, withLinks } from "./message.ts";
 import type { PendingAlert, PendingTest } from "./pending-alert.ts";
 import { type Smtp, send } from "./send.ts";
 import { WakeTimer } from "./wake-timer.ts";
@@ -16,6 +17,12 @@ export interface AlertBook {
   due(compiled: Compiled): PendingAlert[];
   testsDue(compiled: Compiled, nowMs: number): PendingTest[];
 }
+
+/** A digest's parts have the links of their own. */
+const linked = (alert: Alert, links: AlertLinks): Alert =>
+  alert.parts === undefined
+    ? withLinks(alert, links)
+    : { ...withLinks(alert, links), parts: alert.parts.map((part) => withLinks(part, links)) };
 
 export interface AlertLoopParts {
   settings: OperatorSettings;
@@ -44,7 +51,7 @@ export class AlertLoop {
     const { settings, smtp } = parts;
     this.#dispatcher = new AlertDispatcher({
       send: (alert, channel, namespace, kept) =>
-        send(alert, channel, {
+        send(linked(alert, settings.alerts.links), channel, {
           smtp,
           pagerDutyURL: settings.alerts.pagerDutyURL,
           secret: (digest) => this.#values.get(digest) ?? kept?.get(digest) ?? null,
@@ -75,13 +82,23 @@ export class AlertLoop {
     this.#dispatcher.dispatch(this.#with.books.flatMap((book) => book.due(compiled)));
   }
 
-  #note({ type, result, channel, why, advice }: AlertOutcome, due: PendingAlert): void {
+  #note({ type, result, channel, why, advice, refused = [] }: AlertOutcome, due: PendingAlert): void {
     const { cluster, metrics, log } = this.#with;
     const { about, event, state, key } = due.alert;
     metrics.alert(type, result);
     const line = { about, event, state, key, channel, why };
     if (result === "sent") log.info(line, "alert sent");
     else log.warn(line, result === "retried" ? "alert not sent; trying again" : "alert given up");
+    for (const address of refused) {
+      log.warn({ ...line, address }, "the mail server refused a recipient");
+      void tellGivenUp(
+        cluster,
+        due,
+        `${address} (${channel})`,
+        `${event} (${state})`,
+        "the mail server refused the address",
+      );
+    }
     if (result === "given_up") void tellGivenUp(cluster, due, channel, `${event} (${state})`, advice);
   }
 

@@ -6,6 +6,7 @@
 import type { Channel, ChannelType } from "../compile/alerts.ts";
 import type { Alert } from "./message.ts";
 import { type PendingAlert, type PendingTest, targetOf } from "./pending-alert.ts";
+import { readyAlerts } from "./quiet-channels.ts";
 import { adviceOf, type Sent } from "./send.ts";
 
 const firstRetryMs = 5_000;
@@ -22,6 +23,8 @@ export interface AlertOutcome {
   why: string;
   /** For the owner of the object. */
   advice: string;
+  /** Addresses that the mail server refused; absent if there are none. */
+  refused?: readonly string[];
 }
 
 export interface DispatcherWith {
@@ -62,12 +65,13 @@ export class AlertDispatcher {
   /** Starts every delivery that is due; `due` is the complete list. Returns at once. */
   dispatch(due: readonly PendingAlert[]): void {
     const known = new Set<string>();
-    for (const one of due)
-      for (const channel of one.channels) {
-        const name = `${one.alert.key}|${channel.id}`;
-        known.add(name);
-        this.#begin(name, one, channel);
-      }
+    const nowMs = this.#with.nowMs();
+    const { ready, wakeMs } = readyAlerts(due, nowMs);
+    for (const { name, one, channel } of ready) {
+      known.add(name);
+      this.#begin(name, one, channel);
+    }
+    if (wakeMs !== null) this.#with.wake(wakeMs - nowMs);
     for (const name of this.#waiting.keys()) if (!known.has(name)) this.#waiting.delete(name);
   }
 
@@ -127,8 +131,9 @@ export class AlertDispatcher {
   #settle(name: string, one: PendingAlert, channel: Channel, waiting: Waiting, sent: Sent): void {
     const nowMs = this.#with.nowMs();
     const [why, advice] = [sent.outcome === "done" ? "" : sent.why, adviceOf(sent)];
+    const refused = sent.outcome === "done" && sent.refused !== undefined ? { refused: sent.refused } : {};
     const told = (result: AlertOutcome["result"]): void =>
-      this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice }, one);
+      this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice, ...refused }, one);
     const late = sent.outcome === "retry" && nowMs - one.alert.atMs >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
       const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);

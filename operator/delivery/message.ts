@@ -21,17 +21,82 @@ export interface Alert {
   text: string;
   facts: Readonly<Record<string, string>>;
   atMs: number;
+  /** The alerts that a digest consists of, oldest first; absent for a single alert. */
+  parts?: readonly Alert[];
 }
 
-export const alertText = (alert: Alert, channel: Channel): string =>
-  channel.message === null ? alert.text : filled(channel.message, alert.facts);
+export const alertText = (alert: Alert, channel: Channel): string => {
+  if (alert.parts !== undefined) return alert.parts.map((part) => alertText(part, channel)).join("\n");
+  return channel.message === null ? alert.text : filled(channel.message, alert.facts);
+};
+
+const severities: readonly Severity[] = ["info", "warning", "critical"];
+
+/** Several alerts of one object as one. */
+export function digestOf(alerts: readonly Alert[]): Alert {
+  const parts = alerts.toSorted((a, b) => a.atMs - b.atMs);
+  const [first, last] = [parts[0] as Alert, parts.at(-1) as Alert];
+  if (parts.length === 1) return first;
+  const name = first.about.slice(first.about.indexOf("/") + 1);
+  const rank = ({ severity }: Alert): number => severities.indexOf(severity);
+  return {
+    ...last,
+    key: `${first.key}|${parts.length}`,
+    incident: `${first.about}|Digest`,
+    event: "Digest",
+    state: parts.some(({ state }) => state === "Active") ? "Active" : "Over",
+    severity: severities[Math.max(...parts.map(rank))] ?? "warning",
+    title: `${parts.length} alerts (${name})`,
+    text: parts.map(({ text }) => text).join("\n"),
+    parts,
+  };
+}
+
+/** Where receivers can look; `{{kind}}`, `{{namespace}}` and `{{name}}` are the object's. */
+export interface AlertLinks {
+  console: string;
+  dashboard: string;
+}
+
+/** Adds the installation's links to the facts and to the text. */
+export function withLinks(alert: Alert, { console, dashboard }: AlertLinks): Alert {
+  const [kind = "", namespace = "", name = ""] = alert.about.split("/").map(encodeURIComponent);
+  const links = {
+    console: filled(console, { kind, namespace, name }),
+    dashboard: filled(dashboard, { kind, namespace, name }),
+  };
+  const shown = Object.values(links).filter((link) => link !== "");
+  const text = [alert.text, ...shown].join(" ");
+  return { ...alert, text, facts: { ...alert.facts, ...links } };
+}
 
 /** Slack's control characters, from its formatting guide. */
 const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
+/** Mentions and links in Slack's form. */
+const slackMarkup =
+  /<(![a-z]+|!subteam\^[A-Z0-9]+|@[A-Z0-9]+|#[A-Z0-9]+|(?:https?:\/\/|mailto:|\{\{)[^<>|]*)(\|[^<>|]*)?>/g;
+
+/** Mentions and links that the author of a message wrote stay; values can't add any. */
+function slackText(alert: Alert, channel: Channel): string {
+  if (alert.parts !== undefined) return alert.parts.map((part) => slackText(part, channel)).join("\n");
+  if (channel.message === null) return slackEscaped(alert.text);
+  const values = Object.fromEntries(
+    Object.entries(alert.facts).map(([name, value]) => [name, slackEscaped(value).replaceAll("|", "%7C")]),
+  );
+  const plain = Object.fromEntries(Object.entries(alert.facts).map(([name, value]) => [name, slackEscaped(value)]));
+  let text = "";
+  let end = 0;
+  for (const { index, 0: markup } of channel.message.matchAll(slackMarkup)) {
+    text += filled(slackEscaped(channel.message.slice(end, index)), plain) + filled(markup, values);
+    end = index + markup.length;
+  }
+  return text + filled(slackEscaped(channel.message.slice(end)), plain);
+}
+
 /** Body of an incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"). */
 export const slackBody = (alert: Alert, channel: Channel): object => ({
-  text: slackEscaped(alertText(alert, channel)),
+  text: slackText(alert, channel),
 });
 
 const longestDedupKey = 255;
@@ -75,6 +140,9 @@ export const webhookBody = (alert: Alert, channel: Channel): object => ({
   at: new Date(alert.atMs).toISOString(),
   text: alertText(alert, channel),
   facts: alert.facts,
+  ...(alert.parts === undefined
+    ? {}
+    : { alerts: alert.parts.map(({ key, event, state, facts }) => ({ key, event, state, facts })) }),
 });
 
 export const mailOf = (alert: Alert, channel: Channel): { subject: string; text: string } => ({

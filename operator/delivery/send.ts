@@ -31,9 +31,9 @@ export interface Senders {
   mailTimeoutMs?: number;
 }
 
-/** done: it arrived. retry: it may arrive later. never: it can't arrive. `why` is for the operator's log. */
+/** done: it arrived, but for the addresses that the mail server refused. retry: it may arrive later. never: it can't arrive. `why` is for the operator's log. */
 export type Sent =
-  | { outcome: "done" }
+  | { outcome: "done"; refused?: readonly string[] }
   | { outcome: "retry"; why: string; afterMs: number | null }
   | { outcome: "never"; why: string };
 
@@ -148,6 +148,12 @@ function post(
   }).catch((): Sent => ({ outcome: "never", why: advice.notCallable }));
 }
 
+/** The server took it for some recipients at least; otherwise sending throws. */
+function arrived({ rejected }: { rejected?: readonly (string | { address: string })[] }): Sent {
+  const refused = (rejected ?? []).map((to) => (typeof to === "string" ? to : to.address));
+  return refused.length === 0 ? { outcome: "done" } : { outcome: "done", refused };
+}
+
 async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: number): Promise<Sent> {
   const transport = createTransport({
     host: smtp.host,
@@ -170,9 +176,11 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
       from: smtp.from,
       to: [...channel.to],
       ...mailOf(alert, channel),
+      // RFC 3834: nobody's absence note shall answer it.
+      headers: { "Auto-Submitted": "auto-generated" },
       messageId: `<${Buffer.from(`${alert.key}|${channel.id}`).toString("base64url")}@sluice>`,
     });
-    return await Promise.race([sent.then((): Sent => ({ outcome: "done" })), overdue.promise]);
+    return await Promise.race([sent.then(arrived), overdue.promise]);
   } catch (cause) {
     const { responseCode, code } = cause as { responseCode?: number; code?: string };
     const why =

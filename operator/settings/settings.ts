@@ -6,6 +6,12 @@ import { z } from "zod";
 import { settingError } from "../../proxy/usage-error.ts";
 import { installation, misfit } from "./installation.ts";
 
+const link = z
+  .string()
+  .max(512)
+  .regex(/^(https?:\/\/[^ \t\r\n<>|]+)?$/, "must be a URL that begins with http:// or https://")
+  .default("");
+
 export const operatorSettings = z.strictObject({
   /** Namespace of the operator, the proxies and the published objects. */
   namespace: z.string().min(1),
@@ -47,6 +53,8 @@ export const operatorSettings = z.strictObject({
         .default(null),
       /** URL for PagerDuty events; the EU region has its own. */
       pagerDutyURL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
+      /** Where receivers can look; `{{kind}}`, `{{namespace}}` and `{{name}}` are the object's. "" for nowhere. */
+      links: z.strictObject({ console: link, dashboard: link }).prefault({}),
     })
     .prefault({}),
   /** Interval between full comparisons with the cluster, in milliseconds. */

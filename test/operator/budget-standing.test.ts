@@ -127,6 +127,16 @@ describe("how a budget stands", () => {
     assert.ok(standing);
     const status = statusFromState(watch({ per: "User" }), standing);
     assert.deepEqual([status.spent, status.remaining, status.groupCount], ["185.00", undefined, 2]);
+    assert.equal(status.inCurrency, undefined);
+    const currency = { code: "EUR", perUsdMillionths: 920_000 };
+    const shown = { code: "EUR", spent: "170.20" };
+    assert.deepEqual(statusFromState({ ...watch({ per: "User" }), currency }, standing).inCurrency, shown);
+    const whole = { ...watch(), currency };
+    assert.deepEqual(statusFromState(whole, { ...standing, spentNanoUsd: 40e9 }).inCurrency, {
+      code: "EUR",
+      spent: "36.80",
+      remaining: "55.20",
+    });
     assert.deepEqual(exceeded(watch({ per: "User" }), standing).status, "True");
     assert.match(
       exceeded(watch({ per: "User" }), standing).message,

@@ -48,6 +48,10 @@ const isWatchable = <T extends Named>(one: T): one is T & { kind: Watchable } =>
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
 
+/** Whether it began and ended while the channel was silenced. */
+const isSleptThrough = ({ over }: ObjectAlert, { silencedUntilMs }: Channel): boolean =>
+  silencedUntilMs !== undefined && over !== undefined && Date.parse(over) <= silencedUntilMs;
+
 export class ObjectAlertBook {
   #held = new Map<string, ObjectAlertMemory>();
   readonly #farewells = new PendingResolutions();
@@ -180,7 +184,8 @@ export class ObjectAlertBook {
         const channels = watch.channels.filter((channel) => {
           const begun = one.told.includes(channel.id);
           // A channel notified of the start must be notified of the end, even if its `events` changed.
-          return over ? begun && !one.toldOver.includes(channel.id) : wants(channel, one.event) && !begun;
+          if (over) return begun && !one.toldOver.includes(channel.id);
+          return wants(channel, one.event) && !begun && !isSleptThrough(one, channel);
         });
         if (channels.length === 0) return [];
         const epoch = this.#epoch;

@@ -4,6 +4,18 @@ import type { BudgetWatch } from "../../compile/budgets.ts";
 import { type Alert, testAlert } from "../../delivery/message.ts";
 import { usdText } from "./state.ts";
 
+/** What receivers must know about a budget to understand its figures. */
+const termsOf = ({ id, period, timeZone, enforcement, contact = "" }: BudgetWatch["config"]) => ({
+  budget: id,
+  period,
+  timeZone,
+  enforcement,
+  contact,
+});
+
+/** For a budget that may be gone. */
+const noTerms = { period: "", timeZone: "", enforcement: "", contact: "" };
+
 export function budgetAlert(
   { config }: BudgetWatch,
   crossing: BudgetCrossing,
@@ -27,7 +39,7 @@ export function budgetAlert(
     text: spike
       ? `Spending under the budget ${config.id} is at ${percent} % of a usual period: USD ${spent} so far.${until}`
       : `The budget ${config.id}${whose} has reached ${percent} %: USD ${spent} of ${amount}.${until}`,
-    facts: { budget: config.id, subject, percent: String(percent), spent, amount, resetsAt, event },
+    facts: { ...termsOf(config), subject, percent: String(percent), spent, amount, resetsAt, event },
     atMs: Date.parse(crossing.at),
   };
 }
@@ -60,13 +72,13 @@ export function budgetOver(id: string, one: BudgetUnresolved): Alert {
     about: `Budget/${id}`,
     title: `over (${id})`,
     text: `For the budget ${id} it is over.`,
-    facts: { budget: id, subject, percent: String(percent), spent: "", amount: "", resetsAt: "", event },
+    facts: { ...noTerms, budget: id, subject, percent: String(percent), spent: "", amount: "", resetsAt: "", event },
     atMs: Date.parse(one.at),
   };
 }
 
 export function budgetTest({ config }: BudgetWatch, requestedAt: string, atMs: number): Alert {
   const amount = usdText(config.amountNanoUsd);
-  const facts = { budget: config.id, subject: "", percent: "0", spent: "0.00", amount, resetsAt: "", event: "Test" };
+  const facts = { ...termsOf(config), subject: "", percent: "0", spent: "0.00", amount, resetsAt: "", event: "Test" };
   return testAlert(`Budget/${config.id}`, requestedAt, facts, atMs);
 }

@@ -5,6 +5,7 @@
 import { decimalToNano } from "../../../crds/quantity.ts";
 import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget.ts";
 import type { BudgetReadings, BudgetSeed } from "../../../proxy/config/budget.ts";
+import { type Currency, inCurrency } from "../../../proxy/config/usage-report.ts";
 import { hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 
@@ -321,8 +322,18 @@ export function advanceBudget(
   return { ...settled, crossings: crossingsOf(watch, settled, nowMs) };
 }
 
+function converted(
+  { per, amountNanoUsd }: BudgetRules["config"],
+  spentNanoUsd: number,
+  currency: Currency,
+): NonNullable<BudgetStatus["inCurrency"]> {
+  const remaining = inCurrency(Math.max(0, amountNanoUsd - spentNanoUsd), currency);
+  const { code } = currency;
+  return { code, spent: inCurrency(spentNanoUsd, currency), ...(per === null ? { remaining } : {}) };
+}
+
 export function statusFromState(
-  { config }: BudgetRules,
+  { config, currency }: BudgetRules,
   standing: BudgetState,
 ): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
   const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, unresolved, history } = standing;
@@ -334,6 +345,7 @@ export function statusFromState(
     periodStart: iso(periodStartMs),
     ...(resetsAtMs === null ? {} : { resetsAt: iso(resetsAtMs) }),
     spent: usdText(spentNanoUsd),
+    ...(currency === undefined ? {} : { inCurrency: converted(config, spentNanoUsd, currency) }),
     ...(config.per === null
       ? { remaining: usdText(Math.max(0, config.amountNanoUsd - spentNanoUsd)) }
       : { groupCount, groups: [...groups].map(([subject, spent]) => ({ subject, spent: usdText(spent) })) }),
