@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
+import { withheld } from "../dialects/verdict/withheld.ts";
 import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
@@ -30,6 +31,8 @@ export interface AttemptLimits extends AnswerLimits {
    * asked.
    */
   slowIsLate?: boolean;
+  /** Whether an answer that the provider's filter withheld is a failure, so that another target is asked. */
+  withheldFails?: boolean;
   /** Limit between two reads of an answer. */
   idleMs: number;
   /** Limit for the whole answer. */
@@ -284,6 +287,10 @@ export class Attempt implements UpstreamHandler, Timed {
     if (step === undefined) return true;
     if (this.#gone !== null) {
       if (step.error || step.ended || this.#reader?.usageIsFinal()) this.#left(this.#gone.stalled);
+      return true;
+    }
+    if (step.withheld === true && this.#limits.withheldFails === true && !this.#wrote) {
+      this.#fail(withheld);
       return true;
     }
     const more = step.out.length === 0 || this.#write(step.out, step.ended);

@@ -6,13 +6,14 @@ import type { Failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
+import type { AnswerLimits } from "./attempt.ts";
 import type { EmbedWith } from "./embed.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 
 /** Input of the stage `cached`. */
 export interface CachedCall {
   client: ClientConnection;
-  gateway: EmbedWith & { cache: ResponseCache };
+  gateway: EmbedWith & { cache: ResponseCache; limits: AnswerLimits };
   surface: Addressed["surface"];
   snapshot: Snapshot;
   route: Route;

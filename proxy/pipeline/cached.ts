@@ -11,6 +11,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { behaviourHeaders } from "../wire/headers.ts";
 import { type AnswerHeaders, addGatewayHeaders, asEventStream } from "./answer-headers.ts";
 import type { CachedCall } from "./cached-call.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import type { Missed } from "./proof.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
 import { type SemanticMatch, SemanticSearch } from "./semantic-lookup.ts";
@@ -70,7 +71,7 @@ async function answer(
   // No await from here until `ask` takes the lead: of calls whose look-ups end together, one leads and the others see
   // it.
   const flight = control.noCache ? null : cache.flight(key);
-  const shared = flight === null ? null : await orGone(call.client, flight);
+  const shared = flight === null ? null : await keptAlive(call, orGone(call.client, flight));
   if (shared === gone) {
     call.record.abandoned = true;
     return failure("client_closed_request", "The client went away.");
@@ -109,6 +110,17 @@ function orGone(client: ClientConnection, flight: Flight): Promise<Landed | type
   });
 }
 
+/** Sends comments to a streaming caller that waits for another call's answer. */
+async function keptAlive<T>({ client, gateway, shaped }: CachedCall, waiting: Promise<T>): Promise<T> {
+  const everyMs = shaped.received.stream ? (gateway.limits.keepAliveMs ?? 0) : 0;
+  const keepAlive = everyMs > 0 ? new KeepAlive(client, gateway.deadlines, everyMs) : null;
+  try {
+    return await waiting;
+  } finally {
+    keepAlive?.stop();
+  }
+}
+
 /** Rounded down, so that the reported value never reaches a threshold that was missed. */
 const shown = (similarity: number): string => (Math.floor(similarity * 10_000) / 10_000).toFixed(4);
 
@@ -128,7 +140,8 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
     client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
     return;
   }
-  client.streamHead(asEventStream(headers));
+  // A keep-alive comment has already begun the stream.
+  if (!client.started) client.streamHead(asEventStream(headers));
   client.write(kept.body, true);
   client.finish();
 }

@@ -4,6 +4,7 @@ import type { ChatDelta, ProviderError, StreamEvent, Usage } from "../dialects/c
 import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { progressOfEvent, type StreamProgress } from "../dialects/verdict/answer.ts";
+import { isWithheldStream } from "../dialects/verdict/withheld.ts";
 import { errorInAnswer } from "../providers/errors.ts";
 import type { ChatStreamDecoder, ErrorReply } from "../providers/provider.ts";
 
@@ -15,6 +16,8 @@ export interface StreamStep {
   error: ProviderError | null;
   /** An error; `out` reports it to the client in the stream's own format. */
   told?: boolean;
+  /** Whether the stream ended without content because the provider's filter withheld it. */
+  withheld?: boolean;
   /** Like `out`, for a stream that has not begun: sent to the client only if no other target is asked. */
   own?: Uint8Array;
 }
@@ -101,13 +104,20 @@ export function passthroughReader(
     if (error !== null) return failed(out, false);
     if (failure != null) return failed(out, true);
     if (ended && held.holding && progress === "waiting") return { out: nothing, ended, error: noAnswer };
-    return { out: held.take(out, ended || progress === "begun"), ended, error: null };
+    const unsaid = ended && held.holding && progress === "finished";
+    const all = held.take(out, ended || progress === "begun");
+    return unsaid && isWithheldStream(Buffer.from(all).toString("latin1"))
+      ? { out: all, ended, error: null, withheld: true }
+      : { out: all, ended, error: null };
   };
   const close = (): StreamStep => {
     const last = step(observer.flush());
     if (last.error !== null || last.ended || !oneChoice || !observer.contentEnded) return last;
+    const unsaid = held.holding && observer.progress === "finished";
     const out = held.take(Buffer.concat([Buffer.from(last.out), doneFrame]), true);
-    return { out, ended: true, error: null };
+    return unsaid && isWithheldStream(Buffer.from(out).toString("latin1"))
+      ? { out, ended: true, error: null, withheld: true }
+      : { out, ended: true, error: null };
   };
   return {
     push: (bytes) => step(observer.push(bytes)),
@@ -126,6 +136,8 @@ function lengthOf({ content, reasoning_content, refusal, tool_calls }: ChatDelta
   for (const call of tool_calls ?? []) length += call.function?.arguments?.length ?? 0;
   return length;
 }
+
+const isFiltered = (event: StreamEvent): boolean => event.kind === "finish" && event.reason === "content_filter";
 
 export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStreamEncoder): StreamReader {
   let usage: Usage | null = null;
@@ -160,8 +172,9 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
       if (event.kind === "error") return { out, ended: false, error: event.error };
       if (event.kind === "end" && held !== null && progress === "waiting")
         return { out: "", ended: true, error: noAnswer };
+      const unsaid = held?.some(isFiltered) ?? false;
       out += write(event);
-      if (event.kind === "end") return { out, ended: true, error: null };
+      if (event.kind === "end") return { out, ended: true, error: null, withheld: unsaid };
     }
     return { out, ended: false, error: null };
   };

@@ -5,6 +5,7 @@
 import type { Buffer } from "node:buffer";
 import type { AttemptPeer } from "../call/call-trace.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
+import { isWithheld, withheld } from "../dialects/verdict/withheld.ts";
 import type { Failure } from "../failure.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../providers/provider.ts";
 import { exhaustedForMs } from "../providers/rate-limits.ts";
@@ -55,6 +56,13 @@ function authorize(
   }
 }
 
+/** The last target's answer is passed on as it is. */
+const failsIfWithheld = (
+  target: ResolvedTarget,
+  { fallbackOn }: DispatchRequest["route"]["config"]["routing"],
+  targets: readonly ResolvedTarget[],
+): boolean => fallbackOn.includes("ContentPolicy") && target !== targets.at(-1);
+
 function limitsOf(
   target: ResolvedTarget,
   remainingMs: number,
@@ -70,6 +78,7 @@ function limitsOf(
   const { stalledClientMs, maxReplyBytes, maxStreamBytes } = limits;
   return {
     firstByteMs,
+    withheldFails: failsIfWithheld(target, route.config.routing, targets),
     slowIsLate: slowAfterMs !== null && slowAfterMs < timeouts.firstTokenMs,
     idleMs: timeouts.idleMs,
     totalMs: Math.max(1, remainingMs),
@@ -164,6 +173,8 @@ function judge(
   if (result.kind !== "whole") return { result, prepared, error: null, whole: null };
   const whole = prepared.whole(result.bytes, result.headers);
   if (isProviderError(whole)) return { result, prepared, error: whole, whole: null };
+  if (failsIfWithheld(target, request.route.config.routing, request.targets) && isWithheld(whole.body))
+    return { result, prepared, error: withheld, whole };
   const headers = request.replyHeaders(target, prepared, result.headers, count);
   headers["content-type"] = "application/json";
   request.client.reply(200, headers, whole.body);

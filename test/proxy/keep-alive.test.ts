@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
-import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { type Answer, chatFrames, json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
@@ -18,13 +18,18 @@ describe("a stream whose first content is late", () => {
     second = await startUpstream(openai);
     gateway = await startGateway(
       [
-        provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "alone" }] }),
+        provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "alone" }, { name: "cached" }] }),
         provider("second", second.url),
         secret("up-credentials", { apiKey: "sk-up" }),
         secret("second-credentials", { apiKey: "sk-second" }),
         policy("chat", {
           match: { models: ["gpt-4o"] },
           routing: { targets: [{ provider: { name: "up" } }, { provider: { name: "second" }, priority: 2 }] },
+        }),
+        policy("cached", {
+          match: { models: ["cached"] },
+          routing: { targets: [{ provider: { name: "up" } }] },
+          cache: {},
         }),
         policy("alone", { match: { models: ["alone"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
         ...key("alice", clear),
@@ -73,6 +78,27 @@ describe("a stream whose first content is late", () => {
       assert.match(text, /^(: keep-alive\n\n)+[^:][\s\S]*Hello/);
     });
   }
+
+  it("gets comments while it waits for an equal call, and then that call's answer", async () => {
+    let asked = 0;
+    const { answer, go } = late((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(chatFrames("cached", ["Hello"], true).join(""));
+    });
+    upstream.answer((request, response) => {
+      asked++;
+      return answer(request, response);
+    });
+    const leader = post("chat/completions", { model: "cached" });
+    await eventually(() => asked === 1);
+    const follower = await post("chat/completions", { model: "cached" });
+    assert.equal(follower.status, 200);
+    const text = await readAfterComment(follower, go);
+    assert.match(text, /^(: keep-alive\n\n)+[^:][\s\S]*Hello[\s\S]*\[DONE\]/);
+    assert.match(await (await leader).text(), /Hello/);
+    assert.equal(asked, 1);
+    assert.match(await (await post("chat/completions", { model: "cached" })).text(), /^data: [\s\S]*Hello/, "no comment is cached");
+  });
 
   it("still fails over to another target", async () => {
     const { answer, go } = late((_request, response) => json(response, 500, { error: { message: "died" } }));

@@ -103,6 +103,49 @@ describe("a failure that passes through", () => {
     assert.equal(answer.headers.get("x-provider-used"), "second");
   });
 
+  const frame = (body: object): string =>
+    `data: ${JSON.stringify({ id: "1", object: "chat.completion.chunk", ...body })}\n\n`;
+  const finished = frame({ choices: [{ index: 0, delta: {}, finish_reason: "content_filter" }] });
+  const opened = frame({ choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }] });
+  const said = frame({ choices: [{ index: 0, delta: { content: "Sor" }, finish_reason: null }] });
+  const whole = (content: string, reason: string): object => ({
+    id: "1",
+    object: "chat.completion",
+    choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: reason }],
+    usage: { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10 },
+  });
+  const streamed =
+    (...frames: string[]) =>
+    (_request: unknown, response: { writeHead(status: number, headers: object): void; end(text: string): void }) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(`${frames.join("")}data: [DONE]\n\n`);
+    };
+  for (const [what, path, body, used, answer] of [
+    ["a whole answer that the filter withheld", "chat/completions", {}, "second", whole("", "content_filter")],
+    ["one that it cut off", "chat/completions", {}, "second", whole("Sor", "content_filter")],
+    ["one that only mentions it", "chat/completions", {}, "up", whole('"content_filter"', "stop")],
+    ["one for a caller of another format", "messages", {}, "second", whole("", "content_filter")],
+    ["a stream that it withheld", "chat/completions", { stream: true }, "second", [opened, finished]],
+    ["a stream for a caller of another format", "messages", { stream: true }, "second", [opened, finished]],
+    ["a stream that had begun", "chat/completions", { stream: true }, "up", [opened, said, finished]],
+  ] as const)
+    it(`falls back where the policy says so: ${what}`, async () => {
+      if (Array.isArray(answer)) upstream.answer(streamed(...answer) as never);
+      else refuse(200, answer);
+      const reply = await ask(path, { model: "filtered", ...body });
+      const text = await reply.text();
+      assert.equal(reply.status, 200, text);
+      assert.equal(reply.headers.get("x-provider-used"), used);
+      if (used === "second") assert.match(text, /Hello/);
+    });
+
+  it("passes on an answer that the filter withheld where the policy does not fall back", async () => {
+    refuse(200, whole("", "content_filter"));
+    const reply = await ask("chat/completions", { model: "gpt-4o" });
+    assert.match(await reply.text(), /"finish_reason":"content_filter"/);
+    assert.equal(reply.headers.get("x-provider-used"), "up");
+  });
+
   it("of a model that the provider lacks keeps its message, however often it is asked for", async () => {
     refuse(404, { error: { message: "The model `gone` does not exist", code: "model_not_found" } });
     for (let time = 0; time < 5; time++) {
