@@ -13,7 +13,7 @@ import type { Quotas } from "./fleet/quotas.ts";
 import type { FleetStore } from "./fleet/store.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
-import { factsOf } from "./pipeline/own-usage.ts";
+import { keyFactsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
 import { serve } from "./pipeline/serve.ts";
 import { refuse } from "./refuse.ts";
@@ -159,7 +159,7 @@ export function proxyStatusServer(
       shared: money.ledger.shared,
       keptFrom: new Date(Date.now() - money.ledger.ledgerKeptMs).toISOString(),
       currency: snapshot?.settings.currency ?? null,
-      ...(query.keys === "true" && snapshot !== null ? { keys: factsOf(rows, snapshot) } : {}),
+      ...(query.keys === "true" && snapshot !== null ? { keys: keyFactsOf(rows, snapshot) } : {}),
       rows,
     };
     return usage;

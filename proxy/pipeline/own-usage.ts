@@ -68,7 +68,7 @@ const mine =
     row.namespace === namespace && (everybody || row.user === key.user);
 
 /** Tags and labels of the rows' keys, as they are now. */
-export function factsOf(rows: readonly LedgerRow[], { keysOf }: Pick<Snapshot, "keysOf">): Record<string, KeyFacts> {
+export function keyFactsOf(rows: readonly LedgerRow[], { keysOf }: Pick<Snapshot, "keysOf">): Record<string, KeyFacts> {
   const facts: Record<string, KeyFacts> = {};
   for (const { key } of rows) {
     if (key === "" || key in facts) continue;
@@ -103,7 +103,7 @@ export async function ownUsage(
   try {
     const rows = (await sources.ledger.readLedger(fromMs, nowMs + hourMs)).filter(mine(identity, asked.everybody));
     const { timeZone } = asked;
-    const groups = groupRows(rows, asked.groupBy, { timeZone, keys: factsOf(rows, snapshot) });
+    const groups = groupRows(rows, asked.groupBy, { timeZone, keys: keyFactsOf(rows, snapshot) });
     const budgets: BudgetStanding[] = await budgetsOfCaller(identity, snapshot, sources, costs);
     return {
       object: "list",

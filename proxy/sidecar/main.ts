@@ -1,10 +1,11 @@
 /** `sluice sidecar`: the gateway on loopback, with the identity of the Pod's ServiceAccount. The Pod needs no key. */
-import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onHost } from "../config/listen-host.ts";
 import { backlog, urlOf } from "../listening.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { FleetAuthority } from "./authority.ts";
+import { SidecarDrain } from "./drain.ts";
 import { Fleet, type Resolve } from "./fleet.ts";
 import { Relay } from "./relay.ts";
 import { parseSidecarSettings, type SidecarSettings, sidecarUsage } from "./settings.ts";
@@ -13,7 +14,7 @@ import { ProjectedToken } from "./token.ts";
 export interface RunningSidecar {
   url: string;
   statusUrl: string;
-  /** Stops listening, lets running calls finish within the drain time, then cuts the rest. */
+  /** Lets calls finish within the drain time while callers are asked to reconnect, then cuts the rest. */
   close(): Promise<void>;
 }
 
@@ -29,19 +30,22 @@ async function listen(server: Server, host: string, port: number): Promise<strin
   return urlOf("http", server.address() as AddressInfo);
 }
 
-function statusServer(token: ProjectedToken): Server {
+/** Why the sidecar isn't ready; null if it is. */
+async function unready(token: ProjectedToken, draining: boolean): Promise<string | null> {
+  if (draining) return "draining";
+  return (await token.current()) === null ? "no token yet" : null;
+}
+
+function statusServer(token: ProjectedToken, draining: () => boolean): Server {
   return createServer((request, response) => {
     const live = request.url === "/livez";
     const known = live || request.url === "/readyz";
-    void (live ? Promise.resolve("") : token.current()).then((found) => {
-      response.writeHead(!known ? 404 : found === null ? 503 : 200, { "content-type": "text/plain" });
-      response.end(!known ? "" : found === null ? "no token yet" : "ok");
+    void (live ? Promise.resolve(null) : unready(token, draining())).then((why) => {
+      response.writeHead(!known ? 404 : why === null ? 200 : 503, { "content-type": "text/plain" });
+      response.end(!known ? "" : (why ?? "ok"));
     });
   });
 }
-
-const idleLookMs = 20;
-const strayLooks = 10;
 
 export async function startSidecar(settings: SidecarSettings, log: Logger, resolve?: Resolve): Promise<RunningSidecar> {
   const token = new ProjectedToken(settings.tokenFile, Date.now);
@@ -55,16 +59,16 @@ export async function startSidecar(settings: SidecarSettings, log: Logger, resol
     authority: settings.caFile === null ? null : await FleetAuthority.read(settings.caFile, Date.now, rejected),
     note: (fields, message) => log.warn(fields, message),
   });
-  const active = new Set<ServerResponse>();
-  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, (request, response) => {
-    active.add(response);
-    response.on("error", () => undefined).once("close", () => active.delete(response));
+  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 });
+  const drain = new SidecarDrain(server);
+  server.on("request", (request, response) => {
+    if (!drain.enter(request, response)) return;
     relay.serve(request, response).catch((cause: unknown) => {
       log.error({ err: String(cause) }, "unexpected failure");
       response.destroy();
     });
   });
-  const status = statusServer(token);
+  const status = statusServer(token, () => drain.draining);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const url = await listen(server, settings.host, settings.port);
   log.info({ url, fleet: settings.fleet }, "relaying");
@@ -72,19 +76,7 @@ export async function startSidecar(settings: SidecarSettings, log: Logger, resol
     url,
     statusUrl,
     async close() {
-      const late = setTimeout(() => server.closeAllConnections(), settings.drainMs);
-      const closed = new Promise((done) => server.close(done));
-      // Connections become idle one by one as their calls end. Those that never had a call are closed last.
-      let quietLooks = 0;
-      const idle = setInterval(() => {
-        server.closeIdleConnections();
-        quietLooks = active.size > 0 ? 0 : quietLooks + 1;
-        if (quietLooks > strayLooks) server.closeAllConnections();
-      }, idleLookMs);
-      server.closeIdleConnections();
-      await closed;
-      clearTimeout(late);
-      clearInterval(idle);
+      await drain.run(settings.drainMs);
       relay.close();
       await new Promise((done) => {
         status.closeAllConnections();

@@ -59,6 +59,12 @@ function passed(message: IncomingMessage, own: ReadonlySet<string>): string[] {
   return out;
 }
 
+/** Sent by name: a list given to writeHead can't be read again, nor added to. */
+function sendHead(response: ServerResponse, status: number, headers: readonly string[]): void {
+  for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
+  response.writeHead(status);
+}
+
 /** Resolves once the socket of a request is connected, including TLS. */
 function connected(call: ClientRequest, tls: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -111,7 +117,7 @@ export class Relay {
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const token = await this.#options.token.current();
     if (token === null)
-      return refuse(
+      return refuseRelayed(
         request,
         response,
         failure("sidecar_without_token", "The sidecar has no token of its Pod yet. Try again in a moment."),
@@ -119,7 +125,7 @@ export class Relay {
     const headers = [...passed(request, ownTowardsFleet), "authorization", `Bearer ${token}`];
     const call = await this.#connect(request, headers, () => response.destroyed);
     if (call === null)
-      return refuse(
+      return refuseRelayed(
         request,
         response,
         failure("gateway_unreachable", "The sidecar could not reach the gateway. Try again in a moment."),
@@ -193,14 +199,14 @@ function exchange(
     broken(cause);
     if (response.headersSent) response.destroy();
     else
-      refuse(
+      refuseRelayed(
         request,
         response,
         failure("gateway_unreachable", "The connection to the gateway broke before it answered."),
       );
   });
   call.once("response", (answer) => {
-    response.writeHead(answer.statusCode ?? 502, passed(answer, ownTowardsClient));
+    sendHead(response, answer.statusCode ?? 502, passed(answer, ownTowardsClient));
     response.flushHeaders();
     // pipeline destroys the response, so that a broken answer doesn't look complete.
     pipeline(answer, response, (cause) => cause && broken(cause));
@@ -208,7 +214,7 @@ function exchange(
   pipeline(request, call, (cause) => cause && call.destroy());
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse, failed: Failure): void {
+export function refuseRelayed(request: IncomingMessage, response: ServerResponse, failed: Failure): void {
   if (response.destroyed || response.headersSent) return;
   const body = JSON.stringify(surfaceOf(request.url ?? "").errorBody(failed, ""));
   response.writeHead(failures[failed.code].status, {

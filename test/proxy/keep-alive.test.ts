@@ -97,7 +97,11 @@ describe("a stream whose first content is late", () => {
     assert.match(text, /^(: keep-alive\n\n)+[^:][\s\S]*Hello[\s\S]*\[DONE\]/);
     assert.match(await (await leader).text(), /Hello/);
     assert.equal(asked, 1);
-    assert.match(await (await post("chat/completions", { model: "cached" })).text(), /^data: [\s\S]*Hello/, "no comment is cached");
+    assert.match(
+      await (await post("chat/completions", { model: "cached" })).text(),
+      /^data: [\s\S]*Hello/,
+      "no comment is cached",
+    );
   });
 
   it("still fails over to another target", async () => {

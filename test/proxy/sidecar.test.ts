@@ -14,7 +14,7 @@ import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import { freePort } from "../harness/free-port.ts";
 import { eventually, type Manifest, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { type Issuer, startIssuer } from "../harness/issuer.ts";
-import { openai, pausedStream, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { chatFrames, openai, pausedStream, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const quiet = pino({ level: "silent" });
 const claims = (name: string) => ({
@@ -246,6 +246,41 @@ describe("a sidecar", () => {
     await new Promise<void>((resolve) => {
       connect(Number(new URL(one.url).port), "127.0.0.1").once("error", () => resolve());
     });
+  });
+
+  it("asks callers to reconnect while it stops, then refuses in their format, and ends streams with an error", async () => {
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    upstream.answer(async (request, response) => {
+      if (request.json["stream"] !== true) return openai(request, response);
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(chatFrames("gpt-4o", ["Hello"], false).slice(0, 2).join(""));
+      await held;
+      response.destroy();
+    });
+    const one = await start([gateway.url], ["--drain-ms", "1500"]);
+    others.splice(others.indexOf(one), 1);
+    const post = (path: string, more: object = {}) =>
+      fetch(`${one.url}/v1/${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o", max_tokens: 9, messages: [{ role: "user", content: "Hi" }], ...more }),
+      });
+    const kept = await post("chat/completions");
+    assert.equal(kept.headers.get("connection"), "keep-alive");
+    await kept.text();
+    const stream = await post("messages", { stream: true });
+    const closed = one.close();
+    const answer = await post("chat/completions");
+    assert.deepEqual([answer.status, answer.headers.get("connection")], [200, "close"]);
+    assert.equal((await fetch(`${one.statusUrl}/readyz`)).status, 503);
+    await answer.text();
+    assert.match(await stream.text(), /event: error\ndata: .*The sidecar is being stopped/);
+    await closed;
+    release();
+    upstream.answer(openai);
   });
 
   const refused: [what: string, args: string[], says: RegExp][] = [
