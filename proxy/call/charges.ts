@@ -8,7 +8,13 @@ export interface BilledUsage {
   usage: Usage;
   /** null if the model has no price. */
   costNanoUsd: number | null;
+  /** What was used and the price lacks, which is not in the cost; absent if there is nothing. */
+  unpriced?: readonly string[];
 }
+
+/** Whether the cost lacks something that was used. */
+export const isUnpriced = ({ costNanoUsd, unpriced }: BilledUsage): boolean =>
+  costNanoUsd === null || unpriced !== undefined;
 
 /** The attempts that were charged. A call without attempts, such as one for an embedding, is charged as a whole. */
 export function chargesOf(call: Pick<CallRecord, "attempts" | "provider" | "usage" | "costNanoUsd">): BilledUsage[] {
@@ -19,8 +25,9 @@ export function chargesOf(call: Pick<CallRecord, "attempts" | "provider" | "usag
 
 export function attemptCharges(attempts: readonly AttemptRecord[]): BilledUsage[] {
   const charges: BilledUsage[] = [];
-  for (const { provider, usage, costNanoUsd = null } of attempts)
-    if (usage !== undefined) charges.push({ provider, usage, costNanoUsd });
+  for (const { provider, usage, costNanoUsd = null, unpriced } of attempts)
+    if (usage !== undefined)
+      charges.push({ provider, usage, costNanoUsd, ...(unpriced === undefined ? {} : { unpriced }) });
   return charges;
 }
 

@@ -33,6 +33,8 @@ export interface AttemptRecord {
   usage?: Usage;
   /** Absent or null if nothing is charged or the model has no price. */
   costNanoUsd?: number | null;
+  /** What was used and the model's price lacks: units and modes. Absent if there is nothing. */
+  unpriced?: readonly string[];
   /** Set if the provider reported figures that no such call can have. They were replaced by estimates. */
   implausible?: true;
 }

@@ -4,7 +4,7 @@
  * settled.
  */
 
-import { type BilledUsage, chargesOf } from "../call/charges.ts";
+import { type BilledUsage, chargesOf, isUnpriced } from "../call/charges.ts";
 import { type CallRecord, namespaceOfCall } from "../call/record.ts";
 import { by } from "../growing-map.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
@@ -51,7 +51,7 @@ function emptyRow(
 function count(row: LedgerRow, charges: readonly BilledUsage[]): void {
   for (const charge of charges) add(row, charge);
   if (charges.some(({ usage }) => usage.estimated)) row.estimated++;
-  if (charges.some(({ costNanoUsd }) => costNanoUsd === null)) row.unpriced++;
+  if (charges.some(isUnpriced)) row.unpriced++;
 }
 
 function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {

@@ -97,7 +97,7 @@ const calls = {
   },
   ai_gateway_unpriced_requests_total: {
     type: "counter",
-    help: "Answered calls whose model has no price.",
+    help: "Answered calls whose model has no price, or whose price lacks something that was used.",
     labels: target,
   },
   ai_gateway_implausible_usage_total: {

@@ -11,7 +11,7 @@ import type { AttemptRecord } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import { costNanoUsd } from "../telemetry/cost.ts";
+import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 import type { AttemptResult } from "./attempt.ts";
 import { countedPrompt, countedUsage, estimatedUsage, expectedUsage } from "./estimated.ts";
@@ -19,7 +19,7 @@ import type { Tried } from "./try-target.ts";
 import type { ModelHabits, UsageHabits } from "./usage-habits.ts";
 import { isImplausible, mostTokens } from "./worst-case.ts";
 
-export type AttemptCharge = Pick<AttemptRecord, "usage" | "costNanoUsd" | "implausible">;
+export type AttemptCharge = Pick<AttemptRecord, "usage" | "costNanoUsd" | "implausible" | "unpriced">;
 
 type Failed = Extract<AttemptResult, { kind: "failed" }>;
 
@@ -128,5 +128,6 @@ export function chargeOf(
   }
   if (tried.error === null && !usage.estimated && tried.result.kind !== "abandoned")
     habits.note(usage, contentLength, () => countedPrompt(shaped));
-  return { usage, costNanoUsd: costNanoUsd(usage, price) };
+  const lacking = unpriced(usage, price);
+  return { usage, costNanoUsd: costNanoUsd(usage, price), ...(lacking.length === 0 ? {} : { unpriced: lacking }) };
 }

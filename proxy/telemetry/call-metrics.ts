@@ -3,7 +3,7 @@
  * addition. A series is created when it is first counted, and stays.
  */
 import type { Registry } from "prom-client";
-import { type BilledUsage, chargesOf } from "../call/charges.ts";
+import { type BilledUsage, chargesOf, isUnpriced } from "../call/charges.ts";
 import type { CallRecord } from "../call/record.ts";
 import { type FailureCode, failures } from "../failure.ts";
 import { GrowingMap } from "../growing-map.ts";
@@ -40,11 +40,12 @@ class ModelSeries {
     this.providerTime = all.time.of({ ...labels, part: "provider" });
   }
 
-  charge({ usage, costNanoUsd }: BilledUsage): void {
+  charge(billed: BilledUsage): void {
+    const { usage } = billed;
     const { tokenCount } = this.#all;
     (this.#input ??= tokenCount.of({ ...this.#labels, type: "input" })).observe(usage.prompt);
     (this.#output ??= tokenCount.of({ ...this.#labels, type: "output" })).observe(usage.completion);
-    if (costNanoUsd === null) (this.#unpriced ??= this.#all.unpriced.of(this.#labels)).add(1);
+    if (isUnpriced(billed)) (this.#unpriced ??= this.#all.unpriced.of(this.#labels)).add(1);
   }
 
   cost(nano: number): void {

@@ -122,6 +122,8 @@ export function callFields(call: CallRecord): string {
   if (call.masked !== null) line += `,"masked":${JSON.stringify(call.masked)}`;
   line += cacheFields(call);
   if (call.costNanoUsd !== null) line += `,"cost_nano_usd":${call.costNanoUsd}`;
+  const lacking = call.attempts.at(-1)?.unpriced;
+  if (lacking !== undefined) line += `,"unpriced":${JSON.stringify(lacking)}`;
   if (call.attempts.length > 1) line += `,"attempts":${JSON.stringify(call.attempts)}`;
   if (call.dropped.length > 0) line += `,"dropped_params":${JSON.stringify(call.dropped)}`;
   if (call.payloads !== null)
