@@ -68,7 +68,7 @@ export function clusterSource(
       return {
         kind,
         cache: objectCache<CustomObject>(cluster, path, list, changed, failed),
-        objects: new WorldObjects(kind),
+        objects: new WorldObjects(kind, settings.className),
       };
     }),
   );

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
 import { delta, MapMemo } from "../../proxy/config/incremental.ts";
-import type { SecretFact, World, WorldObject } from "../compile/world.ts";
+import { classOf, type SecretFact, type World, type WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
 import type { SecretValues } from "./secrets.ts";
 
@@ -140,17 +140,21 @@ export function valuesOf(
 /** Objects as compile sees them: an object that the API server has not changed is the same object as before. */
 export class WorldObjects {
   readonly #kind: Kind;
+  readonly #className: string;
   readonly #made = new MapMemo<CustomObject, WorldObject | null>();
 
-  constructor(kind: Kind) {
+  constructor(kind: Kind, className = "") {
     this.#kind = kind;
+    this.#className = className;
   }
 
-  /** An object that only waits for finalizers no longer counts. */
+  /** An object that only waits for finalizers no longer counts, nor does one of another installation. */
   of(objects: readonly CustomObject[]): WorldObject[] {
-    const made = this.#made.of(objects, (object) =>
-      object.metadata?.deletionTimestamp === undefined ? worldObject(this.#kind, object) : null,
-    );
+    const made = this.#made.of(objects, (object) => {
+      if (object.metadata?.deletionTimestamp !== undefined) return null;
+      const found = worldObject(this.#kind, object);
+      return classOf(found.meta) === this.#className ? found : null;
+    });
     return made.filter((object) => object !== null);
   }
 }

@@ -22,6 +22,11 @@ export interface SecretRights {
   foreign: readonly string[];
 }
 
+/** Label of an object: the installation that serves it, where there are several. */
+const classLabel = "sluice.dev/class";
+
+export const classOf = ({ labels }: Pick<ObjectMeta, "labels">): string => labels[classLabel] ?? "";
+
 export interface ObjectMeta {
   name: string;
   namespace: string;

@@ -5,7 +5,7 @@ import { assumedFacts, withAssumed } from "../assumed-secrets.ts";
 import { secretRefs } from "../cluster/world.ts";
 import { compile } from "../compile/compile.ts";
 import { readableLabel, type SecretAccess, writableLabel } from "../compile/secret-rights.ts";
-import type { SecretRights, World, WorldObject } from "../compile/world.ts";
+import { classOf, type SecretRights, type World, type WorldObject } from "../compile/world.ts";
 import { priceSources, priceTable } from "../prices/table.ts";
 import { compileSettings } from "../settings/compile-settings.ts";
 import { installation, renderedSettings } from "../settings/installation.ts";
@@ -83,6 +83,13 @@ function rightsIn({ secretLabels, provided }: FolderWorld, access: SecretAccess)
   );
 }
 
+/** Without the objects of other installations, where it is known which one this is. */
+function ofClass(folder: FolderWorld, settings: OperatorSettings | null): FolderWorld {
+  if (settings === null) return folder;
+  const objects = folder.world.objects.filter(({ meta }) => classOf(meta) === settings.className);
+  return { ...folder, world: { ...folder.world, objects } };
+}
+
 /**
  * Compiles manifests of a repository for `lint`, `diff`, `explain` and `render`. `settings`: of the operator that will
  * compile them; null if they are unknown, so that nothing that depends on them is reported.
@@ -99,7 +106,7 @@ export async function compileOffline(
   },
 ): Promise<OfflineFolder> {
   const { pepper, previous, nowMs, settings } = options;
-  const folder = await readFolder(paths, env, pepper);
+  const folder = ofClass(await readFolder(paths, env, pepper), settings);
   const { world, assumed } = worldInCluster(folder, options.secrets, nowMs);
   const input = {
     world: { ...world, secretRights: rightsIn(folder, settings?.secretAccess ?? "Namespace") ?? {} },

@@ -25,6 +25,11 @@ export const operatorSettings = z.strictObject({
   proxySelector: z.string().default("app.kubernetes.io/component=proxy"),
   /** Namespaces whose objects count; empty for all. */
   watchNamespaces: z.array(z.string()).default([]),
+  /** Objects count whose label sluice.dev/class has this value; "" for those without the label. */
+  className: z
+    .string()
+    .regex(/^([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$/, "must be the value of a label")
+    .default(""),
   /** Namespaces whose policies may be offered to other namespaces' keys. */
   sharingNamespaces: z.array(z.string()).default([]),
   /** Written next to each key that the operator makes. */

@@ -322,6 +322,17 @@ describe("lint with the installation's settings", () => {
     );
   });
 
+  it("leaves out what belongs to another installation", async () => {
+    const labelled = policy("other").replace("namespace: a }", "namespace: a, labels: { sluice.dev/class: blue } }");
+    const names = async (className: string): Promise<string[]> => {
+      const settings = operatorSettings.parse({ namespace: "sluice-system", className });
+      const { compiled } = await offline(`${policy("chat")}---\n${labelled}`, "assumed", settings);
+      return compiled.verdicts.map(({ meta }) => meta.name);
+    };
+    assert.deepEqual([await names(""), await names("blue"), await names("green")], [["chat"], ["other"], []]);
+    assert.throws(() => operatorSettings.parse({ namespace: "x", className: "not a label" }));
+  });
+
   it("takes them from the operator's file, from the chart's rendered manifests, and without a namespace", () => {
     const own = "namespace: gw\nsharingNamespaces: [a]\n";
     const rendered = `kind: Service\n---\nkind: ConfigMap\ndata:\n  settings.yaml: |\n    namespace: gw\n    sharingNamespaces: [a]\n`;

@@ -55,6 +55,17 @@ const anySecrets = fc
   .map((refs) => new Map(refs.map((ref) => [ref, { apiKey: ref }])));
 
 describe("what the operator remembers of the cluster", () => {
+  it("takes objects of its own class, and notices when one changes it", () => {
+    const object = (name: string, labels: Record<string, string>): CustomObject => ({ metadata: { name, labels } });
+    const [plain, blue] = [object("plain", {}), object("blue", { "sluice.dev/class": "blue" })];
+    const names = (objects: WorldObjects, all: CustomObject[]): string[] =>
+      objects.of(all).map(({ meta }) => meta.name);
+    const [first, second] = [new WorldObjects("ApiKey"), new WorldObjects("ApiKey", "blue")];
+    assert.deepEqual([names(first, [plain, blue]), names(second, [plain, blue])], [["plain"], ["blue"]]);
+    const moved = object("plain", { "sluice.dev/class": "blue" });
+    assert.deepEqual([names(first, [moved, blue]), names(second, [moved, blue])], [[], ["plain", "blue"]]);
+  });
+
   it("tells which Secrets come to be referred to, and which are no more", () => {
     fc.assert(
       fc.property(fc.array(anyWorld, { maxLength: 8 }), (worlds) => {
