@@ -78,6 +78,7 @@ describe("the chart", { skip }, () => {
         "operator.sharingNamespaces={platform}",
         "proxy.maxBodyBytes=20971520",
         "operator.watchNamespaces={a,b}",
+        "className=blue",
         "service.port=8000",
       ),
     );
@@ -93,6 +94,7 @@ describe("the chart", { skip }, () => {
         proxyStatusUrls: [],
         proxySelector: "app.kubernetes.io/component=proxy,app.kubernetes.io/instance=sluice",
         watchNamespaces: ["a", "b"],
+        className: "blue",
         sharingNamespaces: ["platform"],
         anonymousNamespaces: [],
         pathPrefixes: { "*": ["/"] },
@@ -117,6 +119,7 @@ describe("the chart", { skip }, () => {
         resyncMs: 15_000,
         statusHost: "::",
         statusPort: 8081,
+        console: null,
         logLevel: "info",
         lease: { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 },
       },
