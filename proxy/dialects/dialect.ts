@@ -56,10 +56,13 @@ export interface StreamObserver {
   readonly contentLength: number;
 }
 
+/** How a client reads failures. */
+export type SurfaceName = "openai" | "responses" | "anthropic";
+
 export interface Dialect {
   readonly format: WireFormat;
   /** The SDK whose error format the clients read. */
-  readonly surface: "openai" | "anthropic";
+  readonly surface: SurfaceName;
   /** Client body → canonical request. The body is known to be an object. */
   decode(body: JsonObject): ChatRequest | Refusal;
   /**

@@ -2,7 +2,7 @@
 
 import { type Failure, failures, httpStatusOf } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { Surface } from "./dialect.ts";
+import type { Surface, SurfaceName } from "./dialect.ts";
 
 /**
  * The provider's own error, if the request passed through: when the provider refused the request, clients rely on its
@@ -35,6 +35,24 @@ const openai: Surface = {
 };
 
 /**
+ * A stream of Responses reports its failure by events of its own
+ * (https://platform.openai.com/docs/api-reference/responses-streaming/error). Some clients read only `response.failed`,
+ * the SDK raises on `error`.
+ */
+function responsesError(failure: Failure, requestId: string): string {
+  const { error } = openAiError(failure) as { error: JsonObject };
+  const { code, message, param } = error;
+  const response = { id: requestId, object: "response", status: "failed", output: [], error: { code, message } };
+  const frame = (event: JsonObject): string => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
+  return (
+    frame({ type: "response.failed", sequence_number: 0, response }) +
+    frame({ type: "error", sequence_number: 0, code, message, param: param ?? null, error })
+  );
+}
+
+const responses: Surface = { errorBody: openAiError, streamError: responsesError };
+
+/**
  * https://platform.claude.com/docs/en/api/errors. Statuses that Anthropic doesn't use become invalid_request_error
  * below 500, otherwise api_error.
  */
@@ -63,7 +81,7 @@ const anthropic: Surface = {
   streamError: (failure, requestId) => `event: error\ndata: ${JSON.stringify(anthropicError(failure, requestId))}\n\n`,
 };
 
-export const surfaces: Record<"openai" | "anthropic", Surface> = { openai, anthropic };
+export const surfaces: Record<SurfaceName, Surface> = { openai, responses, anthropic };
 
 /** The surface for an unknown path: the one whose SDK would request it. */
 export const surfaceOf = (path: string): Surface => (path.endsWith("/messages") ? anthropic : openai);

@@ -1,6 +1,7 @@
 /** Stage: which operation a method and path mean, and under which prefix. Answers 404 and 405 before any work. */
 import type { Identity } from "../call/identity.ts";
 import type { WireFormat } from "../config/capabilities.ts";
+import type { SurfaceName } from "../dialects/dialect.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import { type ResourceOperation, resourceMethods, resourceOperation } from "./resource-paths.ts";
@@ -22,7 +23,7 @@ export const formatOf = (operation: Operation): WireFormat =>
 export interface Addressed {
   path: PathEntry;
   operation: Operation;
-  surface: "openai" | "anthropic";
+  surface: SurfaceName;
 }
 
 /** Paths below the prefix (or /v1), as an SDK with that base URL requests them. */
@@ -87,6 +88,13 @@ export function allowedAt(path: string): readonly string[] {
   return resourceMethods(rest) ?? (/\/(models(\/[^/]*)?|sluice\/usage)$/.test(rest) ? ["GET", "HEAD"] : ["POST"]);
 }
 
+function surfaceFor(operation: Operation): SurfaceName {
+  if (operation.kind === "countTokens") return "anthropic";
+  if (operation.kind !== "generate") return "openai";
+  if (operation.format === "anthropic.messages") return "anthropic";
+  return operation.format === "openai.responses" ? "responses" : "openai";
+}
+
 /** `wanted`: for an authenticated caller, selects the prefixes that serve its kind of caller. */
 export function address(
   method: string,
@@ -102,9 +110,7 @@ export function address(
       "method_not_allowed",
       `${method.slice(0, 16)} is not allowed here. Use ${allowedAt(path).join(" or ")}.`,
     );
-  const anthropic =
-    operation.kind === "countTokens" || (operation.kind === "generate" && operation.format === "anthropic.messages");
-  return { path: found.entry, operation, surface: anthropic ? "anthropic" : "openai" };
+  return { path: found.entry, operation, surface: surfaceFor(operation) };
 }
 
 /**

@@ -3,37 +3,94 @@
 import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
+import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { denyByLocation } from "./circumstances.ts";
-import { denyByRoleOrModel, modelNames, offeredTo } from "./route.ts";
+import { denyByRoleOrModel, modelNames, offeredTo, resolveTargets } from "./route.ts";
 
-interface ModelEntry {
+/** Sizes in tokens, where they are known: those of the first target. */
+interface ListedModel {
   id: string;
-  object: "model";
-  created: number;
-  owned_by: string;
+  context: number | null;
+  output: number | null;
 }
 
-function callable(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"]): ModelEntry[] {
-  const names = new Set<string>();
+function listed(route: Route, id: string): ListedModel {
+  const config = resolveTargets(route, id)[0]?.model.config;
+  return {
+    id,
+    context: config?.contextTokens ?? config?.price?.windowTokens ?? null,
+    output: config?.maxOutputTokens ?? null,
+  };
+}
+
+function callable(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"]): ListedModel[] {
+  const models = new Map<string, ListedModel>();
   for (const route of path.routes) {
     if (!offeredTo(route, identity) || denyByLocation(route, call) !== null) continue;
-    for (const name of modelNames(route)) if (denyByRoleOrModel(route, name, identity, roles) === null) names.add(name);
+    for (const name of modelNames(route))
+      if (!models.has(name) && denyByRoleOrModel(route, name, identity, roles) === null)
+        models.set(name, listed(route, name));
   }
-  return [...names].sort().map((id) => ({ id, object: "model", created: 0, owned_by: "sluice" }));
+  return [...models.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-export function listModels(
-  path: PathEntry,
-  identity: Identity,
-  call: Circumstances,
-  roles: Snapshot["roles"],
-  id: string | null,
-): object | Failure {
-  const data = callable(path, identity, call, roles);
-  if (id === null) return { object: "list", data };
-  return (
-    data.find((one) => one.id === id) ??
-    failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" })
-  );
+const openAiModel = ({ id, context, output }: ListedModel): object => ({
+  id,
+  object: "model",
+  created: 0,
+  owned_by: "sluice",
+  ...(context === null ? {} : { context_window: context }),
+  ...(output === null ? {} : { max_output_tokens: output }),
+});
+
+/** https://platform.claude.com/docs/en/api/models/list */
+const anthropicModel = ({ id, context, output }: ListedModel): object => ({
+  type: "model",
+  id,
+  display_name: id,
+  created_at: "1970-01-01T00:00:00Z",
+  ...(context === null ? {} : { max_input_tokens: context }),
+  ...(output === null ? {} : { max_tokens: output }),
+});
+
+/** One page of a list, as Anthropic's cursors select it. */
+function anthropicPage(models: readonly ListedModel[], url: string): object {
+  const query = new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?") + 1) : "");
+  const asked = Number(query.get("limit") ?? 20);
+  const limit = Number.isSafeInteger(asked) && asked >= 1 ? Math.min(asked, 1_000) : 20;
+  const place = (name: string): number => models.findIndex((model) => model.id === query.get(name));
+  const after = place("after_id");
+  const before = place("before_id");
+  const end = before < 0 ? models.length : before;
+  const from = before < 0 ? after + 1 : Math.max(0, end - limit);
+  const page = models.slice(from, Math.min(end, from + limit));
+  return {
+    data: page.map(anthropicModel),
+    has_more: before < 0 ? from + limit < models.length : from > 0,
+    first_id: page[0]?.id ?? null,
+    last_id: page.at(-1)?.id ?? null,
+  };
+}
+
+export interface ModelsQuestion {
+  path: PathEntry;
+  identity: Identity;
+  from: Circumstances;
+  roles: Snapshot["roles"];
+  /** null for the list. */
+  id: string | null;
+  /** Path and query. */
+  url: string;
+  /** Whether Anthropic's SDK asks. */
+  isAnthropic: boolean;
+}
+
+export function listModels({ path, identity, from, roles, id, url, isAnthropic }: ModelsQuestion): object | Failure {
+  const models = callable(path, identity, from, roles);
+  const form = isAnthropic ? anthropicModel : openAiModel;
+  if (id === null) return isAnthropic ? anthropicPage(models, url) : { object: "list", data: models.map(form) };
+  const found = models.find((model) => model.id === id);
+  return found === undefined
+    ? failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" })
+    : form(found);
 }

@@ -63,6 +63,8 @@ class Call {
   readonly #snapshot: Snapshot;
   readonly #record: CallRecord;
   #surface: Addressed["surface"] = "openai";
+  /** Whether the header is there that Anthropic's SDK always sends. */
+  readonly #speaksAnthropic: boolean;
   #admitted: Admitted | null = null;
   #place: BodyPlace | null = null;
   /**
@@ -78,7 +80,8 @@ class Call {
     this.#record = newRecord(client.requestId, client.method, gateway.nowMs());
     this.#record.trace = gateway.tracer?.begin((name) => client.header(name)) ?? null;
     if (gateway.sessionHeader !== "") this.#record.session = client.header(gateway.sessionHeader) ?? "";
-    if (client.path.endsWith("/messages")) this.#surface = "anthropic";
+    this.#speaksAnthropic = client.header("anthropic-version") !== null;
+    if (this.#speaksAnthropic || client.path.endsWith("/messages")) this.#surface = "anthropic";
   }
 
   async serve(): Promise<void> {
@@ -106,6 +109,11 @@ class Call {
     }
   }
 
+  /** What has no format of its own is answered in the format of the caller's SDK. */
+  #surfaceOf({ operation, surface }: Addressed): Addressed["surface"] {
+    return operation.kind !== "generate" && this.#speaksAnthropic ? "anthropic" : surface;
+  }
+
   #preflight(crossed: "answered" | Failure): Failure | null {
     this.#record.operation = "preflight";
     if (crossed !== "answered") return crossed;
@@ -117,13 +125,13 @@ class Call {
     const { method, path: url } = client;
     const found = address(method, url, this.#snapshot);
     if (isFailure(found)) return found;
-    this.#surface = found.surface;
+    this.#surface = this.#surfaceOf(found);
     this.#enter("authenticate");
     const keyed = authenticate(client.headers, this.#snapshot, this.#gateway.nowMs());
     const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
     const addressed = addressFor(identity, found, method, url, this.#snapshot);
-    this.#surface = addressed.surface;
-    if (addressed.surface === "anthropic") client.always(nameForAnthropic(client.requestId));
+    this.#surface = this.#surfaceOf(addressed);
+    if (this.#surface === "anthropic") client.always(nameForAnthropic(client.requestId));
     const { path, operation } = addressed;
     noteIdentity(this.#record, identity, operation);
     if (identity.anonymous && !offersTo(path, identity)) return identity.failure;
@@ -135,7 +143,12 @@ class Call {
       case "usage":
         return this.#answer(await ownUsage(client.url, identity, this.#snapshot, this.#gateway));
       case "models":
-        return this.#answer(listModels(path, identity, from, this.#snapshot.roles, operation.id));
+        return this.#answer(
+          listModels({
+            ...{ path, identity, from, roles: this.#snapshot.roles },
+            ...{ id: operation.id, url: client.url, isAnthropic: this.#surface === "anthropic" },
+          }),
+        );
       case "resource":
         return this.#resource(client, operation, path, identity, from);
       default: {

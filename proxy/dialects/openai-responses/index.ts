@@ -8,7 +8,7 @@ import { usageOf } from "./usage.ts";
 
 export const dialect: Dialect = {
   format: "openai.responses",
-  surface: "openai",
+  surface: "responses",
   decode,
   dropped,
   encodeReply,

@@ -63,7 +63,7 @@ function turns(messages: readonly Json[]): string[] {
       const blocks = blocksOf(given["content"]);
       const after = blocksOf(messages[at + 1]?.["content"]);
       const wrong = blocks.length === 0 ? [`${where}: content must not be empty`] : [];
-      if (given["role"] !== "user" && given["role"] !== "assistant") wrong.push(`${where}: unexpected role`);
+      if (!["user", "assistant", "system"].includes(String(given["role"]))) wrong.push(`${where}: unexpected role`);
       if (given["role"] === "assistant")
         wrong.push(...unanswered(idsOf(blocks, "tool_use", "id"), idsOf(after, "tool_result", "tool_use_id"), where));
       if (given["role"] === "assistant" && ["thinking", "redacted_thinking"].includes(String(blocks.at(-1)?.["type"])))
