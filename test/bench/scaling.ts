@@ -66,7 +66,7 @@ const rows: Record<string, (count: number, port: number) => Objects> = {
   ],
   "denied patterns": (count, port) => [
     provider("up-0", port),
-    policy("chat", ["gpt-4o"], { guard: { denyPatterns: numbered(count, (at) => `never-${at}[0-9]+x`) } }),
+    policy("chat", ["gpt-4o"], { guard: { deny: numbered(count, (at) => `never-${at}[0-9]+x`) } }),
   ],
   policies: (count, port) => [
     provider("up-0", port),

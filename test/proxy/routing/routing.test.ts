@@ -6,6 +6,7 @@ import type { RouteConfig, RuleConfig } from "../../../proxy/config/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
 import { createRouting, type OwnedRouting } from "../../../proxy/routing/create.ts";
 import type { Permit, PlanRequest } from "../../../proxy/routing/routing.ts";
+import { leastLatency } from "../../../proxy/routing/strategies.ts";
 import { LatencySamples, SlidingCount } from "../../../proxy/routing/windows.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 
@@ -381,6 +382,16 @@ describe("a circuit breaker", () => {
     assert.equal(one.acquire(breaker, 1000), true);
     one.release();
     assert.equal(one.acquire(breaker, 1000), true);
+  });
+});
+
+describe("a strategy", () => {
+  it("asks for each target's latency once a call, however many targets there are", () => {
+    const targets = Array.from({ length: 32 }, (_, at) => target(`t${at}`));
+    let asked = 0;
+    const order = leastLatency(targets, () => ++asked % 7);
+    assert.equal(asked, targets.length);
+    assert.equal(order.length, targets.length);
   });
 });
 
