@@ -2,11 +2,10 @@
 
 import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
+import { gatewayOf } from "./assembly.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { openCache } from "./cache/open.ts";
-import { BodyRoom } from "./call/body-room.ts";
-import type { CallRecord } from "./call/record.ts";
 import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
 import { steadyNowMs, systemClock } from "./clock.ts";
@@ -16,9 +15,7 @@ import { CachingVerifier } from "./identity/verify.ts";
 import { backlog, listen } from "./listening.ts";
 import { authEnvironment, fetchJson } from "./own-calls.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
-import type { Gateway } from "./pipeline/gateway.ts";
 import { Recounts } from "./pipeline/recounts.ts";
-import { UsageHabits } from "./pipeline/usage-habits.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { recordsOf } from "./records.ts";
@@ -37,7 +34,6 @@ import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
 import { serveActivity } from "./telemetry/activity.ts";
-import type { Batched } from "./telemetry/batched.ts";
 import { budgetMetrics } from "./telemetry/budget-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -45,7 +41,6 @@ import { RecentCalls } from "./telemetry/recent-calls.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { TrafficTally } from "./telemetry/traffic.ts";
 import { startTracing } from "./tracing/start.ts";
-import { Deadlines } from "./wire/deadlines.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
 import { TokenCache } from "./wire/tokens.ts";
@@ -74,52 +69,6 @@ export interface RunningProxy {
    * finish within the drain time, and ends the rest with an error event.
    */
   close(patient?: boolean): Promise<void>;
-}
-
-/** Everything that a call's stages work with, except what is created here. */
-type Parts = Omit<
-  Gateway,
-  | "bodies"
-  | "minUploadBytesPerSecond"
-  | "sessionHeader"
-  | "deadlines"
-  | "habits"
-  | "nowMs"
-  | "random"
-  | "limits"
-  | "record"
-  | "unexpected"
->;
-
-function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRecord>, parts: Parts): Gateway {
-  return {
-    ...parts,
-    bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
-    minUploadBytesPerSecond: settings.minUploadBytesPerSecond,
-    sessionHeader: settings.sessionHeader,
-    deadlines: new Deadlines(),
-    habits: new UsageHabits(),
-    nowMs: Date.now,
-    random: Math.random,
-    limits: {
-      maxReplyBytes: settings.maxReplyBytes,
-      maxStreamBytes: settings.maxStreamBytes,
-      stalledClientMs: settings.stalledClientMs,
-      keepAliveMs: settings.streamKeepAliveMs,
-    },
-    record(call, audited = false) {
-      if (!audited) parts.audit?.write("call", call);
-      records.add(call);
-    },
-    unexpected: (cause, requestId) =>
-      log.error(
-        {
-          request_id: requestId,
-          err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause),
-        },
-        "unexpected failure",
-      ),
-  };
 }
 
 const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);

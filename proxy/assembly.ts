@@ -1,0 +1,60 @@
+/** Puts together what the stages of every call work with. */
+import { BodyRoom } from "./call/body-room.ts";
+import type { CallRecord } from "./call/record.ts";
+import type { Gateway } from "./pipeline/gateway.ts";
+import { UsageHabits } from "./pipeline/usage-habits.ts";
+import type { ProxySettings } from "./settings.ts";
+import type { Batched } from "./telemetry/batched.ts";
+import type { Logger } from "./telemetry/log.ts";
+import { Deadlines } from "./wire/deadlines.ts";
+
+/** Everything that a call's stages work with, except what is created here. */
+type GatewayParts = Omit<
+  Gateway,
+  | "bodies"
+  | "minUploadBytesPerSecond"
+  | "sessionHeader"
+  | "deadlines"
+  | "habits"
+  | "nowMs"
+  | "random"
+  | "limits"
+  | "record"
+  | "unexpected"
+>;
+
+export function gatewayOf(
+  settings: ProxySettings,
+  log: Logger,
+  records: Batched<CallRecord>,
+  parts: GatewayParts,
+): Gateway {
+  return {
+    ...parts,
+    bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
+    minUploadBytesPerSecond: settings.minUploadBytesPerSecond,
+    sessionHeader: settings.sessionHeader,
+    deadlines: new Deadlines(),
+    habits: new UsageHabits(),
+    nowMs: Date.now,
+    random: Math.random,
+    limits: {
+      maxReplyBytes: settings.maxReplyBytes,
+      maxStreamBytes: settings.maxStreamBytes,
+      stalledClientMs: settings.stalledClientMs,
+      keepAliveMs: settings.streamKeepAliveMs,
+    },
+    record(call, audited = false) {
+      if (!audited) parts.audit?.write("call", call);
+      records.add(call);
+    },
+    unexpected: (cause, requestId) =>
+      log.error(
+        {
+          request_id: requestId,
+          err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause),
+        },
+        "unexpected failure",
+      ),
+  };
+}
