@@ -72,6 +72,21 @@ describe("the chart", { skip }, () => {
     }
   });
 
+  it("serves the console where it is enabled: settings, port, Service and NetworkPolicy", async () => {
+    const documents = await render(
+      ...set("console.enabled=true", "console.service.port=8000", "console.allowedNamespaceLabels.name=ingress"),
+    );
+    const settings = parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]);
+    assert.deepEqual(operatorSettings.parse(settings).console, { port: 8082 });
+    const text = (kind: string, name: string): string => JSON.stringify(find(documents, kind, name));
+    assert.match(text("Deployment", "sluice-operator"), /\{"name":"console","containerPort":8082\}/);
+    assert.match(text("Service", "sluice-console"), /"port":8000,"targetPort":"console"/);
+    assert.match(
+      text("NetworkPolicy", "sluice-operator"),
+      /"port":"console"\}\],"from":\[\{"namespaceSelector":\{"matchLabels":\{"name":"ingress"\}\}\}\]/,
+    );
+  });
+
   it("writes settings that the operator takes, and names Services and labels that are there", async () => {
     const documents = await render(
       ...set(
@@ -99,6 +114,7 @@ describe("the chart", { skip }, () => {
         anonymousNamespaces: [],
         pathPrefixes: { "*": ["/"] },
         baseURL: "http://sluice.llm.svc:8000/v1",
+        console: null,
         maxBodyBytes: 20_971_520,
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,

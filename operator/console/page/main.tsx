@@ -65,6 +65,8 @@ function Shell({ session, onLost }: { session: Session; onLost(): void }) {
   const { title, Page } = pages[name] ?? { title: "Overview", Page: OverviewPage };
   useEffect(() => {
     document.title = `${title} – Sluice`;
+    // On a phone the list of pages scrolls.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [title]);
   const leave = (): void => void sendLogout().finally(onLost);
   return (

@@ -68,7 +68,7 @@ export function OverviewPage({ namespace, lost }: PageProps) {
         <Stat
           name="Saved by the cache"
           value={dollars(hour.savedNanoUsd)}
-          note={`${shortNumber(hour.cacheHits)} answers in the last hour`}
+          note={`${shortNumber(hour.cacheHits)} ${hour.cacheHits === 1 ? "answer" : "answers"} in the last hour`}
         />
         <Stat
           name="Proxies"

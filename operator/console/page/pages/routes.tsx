@@ -80,7 +80,7 @@ function Canary({ canary }: { canary: NonNullable<RouteRow["canary"]> }) {
   return (
     <div class="canary">
       <p>
-        <Badge text={canary.phase} /> Canary <strong>{canary.target}</strong>: {canary.verdict}
+        <Badge text={canary.phase} /> Canary: {canary.verdict}
       </p>
       <Meter share={canary.percent / 100} label={`The canary gets ${canary.percent} % of the calls`} />
       <p class="quiet-text">
