@@ -114,7 +114,6 @@ describe("the chart", { skip }, () => {
         anonymousNamespaces: [],
         pathPrefixes: { "*": ["/"] },
         baseURL: "http://sluice.llm.svc:8000/v1",
-        console: null,
         maxBodyBytes: 20_971_520,
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
