@@ -11,7 +11,14 @@ import type { Capabilities } from "../proxy/config/capabilities.ts";
 import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
 import type { ArgoScripts } from "./argocd.ts";
 import type { Kind } from "./kinds.ts";
-import { capabilitiesFile, inOrder, type ProviderFolder, providerTypesFile, registryFile } from "./provider-files.ts";
+import {
+  capabilitiesFile,
+  inOrder,
+  type ProviderFolder,
+  presetsFile,
+  providerTypesFile,
+  registryFile,
+} from "./provider-files.ts";
 import { providersPage } from "./providers-page.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -29,6 +36,13 @@ async function emit(path: string, content: string): Promise<void> {
   await writeFile(file, content);
 }
 
+/** Before the capabilities are read, because they import it. */
+async function emitPresets(folder: string): Promise<void> {
+  const path = `proxy/providers/${folder}/presets`;
+  if (existsSync(join(root, path)))
+    await emit(`proxy/providers/${folder}/presets.generated.ts`, presetsFile(await readdir(join(root, path))));
+}
+
 async function readProvider(folder: string): Promise<ProviderFolder> {
   const path = `proxy/providers/${folder}/capabilities.ts`;
   if (!existsSync(join(root, path)))
@@ -41,6 +55,7 @@ async function readProvider(folder: string): Promise<ProviderFolder> {
 async function emitProviders(): Promise<void> {
   const entries = await readdir(join(root, "proxy/providers"), { withFileTypes: true });
   const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  await Promise.all(folders.map(emitPresets));
   const providers = inOrder(await Promise.all(folders.map(readProvider)));
   await emit("crds/types/provider-types.generated.ts", providerTypesFile(providers));
   await emit("proxy/providers/registry.generated.ts", registryFile(providers));

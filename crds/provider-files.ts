@@ -30,7 +30,25 @@ export function inOrder(folders: readonly ProviderFolder[]): ProviderFolder[] {
 
 export function providerTypesFile(providers: readonly ProviderFolder[]): string {
   const types = providers.map((one) => JSON.stringify(one.capabilities.type)).join(", ");
-  return `${header("proxy/providers/*/capabilities.ts")}export const providerTypes = [${types}] as const;\n`;
+  const presets = providers.flatMap(({ capabilities }) => (capabilities.presets ?? []).map(({ name }) => name));
+  const withPresets = providers.filter(({ capabilities }) => capabilities.presets !== undefined);
+  return [
+    header("proxy/providers/*/capabilities.ts"),
+    `export const providerTypes = [${types}] as const;\n`,
+    `export const presetNames = [${presets.map((name) => JSON.stringify(name)).join(", ")}] as const;\n`,
+    `export const typesWithPresets = [${withPresets.map((one) => JSON.stringify(one.capabilities.type)).join(", ")}];\n`,
+  ].join("");
+}
+
+/** The presets of one folder, each in a file of its own. */
+export function presetsFile(files: readonly string[]): string {
+  const names = files.map((file) => file.replace(/\.ts$/, "")).sort();
+  return [
+    header("the files in presets"),
+    'import type { Preset } from "../../config/capabilities.ts";\n',
+    ...names.map((name) => `import { preset as ${identifier(name)} } from "./presets/${name}.ts";\n`),
+    `\nexport const presets: readonly Preset[] = [\n${names.map((name) => `  ${identifier(name)},\n`).join("")}];\n`,
+  ].join("");
 }
 
 interface RecordFile {

@@ -1,5 +1,5 @@
 /** Generates docs/providers.md from the capabilities that each provider declares. Pure. */
-import type { Capabilities, Support } from "../proxy/config/capabilities.ts";
+import type { Capabilities, Preset, ProviderExample, Support } from "../proxy/config/capabilities.ts";
 import { optionForm } from "../proxy/config/option-form.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
@@ -37,12 +37,83 @@ function settings(provider: Capabilities): string[] {
     : ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |", ...rows, ""];
 }
 
+interface Shown {
+  type: string;
+  preset?: string;
+  example: ProviderExample | undefined;
+  credentials: boolean;
+}
+
+const flow = (entries: Readonly<Record<string, string>>): string =>
+  `{ ${Object.entries(entries)
+    .map(([name, value]) => `${name}: ${/[:#]/.test(value) ? JSON.stringify(value) : value}`)
+    .join(", ")} }`;
+
+/** A manifest as short as it can be. */
+function manifest({ type, preset, example, credentials }: Shown): string[] {
+  if (example === undefined) return [];
+  const name = (preset ?? type).toLowerCase();
+  const { endpoint, options, model } = example;
+  return [
+    "```yaml",
+    "apiVersion: sluice.dev/v1alpha1",
+    "kind: LLMProvider",
+    `metadata: { name: ${name} }`,
+    "spec:",
+    `  type: ${type}`,
+    ...(preset === undefined ? [] : [`  preset: ${preset}`]),
+    ...(endpoint === undefined ? [] : [`  endpoint: ${endpoint}`]),
+    ...(endpoint?.startsWith("http:") ? ["  allowPrivateEndpoint: true"] : []),
+    ...(options === undefined ? [] : [`  options: ${flow(options)}`]),
+    ...(credentials ? [`  credentials: { secretRef: { name: ${name} } }`] : []),
+    `  models: [${flow({ ...model })}]`,
+    "```",
+    "",
+  ];
+}
+
+/** A service's endpoint is the preset's; a program runs at an address of the user's own. */
+const presetExample = ({ endpoint, example, model }: Preset): ProviderExample =>
+  endpoint === null && example !== undefined ? { endpoint: example, model } : { model };
+
+function presetsOf({ type, presets }: Capabilities): string[] {
+  if (presets === undefined) return [];
+  const row = ({ name, title, endpoint, pricesFrom, options }: Preset): string =>
+    `| ${code(name)} | ${title} | ${endpoint === null ? "required" : code(endpoint)} | ${pricesFrom ?? ""} | ${Object.entries(
+      options,
+    )
+      .map(([option, value]) => code(`${option}: ${value}`))
+      .join(", ")} |`;
+  return [
+    "### Presets",
+    "",
+    "`spec.preset` sets the endpoint, the options and the price table of a known service or server program. Options that you set yourself win. For a gateway in front of a service, set `spec.endpoint` as well.",
+    "",
+    "| `spec.preset` | server | endpoint | prices | options |",
+    "| --- | --- | --- | --- | --- |",
+    ...presets.map(row),
+    "",
+    ...presets.flatMap((preset) => [
+      `${preset.title}:`,
+      "",
+      ...manifest({
+        type,
+        preset: preset.name,
+        example: presetExample(preset),
+        credentials: preset.credentialsRequired,
+      }),
+    ]),
+  ];
+}
+
 const section = (provider: Capabilities): string[] => [
   `## ${provider.title}: ${code(`type: ${provider.type}`)}`,
   "",
   `Passed through unchanged: ${list(provider.passthrough)}. Translated: ${list(provider.translated)}.`,
   "",
+  ...manifest({ type: provider.type, example: provider.example, credentials: provider.credentialsRequired }),
   ...settings(provider),
+  ...presetsOf(provider),
 ];
 
 /** Parameters that aren't listed are native if bodies pass through, otherwise dropped. */

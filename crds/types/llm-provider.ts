@@ -4,7 +4,7 @@ import { alertTest } from "./alerts.ts";
 import { endpoint } from "./endpoint.ts";
 import { alertsNeedWhen, objectAlerts, providerAlerts, providerAlertWhen } from "./object-alerts.ts";
 import { modelPrice } from "./price.ts";
-import { providerTypes } from "./provider-types.generated.ts";
+import { presetNames, providerTypes, typesWithPresets } from "./provider-types.generated.ts";
 import { allowedNamespaces, day, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
@@ -98,7 +98,13 @@ const pricing = z
 export const llmProviderSpec = z
   .strictObject({
     type: z.enum(providerTypes).describe("The provider's protocol."),
-    endpoint: endpoint.optional().describe("Base URL. Default: that of the type, if it has one."),
+    preset: z
+      .enum(presetNames)
+      .optional()
+      .describe(
+        "A known service or server program: sets its endpoint, the options it needs, and where its prices are. docs/providers.md lists them.",
+      ),
+    endpoint: endpoint.optional().describe("Base URL. Default: that of the preset or type, if it has one."),
     allowPrivateEndpoint: z
       .boolean()
       .default(false)
@@ -216,6 +222,10 @@ export const llmProviderSpec = z
   .meta({
     cel: [
       alertsNeedWhen,
+      {
+        rule: `!has(self.preset) || self.type in [${typesWithPresets.map((type) => `'${type}'`).join(", ")}]`,
+        message: `spec.preset needs type: ${typesWithPresets.join(" or ")}`,
+      },
       {
         rule: "!has(self.alertWhen) || !has(self.alertWhen.unhealthy) || !self.alertWhen.unhealthy || has(self.healthCheck)",
         message: "alertWhen.unhealthy needs a healthCheck: set one, or set unhealthy to false",

@@ -8,6 +8,7 @@ import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
 import type { ModelConfig, ProviderConfig } from "../../proxy/config/provider.ts";
 import { countingOf } from "./object-alerts.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
+import { presetCapabilities } from "./preset.ts";
 import { type PriceFinder, priceFinder } from "./price-lookup.ts";
 import { unreadable } from "./secret-rights.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
@@ -127,10 +128,13 @@ function endpointOf(
   const given =
     spec.endpoint ?? capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
   if (given === undefined) {
+    const such = capabilities.example?.endpoint === undefined ? "" : `, such as ${capabilities.example.endpoint}`;
     problems.push(
-      problem("Invalid", `${capabilities.type} has no default endpoint; set spec.endpoint to the server's base URL`, [
-        "spec",
-      ]),
+      problem(
+        "Invalid",
+        `${spec.preset ?? capabilities.type} has no default endpoint; set spec.endpoint to the server's base URL${such}`,
+        ["spec"],
+      ),
     );
     return "";
   }
@@ -229,13 +233,14 @@ export interface CompiledProvider {
 
 export function compileProvider(
   provider: ParsedObject<"LLMProvider">,
-  capabilities: Capabilities,
+  declared: Capabilities,
   input: CompileInput,
 ): CompiledProvider {
   const { world } = input;
   const { spec } = provider;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
+  const capabilities = presetCapabilities(spec, declared, accepted);
   const names = spec.models.map((model) => model.name);
   const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
   if (twice >= 0)

@@ -89,6 +89,31 @@ export interface Bounds {
   refuses?: true;
 }
 
+/** A service, or a server program, of this type that `spec.preset` names: what a user would otherwise look up. */
+export interface Preset {
+  /** The value of `spec.preset`. */
+  name: string;
+  title: string;
+  /** Base URL of a service; null for a program, which runs at an address of the user's own. */
+  endpoint: string | null;
+  /** For a program: an endpoint as it may be in a cluster. */
+  example?: string;
+  /** The provider in the published price table; null if there is none. */
+  pricesFrom: string | null;
+  credentialsRequired: boolean;
+  /** Values of the type's options that it needs. The object's own values win. */
+  options: Readonly<Record<string, string>>;
+  /** A model for the example in docs/providers.md. */
+  model: { name: string; upstream?: string };
+}
+
+/** The parts of a spec that have no default. */
+export interface ProviderExample {
+  endpoint?: string;
+  options?: Readonly<Record<string, string>>;
+  model: { name: string; upstream?: string };
+}
+
 export interface Capabilities {
   /** The value of `spec.type`. */
   type: string;
@@ -100,6 +125,8 @@ export interface Capabilities {
    * are filled in.
    */
   defaultEndpoint: string | null;
+  /** What an object of this type looks like, for messages and docs. */
+  example?: ProviderExample;
   /** Wire formats passed through unchanged. */
   passthrough: readonly WireFormat[];
   /** Wire formats served by translation. */
@@ -146,4 +173,6 @@ export interface Capabilities {
     /** System messages at any place. */
     systemAnywhere?: true;
   };
+  /** Absent if the type has none. */
+  presets?: readonly Preset[];
 }

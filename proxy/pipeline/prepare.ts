@@ -61,7 +61,15 @@ function bodyEdits({ edits, received }: Shaped, upstream: string, hideUsage: boo
   return all;
 }
 
-interface PassedStream {
+/** The body as the route has changed it; the caller's own if nothing changed. */
+function edited({ edits, received }: Shaped): JsonObject {
+  for (const _ in edits) return { ...received.json, ...edits };
+  return received.json;
+}
+
+interface PassedOptions {
+  /** Parameters that the server refuses. */
+  dropped: string[];
   /** Whether only the gateway, and not the client, requests usage in the stream. The observer then removes it. */
   hideUsage: boolean;
   /** Whether this is a chat with one choice, which ends with its finish reason. */
@@ -71,7 +79,7 @@ interface PassedStream {
 /** Prepares a call whose bytes pass through unchanged both ways. */
 class PassedThrough implements Prepared {
   readonly outgoing: Outgoing;
-  readonly dropped: string[] = [];
+  readonly dropped: string[];
   readonly translated = false;
   readonly #dialect: Dialect | undefined;
   readonly #hideUsage: boolean;
@@ -83,11 +91,12 @@ class PassedThrough implements Prepared {
   constructor(
     outgoing: Outgoing,
     format: WireFormat,
-    { hideUsage, oneChoice }: PassedStream,
+    { hideUsage, oneChoice, dropped }: PassedOptions,
     provider: Provider,
     context: PrepareContext,
   ) {
     this.outgoing = outgoing;
+    this.dropped = dropped;
     this.#format = format;
     this.#dialect = dialects[format];
     this.#decodeError = provider.decodeError;
@@ -128,15 +137,17 @@ function passthrough(
   context: PrepareContext,
 ): Prepared | Failure {
   const { received, format } = shaped;
-  const own = entry.provider.passthroughEdits?.(format, entry.account, model, received.json) ?? none;
+  const asked = edited(shaped);
+  const own = entry.provider.passthroughEdits?.(format, entry.account, model, asked) ?? none;
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
+  const dropped = entry.provider.passthroughDrops?.(format, asked, entry.account) ?? [];
   const oneChoice = tellsUsageOnRequest(format) && (received.json["n"] ?? 1) === 1;
   const hideUsage = received.stream && tellsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
   for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
   const outgoing: Outgoing = { method: "POST", path, headers, body };
-  const passed = new PassedThrough(outgoing, format, { hideUsage, oneChoice }, entry.provider, context);
+  const passed = new PassedThrough(outgoing, format, { hideUsage, oneChoice, dropped }, entry.provider, context);
   const { sealId } = context;
   if (sealId === undefined || !answersHoldIds(shaped)) return passed;
   const seal = remembering((id) => sealId(entry.account.config.id, id));
@@ -246,19 +257,23 @@ function rewritten(shaped: Shaped, target: ResolvedTarget, context: PrepareConte
   return "outgoing" in translated ? translated : null;
 }
 
+const translate = (shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure =>
+  shaped.format === "openai.embeddings"
+    ? translateEmbeddings(shaped, target, context)
+    : translateChat(shaped, target, context);
+
 export function prepare(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const { provider, account } = target.entry;
   const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
-  if (path !== null) return rewritten(shaped, target, context) ?? passthrough(shaped, target, path, context);
-  const translated =
-    shaped.format === "openai.embeddings"
-      ? translateEmbeddings(shaped, target, context)
-      : translateChat(shaped, target, context);
-  if (!("outgoing" in translated) || account.config.unsupportedParameters !== "Refuse") return translated;
+  const prepared =
+    path === null
+      ? translate(shaped, target, context)
+      : (rewritten(shaped, target, context) ?? passthrough(shaped, target, path, context));
+  if (!("outgoing" in prepared) || account.config.unsupportedParameters !== "Refuse") return prepared;
   // A mark for a prompt cache changes the price, never the answer.
-  const lost = translated.dropped.filter((name) => name !== "cache_control");
+  const lost = prepared.dropped.filter((name) => name !== "cache_control");
   const [first] = lost;
-  if (first === undefined) return translated;
+  if (first === undefined) return prepared;
   const names = lost.join(", ");
   return failure("unsupported_parameter", `The provider of this model does not know: ${names}. Leave them out.`, {
     param: first,

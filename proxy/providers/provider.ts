@@ -159,6 +159,8 @@ export interface Provider {
     model: ProviderModel,
     body: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> | Refusal;
+  /** Parameters of a passthrough body that `passthroughEdits` leaves out because the server refuses them. */
+  passthroughDrops?(format: WireFormat, body: Readonly<Record<string, unknown>>, account: ProviderAccount): string[];
   /**
    * Adds credentials. Called for each attempt, after the body is final. May be async only if a token must be fetched.
    */

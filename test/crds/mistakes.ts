@@ -333,6 +333,17 @@ export const worded: Record<string, Mistake> = {
       "set exactly one of requests, tokens and concurrency; write a second limit for the other",
     ),
   },
+  "a preset of another type": {
+    ...p,
+    manifest: provider("preset: Groq"),
+    ...ruled("spec", "spec.preset needs type: OpenAICompatible"),
+  },
+  "a preset in lower case": {
+    ...p,
+    manifest: header("LLMProvider") + lines("type: OpenAICompatible", "preset: groq", "models: [{name: gpt-4o}]"),
+    kubectl: 'spec.preset: Unsupported value: "groq": supported values: ',
+    lint: "did you mean Groq?",
+  },
   "one of two that belong together": {
     ...b,
     manifest: header("Budget") + lines('amount: "5"'),

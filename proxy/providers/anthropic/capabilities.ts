@@ -5,6 +5,7 @@ export const capabilities: Capabilities = {
   title: "Anthropic",
   genAiName: "anthropic",
   defaultEndpoint: "https://api.anthropic.com",
+  example: { model: { name: "claude-sonnet-4-5" } },
   passthrough: ["anthropic.messages"],
   translated: ["openai.chat", "openai.completions", "openai.responses"],
   options: {

@@ -5,6 +5,7 @@ export const capabilities: Capabilities = {
   title: "Azure OpenAI",
   genAiName: "azure.ai.openai",
   defaultEndpoint: null,
+  example: { endpoint: "https://contoso.openai.azure.com", model: { name: "gpt-4o", upstream: "prod-gpt-4o" } },
   passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
   translated: ["anthropic.messages"],
   options: {

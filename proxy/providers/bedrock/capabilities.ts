@@ -6,6 +6,7 @@ export const capabilities: Capabilities = {
   genAiName: "aws.bedrock",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
   defaultEndpoint: "https://bedrock-runtime.${region}.amazonaws.com",
+  example: { options: { region: "eu-central-1" }, model: { name: "nova", upstream: "eu.amazon.nova-pro-v1:0" } },
   passthrough: [],
   translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],
   options: {

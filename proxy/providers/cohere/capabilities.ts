@@ -4,6 +4,7 @@ export const capabilities: Capabilities = {
   type: "Cohere",
   title: "Cohere",
   defaultEndpoint: "https://api.cohere.com/v2",
+  example: { model: { name: "command-a-03-2025" } },
   passthrough: [],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {

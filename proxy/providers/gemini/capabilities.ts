@@ -5,6 +5,7 @@ export const capabilities: Capabilities = {
   title: "Google Gemini",
   genAiName: "gcp.gemini",
   defaultEndpoint: "https://generativelanguage.googleapis.com/v1beta",
+  example: { model: { name: "gemini-2.5-flash" } },
   passthrough: [],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {

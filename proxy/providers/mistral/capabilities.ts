@@ -5,6 +5,7 @@ export const capabilities: Capabilities = {
   title: "Mistral",
   genAiName: "mistral_ai",
   defaultEndpoint: "https://api.mistral.ai/v1",
+  example: { model: { name: "mistral-large-latest" } },
   passthrough: ["openai.embeddings"],
   translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],
   options: {},

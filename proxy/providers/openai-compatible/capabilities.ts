@@ -1,9 +1,14 @@
 import type { Capabilities } from "../../config/capabilities.ts";
+import { presets } from "./presets.generated.ts";
 
 export const capabilities: Capabilities = {
   type: "OpenAICompatible",
   title: "OpenAI-compatible server (vLLM, Ollama, and others)",
   defaultEndpoint: null,
+  example: {
+    endpoint: "https://llm.example.com/v1",
+    model: { name: "llama", upstream: "meta-llama/Llama-3.3-70B-Instruct" },
+  },
   passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
   translated: ["anthropic.messages"],
   options: {
@@ -27,6 +32,30 @@ export const capabilities: Capabilities = {
       description:
         "Calls of /completions, OpenAI's older format. Native: passed through. Translate: sent as a chat, for servers without it.",
     },
+    developerRole: {
+      required: false,
+      pattern: "^(AsSent|System)$",
+      description:
+        "System: messages of the role developer are sent as system, for servers without that role. Absent or AsSent: unchanged.",
+    },
+    earlierReasoning: {
+      required: false,
+      pattern: "^(AsSent|Drop)$",
+      description:
+        "Reasoning in earlier answers of a conversation. Drop: left out, for servers that refuse members that they don't know in a message.",
+    },
+    stop: {
+      required: false,
+      pattern: "^(AsSent|List)$",
+      description: "List: a single stop sequence is sent as a list, for servers that accept only lists.",
+    },
+    unsupported: {
+      required: false,
+      pattern: "^[a-z][a-z_]{0,39}(,[a-z][a-z_]{0,39}){0,19}$",
+      form: "names of parameters with commas and no spaces between them, such as logit_bias,seed",
+      description:
+        "Parameters that the server refuses. They are left out of chats and named in x-sluice-dropped-params, or refused with unsupportedParameters: Refuse.",
+    },
   },
   credentials: [
     { name: "apiKey", required: false, description: "API key, sent as a bearer token, if the server requires one." },
@@ -37,6 +66,7 @@ export const capabilities: Capabilities = {
   pricesFrom: null,
   // Gateways such as OpenRouter accept a list of fallback models:
   // https://openrouter.ai/docs/guides/routing/model-fallbacks
+  presets,
   steering: { models: ["models", "fallbacks"] },
   // Unknown, so those of OpenAI, which clients of such servers keep to.
   bounds: {

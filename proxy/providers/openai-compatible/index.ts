@@ -3,11 +3,11 @@
 import type { WireFormat } from "../../config/capabilities.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { bearer, openAiPaths } from "../openai/index.ts";
-import { limitEdits, mended, messageEdits } from "../openai/mend.ts";
 import { responsesEdits } from "../openai/mend-responses.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
+import { chatQuirks, droppedIn, quirked, unsupportedIn } from "./quirks.ts";
 
 /** Many servers support only chat. Calls of formats they lack are sent as chats. */
 function lacks(format: WireFormat, { config }: ProviderAccount): boolean {
@@ -23,11 +23,14 @@ export const provider: Provider = {
   },
   passthroughEdits: (format, account, model, body) => {
     if (format === "openai.responses") return responsesEdits(body);
-    return format === "openai.chat" ? { ...limitEdits(body, account, model), ...messageEdits(body, false) } : {};
+    return format === "openai.chat" ? chatQuirks(body, account, model) : {};
   },
+  passthroughDrops: droppedIn,
   authorize: bearer,
-  chat: (request, account, model, options) =>
-    passthroughChat(mended(request, account, model, false), account, model, options),
+  chat: (request, account, model, options) => ({
+    ...passthroughChat(quirked(request, account, model), account, model, options),
+    dropped: unsupportedIn(request, account),
+  }),
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

@@ -4,6 +4,7 @@ export const capabilities: Capabilities = {
   type: "OpenAI",
   title: "OpenAI",
   defaultEndpoint: "https://api.openai.com/v1",
+  example: { model: { name: "gpt-4o" } },
   passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
   translated: ["anthropic.messages"],
   options: {

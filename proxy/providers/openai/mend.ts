@@ -89,7 +89,8 @@ function withOwnIds(message: unknown, longest: number): unknown {
   return own;
 }
 
-function withoutForeign<T>(message: T): T {
+/** The message without them; the same object if it has none. */
+export function withoutForeign<T>(message: T): T {
   if (!hasForeign(message)) return message;
   const own: Record<string, unknown> = { ...(message as Record<string, unknown>) };
   for (const name of foreign) delete own[name];

@@ -6,6 +6,10 @@ export const capabilities: Capabilities = {
   genAiName: "ibm.watsonx.ai",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
   defaultEndpoint: "https://${region}.ml.cloud.ibm.com",
+  example: {
+    options: { region: "eu-de", projectId: "11111111-2222-3333-4444-555555555555" },
+    model: { name: "granite", upstream: "ibm/granite-3-8b-instruct" },
+  },
   passthrough: [],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {

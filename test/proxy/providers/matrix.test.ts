@@ -9,7 +9,7 @@ import { key, policy, provider, secret, startGateway, type TestGateway } from ".
 import { startUpstream, type Upstream, type UpstreamRequest } from "../../harness/upstream.ts";
 import { accepted, events } from "./drive.ts";
 import { type Json, list, own, type Said, type Wire, words } from "./wire/wire.ts";
-import { wires } from "./wire/wires.ts";
+import { allWires, wires } from "./wire/wires.ts";
 
 const clear = "slc_matrix_key_0001";
 const usage = { prompt: 20, cached: 4, completion: 9 };
@@ -267,8 +267,8 @@ const awkward = (frames: readonly (string | Buffer)[]): Buffer =>
     ),
   );
 
-for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [one, anthropic] as const])) {
-  describe(`${wire.type} behind the gateway`, () => {
+for (const [wire, dialect] of allWires.flatMap((one) => [[one, openai] as const, [one, anthropic] as const])) {
+  describe(`${wire.preset ?? wire.type} behind the gateway`, () => {
     let upstream: Upstream;
     let gateway: TestGateway;
     let reply: (request: UpstreamRequest, response: ServerResponse) => void | Promise<void>;

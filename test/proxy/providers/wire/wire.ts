@@ -27,6 +27,8 @@ export interface Asked {
 export interface Wire {
   /** `spec.type`. */
   type: string;
+  /** `spec.preset`. */
+  preset?: string;
   /** The upstream's URL → what the LLMProvider needs in addition to type, credentials and models. */
   spec(url: string): Json;
   secret: Record<string, string>;

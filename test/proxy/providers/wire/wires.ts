@@ -3,6 +3,7 @@ import { bedrock } from "./bedrock.ts";
 import { cohere } from "./cohere.ts";
 import { gemini } from "./gemini.ts";
 import { azure, mistral, openai, openaiCompatible, watsonx } from "./openai.ts";
+import { presetWires } from "./presets.ts";
 import type { Wire } from "./wire.ts";
 
 export const wires: readonly Wire[] = [
@@ -16,3 +17,6 @@ export const wires: readonly Wire[] = [
   bedrock,
   cohere,
 ];
+
+/** Each preset is a server with habits of its own. */
+export const allWires: readonly Wire[] = [...wires, ...presetWires];

@@ -1,0 +1,19 @@
+/** https://inference-docs.cerebras.ai/resources/openai */
+import type { Preset } from "../../../config/capabilities.ts";
+
+export const preset: Preset = {
+  name: "Cerebras",
+  title: "Cerebras",
+  endpoint: "https://api.cerebras.ai/v1",
+  pricesFrom: "cerebras",
+  credentialsRequired: true,
+  options: {
+    responses: "Translate",
+    completions: "Translate",
+    maxTokensField: "max_completion_tokens",
+    developerRole: "System",
+    earlierReasoning: "Drop",
+    unsupported: "frequency_penalty,presence_penalty,logit_bias,store,metadata",
+  },
+  model: { name: "llama", upstream: "llama-3.3-70b" },
+};

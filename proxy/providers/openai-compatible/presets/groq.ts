@@ -1,0 +1,18 @@
+/** https://console.groq.com/docs/openai */
+import type { Preset } from "../../../config/capabilities.ts";
+
+export const preset: Preset = {
+  name: "Groq",
+  title: "Groq",
+  endpoint: "https://api.groq.com/openai/v1",
+  pricesFrom: "groq",
+  credentialsRequired: true,
+  options: {
+    completions: "Translate",
+    maxTokensField: "max_completion_tokens",
+    developerRole: "System",
+    earlierReasoning: "Drop",
+    unsupported: "logprobs,top_logprobs,logit_bias",
+  },
+  model: { name: "llama", upstream: "llama-3.3-70b-versatile" },
+};

@@ -1,0 +1,19 @@
+/** https://docs.sambanova.ai/cloud/api-reference/endpoints/chat */
+import type { Preset } from "../../../config/capabilities.ts";
+
+export const preset: Preset = {
+  name: "SambaNova",
+  title: "SambaNova",
+  endpoint: "https://api.sambanova.ai/v1",
+  pricesFrom: null,
+  credentialsRequired: true,
+  options: {
+    responses: "Translate",
+    completions: "Translate",
+    maxTokensField: "max_tokens",
+    developerRole: "System",
+    unsupported:
+      "logprobs,top_logprobs,logit_bias,frequency_penalty,presence_penalty,seed,user,store,metadata,service_tier",
+  },
+  model: { name: "llama", upstream: "Meta-Llama-3.3-70B-Instruct" },
+};

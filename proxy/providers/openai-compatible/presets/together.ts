@@ -1,0 +1,18 @@
+/** https://docs.together.ai/docs/openai-api-compatibility */
+import type { Preset } from "../../../config/capabilities.ts";
+
+export const preset: Preset = {
+  name: "Together",
+  title: "Together AI",
+  endpoint: "https://api.together.xyz/v1",
+  pricesFrom: "together",
+  credentialsRequired: true,
+  options: {
+    responses: "Translate",
+    maxTokensField: "max_tokens",
+    developerRole: "System",
+    earlierReasoning: "Drop",
+    unsupported: "store,metadata,service_tier",
+  },
+  model: { name: "llama", upstream: "meta-llama/Llama-3.3-70B-Instruct-Turbo" },
+};
