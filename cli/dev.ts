@@ -255,6 +255,7 @@ export async function startDev(
   let running: RunningProxy | null = null;
   const proxy = await startProxy({
     settings,
+    env,
     source,
     ...(log ? { log } : {}),
     // Without a login, the console is for this machine only.

@@ -11,6 +11,7 @@ import type { World } from "./compile/world.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
+import { installation } from "./settings/installation.ts";
 import { asOperatorSettings, type OperatorSettings, operatorSettings } from "./settings/settings.ts";
 
 export interface ObservedCluster {
@@ -44,7 +45,11 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   if (text !== undefined) return asOperatorSettings(where, text);
   notes.push(`the operator's settings (${where}) can't be read; defaults are assumed`);
   // Nor is it known what the installation permits, so no object is reported as refused for lack of permission.
-  return operatorSettings.parse({ namespace: options.systemNamespace, privateEndpointNamespaces: ["*"] });
+  return operatorSettings.parse({
+    namespace: options.systemNamespace,
+    privateEndpointNamespaces: ["*"],
+    cloudIdentities: installation.parse({}).cloudIdentities,
+  });
 }
 
 async function readWorld(

@@ -9,11 +9,12 @@ import { openCache } from "./cache/open.ts";
 import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
 import { steadyNowMs, systemClock } from "./clock.ts";
+import { CloudIdentities } from "./cloud/identities.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
 import { backlog, listen } from "./listening.ts";
-import { authEnvironment, fetchJson } from "./own-calls.ts";
+import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import { Recounts } from "./pipeline/recounts.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
@@ -52,6 +53,8 @@ export interface ProxyOptions {
   log?: Logger;
   /** Adds to what the status port serves. */
   extendStatus?(app: FastifyInstance): void;
+  /** The cloud's variables are read from it, as the cloud's own libraries read them. Absent: there is no cloud. */
+  env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface RunningProxy {
@@ -82,6 +85,13 @@ function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger):
       if (healthy === false) log.warn({ provider, reason }, "health check fails; the provider is called last");
       else log.info({ provider }, "health check passes");
     },
+  });
+}
+
+function cloudIdentities(upstreams: Upstreams, { env = {}, settings }: ProxyOptions, log: Logger): CloudIdentities {
+  return new CloudIdentities(ambientOf(upstreams, env, settings.cloudMetadata), (provider, reason) => {
+    if (reason === null) log.info({ provider }, "cloud identity obtained");
+    else log.warn({ provider, reason }, "no cloud identity; calls go to other targets");
   });
 }
 
@@ -118,7 +128,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const tls = files.cert === "" ? null : await readTls(files);
   const countries = await openCountries(settings, log);
   const upstreams = new Upstreams(settings.http1);
-  const auth = authEnvironment(new TokenCache(Date.now), upstreams);
+  const identities = cloudIdentities(upstreams, options, log);
+  const auth = authEnvironment(new TokenCache(Date.now), upstreams, identities);
   const checks = healthChecks(upstreams, auth, log);
   const fleet = startFleetState(settings, (cause) =>
     log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
@@ -152,6 +163,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       checks.apply(snapshot.providers);
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
+      identities.keep(snapshot.providers);
       canaries.apply(snapshot);
       watched.apply(snapshot);
       cache.keep(routesOf(snapshot));
@@ -225,6 +237,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     recounts,
     implausible,
     flushLedger: () => fleet.ledger.flush(),
+    identities,
   });
   guardStatus(status, {
     host: settings.statusHost,
@@ -273,7 +286,11 @@ export async function runProxy(args: readonly string[]): Promise<RunningProxy | 
     return null;
   }
   const settings = parseProxySettings(args, process.env);
-  const proxy = await startProxy({ settings, source: folderSource(settings.configDir, settings.pollMs) });
+  const proxy = await startProxy({
+    settings,
+    env: process.env,
+    source: folderSource(settings.configDir, settings.pollMs),
+  });
   // Runs before the logger's own exit hook, which writes out pending lines.
   process.prependOnceListener("exit", () => proxy.settleRecords());
   return proxy;

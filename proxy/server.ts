@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import fastify, { type FastifyInstance } from "fastify";
+import type { CloudIdentities } from "./cloud/identities.ts";
 import type { BudgetReadings } from "./config/budget.ts";
 import { type LedgerReading, renaming } from "./config/ledger-reading.ts";
 import { surfaces } from "./dialects/surfaces.ts";
@@ -131,6 +132,7 @@ export function proxyStatusServer(
     recounts: Recounts;
     implausible: ImplausibleReports;
     flushLedger(): Promise<void>;
+    identities: CloudIdentities;
   },
 ): FastifyInstance {
   const app = fastify({ logger: false });
@@ -209,6 +211,7 @@ export function proxyStatusServer(
         causes: causes[entry.account.config.id] ?? {},
         refused: refused[entry.account.config.id] ?? [],
         implausible: money.implausible.of(entry.account.config.id),
+        identity: money.identities.reason(entry.account.config.id),
       })),
     };
   });

@@ -25,6 +25,8 @@ const proxySettings = z.strictObject({
   pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
   /** Country database in MaxMind's format; "" for none. */
   countryDatabase: z.string().default(""),
+  /** Whether the node's metadata server may be asked for the Pod's identity in the cloud. */
+  cloudMetadata: z.stringbool().default(false),
   /** Memory for cached answers, in bytes. */
   cacheBytes: z.coerce.number().int().min(0).default(67_108_864),
   /** Memory: each proxy keeps its own answers. Shared: sealed, at cacheUrl. */
@@ -125,6 +127,7 @@ const flags = {
   "cache-cert": "cacheCert",
   "cache-key": "cacheKey",
   "country-database": "countryDatabase",
+  "cloud-metadata": "cloudMetadata",
   "state-url": "stateUrl",
   "state-timeout-ms": "stateTimeoutMs",
   "state-file": "stateFile",
@@ -182,6 +185,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
                        SLUICE_SEALING_KEYS (docs/caching.md)
   --cache-url URL      store of shared answers, in the forms of --state-url (default: that one)
   --cache-ca F         certificates to trust for TLS to it; its password is read from SLUICE_CACHE_PASSWORD
+  --cloud-metadata B   ask the node's metadata server for cloud identities (default false; docs/cloud-identity.md)
   --country-database F file in MaxMind's format, for policies that ask for a country
   --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD

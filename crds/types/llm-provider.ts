@@ -8,6 +8,7 @@ import { presetNames, providerTypes, typesWithPresets } from "./provider-types.g
 import { allowedNamespaces, day, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
+import { workloadIdentity } from "./workload-identity.ts";
 
 const quota = z.strictObject({
   requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests per minute."),
@@ -114,9 +115,17 @@ export const llmProviderSpec = z
     tls: upstreamTls.optional(),
     tokenService: tokenService.optional(),
     credentials: z
-      .strictObject({ secretRef: secretKeyRef })
+      .strictObject({ secretRef: secretKeyRef.optional(), workloadIdentity: workloadIdentity.optional() })
+      .meta({
+        cel: [
+          {
+            rule: "has(self.secretRef) != has(self.workloadIdentity)",
+            message: "set exactly one of secretRef and workloadIdentity",
+          },
+        ],
+      })
       .optional()
-      .describe("Secret with the provider's credentials. Required unless the type works without."),
+      .describe("How the gateway authenticates to the provider. Required unless the type works without."),
     options: z
       .record(z.string().max(63), z.string().max(512))
       .optional()

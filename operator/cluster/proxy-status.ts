@@ -12,6 +12,7 @@ const provider = z.object({
   causes: z.record(z.string(), z.string().max(64)).catch({}),
   refused: z.array(z.string()).catch([]),
   implausible: z.array(z.string()).catch([]),
+  identity: z.string().max(256).nullable().catch(null),
 });
 
 const count = z.int().min(0);
@@ -51,10 +52,17 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
     instance === ""
       ? []
       : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
-  const reports = providers.map(({ id, healthy, reason, breakers, causes, refused, implausible }) => {
+  const reports = providers.map(({ id, healthy, reason, breakers, causes, refused, implausible, identity }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
     const report = { healthy, reason, open, causes: new Map(Object.entries(causes)), refused };
-    return [id, implausible.length === 0 ? report : { ...report, implausible }] as const;
+    return [
+      id,
+      {
+        ...report,
+        ...(implausible.length === 0 ? {} : { implausible }),
+        ...(identity === null ? {} : { identity }),
+      },
+    ] as const;
   });
   return { ready, revision, providers: new Map(reports), canaries, watched };
 }

@@ -31,6 +31,7 @@ import { type CompiledRoute, compileRoute } from "./routes.ts";
 import type { Selecting } from "./selectors.ts";
 import { asPermitted } from "./tenancy.ts";
 import type { Verdict, VerdictDraft } from "./verdict.ts";
+import { mayUseIdentity } from "./workload-identity.ts";
 import type { CompileInput, WorldObject } from "./world.ts";
 
 export interface Compiled {
@@ -112,7 +113,9 @@ function compileProviders(
   // What is no longer permitted does not return as a last good form either.
   const previous = index(
     input.previous?.providers.filter(
-      (one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings),
+      ({ id, allowPrivateEndpoint, identity }) =>
+        (!allowPrivateEndpoint || mayBePrivate(namespaceOf(id), input.settings)) &&
+        (identity === undefined || mayUseIdentity(namespaceOf(id), identity, input.settings)),
     ),
   );
   const { parsed, invalid } = parseKind("LLMProvider", objects, memo.providerSpecs);

@@ -14,6 +14,8 @@ export interface ProviderReport {
   refused: readonly string[];
   /** Models for which the provider recently reported implausible usage. Absent: none. */
   implausible?: readonly string[];
+  /** Why it has no cloud identity, in the cloud's words. Absent: it has one, or needs none. */
+  identity?: string;
 }
 
 /** Report of one proxy: provider id → its state there. */
@@ -45,19 +47,22 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
   const told = proxies.flatMap((report) => report.get(provider) ?? []);
   const well = told.filter((one) => one.healthy === true).length;
   const ill = told.filter((one) => one.healthy === false);
-  if (well === 0 && ill.length === 0)
+  if (well === 0 && ill.length === 0 && told.every((one) => one.identity === undefined))
     return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
   const unknown = proxies.length - well - ill.length;
   const open = count(told.flatMap((one) => one.open.map((model) => withCause(model, one))));
   const refused = count(told.flatMap((one) => one.refused));
+  const identities = count(told.flatMap((one) => one.identity ?? []));
   const reasons = count(ill.flatMap((one) => one.reason ?? []));
   const message = [
     `${well}/${proxies.length} proxies reach it`,
     ...(unknown > 0 ? [`${unknown} not yet known`] : []),
     ...(reasons.length > 0 ? [listed(reasons)] : []),
+    ...(identities.length > 0 ? [`no cloud identity: ${listed(identities)}`] : []),
     ...(refused.length > 0 ? [`credential refused for ${listed(refused)}`] : []),
     ...(open.length > 0 ? [`breaker open for ${listed(open)}`] : []),
   ].join("; ");
+  if (identities.length > 0) return { type, status: "False", reason: "CredentialRefused", message };
   if (well === 0) return { type, status: "False", reason: "Unreachable", message };
   if (ill.length > 0) return { type, status: "False", reason: "PartlyReachable", message };
   if (refused.length > 0) return { type, status: "False", reason: "CredentialRefused", message };

@@ -13,6 +13,7 @@ import { type PriceFinder, priceFinder } from "./price-lookup.ts";
 import { unreadable } from "./secret-rights.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
+import { checkIdentity, identityOf } from "./workload-identity.ts";
 import type { CompileInput, World } from "./world.ts";
 
 type ModelSpec = LLMProviderSpec["models"][number];
@@ -181,8 +182,10 @@ function credentialsOf(
 ): Record<string, string> {
   const ref = provider.spec.credentials?.secretRef;
   if (ref === undefined) {
-    if (capabilities.credentialsRequired)
-      refs.push(problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef`, ["spec"]));
+    if (capabilities.credentialsRequired && provider.spec.credentials?.workloadIdentity === undefined) {
+      const or = capabilities.identity === undefined ? "" : " or workloadIdentity";
+      refs.push(problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef${or}`, ["spec"]));
+    }
     return {};
   }
   const path = ["spec", "credentials", "secretRef"];
@@ -249,6 +252,10 @@ export function compileProvider(
   const endpoint = endpointOf(spec, capabilities, options, accepted);
   const priceFor = priceFinder(spec, capabilities, input, accepted);
   const { timeouts, retry, circuitBreaker: breaker } = spec;
+  const identity =
+    spec.credentials?.workloadIdentity === undefined ? null : identityOf(spec.credentials.workloadIdentity);
+  if (identity !== null)
+    accepted.push(...checkIdentity(provider.meta.namespace, identity, capabilities, input.settings));
   const credentials = credentialsOf(provider, capabilities, world, resolvedRefs);
   const config: ProviderConfig = {
     id: provider.id,
@@ -258,6 +265,7 @@ export function compileProvider(
     tls: upstreamTlsOf(provider, endpoint, input, accepted, resolvedRefs),
     ...tokenTlsOf(provider, capabilities, options, input, accepted, resolvedRefs),
     credentials,
+    ...(identity === null ? {} : { identity }),
     options,
     region: spec.region ?? null,
     models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, priceFor)])),

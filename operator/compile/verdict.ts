@@ -25,6 +25,7 @@ const problemReasons = [
   "Unsupported",
   "NotResident",
   "PrivateEndpointNotPermitted",
+  "CloudIdentityNotPermitted",
   "UnreachableRule",
   "DuplicateKey",
   "TooLarge",

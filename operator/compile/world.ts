@@ -100,6 +100,16 @@ export interface PriceAdjustment {
   markupPercent?: string | undefined;
 }
 
+/** Which identities of clouds some namespaces may use; "*" at the end of an entry stands for any rest. */
+export interface CloudIdentityGrant {
+  /** "*" for all. */
+  namespaces: readonly string[];
+  /** ARNs of roles, or Own for the proxies' own. */
+  awsRoles: readonly string[];
+  azureClients: readonly string[];
+  googleServiceAccounts: readonly string[];
+}
+
 /** Settings of the installation that compile takes into account. */
 export interface CompileSettings {
   proxy: SettingsInput;
@@ -115,6 +125,8 @@ export interface CompileSettings {
   pathPrefixes?: Readonly<Record<string, readonly string[]>>;
   /** Namespaces whose providers may be at private addresses; absent, or with "*" in it: all. */
   privateEndpointNamespaces?: readonly string[];
+  /** Identities of clouds that namespaces may use; absent: all. */
+  cloudIdentities?: readonly CloudIdentityGrant[];
   /** Whether proxies have a database or a header to tell countries; absent if unknown, as when linting. */
   knowsCountries?: boolean;
   /** Prices that the installation sets, by provider type and upstream model; they override published ones. */

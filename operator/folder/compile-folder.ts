@@ -105,6 +105,7 @@ export async function compileFolder(
               anonymousNamespaces: installed.anonymousNamespaces,
               pathPrefixes: installed.pathPrefixes,
               privateEndpointNamespaces: installed.privateEndpointNamespaces,
+              cloudIdentities: installed.cloudIdentities,
             }
           : {}),
       },

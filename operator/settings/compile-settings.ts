@@ -17,6 +17,7 @@ export function compileSettings(
     anonymousNamespaces: settings.anonymousNamespaces,
     pathPrefixes: settings.pathPrefixes,
     privateEndpointNamespaces: settings.privateEndpointNamespaces,
+    cloudIdentities: settings.cloudIdentities,
     knowsCountries: knowsCountries(settings),
     knowsRoles: true,
     refuseWeakKeys: true,

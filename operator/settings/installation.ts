@@ -112,6 +112,18 @@ export const installation = z.strictObject({
   pathPrefixes,
   /** Namespaces whose providers may be at private addresses; "*" for all. */
   privateEndpointNamespaces: z.array(z.string()).default(["*"]),
+  /** Identities of clouds that providers of some namespaces may use. */
+  cloudIdentities: z
+    .array(
+      z.strictObject({
+        namespaces: z.array(z.string().min(1).max(63)).min(1).max(1_000),
+        awsRoles: z.array(z.string().min(1).max(2048)).max(1_000).default([]),
+        azureClients: z.array(z.string().min(1).max(64)).max(1_000).default([]),
+        googleServiceAccounts: z.array(z.string().min(1).max(320)).max(1_000).default([]),
+      }),
+    )
+    .max(1_000)
+    .default([{ namespaces: ["*"], awsRoles: ["*"], azureClients: ["*"], googleServiceAccounts: ["*"] }]),
   /** Which Secrets providers, client certificates and alert channels may use. */
   secretAccess: z.enum(["Labelled", "Namespace"]).default("Namespace"),
   identity,

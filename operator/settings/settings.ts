@@ -42,6 +42,7 @@ export const operatorSettings = z.strictObject({
   anonymousNamespaces: z.array(z.string()).default([]),
   /** In a cluster both are closed until somebody opens them; `sluice dev` runs on one person's machine. */
   privateEndpointNamespaces: installation.shape.privateEndpointNamespaces.removeDefault().default([]),
+  cloudIdentities: installation.shape.cloudIdentities.removeDefault().default([]),
   secretAccess: installation.shape.secretAccess.removeDefault().default("Labelled"),
   /** How alerts are sent. */
   alerts: z

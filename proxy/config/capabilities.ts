@@ -3,6 +3,8 @@
  * `make generate` derives the providers' page and the CRD's list of types from them.
  */
 
+import type { CloudName } from "./cloud-identity.ts";
+
 /** What a caller can ask for, named by the wire format of the request. */
 export const wireFormats = [
   "openai.chat",
@@ -135,6 +137,8 @@ export interface Capabilities {
   /** Empty if the type works without a credential. `secretRef.key` refers to the first field. */
   credentials: readonly CredentialField[];
   credentialsRequired: boolean;
+  /** The cloud whose identities the type can use in place of a Secret. Absent: none. */
+  identity?: CloudName;
   /** Groups of options of which an object must set exactly one. */
   exactlyOneOf?: readonly (readonly string[])[];
   /**

@@ -1,6 +1,7 @@
 /** Providers in the contract: how to reach each, what its models cost and can hold, and its limits. */
 import { z } from "zod";
 import { id, millis } from "./basics.ts";
+import { cloudIdentityConfig } from "./cloud-identity.ts";
 import { price } from "./price.ts";
 import { watchConfig } from "./watch.ts";
 
@@ -66,6 +67,8 @@ export const providerConfig = z.object({
   tokenTls: upstreamTlsConfig.optional(),
   /** Credential field → name of the entry in the Secret. */
   credentials: z.record(z.string(), z.string()),
+  /** Absent if the credential is in a Secret or there is none. */
+  identity: cloudIdentityConfig.optional(),
   options: z.record(z.string(), z.string()),
   region: z.string().nullable(),
   models: z.record(z.string(), modelConfig),

@@ -34,9 +34,18 @@ const tokenUnavailable = asProviderError(
   "The gateway could not get a token for the provider. Try again later.",
 );
 
+/** As unavailable: no call can have caused it, and what a role may do changes without the gateway. */
+const identityRefused = asProviderError(
+  "Unavailable",
+  "upstream_auth_error",
+  "The gateway could not get an identity for the provider from its cloud. Ask the platform team to check it.",
+);
+
 /** The provider could not be called because no token was available. */
-export const noToken = (cause: AttemptCause): ProviderError =>
-  cause === "token_refused" ? tokenRefused : tokenUnavailable;
+export function noToken(cause: AttemptCause): ProviderError {
+  if (cause === "token_identity_refused") return identityRefused;
+  return cause === "token_refused" ? tokenRefused : tokenUnavailable;
+}
 
 /** Shortest value that is removed: shorter ones would remove ordinary words from a text. */
 const shortestSecret = 8;

@@ -120,6 +120,22 @@ export interface ErrorReply {
   nowMs: number;
 }
 
+/** Temporary credentials of AWS. */
+export interface AwsCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/** The identities that the cloud gives the proxies' Pods, for accounts whose config has `identity`. */
+export interface CloudCredentials {
+  aws(account: ProviderAccount): Promise<AwsCredentials>;
+  /** A bearer token of Azure or Google. `scope` as the cloud's token service takes it. */
+  bearer(account: ProviderAccount, scope: string): Promise<string>;
+  /** Forgets what the provider refused. */
+  forget(account: ProviderAccount): void;
+}
+
 /** What authorisation may use: the clock, and cached tokens. */
 export interface AuthEnvironment {
   nowMs(): number;
@@ -130,6 +146,7 @@ export interface AuthEnvironment {
   token(key: string, make: () => Promise<{ value: string; expiresAtMs: number }>): Promise<string>;
   /** Forgets a token that the upstream refused. */
   forget(key: string): void;
+  readonly cloud: CloudCredentials;
   /**
    * A small call outside the request's own, to token endpoints. Subject to the same destination rules as any upstream.
    */

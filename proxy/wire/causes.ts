@@ -33,6 +33,7 @@ const tokenWords = {
   token_refused: "its token service refuses the credential",
   token_failed: "its token service fails",
   token_invalid: "its token service returned no token",
+  token_identity_refused: "the cloud refuses the gateway an identity",
 } as const;
 
 export type AttemptCause = UpstreamCause | `token_${UpstreamCause}` | keyof typeof tokenWords;
@@ -41,10 +42,13 @@ export type AttemptCause = UpstreamCause | `token_${UpstreamCause}` | keyof type
 export class TokenServiceError extends Error {
   override readonly name = "TokenServiceError";
   readonly reason: keyof typeof tokenWords;
+  /** The service's own code for it, or the gateway's own words; null if it gave none. Holds no secret. */
+  readonly said: string | null;
 
-  constructor(reason: keyof typeof tokenWords, message: string) {
+  constructor(reason: keyof typeof tokenWords, message: string, said: string | null = null) {
     super(message);
     this.reason = reason;
+    this.said = said;
   }
 }
 

@@ -119,6 +119,7 @@ describe("the chart", { skip }, () => {
         countryDatabase: false,
         identity: { issuers: [] },
         privateEndpointNamespaces: [],
+        cloudIdentities: [],
         secretAccess: "Labelled",
         cors: { allowedOrigins: [] },
         prices: [],

@@ -14,6 +14,7 @@ import { createRouting, type OwnedRouting } from "../../proxy/routing/create.ts"
 import { build } from "../../proxy/snapshot/build.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { Deadlines } from "../../proxy/wire/deadlines.ts";
+import { noCloud } from "../proxy/providers/drive.ts";
 import { direct, type Reply, throughGateway } from "./caller.ts";
 import { fine, SimulatedProvider, simulatedUpstreams, type Weather } from "./provider.ts";
 import { virtualTime } from "./virtual-time.ts";
@@ -155,6 +156,7 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
         nowMs: clock.nowMs,
         token: () => Promise.reject(new Error("no tokens here")),
         forget: () => undefined,
+        cloud: noCloud,
         send: () => Promise.reject(new Error("no calls of its own here")),
       },
       deadlines: new Deadlines({ nowMs: clock.nowMs, after: (ms, then) => calledOff(setTimeout(then, ms)) }),

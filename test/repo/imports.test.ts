@@ -44,8 +44,8 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
   },
   {
     name: "a provider's capabilities are plain data",
-    within: /^proxy\/providers\/[^/]+\/capabilities\.ts$/,
-    allowed: /^proxy\/config\/capabilities\.ts$/,
+    within: /^proxy\/providers\/[^/]+\/(capabilities|presets\.generated|presets\/[^/]+)\.ts$/,
+    allowed: /^proxy\/(config\/capabilities|providers\/[^/]+\/(presets\.generated|presets\/[^/]+))\.ts$/,
   },
   {
     name: "compile is pure: no Node, no client, no clock",
@@ -123,7 +123,7 @@ describe("imports go one way", () => {
 /** The folder that a file belongs to: one of a top-level folder's, or the file itself where it lies at its root. */
 function roomOf(file: string): string {
   // What a provider declares is part of the contract: plain data that imports only its type.
-  if (/^proxy\/providers\/[^/]+\/capabilities\.ts$/.test(file)) return "proxy/config";
+  if (/^proxy\/providers\/[^/]+\/(capabilities|presets\.generated|presets\/[^/]+)\.ts$/.test(file)) return "proxy/config";
   return file.split("/").slice(0, 2).join("/");
 }
 
@@ -183,6 +183,11 @@ describe("a provider is named in its own folder only", () => {
     "proxy/server.ts": "the API in whose form requests that are no HTTP are answered",
     "proxy/wire/headers.ts": "headers that the official SDKs send and read",
     "crds/types/llm-provider.ts": "an example in a field's description",
+    "crds/types/workload-identity.ts": "a cloud whose identities several providers take",
+    "operator/compile/workload-identity.ts": "the same cloud",
+    "proxy/config/cloud-identity.ts": "the same cloud",
+    "proxy/cloud/azure.ts": "the same cloud",
+    "proxy/cloud/identities.ts": "the same cloud",
   };
 
   function namesProvider(file: string): boolean {
@@ -216,7 +221,7 @@ describe("a provider is named in its own folder only", () => {
 });
 
 /** Folders that each implement the same parts: a name that several of them export means the same in each. */
-const siblings = /^proxy\/(?:providers|dialects)\/[^/]+\//;
+const siblings = /^proxy\/(?:providers|dialects)\/[^/]+\/(?:presets\/.+)?/;
 
 function exportsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");

@@ -67,6 +67,7 @@ export const capabilities: Capabilities = {
     { credentials: ["clientSecret"], options: ["tenantId", "clientId"] },
   ],
   credentialsRequired: true,
+  identity: "azure",
   tokenServiceOption: "authority",
   parameters: {},
   resources: true,

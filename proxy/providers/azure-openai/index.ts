@@ -5,7 +5,7 @@ import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../pr
 import { pathOf, resourcePathOf } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeAzureError } from "./failure.ts";
-import { entraToken, tokenKey } from "./token.ts";
+import { entraToken, identityToken, tokenKey } from "./token.ts";
 
 function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
   const { apiKey } = account.credentials;
@@ -13,8 +13,9 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
     outgoing.headers["api-key"] = apiKey;
     return outgoing;
   }
-  return entraToken(account, env).then((token) => {
-    outgoing.headers["authorization"] = `Bearer ${token}`;
+  const token = account.config.identity === undefined ? entraToken(account, env) : identityToken(account, env);
+  return token.then((bearer) => {
+    outgoing.headers["authorization"] = `Bearer ${bearer}`;
     return outgoing;
   });
 }
@@ -36,7 +37,8 @@ export const provider: Provider = {
   resourcePath: resourcePathOf,
   renew(account, reply, env) {
     if (account.credentials["apiKey"] !== undefined || reply.status !== 401) return false;
-    env.forget(tokenKey(account));
+    if (account.config.identity !== undefined) env.cloud.forget(account);
+    else env.forget(tokenKey(account));
     return true;
   },
 };

@@ -29,3 +29,7 @@ export function entraToken(account: ProviderAccount, env: AuthEnvironment): Prom
     return fetchToken(`${authority ?? ""}/${encodeURIComponent(tenantId ?? "")}/oauth2/v2.0/token`, form, account, env);
   });
 }
+
+/** A token of the cloud identity, for the same scope. */
+export const identityToken = (account: ProviderAccount, env: AuthEnvironment): Promise<string> =>
+  env.cloud.bearer(account, account.config.options["scope"] ?? "");

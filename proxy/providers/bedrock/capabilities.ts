@@ -64,6 +64,7 @@ export const capabilities: Capabilities = {
     { credentials: ["accessKeyId", "secretAccessKey"], options: [] },
   ],
   credentialsRequired: true,
+  identity: "aws",
   parameters: {
     temperature: "native",
     top_p: "native",

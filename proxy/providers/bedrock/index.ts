@@ -8,7 +8,7 @@ import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
 import { decodeReply, text } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
-import { authorize } from "./sign.ts";
+import { authorize, renewSession } from "./sign.ts";
 import { converseDecoder } from "./stream.ts";
 
 /**
@@ -45,4 +45,5 @@ export const provider: Provider = {
   chat,
   embeddings: null,
   decodeError,
+  renew: renewSession,
 };

@@ -6,7 +6,7 @@
  */
 import { Sha256 } from "@smithy/core/checksum";
 import { SignatureV4 } from "@smithy/signature-v4";
-import type { AuthEnvironment, Outgoing, ProviderAccount } from "../provider.ts";
+import type { AuthEnvironment, AwsCredentials, ErrorReply, Outgoing, ProviderAccount } from "../provider.ts";
 
 const service = "bedrock";
 
@@ -33,7 +33,7 @@ function toSign(outgoing: Outgoing, account: ProviderAccount) {
 async function signed(
   outgoing: Outgoing,
   account: ProviderAccount,
-  credentials: Credentials,
+  credentials: AwsCredentials,
   nowMs: number,
 ): Promise<Outgoing> {
   const signer = new SignatureV4({
@@ -48,20 +48,16 @@ async function signed(
   return { ...outgoing, headers: { ...outgoing.headers, ...own } };
 }
 
-interface Credentials {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken?: string;
-}
-
 /**
- * A key takes precedence. Without complete credentials, the call is sent as it is and the provider reports the error.
+ * A cloud identity stands alone; of a Secret, an API key takes precedence. Without complete credentials, the call is sent as it is and the provider reports the error.
  */
 export function authorize(
   outgoing: Outgoing,
   account: ProviderAccount,
   env: AuthEnvironment,
 ): Outgoing | Promise<Outgoing> {
+  if (account.config.identity !== undefined)
+    return env.cloud.aws(account).then((credentials) => signed(outgoing, account, credentials, env.nowMs()));
   const { apiKey, accessKeyId, secretAccessKey, sessionToken } = account.credentials;
   if (apiKey) return { ...outgoing, headers: { ...outgoing.headers, authorization: `Bearer ${apiKey}` } };
   if (!accessKeyId || !secretAccessKey) return outgoing;
@@ -71,4 +67,15 @@ export function authorize(
     { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) },
     env.nowMs(),
   );
+}
+
+/** Codes for a session that has ended: https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html */
+const endedSession = /expiredtoken|unrecognizedclient|invalidclienttokenid/i;
+
+/** The role's session ended early, such as by revocation: the next attempt gets a new one. */
+export function renewSession(account: ProviderAccount, { status, headers }: ErrorReply, env: AuthEnvironment): boolean {
+  if (account.config.identity === undefined || status !== 403) return false;
+  if (!endedSession.test(String(headers["x-amzn-errortype"] ?? ""))) return false;
+  env.cloud.forget(account);
+  return true;
 }

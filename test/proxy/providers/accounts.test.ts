@@ -10,7 +10,7 @@ import { tokenCauseOf } from "../../../proxy/wire/causes.ts";
 import { TokenCache } from "../../../proxy/wire/tokens.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../../harness/gateway.ts";
 import { json, openai, startUpstream } from "../../harness/upstream.ts";
-import { accepted, accountOf, modelOf, type Setting } from "./drive.ts";
+import { accepted, accountOf, modelOf, noCloud, type Setting } from "./drive.ts";
 
 const outgoing = (): Outgoing => ({
   method: "POST",
@@ -28,6 +28,7 @@ function tokenService(answer: () => { status: number; body: string }) {
     nowMs: () => nowMs,
     token: (name, make) => cache.token(name, make),
     forget: (name) => cache.forget(name),
+    cloud: noCloud,
     send: async (url, { body }) => {
       asked.push({ url, body: body ?? "" });
       return answer();

@@ -13,6 +13,7 @@ import type {
   AuthEnvironment,
   ChatCall,
   ChatStreamDecoder,
+  CloudCredentials,
   Provider,
   ProviderAccount,
   ProviderModel,
@@ -117,9 +118,16 @@ export function events(decoder: ChatStreamDecoder, bytes: Uint8Array, cuts: read
 export const deltas = (all: readonly StreamEvent[]): JsonObject[] =>
   all.flatMap((event) => (event.kind === "delta" ? [{ ...event.delta }] : []));
 
+export const noCloud: CloudCredentials = {
+  aws: () => Promise.reject(new Error("there is no cloud")),
+  bearer: () => Promise.reject(new Error("there is no cloud")),
+  forget: () => undefined,
+};
+
 export const environment = (nowMs: number): AuthEnvironment => ({
   nowMs: () => nowMs,
   token: () => Promise.reject(new Error("no token is needed")),
   forget: () => undefined,
+  cloud: noCloud,
   send: () => Promise.reject(new Error("nothing is sent")),
 });
