@@ -148,6 +148,48 @@ describe("the chart", { skip }, () => {
     }
   });
 
+  it("gives proxies what a cloud identity needs, and nothing of it by default", async () => {
+    const podOf = (documents: readonly Rendered[]) => find(documents, "Deployment", "sluice-proxy")["spec"].template;
+    const plain = await render();
+    assert.doesNotMatch(JSON.stringify(plain), /169\.254|cloud-metadata|GOOGLE_APPLICATION/);
+    const documents = await render(
+      ...set("proxy.cloud.metadata=true", "proxy.cloud.podIdentity=true", "proxy.cloud.google.configMap=g"),
+      ...set("proxy.cloud.google.audience=//iam/pool", "proxy.podLabels.azure\\.workload\\.identity/use=yes"),
+      ...set("proxy.serviceAccount.annotations.eks=arn", "operator.cloudIdentities[0].namespaces[0]=team-a"),
+      ...set("operator.cloudIdentities[0].awsRoles[0]=Own"),
+    );
+    const { metadata, spec } = podOf(documents);
+    assert.equal(metadata.labels["azure.workload.identity/use"], "yes");
+    assert.deepEqual(find(documents, "ServiceAccount", "sluice-proxy").metadata, {
+      ...find(plain, "ServiceAccount", "sluice-proxy").metadata,
+      annotations: { eks: "arn" },
+    });
+    const [proxy] = spec.containers;
+    assert.ok(proxy.args.includes("--cloud-metadata=true"));
+    assert.equal(parseProxySettings(proxy.args.slice(1), {}).cloudMetadata, true);
+    assert.deepEqual(
+      proxy.env.filter((one: { name: string }) => one.name === "GOOGLE_APPLICATION_CREDENTIALS"),
+      [{ name: "GOOGLE_APPLICATION_CREDENTIALS", value: "/etc/sluice/google/credentials.json" }],
+    );
+    const volume = spec.volumes.find((one: { name: string }) => one.name === "google-token");
+    assert.equal(volume.projected.sources[0].serviceAccountToken.audience, "//iam/pool");
+    const egress = JSON.stringify(find(documents, "NetworkPolicy", "sluice-proxy")["spec"].egress);
+    assert.match(egress, /169\.254\.170\.23\/32/);
+    assert.match(egress, /169\.254\.169\.254\/32/);
+    const settings = operatorSettings.parse(
+      parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]),
+    );
+    assert.deepEqual(settings.cloudIdentities, [
+      { namespaces: ["team-a"], awsRoles: ["Own"], azureClients: [], googleServiceAccounts: [] },
+    ]);
+  });
+
+  it("refuses an external account without the audience of its token", async () => {
+    const { code, stderr } = await helm("template", "sluice", chart, ...set("proxy.cloud.google.configMap=g"));
+    assert.notEqual(code, 0);
+    assert.match(stderr, /needs proxy\.cloud\.google\.audience/);
+  });
+
   it("has proxies speak TLS with the Secret's certificate, and tells callers so", async () => {
     const documents = await render(
       ...set("proxy.tls.secretName=gate-tls", "proxy.tls.clientCA.secretName=clients", "service.port=443"),
