@@ -173,6 +173,12 @@ function wantedKeys(key: string | undefined, capabilities: Capabilities): Wanted
   return [{ field: first?.field ?? "apiKey", key, required: true }, ...others.filter((one) => one.required)];
 }
 
+function missingCredential({ credentials }: LLMProviderSpec, capabilities: Capabilities): Problem[] {
+  if (!capabilities.credentialsRequired || credentials?.workloadIdentity !== undefined) return [];
+  const or = capabilities.identity === undefined ? "" : " or workloadIdentity";
+  return [problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef${or}`, ["spec"])];
+}
+
 /** Credential field → name in the credentials Secret. */
 function credentialsOf(
   provider: ParsedObject<"LLMProvider">,
@@ -182,10 +188,7 @@ function credentialsOf(
 ): Record<string, string> {
   const ref = provider.spec.credentials?.secretRef;
   if (ref === undefined) {
-    if (capabilities.credentialsRequired && provider.spec.credentials?.workloadIdentity === undefined) {
-      const or = capabilities.identity === undefined ? "" : " or workloadIdentity";
-      refs.push(problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef${or}`, ["spec"]));
-    }
+    refs.push(...missingCredential(provider.spec, capabilities));
     return {};
   }
   const path = ["spec", "credentials", "secretRef"];

@@ -123,7 +123,8 @@ describe("imports go one way", () => {
 /** The folder that a file belongs to: one of a top-level folder's, or the file itself where it lies at its root. */
 function roomOf(file: string): string {
   // What a provider declares is part of the contract: plain data that imports only its type.
-  if (/^proxy\/providers\/[^/]+\/(capabilities|presets\.generated|presets\/[^/]+)\.ts$/.test(file)) return "proxy/config";
+  if (/^proxy\/providers\/[^/]+\/(capabilities|presets\.generated|presets\/[^/]+)\.ts$/.test(file))
+    return "proxy/config";
   return file.split("/").slice(0, 2).join("/");
 }
 
