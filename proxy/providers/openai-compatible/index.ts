@@ -7,7 +7,7 @@ import { responsesEdits } from "../openai/mend-responses.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
-import { chatQuirks, droppedIn, quirked, unsupportedIn } from "./quirks.ts";
+import { chatQuirks, droppedIn, quirked } from "./quirks.ts";
 
 /** Many servers support only chat. Calls of formats they lack are sent as chats. */
 function lacks(format: WireFormat, { config }: ProviderAccount): boolean {
@@ -27,10 +27,8 @@ export const provider: Provider = {
   },
   passthroughDrops: droppedIn,
   authorize: bearer,
-  chat: (request, account, model, options) => ({
-    ...passthroughChat(quirked(request, account, model), account, model, options),
-    dropped: unsupportedIn(request, account),
-  }),
+  chat: (request, account, model, options) =>
+    passthroughChat(quirked(request, account, model), account, model, options),
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

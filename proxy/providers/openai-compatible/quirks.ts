@@ -3,7 +3,7 @@
 import type { WireFormat } from "../../config/capabilities.ts";
 import type { ChatRequest } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
-import { limitEdits, mended, messageEdits, withoutForeign } from "../openai/mend.ts";
+import { limitEdits, type MendedRequest, mended, messageEdits, withoutForeign } from "../openai/mend.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 
 type Body = Readonly<Record<string, unknown>>;
@@ -13,7 +13,7 @@ const none: Body = {};
 const essential: ReadonlySet<string> = new Set(["model", "messages", "stream", "tools", "tool_choice", "n"]);
 
 /** Names in `body` that the server refuses. */
-export function unsupportedIn(body: Body, { config }: ProviderAccount): string[] {
+function unsupportedIn(body: Body, { config }: ProviderAccount): string[] {
   const { unsupported } = config.options;
   if (unsupported === undefined) return [];
   return unsupported.split(",").filter((name) => !essential.has(name) && (body[name] ?? null) !== null);
@@ -52,13 +52,14 @@ export function chatQuirks(body: Body, account: ProviderAccount, model: Provider
 }
 
 /** The same for a request that is built from the canonical form. */
-export function quirked(request: ChatRequest, account: ProviderAccount, model: ProviderModel): ChatRequest {
-  const out: ChatRequest = { ...mended(request, account, model, false) };
+export function quirked(given: ChatRequest, account: ProviderAccount, model: ProviderModel): MendedRequest {
+  const { request, dropped } = mended(given, account, model, false);
+  const out: ChatRequest = { ...request };
   for (const [name, value] of Object.entries(quirkEdits(out, account))) {
     if (value === undefined) delete out[name];
     else out[name] = value;
   }
-  return out;
+  return { request: out, dropped: [...dropped, ...unsupportedIn(request, account)] };
 }
 
 /** Names that a passed-through body loses. */
