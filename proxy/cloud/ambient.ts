@@ -2,7 +2,7 @@
 import { TokenServiceError } from "../wire/causes.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 
-export interface Answer {
+export interface CloudAnswer {
   status: number;
   body: string;
 }
@@ -20,9 +20,9 @@ export interface Ambient {
   nowMs(): number;
   readFile(path: string): Promise<string>;
   /** A call to a token service over the network. */
-  send(url: string, request: CloudRequest & { method: "GET" | "POST" }): Promise<Answer>;
+  send(url: string, request: CloudRequest & { method: "GET" | "POST" }): Promise<CloudAnswer>;
   /** A call to a service on the node: the metadata server, or the EKS Pod Identity agent. */
-  local(url: string, request: CloudRequest): Promise<Answer>;
+  local(url: string, request: CloudRequest): Promise<CloudAnswer>;
 }
 
 export interface Lasting<Value> {
@@ -59,7 +59,7 @@ export async function mounted(ambient: Ambient, path: string, what: string): Pro
   }
 }
 
-export function jsonObject({ body, status }: Answer, service: string): Record<string, unknown> {
+export function jsonObject({ body, status }: CloudAnswer, service: string): Record<string, unknown> {
   const parsed = jsonIn(body);
   if (isObject(parsed)) return parsed;
   if (status !== 200) return {};

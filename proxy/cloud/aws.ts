@@ -9,7 +9,7 @@ import type { CloudIdentityConfig } from "../config/cloud-identity.ts";
 import type { AwsCredentials } from "../providers/provider.ts";
 import {
   type Ambient,
-  type Answer,
+  type CloudAnswer,
   cloudRefusal,
   codeWord,
   expiryAt,
@@ -41,7 +41,7 @@ const element = (xml: string, name: string): string | null =>
   new RegExp(`<${name}>([^<]{1,4096})</${name}>`).exec(xml)?.[1] ?? null;
 
 /** STS answers in XML. Its values have no characters that XML escapes. */
-function sessionIn({ status, body }: Answer, nowMs: number): Lasting<AwsCredentials> {
+function sessionIn({ status, body }: CloudAnswer, nowMs: number): Lasting<AwsCredentials> {
   if (status !== 200) throw cloudRefusal("STS", status, codeWord(element(body, "Code")));
   const found = {
     AccessKeyId: element(body, "AccessKeyId"),

@@ -6,7 +6,7 @@
 import type { CloudIdentityConfig } from "../config/cloud-identity.ts";
 import {
   type Ambient,
-  type Answer,
+  type CloudAnswer,
   cloudRefusal,
   codeWord,
   expiryIn,
@@ -25,7 +25,7 @@ function entraCode(body: Readonly<Record<string, unknown>>): string | null {
   return codeWord(/^AADSTS[0-9]{1,10}/.exec(description)?.[0], body["error"]);
 }
 
-function tokenIn(answer: Answer, service: string, nowMs: number): Lasting<string> {
+function tokenIn(answer: CloudAnswer, service: string, nowMs: number): Lasting<string> {
   const body = jsonObject(answer, service);
   if (answer.status !== 200) throw cloudRefusal(service, answer.status, entraCode(body));
   return { value: memberText(body, "access_token", service), expiresAtMs: expiryIn(body["expires_in"], nowMs) };

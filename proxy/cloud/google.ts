@@ -8,7 +8,7 @@ import type { CloudIdentityConfig } from "../config/cloud-identity.ts";
 import { isObject } from "../wire/json.ts";
 import {
   type Ambient,
-  type Answer,
+  type CloudAnswer,
   cloudRefusal,
   codeWord,
   expiryAt,
@@ -30,7 +30,7 @@ function codeIn(body: Readonly<Record<string, unknown>>): string | null {
   return isObject(error) ? codeWord(error["status"]) : codeWord(error);
 }
 
-function checked(answer: Answer, service: string): Record<string, unknown> {
+function checked(answer: CloudAnswer, service: string): Record<string, unknown> {
   const body = jsonObject(answer, service);
   if (answer.status !== 200) throw cloudRefusal(service, answer.status, codeIn(body));
   return body;

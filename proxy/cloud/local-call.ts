@@ -4,7 +4,7 @@
  */
 import { request as httpRequest } from "node:http";
 import { BlockList, isIP } from "node:net";
-import type { Answer, CloudRequest } from "./ambient.ts";
+import type { CloudAnswer, CloudRequest } from "./ambient.ts";
 
 const timeoutMs = 5_000;
 const maxBytes = 65_536;
@@ -29,7 +29,7 @@ export function isOnNode(url: string): boolean {
 }
 
 /** Follows no redirects and uses no HTTP proxy. */
-export function localCall(url: string, { method, headers, body }: CloudRequest): Promise<Answer> {
+export function localCall(url: string, { method, headers, body }: CloudRequest): Promise<CloudAnswer> {
   return new Promise((resolve, reject) => {
     if (!isOnNode(url)) {
       reject(Object.assign(new Error("not an address on the node"), { code: "ESLUICEDESTINATION" }));
