@@ -126,8 +126,11 @@ function endpointOf(
   options: Readonly<Record<string, string>>,
   problems: Problem[],
 ): string {
+  const { option = "", values = {} } = capabilities.defaultEndpoints ?? {};
   const given =
-    spec.endpoint ?? capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
+    spec.endpoint ??
+    own(values, options[option] ?? "") ??
+    capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
   if (given === undefined) {
     const such = capabilities.example?.endpoint === undefined ? "" : `, such as ${capabilities.example.endpoint}`;
     problems.push(

@@ -127,6 +127,8 @@ export interface Capabilities {
    * are filled in.
    */
   defaultEndpoint: string | null;
+  /** Base URLs in its place for some values of an option. */
+  defaultEndpoints?: { option: string; values: Readonly<Record<string, string>> };
   /** What an object of this type looks like, for messages and docs. */
   example?: ProviderExample;
   /** Wire formats passed through unchanged. */

@@ -24,9 +24,9 @@ interface Compiled {
 
 /** `manifest` with a Secret that has every credential of its type. */
 async function compiled(manifest: string, name: string): Promise<Compiled> {
-  const { spec } = parse(manifest) as { spec: { type: string; credentials?: { secretRef: { name: string } } } };
+  const { spec } = parse(manifest) as { spec: { type: string; credentials?: { secretRef?: { name: string } } } };
   const fields = capabilitiesByType[spec.type]?.credentials ?? [];
-  const ref = spec.credentials?.secretRef.name;
+  const ref = spec.credentials?.secretRef?.name;
   const stringData = fields.map((field) => `${field.name}: x-${field.name}`).join(", ");
   const secret =
     ref === undefined
@@ -60,6 +60,43 @@ describe("the manifests of docs/providers.md", () => {
       const { config, problems } = await compiled(text, `docs-${index}`);
       assert.deepEqual(problems, []);
       assert.ok(config !== undefined);
+    });
+});
+
+describe("a default endpoint", () => {
+  for (const [location, endpoint] of [
+    ["europe-west4", "https://europe-west4-aiplatform.googleapis.com"],
+    ["global", "https://aiplatform.googleapis.com"],
+    ["eu", "https://aiplatform.eu.rep.googleapis.com"],
+    ["us", "https://aiplatform.us.rep.googleapis.com"],
+  ] as const)
+    it(`depends on the location: ${location}`, async () => {
+      const lines = [
+        "type: VertexAI",
+        `options: {project: my-project, location: ${location}}`,
+        "credentials: {workloadIdentity: {google: {}}}",
+        "models: [{name: gemini-2.5-flash}, {name: claude, upstream: claude-sonnet-4-5@20250929}]",
+      ];
+      const { config, problems } = await compiled(written(lines), "vertex");
+      assert.deepEqual(problems, []);
+      assert.equal(config?.endpoint, endpoint);
+      for (const model of Object.values(config?.models ?? {})) assert.ok(model.price);
+    });
+
+  for (const [options, said] of [
+    ["{location: global}", "VertexAI needs spec.options.project"],
+    ["{project: my-project, location: Frankfurt}", "location must be a location of Vertex AI, such as europe-west4"],
+    ["{project: '1234', location: global}", "project must be the id of a project, such as my-project"],
+  ] as const)
+    it(`needs its options: ${options}`, async () => {
+      const { problems } = await compiled(
+        written(["type: VertexAI", `options: ${options}`, "models: [{name: m}]"]),
+        "half",
+      );
+      assert.ok(
+        problems.some((problem) => problem.includes(said)),
+        problems.join("\n"),
+      );
     });
 });
 

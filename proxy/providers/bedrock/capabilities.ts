@@ -16,6 +16,12 @@ export const capabilities: Capabilities = {
       pattern: "^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$",
       form: "an AWS region, such as eu-central-1",
     },
+    api: {
+      required: false,
+      description:
+        "Converse, or absent: one format for all models. InvokeModel: Anthropic's own format, for Claude. OpenAI: the OpenAI-compatible endpoint, for models that it serves, such as openai.gpt-oss-120b-1:0.",
+      pattern: "^(Converse|InvokeModel|OpenAI)$",
+    },
     modelFamily: {
       required: false,
       description:

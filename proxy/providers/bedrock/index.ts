@@ -1,11 +1,16 @@
 /**
- * Amazon Bedrock's Converse (https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html): one
- * format for models of many vendors.
+ * Amazon Bedrock: Converse (https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html), one format
+ * for models of many vendors; Claude by InvokeModel; and its OpenAI-compatible endpoint.
  */
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../../wire/json.ts";
+import { decodeOpenAiError } from "../openai/failure.ts";
+import { mended } from "../openai/mend.ts";
+import { passthroughChat } from "../openai/request.ts";
 import type { CallOptions, ChatCall, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
+import { invokeChat } from "./invoke.ts";
 import { decodeReply, text } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { authorize, renewSession } from "./sign.ts";
@@ -19,17 +24,30 @@ function segment(id: string): string {
   return encodeURIComponent(id).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
+const modelPath = ({ basePath }: ProviderAccount, { config }: ProviderModel): string =>
+  `${basePath}/model/${segment(config.upstream)}`;
+
+/** https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html */
+const openAiAccount = (account: ProviderAccount): ProviderAccount => ({
+  ...account,
+  basePath: `${account.basePath.replace(/\/openai(\/v1)?$/, "")}/openai/v1`,
+});
+
 function chat(
   request: ChatRequest,
   account: ProviderAccount,
   model: ProviderModel,
   options: CallOptions,
 ): ChatCall | Refusal {
+  const { api } = account.config.options;
+  if (api === "OpenAI")
+    return passthroughChat(mended(request, account, model, false), openAiAccount(account), model, options);
+  if (api === "InvokeModel") return invokeChat(request, modelPath(account, model), account, model, options);
   const encoded = encodeRequest(request, account, model);
   if (isRefusal(encoded)) return encoded;
   const { upstream } = model.config;
   return {
-    path: `${account.basePath}/model/${segment(upstream)}/${options.stream ? "converse-stream" : "converse"}`,
+    path: `${modelPath(account, model)}/${options.stream ? "converse-stream" : "converse"}`,
     headers: { accept: options.stream ? "application/vnd.amazon.eventstream" : "application/json" },
     body: JSON.stringify(encoded.body),
     dropped: encoded.dropped,
@@ -40,10 +58,14 @@ function chat(
 
 export const provider: Provider = {
   capabilities,
-  passthroughPath: () => null,
+  passthroughPath: (format, account) =>
+    format === "openai.chat" && account.config.options["api"] === "OpenAI"
+      ? `${openAiAccount(account).basePath}/chat/completions`
+      : null,
   authorize,
   chat,
   embeddings: null,
-  decodeError,
+  decodeError: (reply) =>
+    isObject(reply.body) && isObject(reply.body["error"]) ? decodeOpenAiError(reply) : decodeError(reply),
   renew: renewSession,
 };

@@ -268,7 +268,7 @@ const awkward = (frames: readonly (string | Buffer)[]): Buffer =>
   );
 
 for (const [wire, dialect] of allWires.flatMap((one) => [[one, openai] as const, [one, anthropic] as const])) {
-  describe(`${wire.preset ?? wire.type} behind the gateway`, () => {
+  describe(`${wire.type} ${wire.variant ?? ""} behind the gateway`, () => {
     let upstream: Upstream;
     let gateway: TestGateway;
     let reply: (request: UpstreamRequest, response: ServerResponse) => void | Promise<void>;
@@ -283,7 +283,7 @@ for (const [wire, dialect] of allWires.flatMap((one) => [[one, openai] as const,
       });
       const circuitBreaker = { failureThreshold: 100 };
       const spec = {
-        models: [{ name: "m", upstream: "model-1" }],
+        models: [{ name: "m", upstream: wire.upstream ?? "model-1" }],
         type: wire.type,
         circuitBreaker,
         ...wire.spec(upstream.url),
@@ -409,14 +409,14 @@ for (const [wire, dialect] of allWires.flatMap((one) => [[one, openai] as const,
 
 describe("every provider's decoder", () => {
   it("has a wire format to be tested with", () => {
-    assert.deepEqual(wires.map((wire) => wire.type).sort(), Object.keys(providers).sort());
+    assert.deepEqual([...new Set(wires.map((wire) => wire.type))].sort(), Object.keys(providers).sort());
   });
 
   for (const wire of wires) {
     const made = providers[wire.type];
     if (made === undefined) continue;
     const setting = {
-      upstream: "model-1",
+      upstream: wire.upstream ?? "model-1",
       stream: true,
       options: Object.fromEntries(
         Object.entries(own(wire.spec("http://u.test")["options"])).map(([name, value]) => [name, String(value)]),
@@ -424,7 +424,7 @@ describe("every provider's decoder", () => {
     };
     const decoder = () => accepted(made, {}, setting).decoder();
 
-    it(`${wire.type}: any split of a stream gives the same events`, () => {
+    it(`${wire.type} ${wire.variant ?? ""}: any split of a stream gives the same events`, () => {
       const bytes = joined(wire.frames({ ...twoCalls, text: hello.text ?? "" }));
       const whole = events(decoder(), bytes);
       assert.equal(whole.at(-1)?.kind, "end");
@@ -449,7 +449,7 @@ describe("every provider's decoder", () => {
       );
     });
 
-    it(`${wire.type}: a stream truncated anywhere before its end is an error, never a silent end`, () => {
+    it(`${wire.type} ${wire.variant ?? ""}: a stream truncated anywhere before its end is an error, never a silent end`, () => {
       const bytes = joined(wire.frames(hello).slice(0, -3));
       fc.assert(
         fc.property(fc.nat(bytes.length), (at) =>
@@ -459,7 +459,7 @@ describe("every provider's decoder", () => {
       );
     });
 
-    it(`${wire.type}: any JSON as an answer, and any bytes as a stream, give an answer or an error`, () => {
+    it(`${wire.type} ${wire.variant ?? ""}: any JSON as an answer, and any bytes as a stream, give an answer or an error`, () => {
       const call = accepted(made, {}, setting);
       fc.assert(
         fc.property(fc.jsonValue(), (body) => {
@@ -478,7 +478,7 @@ describe("every provider's decoder", () => {
       );
     });
 
-    it(`${wire.type}: any JSON as an error body is classified`, () => {
+    it(`${wire.type} ${wire.variant ?? ""}: any JSON as an error body is classified`, () => {
       fc.assert(
         fc.property(
           fc.jsonValue(),

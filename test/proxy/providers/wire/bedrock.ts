@@ -1,5 +1,8 @@
 import { Buffer } from "node:buffer";
 import { EventStreamCodec } from "@smithy/core/event-streams";
+import type { UpstreamRequest } from "../../../harness/upstream.ts";
+import { anthropic } from "./anthropic.ts";
+import { openaiCompatible } from "./openai.ts";
 import { type Json, list, own, type Said, type Wire, words } from "./wire.ts";
 
 const codec = new EventStreamCodec(
@@ -54,6 +57,45 @@ const names: Readonly<Record<number, string>> = {
   429: "ThrottlingException",
   500: "InternalServerException",
   503: "ServiceUnavailableException",
+};
+
+const signed = ({ headers }: UpstreamRequest): boolean =>
+  /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/us-east-1\/bedrock\/aws4_request, /.test(
+    headers.authorization ?? "",
+  );
+
+/** Claude by InvokeModel: Anthropic's events, each in a frame. */
+export const invokeModel: Wire = {
+  ...anthropic,
+  type: "Bedrock",
+  variant: "InvokeModel",
+  secret: { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI" },
+  spec: (url) => ({ endpoint: url, options: { region: "us-east-1", api: "InvokeModel" } }),
+  contentType: "application/vnd.amazon.eventstream",
+  sse: false,
+  authorized: (request) =>
+    signed(request) &&
+    /^\/model\/model-1\/invoke(-with-response-stream)?$/.test(request.path) &&
+    request.json["anthropic_version"] === "bedrock-2023-05-31" &&
+    !("model" in request.json) &&
+    !("stream" in request.json),
+  asked: (request) => ({ ...anthropic.asked(request), stream: request.path.endsWith("-stream") }),
+  frames: (said) =>
+    anthropic.frames(said).map((event) => {
+      const data = /^data: (.*)$/m.exec(String(event))?.[1] ?? "";
+      return frame("chunk", { bytes: Buffer.from(data).toString("base64"), p: "abcdef" });
+    }),
+  error: (status, message) => ({ __type: names[status] ?? "Unknown", message }),
+};
+
+export const bedrockOpenAi: Wire = {
+  ...openaiCompatible,
+  type: "Bedrock",
+  variant: "OpenAI",
+  secret: { apiKey: "bedrock-key" },
+  spec: (url) => ({ endpoint: url, options: { region: "us-east-1", api: "OpenAI" } }),
+  authorized: ({ headers, path }) =>
+    headers.authorization === "Bearer bedrock-key" && path === "/openai/v1/chat/completions",
 };
 
 export const bedrock: Wire = {

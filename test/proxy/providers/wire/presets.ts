@@ -26,7 +26,7 @@ export const presetWires: readonly Wire[] = presets.map(({ name, endpoint, examp
   const path = pathname === "/" ? "" : pathname;
   return {
     ...openaiCompatible,
-    preset: name,
+    variant: name,
     spec: (url) => ({ preset: name, endpoint: url + path }),
     authorized: (request) => openaiCompatible.authorized(request) && accepts(name, path, request),
   };

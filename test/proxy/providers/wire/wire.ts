@@ -27,8 +27,10 @@ export interface Asked {
 export interface Wire {
   /** `spec.type`. */
   type: string;
-  /** `spec.preset`. */
-  preset?: string;
+  /** What it is, if its type stands for several APIs or servers. */
+  variant?: string;
+  /** Name of the model at the provider. Default: model-1. */
+  upstream?: string;
   /** The upstream's URL → what the LLMProvider needs in addition to type, credentials and models. */
   spec(url: string): Json;
   secret: Record<string, string>;

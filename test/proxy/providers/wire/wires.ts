@@ -1,5 +1,6 @@
 import { anthropic } from "./anthropic.ts";
-import { bedrock } from "./bedrock.ts";
+import { bedrock, bedrockOpenAi, invokeModel } from "./bedrock.ts";
+import { cloudWires } from "./clouds.ts";
 import { cohere } from "./cohere.ts";
 import { gemini } from "./gemini.ts";
 import { azure, mistral, openai, openaiCompatible, watsonx } from "./openai.ts";
@@ -16,6 +17,9 @@ export const wires: readonly Wire[] = [
   gemini,
   bedrock,
   cohere,
+  invokeModel,
+  bedrockOpenAi,
+  ...cloudWires,
 ];
 
 /** Each preset is a server with habits of its own. */

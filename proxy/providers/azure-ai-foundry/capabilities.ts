@@ -1,0 +1,70 @@
+import type { Capabilities } from "../../config/capabilities.ts";
+
+export const capabilities: Capabilities = {
+  type: "AzureAIFoundry",
+  title: "Azure AI Foundry (Claude and other models on Azure)",
+  defaultEndpoint: null,
+  example: {
+    endpoint: "https://contoso.services.ai.azure.com",
+    model: { name: "claude-sonnet-4-5" },
+  },
+  passthrough: [],
+  translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
+  options: {
+    api: {
+      required: false,
+      description:
+        "Auto: Claude for deployments whose name begins with claude, OpenAI for others. Set it for names that don't show the API.",
+      default: "Auto",
+      pattern: "^(Auto|Claude|OpenAI)$",
+    },
+    maxTokensField: {
+      required: false,
+      default: "AsSent",
+      pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
+      description:
+        "Name under which a chat's token limit is sent to models of the OpenAI API. AsSent: as the caller sent it.",
+    },
+    thinking: {
+      required: false,
+      description: "Claude: how reasoning_effort is sent. Adaptive: for 4.6 and later. Budget: for older models.",
+      default: "Adaptive",
+      pattern: "^(Adaptive|Budget)$",
+    },
+    structuredOutputs: {
+      required: false,
+      description: "Claude: Refuse for models that support neither JSON schemas nor strict tools.",
+      default: "Native",
+      pattern: "^(Native|Refuse)$",
+    },
+    sampling: {
+      required: false,
+      description: "Claude: Drop leaves temperature, top_p and top_k out, for models that refuse them.",
+      default: "Pass",
+      pattern: "^(Pass|Drop)$",
+    },
+    scope: {
+      required: false,
+      default: "https://ai.azure.com/.default",
+      pattern: "^https://.{1,200}$",
+      form: "a URL that begins with https://, such as https://ai.azure.com/.default",
+      description: "Scope of the Entra token of workloadIdentity.azure.",
+    },
+  },
+  credentials: [{ name: "apiKey", required: true, description: "API key of the resource, sent as api-key." }],
+  credentialsRequired: true,
+  identity: "azure",
+  parameters: {
+    temperature: "native",
+    top_p: "native",
+    tools: "mapped",
+    tool_choice: "mapped",
+    "response_format.json_schema": "mapped",
+    reasoning_effort: "mapped",
+    image_data: "mapped",
+    image_url: "mapped",
+    max_tokens: "mapped",
+  },
+  resources: false,
+  pricesFrom: "azure",
+};

@@ -1,0 +1,98 @@
+/**
+ * Azure AI Foundry: Claude in Anthropic's format
+ * (https://learn.microsoft.com/azure/ai-foundry/foundry-models/how-to/use-foundry-models-claude), other models in
+ * OpenAI's (https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints).
+ */
+import type { WireFormat } from "../../config/capabilities.ts";
+import type { ChatRequest, Refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../../wire/json.ts";
+import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
+import { provider as anthropic } from "../anthropic/index.ts";
+import { decodeAzureError } from "../azure-openai/failure.ts";
+import { boundedRequest } from "../bounds.ts";
+import { mended, openAiEdits } from "../openai/mend.ts";
+import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
+import type {
+  AuthEnvironment,
+  CallOptions,
+  ChatCall,
+  Outgoing,
+  Provider,
+  ProviderAccount,
+  ProviderModel,
+} from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+
+const anthropicVersion = "2023-06-01";
+
+function isClaude({ config }: ProviderAccount, model: ProviderModel): boolean {
+  const { api } = config.options;
+  return api === "Claude" || (api !== "OpenAI" && model.config.upstream.startsWith("claude"));
+}
+
+/** The endpoint is the resource's host, with or without a path of either API. */
+const root = ({ basePath }: ProviderAccount): string => basePath.replace(/\/(anthropic|openai|models)(\/v1)?$/, "");
+const claudeAccount = (account: ProviderAccount): ProviderAccount => ({
+  ...account,
+  basePath: `${root(account)}/anthropic`,
+});
+const openAiAccount = (account: ProviderAccount): ProviderAccount => ({
+  ...account,
+  basePath: `${root(account)}/openai/v1`,
+});
+
+const openAiPaths: Partial<Record<WireFormat, string>> = {
+  "openai.chat": "/chat/completions",
+  "openai.embeddings": "/embeddings",
+  "openai.responses": "/responses",
+};
+
+function passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null {
+  if (isClaude(account, model)) return anthropic.passthroughPath(format, claudeAccount(account), model);
+  const path = openAiPaths[format];
+  return path === undefined ? null : openAiAccount(account).basePath + path;
+}
+
+function chat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall | Refusal {
+  if (!isClaude(account, model))
+    return passthroughChat(mended(request, account, model, true), openAiAccount(account), model, options);
+  const own = boundedRequest(request, anthropicCapabilities.bounds).request;
+  return anthropic.chat?.(own, claudeAccount(account), model, options) as ChatCall | Refusal;
+}
+
+function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
+  if (outgoing.path.includes("/anthropic/")) outgoing.headers["anthropic-version"] ??= anthropicVersion;
+  const { apiKey } = account.credentials;
+  if (account.config.identity === undefined) {
+    if (apiKey !== undefined) outgoing.headers["api-key"] = apiKey;
+    return outgoing;
+  }
+  return env.cloud.bearer(account, account.config.options["scope"] ?? "").then((bearer) => {
+    outgoing.headers["authorization"] = `Bearer ${bearer}`;
+    return outgoing;
+  });
+}
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath,
+  passthroughEdits: (format, account, model, body) =>
+    isClaude(account, model)
+      ? (anthropic.passthroughEdits?.(format, account, model, body) ?? {})
+      : openAiEdits(format, account, model, body),
+  authorize,
+  chat,
+  embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),
+  decodeError: (reply) =>
+    isObject(reply.body) && reply.body["type"] === "error" ? anthropic.decodeError(reply) : decodeAzureError(reply),
+  renew(account, reply, env) {
+    if (account.config.identity === undefined || reply.status !== 401) return false;
+    env.cloud.forget(account);
+    return true;
+  },
+};

@@ -1,0 +1,105 @@
+/**
+ * Google Vertex AI (https://cloud.google.com/vertex-ai/generative-ai/docs): Gemini in its own format, Claude in
+ * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own.
+ */
+import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../../wire/json.ts";
+import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
+import { decodeError as decodeClaudeError } from "../anthropic/failure.ts";
+import { decodeReply } from "../anthropic/reply.ts";
+import { encodeRequest } from "../anthropic/request.ts";
+import { anthropicDecoder } from "../anthropic/stream.ts";
+import { boundedRequest } from "../bounds.ts";
+import { decodeGeminiError } from "../gemini/failure.ts";
+import { geminiChat } from "../gemini/request.ts";
+import { mended } from "../openai/mend.ts";
+import { passthroughChat } from "../openai/request.ts";
+import type {
+  AuthEnvironment,
+  CallOptions,
+  ChatCall,
+  Outgoing,
+  Provider,
+  ProviderAccount,
+  ProviderModel,
+} from "../provider.ts";
+import { apiOf, claudePath, geminiBase, openAiBase } from "./address.ts";
+import { capabilities } from "./capabilities.ts";
+import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
+
+/** The version belongs into the body here, and the model into the path. */
+const claudeVersion = "vertex-2023-10-16";
+
+function claudeChat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall | Refusal {
+  const own = boundedRequest(request, anthropicCapabilities.bounds).request;
+  const encoded = encodeRequest(own, account, model, options);
+  if (isRefusal(encoded)) return encoded;
+  const { model: _model, ...body } = encoded.body;
+  return {
+    path: claudePath(account, model, options.stream),
+    body: JSON.stringify({ anthropic_version: claudeVersion, ...body }),
+    dropped: encoded.dropped,
+    decodeReply,
+    decoder: anthropicDecoder,
+  };
+}
+
+function chat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall | Refusal {
+  switch (apiOf(account, model)) {
+    case "Claude":
+      return claudeChat(request, account, model, options);
+    case "OpenAI":
+      return passthroughChat(
+        mended(request, account, model, false),
+        { ...account, basePath: openAiBase(account) },
+        model,
+        options,
+      );
+    default:
+      return geminiChat(request, { ...account, basePath: geminiBase(account) }, model, options);
+  }
+}
+
+function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
+  const { apiKey, serviceAccountJson } = account.credentials;
+  const hasIdentity = account.config.identity !== undefined;
+  if (!hasIdentity && serviceAccountJson === undefined) {
+    if (apiKey !== undefined) outgoing.headers["x-goog-api-key"] = apiKey;
+    return outgoing;
+  }
+  const token = hasIdentity ? env.cloud.bearer(account, cloudScope) : accountToken(account, env);
+  return token.then((bearer) => {
+    outgoing.headers["authorization"] = `Bearer ${bearer}`;
+    return outgoing;
+  });
+}
+
+export const provider: Provider = {
+  capabilities,
+  // Bodies in OpenAI's format need only the model's name, which the pipeline sets.
+  passthroughPath: (format, account, model) =>
+    format === "openai.chat" && apiOf(account, model) === "OpenAI" ? `${openAiBase(account)}/chat/completions` : null,
+  authorize,
+  chat,
+  embeddings: null,
+  // Errors of Claude itself are in Anthropic's envelope, those of Google's front end in Google's.
+  decodeError: (reply) =>
+    isObject(reply.body) && reply.body["type"] === "error" ? decodeClaudeError(reply) : decodeGeminiError(reply),
+  renew(account, reply, env) {
+    if (reply.status !== 401) return false;
+    if (account.config.identity !== undefined) env.cloud.forget(account);
+    else if (account.credentials["serviceAccountJson"] !== undefined) env.forget(accountTokenKey(account));
+    else return false;
+    return true;
+  },
+};
