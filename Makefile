@@ -74,6 +74,7 @@ bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a 
 	@$(NODE) test/bench/scaling.ts
 	@$(NODE) test/bench/fleet.ts
 	@$(NODE) test/bench/audit.ts
+	@$(NODE) test/bench/signals.ts
 	@$(NODE) test/bench/control-plane.ts
 	@$(NODE) test/bench/apply.ts
 

@@ -31,16 +31,16 @@ export interface AttemptTime {
 }
 
 /** Numbers of a request that its spans show. */
-const shownNumbers = {
-  "gen_ai.request.temperature": ["temperature"],
-  "gen_ai.request.top_p": ["top_p"],
-  "gen_ai.request.top_k": ["top_k"],
-  "gen_ai.request.max_tokens": ["max_completion_tokens", "max_output_tokens", "max_tokens"],
-  "gen_ai.request.seed": ["seed"],
-  "gen_ai.request.choice.count": ["n"],
-  "gen_ai.request.frequency_penalty": ["frequency_penalty"],
-  "gen_ai.request.presence_penalty": ["presence_penalty"],
-} as const;
+const shownNumbers: readonly (readonly [string, readonly string[]])[] = [
+  ["gen_ai.request.temperature", ["temperature"]],
+  ["gen_ai.request.top_p", ["top_p"]],
+  ["gen_ai.request.top_k", ["top_k"]],
+  ["gen_ai.request.max_tokens", ["max_completion_tokens", "max_output_tokens", "max_tokens"]],
+  ["gen_ai.request.seed", ["seed"]],
+  ["gen_ai.request.choice.count", ["n"]],
+  ["gen_ai.request.frequency_penalty", ["frequency_penalty"]],
+  ["gen_ai.request.presence_penalty", ["presence_penalty"]],
+];
 
 export class CallTrace {
   readonly traceId: string;
@@ -103,10 +103,16 @@ export class CallTrace {
 
   /** The request's numbers, by the names of attributes. */
   numbers(): [string, number][] {
-    return Object.entries(shownNumbers).flatMap(([attribute, members]): [string, number][] => {
-      const value = members.map((member) => this.requested[member]).find((number) => typeof number === "number");
-      return typeof value === "number" ? [[attribute, value]] : [];
-    });
+    const found: [string, number][] = [];
+    for (const [attribute, members] of shownNumbers) {
+      for (const member of members) {
+        const value = this.requested[member];
+        if (typeof value !== "number") continue;
+        found.push([attribute, value]);
+        break;
+      }
+    }
+    return found;
   }
 
   #leave(nowMs: number): void {

@@ -15,7 +15,8 @@ export interface SpanText {
   /** `performance.now()`. */
   fromMs: number;
   toMs: number;
-  attributes: Attributes;
+  /** As `attributeText` writes them, one after another. */
+  attributes: string;
   /** Message of the failure; null if there was none. */
   error: string | null;
 }
@@ -23,6 +24,12 @@ export interface SpanText {
 /** Texts that need no escapes are most; JSON.stringify would look at every character again. */
 const plain = /^[\w .:/@+,=()[\]{}*;!?%-]*$/;
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
+
+/** One attribute after a comma; "" without a value and for an empty text. Names need no escapes. */
+export function attributeText(name: string, value: AttributeValue | null | undefined): string {
+  if (value === null || value === undefined || value === "") return "";
+  return `,{"key":"${name}","value":${valueText(value)}}`;
+}
 
 function valueText(value: AttributeValue): string {
   switch (typeof value) {
@@ -37,22 +44,22 @@ function valueText(value: AttributeValue): string {
   }
 }
 
-/** Attributes without a value, and empty texts, are left out. */
+/** A list of attributes. */
 export function attributesText(attributes: Attributes): string {
   let text = "";
-  for (const name in attributes) {
-    const value = attributes[name];
-    if (value === null || value === undefined || value === "") continue;
-    text += `${text === "" ? "" : ","}{"key":"${name}","value":${valueText(value)}}`;
-  }
-  return `[${text}]`;
+  for (const name in attributes) text += attributeText(name, attributes[name]);
+  return `[${text.slice(1)}]`;
 }
+
+/** A getter that reads the clock's origin anew. */
+const originMs = performance.timeOrigin;
 
 /** A double can't hold nanoseconds since 1970, so that the milliseconds' fraction is written apart. */
 export function unixNano(performanceMs: number): string {
-  const ms = performance.timeOrigin + performanceMs;
+  const ms = originMs + performanceMs;
   const whole = Math.floor(ms);
-  return `${whole}${String(Math.floor((ms - whole) * 1e6)).padStart(6, "0")}`;
+  // A leading 1 keeps the fraction's zeros.
+  return whole + String(Math.floor((ms - whole) * 1e6) + 1_000_000).slice(1);
 }
 
 export function spanText(span: SpanText): string {
@@ -60,5 +67,5 @@ export function spanText(span: SpanText): string {
   const parent = parentId === null ? "" : `,"parentSpanId":"${parentId}"`;
   const state = tracestate === null ? "" : `,"traceState":${quoted(tracestate)}`;
   const status = error === null ? "" : `,"status":{"code":2,"message":${quoted(error)}}`;
-  return `{"traceId":"${traceId}","spanId":"${spanId}"${parent}${state},"name":${quoted(name)},"kind":${spanKinds[kind]},"startTimeUnixNano":"${unixNano(fromMs)}","endTimeUnixNano":"${unixNano(toMs)}","attributes":${attributesText(attributes)}${status}}`;
+  return `{"traceId":"${traceId}","spanId":"${spanId}"${parent}${state},"name":${quoted(name)},"kind":${spanKinds[kind]},"startTimeUnixNano":"${unixNano(fromMs)}","endTimeUnixNano":"${unixNano(toMs)}","attributes":[${attributes.slice(1)}]${status}}`;
 }

@@ -1,72 +1,122 @@
 /** The spans of a finished call, with the attributes of OpenTelemetry's GenAI conventions. */
 import type { AttemptTime, CallTrace } from "../call/call-trace.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
-import { type Attributes, spanText } from "./otlp-json.ts";
+import { GrowingMap } from "../growing-map.ts";
+import { attributeText, spanText } from "./otlp-json.ts";
 
 const nanoUsd = 1_000_000_000;
 
+const names = new GrowingMap(nameOf);
+
 /** `gen_ai.operation.name` of an operation; other operations keep their own name. */
-export function operationNameOf(operation: string): string {
+export const operationNameOf = (operation: string): string => names.at(operation);
+
+function nameOf(operation: string): string {
   if (operation.endsWith("embeddings") || operation === "semantic_cache") return "embeddings";
   if (operation.endsWith(".completions")) return "text_completion";
   return /\.(chat|responses|messages)$/.test(operation) ? "chat" : operation;
 }
 
-const usageOf = ({ usage }: Pick<AttemptRecord, "usage">): Attributes =>
-  usage === undefined
-    ? {}
-    : {
-        "gen_ai.usage.input_tokens": usage.prompt,
-        "gen_ai.usage.output_tokens": usage.completion,
-        "gen_ai.usage.cache_read.input_tokens": usage.cachedPrompt || null,
-        "gen_ai.usage.cache_write.input_tokens": usage.cacheWrite || null,
-        "gen_ai.usage.reasoning.output_tokens": usage.reasoning || null,
-      };
+const usd = (nano: number | null | undefined): number | null => (nano == null ? null : nano / nanoUsd);
 
-function placeOf({ peer }: AttemptTime): Attributes {
-  const { protocol, hostname, port } = new URL(peer.origin);
-  return { "server.address": hostname, "server.port": Number(port) || (protocol === "https:" ? 443 : 80) };
+const usageText = ({ usage }: Pick<AttemptRecord, "usage">): string =>
+  usage === undefined
+    ? ""
+    : attributeText("gen_ai.usage.input_tokens", usage.prompt) +
+      attributeText("gen_ai.usage.output_tokens", usage.completion) +
+      attributeText("gen_ai.usage.cache_read.input_tokens", usage.cachedPrompt || null) +
+      attributeText("gen_ai.usage.cache_write.input_tokens", usage.cacheWrite || null) +
+      attributeText("gen_ai.usage.reasoning.output_tokens", usage.reasoning || null);
+
+/** Texts that are the same from call to call, by what they are made of. */
+class KnownTexts {
+  readonly #texts = new Map<string, string>();
+
+  of(key: string, make: () => string): string {
+    const known = this.#texts.get(key);
+    if (known !== undefined) return known;
+    // Users and models come and go; most of what is current is made again at once.
+    if (this.#texts.size >= maxTexts) this.#texts.clear();
+    const text = make();
+    this.#texts.set(key, text);
+    return text;
+  }
+}
+
+const maxTexts = 4_096;
+const peers = new KnownTexts();
+const callers = new KnownTexts();
+
+const peerText = ({ peer }: AttemptTime, provider: string, target: string): string =>
+  peers.of(`${peer.provider}\n${peer.origin}\n${peer.model}\n${provider}\n${target}`, () => {
+    const { protocol, hostname, port } = new URL(peer.origin);
+    return (
+      attributeText("gen_ai.provider.name", peer.provider) +
+      attributeText("gen_ai.request.model", peer.model) +
+      attributeText("server.address", hostname) +
+      attributeText("server.port", Number(port) || (protocol === "https:" ? 443 : 80)) +
+      attributeText("sluice.provider", provider) +
+      attributeText("sluice.target", target)
+    );
+  });
+
+const callerText = ({ route, model, key, user, team, role, tags }: CallRecord): string =>
+  callers.of(`${route}\n${model}\n${key}\n${user}\n${team}\n${role}\n${tags.join()}`, () => {
+    return (
+      attributeText("gen_ai.request.model", model) +
+      attributeText("sluice.route", route) +
+      attributeText("sluice.key", key) +
+      attributeText("sluice.user", user) +
+      attributeText("sluice.team", team) +
+      attributeText("sluice.role", role) +
+      attributeText("sluice.tags", tags.length > 0 ? tags : null)
+    );
+  });
+
+function attemptText(attempt: AttemptRecord): string {
+  return (
+    usageText(attempt) +
+    attributeText("sluice.attempt.cause", attempt.cause) +
+    attributeText("sluice.cost_usd", usd(attempt.costNanoUsd))
+  );
 }
 
 function attemptSpan(trace: CallTrace, call: CallRecord, index: number): string {
   const time = trace.attempts[index] as AttemptTime;
   const attempt = call.attempts[index];
   const operation = operationNameOf(call.operation);
-  const { model, provider } = time.peer;
   const failed = attempt === undefined ? "cancelled" : attempt.outcome === "ok" ? null : attempt.outcome;
-  const last = index === call.attempts.length - 1;
+  const streamed = index === call.attempts.length - 1 && call.stream && failed === null && call.firstByteMs !== null;
   return spanText({
     traceId: trace.traceId,
     spanId: time.spanId,
     parentId: trace.spanId,
     tracestate: trace.tracestate,
-    name: `${operation} ${model}`,
+    name: `${operation} ${time.peer.model}`,
     kind: "client",
     fromMs: time.fromMs,
     toMs: time.toMs,
     error: failed,
-    attributes: {
-      "gen_ai.operation.name": operation,
-      "gen_ai.provider.name": provider,
-      "gen_ai.request.model": model,
-      ...placeOf(time),
-      "gen_ai.request.stream": call.stream || null,
-      ...Object.fromEntries(trace.numbers()),
-      "gen_ai.response.time_to_first_chunk":
-        last && call.stream && failed === null && call.firstByteMs !== null ? call.firstByteMs / 1000 : null,
-      ...(attempt === undefined ? {} : usageOf(attempt)),
-      "gen_ai.conversation.id": call.session,
-      "error.type": failed,
-      "http.request.resend_count": index || null,
-      "sluice.provider": attempt?.provider,
-      "sluice.target": attempt?.target,
-      "sluice.attempt.cause": attempt?.cause,
-      "sluice.cost_usd": attempt?.costNanoUsd == null ? null : attempt.costNanoUsd / nanoUsd,
-    },
+    attributes:
+      attributeText("gen_ai.operation.name", operation) +
+      peerText(time, attempt?.provider ?? "", attempt?.target ?? "") +
+      attributeText("gen_ai.request.stream", call.stream || null) +
+      numbersText(trace) +
+      attributeText("gen_ai.response.time_to_first_chunk", streamed ? (call.firstByteMs ?? 0) / 1000 : null) +
+      (attempt === undefined ? "" : attemptText(attempt)) +
+      attributeText("gen_ai.conversation.id", call.session) +
+      attributeText("error.type", failed) +
+      attributeText("http.request.resend_count", index || null),
   });
 }
 
-function callSpan(trace: CallTrace, call: CallRecord, tags: Attributes): string {
+function numbersText(trace: CallTrace): string {
+  let text = "";
+  for (const [attribute, value] of trace.numbers()) text += attributeText(attribute, value);
+  return text;
+}
+
+function callSpan(trace: CallTrace, call: CallRecord, tags: string): string {
   return spanText({
     traceId: trace.traceId,
     spanId: trace.spanId,
@@ -77,33 +127,26 @@ function callSpan(trace: CallTrace, call: CallRecord, tags: Attributes): string 
     fromMs: trace.fromMs,
     toMs: trace.toMs,
     error: call.code === null || call.status < 500 ? null : call.code,
-    attributes: {
-      "http.request.method": call.method,
-      "http.response.status_code": call.status,
-      "error.type": call.code,
-      "gen_ai.operation.name": operationNameOf(call.operation),
-      "gen_ai.request.model": call.model,
-      "gen_ai.conversation.id": call.session,
-      "sluice.request_id": call.requestId,
-      "sluice.route": call.route,
-      "sluice.key": call.key,
-      "sluice.user": call.user,
-      "sluice.team": call.team,
-      "sluice.role": call.role,
-      "sluice.tags": call.tags.length > 0 ? call.tags : null,
-      "sluice.cache": call.cache,
-      "sluice.attempts": call.attempts.length || null,
-      "sluice.cost_usd": call.costNanoUsd === null ? null : call.costNanoUsd / nanoUsd,
-      "sluice.saved_usd": call.savedNanoUsd === null ? null : call.savedNanoUsd / nanoUsd,
-      "gen_ai.input.messages": trace.bodies?.request,
-      "gen_ai.output.messages": trace.bodies?.response,
-      ...tags,
-    },
+    attributes:
+      attributeText("http.request.method", call.method) +
+      attributeText("http.response.status_code", call.status) +
+      attributeText("error.type", call.code) +
+      attributeText("gen_ai.operation.name", operationNameOf(call.operation)) +
+      callerText(call) +
+      attributeText("gen_ai.conversation.id", call.session) +
+      attributeText("sluice.request_id", call.requestId) +
+      attributeText("sluice.cache", call.cache) +
+      attributeText("sluice.attempts", call.attempts.length || null) +
+      attributeText("sluice.cost_usd", usd(call.costNanoUsd)) +
+      attributeText("sluice.saved_usd", usd(call.savedNanoUsd)) +
+      attributeText("gen_ai.input.messages", trace.bodies?.request) +
+      attributeText("gen_ai.output.messages", trace.bodies?.response) +
+      tags,
   });
 }
 
-/** One SERVER span for the call, one CLIENT span for each attempt, one for each stage that took time. */
-export function spansOf(trace: CallTrace, call: CallRecord, tags: Attributes): string[] {
+/** `tags`: as attributes. One SERVER span for the call, one CLIENT span for each attempt, one for each stage that took time. */
+export function spansOf(trace: CallTrace, call: CallRecord, tags: string): string[] {
   return [
     callSpan(trace, call, tags),
     ...trace.attempts.map((_, index) => attemptSpan(trace, call, index)),
@@ -119,7 +162,7 @@ export function spansOf(trace: CallTrace, call: CallRecord, tags: Attributes): s
         fromMs,
         toMs,
         error: null,
-        attributes: {},
+        attributes: "",
       }),
     ),
   ];

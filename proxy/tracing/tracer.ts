@@ -2,7 +2,7 @@
 import { CallTrace } from "../call/call-trace.ts";
 import type { CallRecord } from "../call/record.ts";
 import { parseTraceparent } from "../call/trace-context.ts";
-import type { Attributes } from "./otlp-json.ts";
+import { type Attributes, attributeText } from "./otlp-json.ts";
 import type { SpanQueue } from "./span-queue.ts";
 import { spansOf } from "./spans.ts";
 
@@ -29,10 +29,15 @@ const failed = ({ status, broken, attempts }: CallRecord): boolean =>
 export class Tracer {
   readonly settings: TraceSettings;
   readonly #queue: Pick<SpanQueue, "add">;
+  /** Written once: they are the same in every call. */
+  readonly #tags: string;
 
   constructor(settings: TraceSettings, queue: Pick<SpanQueue, "add">) {
     this.settings = settings;
     this.#queue = queue;
+    this.#tags = Object.entries(settings.tags)
+      .map(([name, value]) => attributeText(name, value))
+      .join("");
   }
 
   begin(header: (name: string) => string | null): CallTrace {
@@ -45,8 +50,8 @@ export class Tracer {
   record(call: CallRecord): void {
     const { trace } = call;
     if (trace === null) return;
-    const { slowMs, tags } = this.settings;
+    const { slowMs } = this.settings;
     const slow = slowMs > 0 && call.durationMs >= slowMs;
-    if (trace.sampled || slow || failed(call)) this.#queue.add(spansOf(trace, call, tags));
+    if (trace.sampled || slow || failed(call)) this.#queue.add(spansOf(trace, call, this.#tags));
   }
 }
