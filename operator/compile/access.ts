@@ -1,4 +1,5 @@
 /** `spec.access` → what the proxy enforces. Rules that can't be enforced as written are errors; nothing is guessed. */
+import { nearest } from "../../crds/nearest.ts";
 import type { AccessSpec } from "../../crds/types/access.ts";
 import { parseNetwork, withoutHostBits } from "../../proxy/config/networks.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
@@ -6,6 +7,7 @@ import type { RouteConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
+import type { CompileSettings } from "./world.ts";
 
 type Access = RouteConfig["access"];
 
@@ -50,11 +52,26 @@ function hoursOf(hours: AccessSpec["hours"], accepted: Problem[]): Access["hours
   return { fromMinute: minuteOf(hours.from), toMinute: minuteOf(hours.to), timeZone: hours.timeZone, days };
 }
 
-/** `knowsCountries`: whether this installation has a database or a header to tell callers' countries. */
-export function compileAccess(access: AccessSpec, knowsCountries: boolean, accepted: Problem[]): Access {
+/** A role that the installation lacks is nobody's, so naming it lets nobody in. */
+function warnRoles(roles: readonly string[], { knowsRoles, proxy }: CompileSettings, accepted: Problem[]): void {
+  const known = proxy.roles;
+  if (knowsRoles !== true || known === undefined) return;
+  for (const [at, role] of roles.entries()) {
+    if (Object.hasOwn(known, role)) continue;
+    const names = Object.keys(known).sort();
+    const meant = nearest(role, names);
+    const advice = meant === null ? `its roles are: ${names.join(", ")}` : `did you mean ${meant}?`;
+    const message = `this installation has no role ${role}, so this entry lets nobody in; ${advice}`;
+    accepted.push(problem("RoleNotFound", message, [...path, "roles", at], "warning"));
+  }
+}
+
+/** Without `settings.knowsCountries` and `settings.knowsRoles`, nothing is said of countries and roles. */
+export function compileAccess(access: AccessSpec, settings: CompileSettings, accepted: Problem[]): Access {
   checkNetworks(access.networks ?? [], accepted);
+  warnRoles(access.roles ?? [], settings, accepted);
   const hours = hoursOf(access.hours, accepted);
-  if (access.countries !== undefined && !knowsCountries) {
+  if (access.countries !== undefined && settings.knowsCountries === false) {
     const message =
       "this installation has no way to tell a caller's country, so every call will be refused; set proxy.countryDatabase or proxy.countryHeader";
     accepted.push(problem("Unsupported", message, [...path, "countries"], "warning"));

@@ -295,7 +295,7 @@ export function compileRoute(
   accepted.push(...checkTenancy(policy.meta.namespace, { pathPrefix: spec.match.pathPrefix ?? "" }, asks, settings));
   checkNames(spec, accepted);
   const before = accepted.length;
-  const access = compileAccess(spec.access, settings.knowsCountries ?? true, accepted);
+  const access = compileAccess(spec.access, settings, accepted);
   const accessSettled = !accepted.slice(before).some(isError);
   const resolved: TargetConfig[] = [];
   for (const at of spec.routing.targets.keys()) {

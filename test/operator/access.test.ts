@@ -4,6 +4,7 @@ import type { Kind } from "../../crds/kinds.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import type { CompileSettings, WorldObject } from "../../operator/compile/world.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
+import { builtinRoles } from "../../proxy/config/roles.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 
 function object(kind: Kind, name: string, spec: unknown): WorldObject {
@@ -124,6 +125,19 @@ describe("rules of access, compiled", () => {
     );
     assert.deepEqual(found(run([...providers, policy(access)], null, { knowsCountries: true })).problems, []);
     assert.deepEqual(found(run([...providers, policy(access)])).problems, []);
+  });
+
+  it("warns of roles that nobody has, and says nothing if the installation is unknown", () => {
+    const objects = [...providers, policy({ roles: ["developer", "enginer"] })];
+    const proxy = { maxBodyBytes: 1_000_000, roles: { ...builtinRoles, engineer: builtinRoles.developer } };
+    const said = found(run(objects, null, { proxy, knowsRoles: true } as Partial<CompileSettings>));
+    assert.deepEqual(said, {
+      live: "current",
+      problems: [
+        "warning RoleNotFound spec.access.roles.1: this installation has no role enginer, so this entry lets nobody in; did you mean engineer?",
+      ],
+    });
+    assert.deepEqual(found(run(objects)).problems, []);
   });
 
   it("hours come as minutes and days as numbers", () => {
