@@ -29,7 +29,7 @@ const withPage = ({ files }: BundledPage): Plugin => ({
 
 async function bundle(out: string, page: BundledPage): Promise<Metafile> {
   const { metafile } = await build({
-    entryPoints: [join(root, "cli/main.ts")],
+    entryPoints: { main: join(root, "cli/main.ts"), "text-worker": join(root, "proxy/text-work/worker.ts") },
     outdir: out,
     bundle: true,
     splitting: true,

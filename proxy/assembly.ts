@@ -6,12 +6,14 @@ import { UsageHabits } from "./pipeline/usage-habits.ts";
 import type { ProxySettings } from "./settings.ts";
 import type { Batched } from "./telemetry/batched.ts";
 import type { Logger } from "./telemetry/log.ts";
+import { TextPool, usualBounds } from "./text-work/pool.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 
 /** Everything that a call's stages work with, except what is created here. */
 type GatewayParts = Omit<
   Gateway,
   | "bodies"
+  | "texts"
   | "minUploadBytesPerSecond"
   | "sessionHeader"
   | "deadlines"
@@ -32,6 +34,7 @@ export function gatewayOf(
   return {
     ...parts,
     bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
+    texts: new TextPool({ threads: settings.textThreads, ...usualBounds }),
     minUploadBytesPerSecond: settings.minUploadBytesPerSecond,
     sessionHeader: settings.sessionHeader,
     deadlines: new Deadlines(),

@@ -265,6 +265,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     settleRecords: () => records.drain(),
     async close(patient = false) {
       await drain.run({ drainMs: settings.drainMs, delayMs: settings.drainDelayMs, patient });
+      gateway.texts.close();
       records.drain();
       cell.close();
       countries.close();

@@ -49,6 +49,8 @@ const proxySettings = z.strictObject({
   maxCallerBodyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   /** Request bodies that arrive more slowly are cut off; 0 for no limit. */
   minUploadBytesPerSecond: z.coerce.number().int().min(0).max(1_048_576).default(256),
+  /** Threads that read large texts for guard and masking; 0 reads all of them on the event loop. */
+  textThreads: z.coerce.number().int().min(0).max(16).default(2),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
   /**
@@ -117,6 +119,7 @@ const flags = {
   "max-held-body-bytes": "maxHeldBodyBytes",
   "max-caller-body-bytes": "maxCallerBodyBytes",
   "min-upload-bytes-per-second": "minUploadBytesPerSecond",
+  "text-threads": "textThreads",
   "max-reply-bytes": "maxReplyBytes",
   "max-stream-bytes": "maxStreamBytes",
   "poll-ms": "pollMs",
@@ -177,6 +180,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
   --max-caller-body-bytes N   the same of one caller (default 64 MiB)
   --min-upload-bytes-per-second N   a body that comes more slowly is cut (default 256; 0 for none)
+  --text-threads N     threads that read large texts for guard and masking, started when needed (default 2; 0: none)
   --max-reply-bytes N  a longer whole answer, or event of a stream, is refused (default 64 MiB)
   --max-stream-bytes N a longer stream is cut off (default 256 MiB)
   --poll-ms N          how often the folder is read (default 2000)

@@ -45,6 +45,12 @@ export class Tally {
       if (text.includes("[")) for (const [lookAlike] of text.matchAll(placeholder)) this.#taken.add(lookAlike);
   }
 
+  /** Takes over what another tally of the same masker has counted and replaced. */
+  adopt(counts: Readonly<Record<string, number>>, placeholders: Iterable<readonly [string, string]> = []): void {
+    for (const [type, count] of Object.entries(counts)) this.counts[type] = (this.counts[type] ?? 0) + count;
+    for (const [made, value] of placeholders) this.#byPlaceholder.set(made, value);
+  }
+
   /** The text from `begin` on, with matches replaced. */
   mask(text: string, reversible = this.reversible, begin = 0): string {
     return this.#replaced(text, this.#masker.find(text, begin), reversible, begin);

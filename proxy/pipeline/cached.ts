@@ -64,7 +64,7 @@ async function answer(
   const waits = !(control.noCache || control.onlyIfCached) && cache.flight(key) !== null;
   const kept = control.noCache || waits ? null : await cache.store.get(call.route.config.id, key);
   if (kept !== null && young(cache, control, kept)) {
-    replay(call, { answer: kept, similarity: null });
+    await replay(call, { answer: kept, similarity: null });
     return null;
   }
   if (control.onlyIfCached) return onlyByMeaning(call, control, meaning());
@@ -77,7 +77,7 @@ async function answer(
     return failure("client_closed_request", "The client went away.");
   }
   if (shared !== null) {
-    replay(call, shared);
+    await replay(call, shared);
     return null;
   }
   call.record.cache = "miss";
@@ -91,7 +91,7 @@ async function onlyByMeaning(
 ): Promise<Failure | null> {
   const found = (await meaning?.find(control.maxAgeMs, true)) ?? null;
   if (found === null) return notCached;
-  replay(call, found);
+  await replay(call, found);
   return null;
 }
 
@@ -124,7 +124,10 @@ async function keptAlive<T>({ client, gateway, shaped }: CachedCall, waiting: Pr
 /** Rounded down, so that the reported value never reaches a threshold that was missed. */
 const shown = (similarity: number): string => (Math.floor(similarity * 10_000) / 10_000).toFixed(4);
 
-function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept, similarity }: Landed): void {
+function replay(
+  { client, gateway, record, shaped }: CachedCall,
+  { answer: kept, similarity }: Landed,
+): void | Promise<void> {
   record.cache = similarity === null ? "hit" : "semantic";
   record.savedNanoUsd = kept.costNanoUsd;
   record.provider = kept.provider;
@@ -136,10 +139,7 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
   };
   addGatewayHeaders(headers, { client, record, target: kept.target, dropped: kept.dropped });
   if (similarity !== null) headers["x-sluice-similarity"] = shown(similarity);
-  if (!shaped.received.stream) {
-    client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
-    return;
-  }
+  if (!shaped.received.stream) return client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
   // A keep-alive comment has already begun the stream.
   if (!client.started) client.streamHead(asEventStream(headers));
   client.write(kept.body, true);
@@ -165,7 +165,7 @@ async function ask(
     const found: SemanticMatch | null = looking === null || meaning?.shadow ? null : await looking;
     if (found !== null) {
       landing = found;
-      replay(call, found);
+      await replay(call, found);
       return null;
     }
     const capture = new Capture(maxAnswerBytes);

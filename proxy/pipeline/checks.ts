@@ -5,6 +5,7 @@ import type { Received } from "../call/received.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { Failure } from "../failure.ts";
 import type { Role } from "../snapshot/snapshot.ts";
+import type { RequestTexts } from "../text-work/job.ts";
 import { denyByOrigin } from "./circumstances.ts";
 import { denyByGuard } from "./guard.ts";
 import { rejectOtherModels } from "./other-models.ts";
@@ -20,6 +21,8 @@ export interface CheckedCall {
   identity: Identity;
   from: Circumstances;
   roles: ReadonlyMap<string, Role>;
+  /** The request's texts if a worker has read them: the guard allowed them. */
+  texts?: RequestTexts;
 }
 
 type Check = (call: CheckedCall) => Failure | null;
@@ -30,15 +33,26 @@ const checks: Readonly<Record<CheckName, Check>> = {
   "other models": ({ routed, received, identity, roles }) =>
     rejectOtherModels(received.json, routed.route, identity, roles),
   "region override": ({ routed, received }) => rejectRegionOverride(received.json, routed.route),
-  guard: ({ routed, received, format, identity }) => denyByGuard(routed.route, received, format, identity),
+  guard: ({ routed, received, format, identity, texts }) =>
+    texts === undefined ? denyByGuard(routed.route, received, format, identity) : null,
 };
 
 const chain = checkStages.map(({ name }) => checks[name]);
+const beforeTexts = checkStages.filter(({ name }) => name !== "guard").map(({ name }) => checks[name]);
 
-export function authorise(call: CheckedCall): Authorised | Failure {
-  for (const check of chain) {
+function refusal(call: CheckedCall, of: readonly Check[]): Failure | null {
+  for (const check of of) {
     const refused = check(call);
     if (refused !== null) return refused;
   }
-  return call.routed as Authorised;
+  return null;
+}
+
+/** The checks that don't read texts, for a call whose texts are about to be moved to a worker. */
+export const denyBeforeTexts = (call: CheckedCall): Failure | null => refusal(call, beforeTexts);
+
+export function authorise(call: CheckedCall): Authorised | Failure {
+  const refused = refusal(call, chain);
+  if (refused !== null) return refused;
+  return (call.texts === undefined ? call.routed : { ...call.routed, texts: call.texts }) as Authorised;
 }

@@ -8,6 +8,7 @@ import type { CallRecord } from "../call/record.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
 import type { Tracer } from "../tracing/tracer.ts";
+import type { TextPool } from "../text-work/pool.ts";
 import type { Admitter } from "./admit.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
@@ -25,6 +26,8 @@ export interface Gateway extends Dispatcher, Admitter {
   tokens: TokenVerifier;
   limits: AnswerLimits;
   bodies: BodyRoom;
+  /** Worker threads for large texts. */
+  texts: TextPool;
   /** Minimum rate of a request body, in bytes per second; slower bodies are cut off. 0 for no minimum. */
   minUploadBytesPerSecond: number;
   /** null unless calls are traced. */

@@ -11,25 +11,38 @@ import { MaskAnswer, Restore } from "../masking/changes.ts";
 import { ReplyTexts } from "../masking/reply.ts";
 import { maskRequest } from "../masking/request.ts";
 import { Tally } from "../masking/tally.ts";
+import type { TextPool } from "../text-work/pool.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import type { ReplyFilter } from "../wire/reply-filter.ts";
+import { MovedAnswers, maskedElsewhere } from "./moved-texts.ts";
 import type { Authorised, Masked } from "./proof.ts";
 
+export interface MaskedCall {
+  received: Received;
+  format: WireFormat;
+  client: ClientConnection;
+  record: CallRecord;
+  /** Where large answers are masked. */
+  pool: TextPool;
+  /** Whose work that is. */
+  namespace: string;
+}
+
 /** The request to use instead of the received one. `record.masked` is updated while the answer passes. */
-export function mask(
-  { route: { masker } }: Authorised,
-  received: Received,
-  format: WireFormat,
-  client: ClientConnection,
-  record: CallRecord,
-): Masked | Failure {
+export function mask({ route: { masker }, texts }: Authorised, call: MaskedCall): Masked | Failure {
+  const { received, format, client, record } = call;
   if (masker === null) return received as Masked;
   const tally = new Tally(masker);
   record.masked = tally.counts;
-  const request = maskRequest(received, tally);
+  const request = texts === undefined ? maskRequest(received, tally) : maskedElsewhere(received, texts, tally);
   if ("code" in request || format === "openai.embeddings") return request as Masked | Failure;
   if (tally.placeholders.size > 0) client.filter(new ReplyTexts(format, new Restore(tally)));
   // Nearest to the provider, so that cached and logged answers are masked as well.
-  if (masker.config.answers) client.filterFirst(new ReplyTexts(format, new MaskAnswer(masker, tally)));
+  if (masker.config.answers) {
+    const here = new ReplyTexts(format, new MaskAnswer(masker, tally));
+    const filter: ReplyFilter = call.pool.works ? new MovedAnswers(here, call, masker, tally) : here;
+    client.filterFirst(filter);
+  }
   return request as Masked;
 }
 

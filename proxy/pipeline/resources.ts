@@ -158,7 +158,7 @@ function reply(
   edit: (json: unknown) => unknown,
 ): Failure | null {
   if (answer === null || "code" in answer) return answer;
-  client.reply(200, answer.headers, JSON.stringify(edit(answer.json)));
+  void client.reply(200, answer.headers, JSON.stringify(edit(answer.json)));
   return null;
 }
 

@@ -16,7 +16,11 @@ import type { AnswerHeaders } from "./answer-headers.ts";
 const longestWaitMs = 60_000;
 
 export function answerJson(client: ClientConnection, body: object): void {
-  client.reply(200, { "content-type": "application/json", "x-request-id": client.requestId }, JSON.stringify(body));
+  void client.reply(
+    200,
+    { "content-type": "application/json", "x-request-id": client.requestId },
+    JSON.stringify(body),
+  );
 }
 
 /**

@@ -17,7 +17,7 @@ export interface ScopeSubject {
 }
 
 /** Callers without a key spend the money of the policy's namespace. */
-export function chargedNamespace({ identity, route }: ScopeSubject): string {
+export function chargedNamespace({ identity, route }: Pick<ScopeSubject, "identity" | "route">): string {
   return identity.anonymous ? (route.config.id.split("/", 1)[0] ?? "") : identity.namespace;
 }
 

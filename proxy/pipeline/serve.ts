@@ -18,6 +18,7 @@ import { ownerOf } from "../ids/owner.ts";
 import { ResourceIds } from "../ids/resource-ids.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { RequestJob } from "../text-work/job.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders } from "../wire/headers.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
@@ -27,7 +28,7 @@ import { AnswerRecorder } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyPlace, isPlace } from "./body-place.ts";
 import { throughCache } from "./cached.ts";
-import { authorise } from "./checks.ts";
+import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
 import { deadlineOf } from "./deadline.ts";
@@ -36,6 +37,7 @@ import type { Gateway } from "./gateway.ts";
 import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
+import { readMoved, textJobOf } from "./moved-texts.ts";
 import { beginOnRecord, endOnRecord } from "./on-record.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
@@ -48,6 +50,7 @@ import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
 import { modelAsRouted, offersTo, resolveTargets, route, targetsFor } from "./route.ts";
+import { chargedNamespace } from "./scope.ts";
 import { shape } from "./shape.ts";
 
 /** Anthropic's SDK reads a call's id from this header. A value from the provider is kept. */
@@ -194,10 +197,34 @@ class Call {
     this.#record.stream = received.stream;
     const format = formatOf(operation);
     const call = { routed, received, format, identity, from, roles: this.#snapshot.roles };
+    const job = this.#gateway.texts.works ? textJobOf(call) : null;
+    return job === null ? this.#checked(call, operation) : this.#moved(call, operation, job);
+  }
+
+  /** Large texts are read by a worker, after everything else was checked. */
+  async #moved(call: CheckedCall, operation: Addressed["operation"], job: RequestJob): Promise<Failure | null> {
+    const refused = denyBeforeTexts(call);
+    if (refused !== null) return refused;
+    const { identity, routed } = call;
+    const texts = await readMoved(
+      this.#gateway.texts,
+      chargedNamespace({ identity, route: routed.route }),
+      job,
+      this.#client,
+    );
+    return isFailure(texts) ? texts : this.#checked({ ...call, texts }, operation);
+  }
+
+  /** The stages from the checks on. */
+  #checked(call: CheckedCall, operation: Addressed["operation"]): Failure | null | Promise<Failure | null> {
+    const { routed, received, format, identity } = call;
     const authorised = authorise(call);
     if (isFailure(authorised)) return authorised;
     this.#enter("mask");
-    const masked = mask(authorised, received, format, this.#client, this.#record);
+    const client = this.#client;
+    const { texts: pool } = this.#gateway;
+    const namespace = chargedNamespace({ identity, route: routed.route });
+    const masked = mask(authorised, { received, format, client, record: this.#record, pool, namespace });
     if (isFailure(masked)) return masked;
     this.#enter("shape");
     if (this.#record.trace !== null) this.#record.trace.requested = received.json;

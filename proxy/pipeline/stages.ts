@@ -71,8 +71,8 @@ export const checkStages = [
   {
     name: "guard",
     does: "Checks the request's texts against the policy's patterns and size limit.",
-    files: ["pipeline/guard.ts"],
-    codes: ["prompt_denied", "prompt_too_large", "prompt_unreadable"],
+    files: ["pipeline/guard.ts", "guard/judge.ts", "text-work/pool.ts"],
+    codes: ["prompt_denied", "prompt_too_large", "prompt_unreadable", "rate_limit_exceeded", "draining"],
   },
 ] as const satisfies readonly Stage[];
 

@@ -11,13 +11,14 @@ import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../
 import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
+import { FilterError } from "../wire/reply-filter.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { asEventStream } from "./answer-headers.ts";
 import { Attempt, type AttemptLimits, type AttemptResult } from "./attempt.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
-import { isProviderError, noToken, parseLoosely } from "./provider-error.ts";
+import { asProviderError, isProviderError, noToken, parseLoosely } from "./provider-error.ts";
 import type { WholeReply } from "./whole-reply.ts";
 
 type Failed = Extract<AttemptResult, { kind: "failed" }>;
@@ -153,14 +154,14 @@ function noteUsedUp(target: ResolvedTarget, headers: ResponseHeaders, { routing,
 }
 
 /** Reads and sends a whole answer; adds the provider's text to a failure. */
-function judge(
+async function judge(
   target: ResolvedTarget,
   prepared: Prepared,
   result: AttemptResult,
   request: DispatchRequest,
   count: number,
   { nowMs }: Dispatcher,
-): Tried {
+): Promise<Tried> {
   if (result.kind === "failed") {
     const { errorBody } = result;
     const error =
@@ -177,6 +178,14 @@ function judge(
     return { result, prepared, error: withheld, whole };
   const headers = request.replyHeaders(target, prepared, result.headers, count);
   headers["content-type"] = "application/json";
-  request.client.reply(200, headers, whole.body);
+  try {
+    const sending = request.client.reply(200, headers, whole.body);
+    if (sending instanceof Promise) await sending;
+  } catch (cause) {
+    if (!(cause instanceof FilterError)) throw cause;
+    const { code, message } = cause.failure;
+    // The answer is paid for, and another one would be as long: no other target is asked.
+    return { result, prepared, error: asProviderError("BadRequest", code, message), whole: null };
+  }
   return { result, prepared, error: null, whole };
 }

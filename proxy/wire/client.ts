@@ -211,9 +211,17 @@ export class ClientConnection implements IndexedMember {
     this.#filters.addFirst(filter);
   }
 
-  /** Sends a whole answer through the filters. `headers` come without content-length. */
-  reply(status: number, headers: AnswerFields, body: Uint8Array | string): void {
+  /**
+   * Sends a whole answer through the filters; at once unless one of them takes a moment. `headers` come without
+   * content-length.
+   */
+  reply(status: number, headers: AnswerFields, body: Uint8Array | string): void | Promise<void> {
     const filtered = this.#filters === null ? body : this.#filters.whole(body);
+    if (filtered instanceof Promise) return filtered.then((out) => this.#replyWith(status, headers, out));
+    this.#replyWith(status, headers, filtered);
+  }
+
+  #replyWith(status: number, headers: AnswerFields, filtered: Uint8Array | string): void {
     headers["content-length"] = typeof filtered === "string" ? Buffer.byteLength(filtered) : filtered.length;
     this.head(status, headers);
     this.end(filtered);

@@ -1,9 +1,22 @@
 /** A filter that an answer passes on its way to the client. */
 
+import type { Failure } from "../failure.ts";
+
+/** A filter could not do its work, so the answer must not be sent. */
+export class FilterError extends Error {
+  override readonly name = "FilterError";
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
 /** May change the answer. Failures bypass filters. */
 export interface ReplyFilter {
-  /** Filters the body of a whole answer. */
-  whole(body: Uint8Array | string): Uint8Array | string;
+  /** Filters the body of a whole answer. Takes a moment if that is done elsewhere. */
+  whole(body: Uint8Array | string): Uint8Array | string | Promise<Uint8Array | string>;
   /** Filters bytes of a stream, split at any position. Returns what to send now. */
   chunk(bytes: Uint8Array | string): Uint8Array | string;
   /** The stream ended completely. Returns what was still held. */
@@ -28,8 +41,12 @@ export class ReplyFilters {
     this.#firsts++;
   }
 
-  whole(body: Uint8Array | string): Uint8Array | string {
-    return this.#filters.reduce((bytes, filter) => filter.whole(bytes), body);
+  whole(body: Uint8Array | string): Uint8Array | string | Promise<Uint8Array | string> {
+    return this.#filters.reduce<Uint8Array | string | Promise<Uint8Array | string>>(
+      (bytes, filter) =>
+        bytes instanceof Promise ? bytes.then((filtered) => filter.whole(filtered)) : filter.whole(bytes),
+      body,
+    );
   }
 
   chunk(bytes: Uint8Array | string): Uint8Array | string {

@@ -43,6 +43,17 @@ describe("the bundle", () => {
     await cp(join(example, "policies"), join(folder, "policies"), { recursive: true });
     const manifest = await readFile(join(example, "simulated/provider.yaml"), "utf8");
     await writeFile(join(folder, "policies/provider.yaml"), manifest.replace(":18000/", `:${provider.port}/`));
+    const guarded = {
+      apiVersion: "sluice.dev/v1alpha1",
+      kind: "RoutingPolicy",
+      metadata: { name: "guarded", namespace: "default" },
+      spec: {
+        match: { pathPrefix: "/guarded", models: ["gpt-4o-mini"] },
+        routing: { targets: [{ provider: { name: "openai" } }] },
+        guard: { deny: ["(?i)bomb"] },
+      },
+    };
+    await writeFile(join(folder, "policies/guarded.yaml"), JSON.stringify(guarded));
     const options = ["dev", join(folder, "policies"), "--port=0", "--status-port=0"];
     const child = spawn(process.execPath, [join(folder, "app/main.mjs"), ...options]);
     context.after(async () => {
@@ -56,11 +67,13 @@ describe("the bundle", () => {
       statusUrl = /"status":"([^"]+)"/.exec(line)?.[1];
       if (url !== undefined) break;
     }
-    const answer = await fetch(`${url}/v1/chat/completions`, {
-      method: "POST",
-      headers: { authorization: "Bearer slc_example_key_for_this_machine_only", "content-type": "application/json" },
-      body: JSON.stringify({ model: "gpt-4o-mini", messages: [{ role: "user", content: "Hello!" }] }),
-    });
+    const send = (path: string, content: string): Promise<Response> =>
+      fetch(`${url}${path}/chat/completions`, {
+        method: "POST",
+        headers: { authorization: "Bearer slc_example_key_for_this_machine_only", "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o-mini", messages: [{ role: "user", content }] }),
+      });
+    const answer = await send("/v1", "Hello!");
     assert.equal(answer.status, 200, await answer.text());
     // The console's page is in the bundle: nothing of the repository is next to it.
     for (const [path, start] of [
@@ -70,6 +83,9 @@ describe("the bundle", () => {
       ["api/overview", /^\{"nowMs"/],
     ] as const)
       assert.match(await (await fetch(`${statusUrl}/console/${path}`)).text(), start, path);
+    // Large enough to be read by a worker thread, whose code is in the bundle as well.
+    const refused = await send("/guarded/v1", `${"Hello! ".repeat(100_000)} bomb`);
+    assert.match(await refused.text(), /prompt_denied/);
   });
 
   it("holds the licence of every package in it, and stays small", async () => {

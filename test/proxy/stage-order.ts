@@ -18,6 +18,7 @@ import { type Routed, route } from "../../proxy/pipeline/route.ts";
 import { shape } from "../../proxy/pipeline/shape.ts";
 import type { CheckName } from "../../proxy/pipeline/stages.ts";
 import type { PathEntry, Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import type { TextPool } from "../../proxy/text-work/pool.ts";
 import type { ClientConnection } from "../../proxy/wire/client.ts";
 
 interface Given {
@@ -31,6 +32,7 @@ interface Given {
   masked: Masked;
   shaped: Shaped;
   record: CallRecord;
+  pool: TextPool;
   snapshot: Snapshot;
 }
 
@@ -40,7 +42,8 @@ const operation = { kind: "resource", resource: "Files", method: "GET", path: "/
 
 export const complete = {
   receive: ({ clear }: Given) => receive(clear, 0, ""),
-  mask: ({ authorised, received, client, record }: Given) => mask(authorised, received, format, client, record),
+  mask: ({ authorised, received, client, record, pool }: Given) =>
+    mask(authorised, { received, format, client, record, pool, namespace: "" }),
   shape: ({ masked, authorised: routed, identity }: Given) => shape(masked, { routed, format, identity, nowMs }),
 };
 
@@ -54,9 +57,9 @@ export const without = {
   authenticate: ({ path }: Given) =>
     // @ts-expect-error route wants to know who calls
     route(path, null, null),
-  authorise: ({ routed, received, client, record }: Given) =>
+  authorise: ({ routed, received, client, record, pool }: Given) =>
     // @ts-expect-error mask wants the route as authorise returns it
-    mask(routed, received, format, client, record),
+    mask(routed, { received, format, client, record, pool, namespace: "" }),
   mask: ({ received, authorised: routed, identity }: Given) =>
     // @ts-expect-error shape wants the body as mask returns it
     shape(received, { routed, format, identity, nowMs }),

@@ -1,0 +1,91 @@
+/**
+ * Large texts are read by worker threads, for the stages guard and mask together: on the event loop they would delay the
+ * calls of everyone else.
+ */
+import { Buffer } from "node:buffer";
+import { parseBody, type Received } from "../call/received.ts";
+import { requiredMember } from "../call/shaped.ts";
+import type { WireFormat } from "../config/capabilities.ts";
+import { type Failure, isFailure } from "../failure.ts";
+import type { Masker } from "../masking/masker.ts";
+import type { ReplyTexts } from "../masking/reply.ts";
+import type { Tally } from "../masking/tally.ts";
+import { isLongAnswer, isLongRequest } from "../text-work/cost.ts";
+import type { RequestJob, RequestTexts } from "../text-work/job.ts";
+import type { TextPool } from "../text-work/pool.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { FilterError, type ReplyFilter } from "../wire/reply-filter.ts";
+import type { CheckedCall } from "./checks.ts";
+import { isExempt } from "./guard.ts";
+
+/** The job for a worker, or null if the request's texts are read here. */
+export function textJobOf({ routed: { route }, received, format, identity }: CheckedCall): RequestJob | null {
+  if (route.guard === null && route.masker === null) return null;
+  if (!isLongRequest(received.bytes.length, route)) return null;
+  const { guard } = route.config;
+  return {
+    kind: "request",
+    bytes: received.bytes,
+    format,
+    member: requiredMember[format],
+    guard: guard === null || isExempt(route, identity) ? null : guard,
+    mask: route.masker?.config ?? null,
+  };
+}
+
+/** Reads the texts in a worker, unless the client disconnects first. */
+export async function readMoved(
+  pool: TextPool,
+  namespace: string,
+  job: RequestJob,
+  client: ClientConnection,
+): Promise<RequestTexts | Failure> {
+  const leaving = new AbortController();
+  client.onClose(() => leaving.abort());
+  const read = await pool.run(namespace, job, { signal: leaving.signal });
+  client.onClose(null);
+  return read;
+}
+
+/** The request as a worker masked it. */
+export function maskedElsewhere(received: Received, texts: RequestTexts, tally: Tally): Received | Failure {
+  tally.adopt(texts.counts, texts.placeholders);
+  if (texts.bytes === null) return received;
+  const { buffer, byteOffset, byteLength } = texts.bytes;
+  return parseBody(Buffer.from(buffer, byteOffset, byteLength));
+}
+
+/** Masks large whole answers in a worker, and everything else here. */
+export class MovedAnswers implements ReplyFilter {
+  readonly #here: ReplyTexts;
+  readonly #move: (body: Uint8Array | string) => Promise<Uint8Array | string>;
+  readonly #masker: Masker;
+
+  constructor(
+    here: ReplyTexts,
+    { pool, namespace, format }: { pool: TextPool; namespace: string; format: WireFormat },
+    masker: Masker,
+    tally: Tally,
+  ) {
+    this.#here = here;
+    this.#masker = masker;
+    this.#move = async (body) => {
+      const read = await pool.run(namespace, { kind: "answer", body, format, mask: masker.config }, { paid: true });
+      if (isFailure(read)) throw new FilterError(read);
+      tally.adopt(read.counts);
+      return read.body;
+    };
+  }
+
+  whole(body: Uint8Array | string): Uint8Array | string | Promise<Uint8Array | string> {
+    return isLongAnswer(body.length, this.#masker) ? this.#move(body) : this.#here.whole(body);
+  }
+
+  chunk(bytes: Uint8Array | string): string {
+    return this.#here.chunk(bytes);
+  }
+
+  last(): string {
+    return this.#here.last();
+  }
+}
