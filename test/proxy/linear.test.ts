@@ -2,9 +2,8 @@
  * Runs every stage that reads text on its worst input and on plain prose of the same size. The CPU time of the first is at
  * most five times that of the second: a stage that is super-linear or slow on some text would delay all callers.
  */
-import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { describe, it } from "node:test";
+import { describe } from "node:test";
 import { parseBody } from "../../proxy/call/received.ts";
 import { BlockQueue } from "../../proxy/dialects/block-queue.ts";
 import { isFailure } from "../../proxy/failure.ts";
@@ -20,15 +19,7 @@ import { changedTexts } from "../../proxy/masking/texts.ts";
 import { jsonIn, parseJson } from "../../proxy/wire/json.ts";
 import { outline } from "../../proxy/wire/json-edit.ts";
 import { SseDecoder } from "../../proxy/wire/sse.ts";
-import { cpuMsOf } from "../harness/cpu-time.ts";
-
-const most = 5;
-/** Minimum for the baseline, in nanoseconds per character: plain prose can take almost no time. */
-const yardstickNs = 60;
-
-const sentence = "On 3 May we sent 12 boxes to the harbour; nobody had asked for them, and the rain began. ";
-const fill = (bait: string, size: number): string => bait.repeat(Math.ceil(size / bait.length)).slice(0, size);
-const prose = (size: number): string => fill(sentence, size);
+import { fill, itIsLinear, listOf, type Make, prose } from "../harness/linear.ts";
 
 /** Texts that consist of real or apparent personal data. */
 const baits = [
@@ -37,22 +28,10 @@ const baits = [
 /** The most expensive of them, for texts of 10 MB. */
 const costliest = ["1 ", "415-555-"];
 
-/** Makes an input of about this many bytes. */
-type Make = (size: number) => string;
-const names: Make = (size) => `{${list(size, (index) => `"a${index}@b.co":0`)}}`;
-const escapedNames: Make = (size) => `{${list(size, (index) => `"\\u0061${index}":0`)}}`;
+const names: Make = (size) => `{${listOf(size, (index) => `"a${index}@b.co":0`)}}`;
+const escapedNames: Make = (size) => `{${listOf(size, (index) => `"\\u0061${index}":0`)}}`;
 const cardNames: Make = (size) =>
-  `{${list(size, () => '"4111111111111111":0')}}`.replace(/"4111111111111111"/g, uniqueCard());
-
-function list(size: number, make: (index: number) => string): string {
-  const entries: string[] = [];
-  let length = 0;
-  for (let index = 0; length < size; index++) {
-    entries.push(make(index));
-    length += (entries.at(-1)?.length ?? 0) + 1;
-  }
-  return entries.join(",");
-}
+  `{${listOf(size, () => '"4111111111111111":0')}}`.replace(/"4111111111111111"/g, uniqueCard());
 
 function uniqueCard(): (match: string) => string {
   let count = 0;
@@ -101,17 +80,17 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["lists within lists", (size) => `${"[".repeat(size / 2)}${"]".repeat(size / 2)}`],
       ["an open list", (size) => "[".repeat(size)],
       ["objects within objects", (size) => `${'{"a":'.repeat(size / 6)}1${"}".repeat(size / 6)}`],
-      ["numbers", (size) => `[${list(size, () => "4111111111111111")}]`],
-      ["placeholders", (size) => `[${list(size, (index) => `"[EMAIL_${index}] a${index}@b.co"`)}]`],
+      ["numbers", (size) => `[${listOf(size, () => "4111111111111111")}]`],
+      ["placeholders", (size) => `[${listOf(size, (index) => `"[EMAIL_${index}] a${index}@b.co"`)}]`],
     ],
     // The same number of members, made of words.
-    (size) => `{${list(size, (index) => `"word${index}":"is it"`)}}`,
+    (size) => `{${listOf(size, (index) => `"word${index}":"is it"`)}}`,
   ],
   [
     "mask metadata",
     (text) => readBody(`{"model":"m","messages":[{"role":"user","content":"Hi"}],"metadata":${text}}`),
     [["names of addresses", names]],
-    (size) => `{${list(size, (index) => `"word${index}":"is it"`)}}`,
+    (size) => `{${listOf(size, (index) => `"word${index}":"is it"`)}}`,
   ],
   [
     "mask parts",
@@ -138,7 +117,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
     "restore",
     (text) => {
       const tally = new Tally(masker("Placeholder"));
-      tally.mask(list(50_000, (index) => `a${index}@b.co `));
+      tally.mask(listOf(50_000, (index) => `a${index}@b.co `));
       return () => void new Restore(tally).whole(text);
     },
     brackets,
@@ -147,7 +126,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
     "restore in pieces",
     (text) => {
       const tally = new Tally(masker("Placeholder"));
-      tally.mask(list(50_000, (index) => `a${index}@b.co `));
+      tally.mask(listOf(50_000, (index) => `a${index}@b.co `));
       return () => inPieces(new Restore(tally), text);
     },
     brackets,
@@ -161,7 +140,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["an open list", (size) => "[".repeat(size)],
       ["lists within lists", (size) => `${"[".repeat(size / 2)}${"]".repeat(size / 2)}`],
     ],
-    (size) => `{${list(size, (index) => `"word${index}":"is it"`)}}`,
+    (size) => `{${listOf(size, (index) => `"word${index}":"is it"`)}}`,
   ],
   [
     "parse a body",
@@ -173,12 +152,12 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["a text that never ends", (size) => `{"model":"m","x":"${"\\".repeat(size)}`],
       ["lists within lists", (size) => `{"a":${"[".repeat(size / 2)}${"]".repeat(size / 2)}}`],
       ["names with escapes", escapedNames],
-      ["the same name", (size) => `{"x":{${list(size, () => '"a":0')}}}`],
-      ["numbers", (size) => `{"x":[${list(size, () => "1")}]}`],
+      ["the same name", (size) => `{"x":{${listOf(size, () => '"a":0')}}}`],
+      ["numbers", (size) => `{"x":[${listOf(size, () => "1")}]}`],
       ["blanks", (size) => `{${" ".repeat(size)}"a":1}`],
     ],
     // As many members as in the worst input, with names that are quick to read.
-    (size) => `{${list(size, (index) => `"word${index}":0`)}}`,
+    (size) => `{${listOf(size, (index) => `"word${index}":0`)}}`,
   ],
   [
     "read JSON",
@@ -191,13 +170,13 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["names with escapes", escapedNames],
       ["lists within lists", (size) => `${"[".repeat(size / 2)}${"]".repeat(size / 2)}`],
     ],
-    (size) => `{${list(size, (index) => `"word${index}":0`)}}`,
+    (size) => `{${listOf(size, (index) => `"word${index}":0`)}}`,
   ],
   [
     "outline a body",
     (text) => () => void outline(Buffer.from(text), 64),
     [["names with escapes", escapedNames]],
-    (size) => `{${list(size, (index) => `"word${index}":0`)}}`,
+    (size) => `{${listOf(size, (index) => `"word${index}":0`)}}`,
   ],
   [
     "translate a stream",
@@ -258,25 +237,7 @@ function inPieces(change: Restore, text: string): void {
   change.end("c");
 }
 
-/** Stages that also run on 10 MB. The others behave there as on 1 MB, or never get such a text. */
-const large10: ReadonlySet<string> = new Set(["mask a text, Replace", "guard"]);
-
-/** Milliseconds of the fastest of a few runs. Stops at the first run within the bound, because the machine is shared. */
-function timeOf(run: () => void, bound: number): number {
-  let took = cpuMsOf(run);
-  for (let again = 0; again < 3 && took > bound; again++) took = Math.min(took, cpuMsOf(run));
-  return took;
-}
-
 describe("the work of a stage grows linearly with its input, and depends little on the content", () => {
-  for (const [stage, prepare, worst, plain = prose] of stages)
-    for (const size of large10.has(stage) ? [1_000_000, 10_000_000] : [1_000_000])
-      it(`${stage}, ${size / 1_000_000} MB`, () => {
-        prepare(plain(size / 10))();
-        const usual = Math.max(timeOf(prepare(plain(size)), 0), (yardstickNs * size) / 1_000_000);
-        for (const [what, make] of worst === texts && size > 1_000_000 ? large : worst) {
-          const took = timeOf(prepare(make(size)), most * usual);
-          assert.ok(took <= most * usual, `${what}: ${took.toFixed(0)} ms, where prose takes ${usual.toFixed(0)} ms`);
-        }
-      });
+  for (const [name, prepare, worst, plain] of stages)
+    itIsLinear({ name, prepare, worst, ...(plain ? { plain } : {}), ...(worst === texts ? { large } : {}) });
 });
