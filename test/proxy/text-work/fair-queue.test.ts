@@ -1,4 +1,4 @@
-/** Namespaces take turns, and each may have only so much waiting. */
+/** Namespaces take turns, and the number of waiting jobs of each is limited. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FairQueue } from "../../../proxy/text-work/fair-queue.ts";
@@ -18,7 +18,7 @@ describe("the queue of text work", () => {
     assert.deepEqual(drained(queue), ["a1", "b1", "c1", "a2", "c2", "a3"]);
     assert.equal(queue.size, 0);
   });
-  it("has room for so many jobs of a namespace, whatever the others have", () => {
+  it("limits the waiting jobs of a namespace, whatever the others have", () => {
     const queue = new FairQueue<string>(2);
     for (const job of ["a1", "a2"]) queue.add("a", job);
     assert.equal(queue.hasRoom("a"), false);
