@@ -206,6 +206,7 @@ class Call {
     const refused = denyBeforeTexts(call);
     if (refused !== null) return refused;
     const { identity, routed } = call;
+    this.#enter("guard");
     const texts = await readMoved(
       this.#gateway.texts,
       chargedNamespace({ identity, route: routed.route }),
