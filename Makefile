@@ -23,6 +23,10 @@ test-unit: node_modules/.installed ## Run the tests that start no process and op
 test-integration: node_modules/.installed tools ## Run the tests that need servers, clusters or other programs
 	@$(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=600000 $$($(NODE) test/harness/lanes.ts integration)
 
+.PHONY: test-clients
+test-clients: node_modules/.installed ## Run Claude Code and Codex, from npm, against every type of provider
+	@$(NODE) --test --test-concurrency=1 --test-timeout=1800000 'test/clients/*.client.ts'
+
 .PHONY: e2e
 e2e: node_modules/.installed ## Build the image and run it on a real node: kubelet, containerd, rollouts under load (needs root)
 	@$(NODE) --test --test-concurrency=1 --test-timeout=1800000 'test/e2e/*.e2e.ts'
