@@ -15,7 +15,7 @@ export interface Block {
   readonly tool: number;
   id: string;
   name: string;
-  /** All content received so far: text, or a tool's arguments. */
+  /** All content received so far: a tool's arguments, or the text if the writer needs it. */
   text: string;
   /** Signature of a thinking block, once it has arrived. */
   signature: string;
@@ -26,6 +26,11 @@ export interface Block {
 }
 
 export interface BlockWriter {
+  /**
+   * Whether `close` needs a block's text. If not, only tools' arguments are kept: a long answer would take memory until
+   * its client has read it.
+   */
+  readonly wholeTexts: boolean;
   open(block: Block): string;
   delta(block: Block, text: string): string;
   close(block: Block): string;
@@ -84,11 +89,6 @@ function isJsonObject(text: string): boolean {
   }
 }
 
-function append(waiting: Waiting, piece: string): void {
-  waiting.block.text += piece;
-  waiting.unwritten += piece;
-}
-
 export class BlockQueue {
   readonly #writer: BlockWriter;
   readonly #queue: Waiting[] = [];
@@ -101,16 +101,23 @@ export class BlockQueue {
     this.#writer = writer;
   }
 
+  #append(waiting: Waiting, piece: string): void {
+    const { block } = waiting;
+    // Of a text that isn't kept, the first piece tells that there is one.
+    if (this.#writer.wholeTexts || block.kind === "tool" || block.text === "") block.text += piece;
+    waiting.unwritten += piece;
+  }
+
   /** Adds a delta. Returns the text that can be written now. */
   add(delta: Delta): string {
     if (delta.reasoning_content)
-      append(
+      this.#append(
         this.#last("thinking", (block) => block.signature === ""),
         delta.reasoning_content,
       );
     for (const block of delta.thinking_blocks ?? []) this.#thinking(block);
-    if (delta.content) append(this.#last("text"), delta.content);
-    if (delta.refusal) append(this.#last("refusal"), delta.refusal);
+    if (delta.content) this.#append(this.#last("text"), delta.content);
+    if (delta.refusal) this.#append(this.#last("refusal"), delta.refusal);
     for (const call of delta.tool_calls ?? []) this.#tool(call);
     return this.#write(false);
   }
@@ -140,7 +147,7 @@ export class BlockQueue {
       return;
     }
     const waiting = this.#last("thinking", (block) => block.signature === "");
-    if (waiting.block.text === "" && typeof given["thinking"] === "string") append(waiting, given["thinking"]);
+    if (waiting.block.text === "" && typeof given["thinking"] === "string") this.#append(waiting, given["thinking"]);
     if (typeof given["signature"] === "string") waiting.block.signature = given["signature"];
   }
 
@@ -151,7 +158,7 @@ export class BlockQueue {
     if (call.id) block.id = call.id;
     if (call.function?.name) block.name = call.function.name;
     const piece = call.function?.arguments ?? "";
-    append(waiting, piece);
+    this.#append(waiting, piece);
     waiting.json.add(piece);
   }
 

@@ -7,8 +7,8 @@ import { Buffer } from "node:buffer";
 import { type OnReadOpts, Socket } from "node:net";
 import { Duplex } from "node:stream";
 
-/** Most bytes that are buffered before reading pauses. */
-const mostWaitingBytes = 65_536;
+/** Most bytes that one read takes from the kernel. */
+const readBytes = 32_768;
 
 /** Bytes that arrived and were not yet read by the consumer. */
 interface Reads {
@@ -25,7 +25,7 @@ interface DirectSocket extends Socket {
   [kReads]: Reads;
 }
 
-const arena = Buffer.allocUnsafeSlow(65_536);
+const arena = Buffer.allocUnsafeSlow(readBytes);
 
 /** node:net and node:tls options for a socket on which `readDirectly` is called as soon as it is connected. */
 export const onread: OnReadOpts = {
@@ -39,7 +39,8 @@ export const onread: OnReadOpts = {
     reads.waiting.push(chunk);
     reads.waitingBytes += size;
     socket.emit("readable");
-    reads.stopped = reads.waitingBytes > mostWaitingBytes;
+    // A reader that leaves something has paused.
+    reads.stopped = reads.waitingBytes > readBytes;
     return !reads.stopped;
   },
 };

@@ -54,7 +54,10 @@ function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   return kinds[cause] ?? (isOfConnecting(cause) ? "connect" : "reset");
 }
 
-/** Largest size, in bytes, up to which pieces are joined. */
+/**
+ * Largest size, in bytes, up to which pieces are joined. Reading pauses as soon as this much has arrived and was not yet
+ * passed on: one turn of the event loop may read megabytes of a fast upstream, and a slow client would keep them.
+ */
 const maxJoinedBytes = 65_536;
 
 const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined, sent: false };
@@ -151,6 +154,11 @@ class Exchange implements WireHandler, UpstreamCall, Task {
   readonly #handler: UpstreamHandler;
   #call: WireCall | null = null;
   #arrived: Arrival[] = [];
+  /** Bytes of data in `#arrived`. */
+  #arrivedBytes = 0;
+  /** Why reading is paused: too much has arrived in this turn, or the handler wants no more for now. */
+  #full = false;
+  #stopped = false;
   #over = false;
   #started = false;
   sent = false;
@@ -175,7 +183,12 @@ class Exchange implements WireHandler, UpstreamCall, Task {
 
   resume(): void {
     this.#inflater?.resume();
-    if (!this.#over) this.#call?.resume();
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#stopped = false;
+    if (!this.#over && !this.#full) this.#call?.resume();
   }
 
   #arrive(arrival: Arrival): void {
@@ -187,11 +200,15 @@ class Exchange implements WireHandler, UpstreamCall, Task {
   run(): void {
     const arrived = this.#arrived;
     this.#arrived = [];
+    this.#arrivedBytes = 0;
     try {
       for (const one of arrived) {
         if (this.#over) return;
         this.#hand(one);
       }
+      if (!this.#full) return;
+      this.#full = false;
+      if (!this.#over && !this.#stopped) this.#call?.resume();
     } catch (cause) {
       this.abort();
       this.#handler.error("reset", cause as Error);
@@ -203,7 +220,7 @@ class Exchange implements WireHandler, UpstreamCall, Task {
       const only = arrival.pieces[0];
       const chunk =
         arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
-      if (!this.#give(chunk)) this.#call?.pause();
+      if (!this.#give(chunk)) this.#stop();
     } else if (arrival.kind === "head") {
       this.#started = true;
       this.#head(arrival.status, arrival.headers);
@@ -233,9 +250,14 @@ class Exchange implements WireHandler, UpstreamCall, Task {
     this.#handler.head(status, rest);
   }
 
+  #stop(): void {
+    this.#stopped = true;
+    this.#call?.pause();
+  }
+
   #give(chunk: Buffer): boolean {
     if (this.#inflater === null) return this.#handler.data(chunk);
-    return this.#inflater.write(chunk, () => this.#call?.resume());
+    return this.#inflater.write(chunk, () => this.#goOn());
   }
 
   #end(): void {
@@ -253,6 +275,11 @@ class Exchange implements WireHandler, UpstreamCall, Task {
 
   /** Passes on what one read brought of a stream in one piece, so that it is parsed and written once. */
   data(chunk: Buffer): void {
+    this.#arrivedBytes += chunk.length;
+    if (this.#arrivedBytes >= maxJoinedBytes && !this.#full) {
+      this.#full = true;
+      this.#call?.pause();
+    }
     const last = this.#arrived.at(-1);
     if (last?.kind !== "data" || last.bytes + chunk.length > maxJoinedBytes) {
       this.#arrive({ kind: "data", pieces: [chunk], bytes: chunk.length });

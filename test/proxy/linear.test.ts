@@ -181,7 +181,12 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
   [
     "translate a stream",
     (text) => () => {
-      const queue = new BlockQueue({ open: () => "", delta: (_block, piece) => piece, close: ({ text: all }) => all });
+      const queue = new BlockQueue({
+        wholeTexts: true,
+        open: () => "",
+        delta: (_block, piece) => piece,
+        close: ({ text: all }) => all,
+      });
       const pieces = text.match(/.{1,20}/gs) ?? [];
       queue.add({ tool_calls: [{ index: 0, function: { name: "f", arguments: "{" } }] });
       for (const piece of pieces) queue.add({ tool_calls: [{ index: 1, function: { name: "g", arguments: piece } }] });

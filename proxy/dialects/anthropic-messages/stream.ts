@@ -27,6 +27,7 @@ const deltas: Readonly<Record<Block["kind"], (text: string) => JsonObject>> = {
 };
 
 const writer: BlockWriter = {
+  wholeTexts: false,
   open: (block) => frame({ type: "content_block_start", index: block.index, content_block: starts[block.kind](block) }),
   delta: (block, text) => frame({ type: "content_block_delta", index: block.index, delta: deltas[block.kind](text) }),
   close(block) {

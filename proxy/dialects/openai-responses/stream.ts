@@ -74,6 +74,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     this.#context = context;
     this.#tools = clientTools(context.body ?? {});
     const writer: BlockWriter = {
+      wholeTexts: true,
       open: (block) => this.#open(block),
       delta: (block, text) => this.#delta(block, text),
       close: (block) => this.#close(block),

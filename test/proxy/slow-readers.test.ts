@@ -1,0 +1,134 @@
+/** A client that reads slowly stops its provider: what the gateway holds of its stream is bounded, in bytes. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+
+const clear = "slc_slow_alice_0000001";
+const readers = 40;
+const mostBytes = 256 * 1024;
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+function heldBytes(): number {
+  collect();
+  const { arrayBuffers, heapUsed } = process.memoryUsage();
+  return arrayBuffers + heapUsed;
+}
+
+const delta = { content: "word ".repeat(20) };
+const event = {
+  id: "c",
+  object: "chat.completion.chunk",
+  model: "m",
+  choices: [{ index: 0, delta, finish_reason: null }],
+};
+const frames = Buffer.from(`data: ${JSON.stringify(event)}\n\n`.repeat(100));
+
+/** Sends as much as the gateway takes. */
+class Torrent {
+  readonly #server: Server;
+  readonly responses: ServerResponse[] = [];
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      request.resume();
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      this.responses.push(response);
+      const go = (): void => {
+        while (response.write(frames));
+        response.once("drain", go);
+      };
+      request.on("end", go);
+    });
+  }
+
+  async start(): Promise<string> {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Bytes that were written to the sockets. */
+  get sent(): number {
+    return this.responses.reduce((sum, { socket }) => sum + (socket?.bytesWritten ?? 0), 0);
+  }
+
+  close(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+describe("slow readers", () => {
+  const torrent = new Torrent();
+  let gateway: TestGateway;
+  const sockets: Socket[] = [];
+
+  before(async () => {
+    const url = await torrent.start();
+    const routing = { targets: [{ provider: { name: "up" } }] };
+    gateway = await startGateway(
+      [
+        provider("up", url, { models: [{ name: "plain" }] }),
+        secret("up-credentials", { apiKey: "sk" }),
+        policy("plain", { match: { models: ["plain"] }, routing }),
+        ...key("alice", clear),
+      ],
+      ["--stalled-client-ms=600000"],
+    );
+  });
+  /** Without what the clients of this test hold themselves. */
+  const ofGateway = (): number => heldBytes() - sockets.reduce((sum, { readableLength }) => sum + readableLength, 0);
+
+  after(async () => {
+    for (const socket of sockets) socket.destroy();
+    torrent.close();
+    await gateway.close();
+  });
+
+  /** Reads the beginning of its answer and no more. */
+  async function stalled(path: string): Promise<void> {
+    const body = JSON.stringify({
+      model: "plain",
+      stream: true,
+      max_tokens: 9,
+      messages: [{ role: "user", content: "Hi" }],
+    });
+    const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${clear}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    await once(socket, "readable");
+  }
+
+  /** Returns when no provider can send any more. */
+  async function atRest(): Promise<void> {
+    let sent = -1;
+    let same = 0;
+    await eventually(() => {
+      same =
+        torrent.sent === sent && torrent.responses.every(({ writableNeedDrain }) => writableNeedDrain) ? same + 1 : 0;
+      sent = torrent.sent;
+      return same > 50;
+    });
+  }
+
+  for (const [what, path] of [["a stream that passes through", "/v1/chat/completions"]] as const)
+    it(`cost at most 256 KiB each: ${what}`, async () => {
+      await stalled(path);
+      await atRest();
+      const least = ofGateway();
+      await Promise.all(Array.from({ length: readers }, () => stalled(path)));
+      await atRest();
+      const each = (ofGateway() - least) / readers;
+      assert.ok(each <= mostBytes, `${Math.round(each / 1024)} KiB`);
+    });
+});
