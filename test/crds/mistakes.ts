@@ -493,7 +493,8 @@ export const others: Record<string, Mistake> = {
   "a word in lower case": {
     ...p,
     manifest: header("LLMProvider") + lines("type: openai", "models: [{name: gpt-4o}]"),
-    kubectl: 'spec.type: Unsupported value: "openai": supported values: "Anthropic", "AzureOpenAI", "Bedrock"',
+    kubectl:
+      'spec.type: Unsupported value: "openai": supported values: "Anthropic", "AzureAIFoundry", "AzureOpenAI", "Bedrock"',
     lint: "Watsonx; did you mean OpenAI?",
   },
   "a field that is missing": {

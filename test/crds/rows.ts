@@ -37,6 +37,31 @@ const oneCriterion = (field: string): RegExp =>
 
 /** Every rule of the schemas is in here: a test counts them. */
 export const ruleRefusals: Record<string, Refusal> = {
+  "a preset of another type": same(
+    "LLMProvider",
+    provider({ type: "OpenAI", preset: "Groq" }),
+    /spec: .*spec\.preset needs type: OpenAICompatible/,
+  ),
+  "both kinds of credentials": same(
+    "LLMProvider",
+    provider({ credentials: { secretRef: { name: "k" }, workloadIdentity: { aws: {} } } }),
+    /spec\.credentials: .*set exactly one of secretRef and workloadIdentity/,
+  ),
+  "identities of two clouds": same(
+    "LLMProvider",
+    provider({ credentials: { workloadIdentity: { aws: {}, google: {} } } }),
+    /spec\.credentials\.workloadIdentity: .*set exactly one of aws, azure and google; \{\} is the proxies' own identity/,
+  ),
+  "an external id without a role": same(
+    "LLMProvider",
+    provider({ credentials: { workloadIdentity: { aws: { externalId: "ext-1" } } } }),
+    /spec\.credentials\.workloadIdentity\.aws: .*externalId and sessionTags need roleArn/,
+  ),
+  "a tenant without a client": same(
+    "LLMProvider",
+    provider({ credentials: { workloadIdentity: { azure: { tenantId: "11111111-2222-3333-4444-555555555555" } } } }),
+    /spec\.credentials\.workloadIdentity\.azure: .*tenantId needs clientId/,
+  ),
   "more samples at least than there are": same(
     "RoutingPolicy",
     routing({ leastLatency: { samples: 5, minimumSamples: 6 } }),
