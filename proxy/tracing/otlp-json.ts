@@ -51,7 +51,7 @@ export function attributesText(attributes: Attributes): string {
   return `[${text.slice(1)}]`;
 }
 
-/** A getter that reads the clock's origin anew. */
+/** A getter that reads the clock's origin again. */
 const originMs = performance.timeOrigin;
 
 /** A double can't hold nanoseconds since 1970, so that the milliseconds' fraction is written apart. */

@@ -37,6 +37,11 @@ const oneCriterion = (field: string): RegExp =>
 
 /** Every rule of the schemas is in here: a test counts them. */
 export const ruleRefusals: Record<string, Refusal> = {
+  "a digest for PagerDuty": same(
+    "Budget",
+    budget({ alerts: [{ pagerDuty: { secretRef: { name: "a" } }, digest: "1h" }] }),
+    /spec\.alerts\[0\]: .*digest is not for pagerDuty, which groups incidents itself/,
+  ),
   "a preset of another type": same(
     "LLMProvider",
     provider({ type: "OpenAI", preset: "Groq" }),
