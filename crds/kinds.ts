@@ -38,11 +38,13 @@ const conditionColumn = (type: string): PrinterColumn => ({
   jsonPath: `.status.conditions[?(@.type=="${type}")].status`,
   description: `Whether the object is ${type}.`,
 });
+const ready: PrinterColumn = { ...conditionColumn("Ready"), priority: 1 };
 const warning: PrinterColumn = {
   name: "Warning",
   type: "string",
   jsonPath: `.status.conditions[?(@.type=="Warning")].reason`,
   description: "Reason of the first warning. The condition Warning has them all.",
+  priority: 1,
 };
 const why: PrinterColumn = {
   name: "Why",
@@ -79,7 +81,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Models", type: "integer", jsonPath: ".status.models", description: "Number of models." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
-      conditionColumn("Ready"),
+      ready,
       conditionColumn("Healthy"),
       warning,
       alert,
@@ -102,7 +104,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Strategy", type: "string", jsonPath: ".spec.routing.strategy", description: "How a target is chosen." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
-      conditionColumn("Ready"),
+      ready,
       warning,
       alert,
       {
@@ -136,7 +138,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Limits", type: "string", jsonPath: ".spec.limits", description: "Rate limits.", priority: 1 },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
-      conditionColumn("Ready"),
+      ready,
       warning,
       why,
       age,
@@ -159,7 +161,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Revoked", type: "boolean", jsonPath: ".spec.revoked", description: "Whether the key is refused." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
-      conditionColumn("Ready"),
+      ready,
       warning,
       why,
       age,
