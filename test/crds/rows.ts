@@ -39,7 +39,7 @@ const oneCriterion = (field: string): RegExp =>
 export const ruleRefusals: Record<string, Refusal> = {
   "a digest for PagerDuty": same(
     "Budget",
-    budget({ alerts: [{ pagerDuty: { secretRef: { name: "a" } }, digest: "1h" }] }),
+    budget({ alerts: [{ pagerDuty: { secretRef: { name: "a", key: "k" } }, digest: "1h" }] }),
     /spec\.alerts\[0\]: .*digest is not for pagerDuty, which groups incidents itself/,
   ),
   "a preset of another type": same(
