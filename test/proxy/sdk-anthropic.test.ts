@@ -42,7 +42,8 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
     assert.equal(seen?.path, "/v1/chat/completions");
     assert.deepEqual(
       (seen?.json["messages"] as { role: string }[] | undefined)?.map((one) => one.role),
-      ["system", "system", "user"],
+      ["system", "user"],
+      "one system message: templates of many models take no second one",
     );
   });
 
