@@ -9,7 +9,7 @@ import { key, policy, provider, secret, startGateway, type TestGateway } from ".
 import { startUpstream, type Upstream, type UpstreamRequest } from "../../harness/upstream.ts";
 import { accepted, events } from "./drive.ts";
 import { type Json, list, own, type Said, type Wire, words } from "./wire/wire.ts";
-import { allWires, wires } from "./wire/wires.ts";
+import { allWires, variantWires, wires } from "./wire/wires.ts";
 
 const clear = "slc_matrix_key_0001";
 const usage = { prompt: 20, cached: 4, completion: 9 };
@@ -409,10 +409,13 @@ for (const [wire, dialect] of allWires.flatMap((one) => [[one, openai] as const,
 
 describe("every provider's decoder", () => {
   it("has a wire format to be tested with", () => {
-    assert.deepEqual([...new Set(wires.map((wire) => wire.type))].sort(), Object.keys(providers).sort());
+    assert.deepEqual(
+      [...new Set([...wires, ...variantWires].map((wire) => wire.type))].sort(),
+      Object.keys(providers).sort(),
+    );
   });
 
-  for (const wire of wires) {
+  for (const wire of [...wires, ...variantWires]) {
     const made = providers[wire.type];
     if (made === undefined) continue;
     const setting = {

@@ -17,10 +17,10 @@ export const wires: readonly Wire[] = [
   gemini,
   bedrock,
   cohere,
-  invokeModel,
-  bedrockOpenAi,
-  ...cloudWires,
 ];
 
+/** Types that stand for several APIs, one of them each. */
+export const variantWires: readonly Wire[] = [invokeModel, bedrockOpenAi, ...cloudWires];
+
 /** Each preset is a server with habits of its own. */
-export const allWires: readonly Wire[] = [...wires, ...presetWires];
+export const allWires: readonly Wire[] = [...wires, ...variantWires, ...presetWires];
