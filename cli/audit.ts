@@ -188,10 +188,12 @@ const csv = (cell: string | number): string =>
 /** One column per month, as there are more figures than months. */
 function asTable(months: readonly ComplianceMonth[]): string {
   const rows = columns.map(([name, of]) => [name, ...months.map((month) => String(of(month)))]);
-  const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0))) ?? [];
+  const widths = rows[0]?.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0))) ?? [];
   return rows
     .map((row) =>
-      row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  "),
+      row
+        .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
+        .join("  "),
     )
     .join("\n");
 }

@@ -4,8 +4,8 @@
 export function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
   const paths: string[] = [];
   const flags: string[] = [];
-  for (const [at, arg] of args.entries()) {
-    const before = args[at - 1] ?? "";
+  for (const [index, arg] of args.entries()) {
+    const before = args[index - 1] ?? "";
     const value = before.startsWith("--") && !before.includes("=");
     (value || arg.startsWith("--") ? flags : paths).push(arg);
   }

@@ -108,7 +108,7 @@ class FolderConfig implements ConfigSource {
     for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);
     const report = findings.map(formatFinding).join("\n");
     if (report !== this.#reported && report !== "") this.#print(report);
-    if (findings.some((one) => one.severity === "error") && report !== this.#reported)
+    if (findings.some((finding) => finding.severity === "error") && report !== this.#reported)
       this.#print(
         this.#previous === null
           ? "invalid objects are not served"
@@ -157,7 +157,7 @@ class FolderConfig implements ConfigSource {
     const compiled = this.#compiled;
     if (compiled === null) return { config: null, revision: "", objects: [] };
     const revision = this.#revision;
-    const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
+    const programmed = { revision, live: proxies.filter((proxy) => proxy === revision).length, total: proxies.length };
     const patches = [...healthPatches(compiled.others, reports), ...this.#canaryPatches];
     const objects = withPatches(compiled.verdicts, patches).map(
       (verdict): WorldObject => ({
@@ -189,7 +189,7 @@ class FolderConfig implements ConfigSource {
     this.#canaryPatches = patches;
     for (const { verdict, conditions = [] } of patches) {
       const { meta } = verdict;
-      const told = conditions.find((one) => one.type === "CanaryProgressing");
+      const told = conditions.find((condition) => condition.type === "CanaryProgressing");
       const id = `${meta.namespace}/${meta.name}`;
       if (told === undefined || this.#phases.get(id) === told.reason) continue;
       this.#phases.set(id, told.reason);

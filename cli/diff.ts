@@ -77,7 +77,7 @@ const mostFields = 100;
 
 /** Pure. GitHub and GitLab show it alike. */
 export function markdownOf(changes: readonly Change[], findings: readonly LintFinding[]): string {
-  const problems = findings.map((one) => `- ${cell(formatFinding(one))}`);
+  const problems = findings.map((finding) => `- ${cell(formatFinding(finding))}`);
   const rows = changes.flatMap(({ object, what, fields }) =>
     fields.length === 0
       ? [`| \`${object}\` | ${what} | |`]
@@ -97,7 +97,8 @@ export function markdownOf(changes: readonly Change[], findings: readonly LintFi
   ].join("\n");
 }
 
-const errors = (findings: readonly LintFinding[]): LintFinding[] => findings.filter((one) => one.severity === "error");
+const errors = (findings: readonly LintFinding[]): LintFinding[] =>
+  findings.filter((finding) => finding.severity === "error");
 
 async function compare(
   before: string,
@@ -136,7 +137,7 @@ export async function runDiff(args: readonly string[]): Promise<void> {
     return;
   }
   const { changes, findings } = compared;
-  for (const one of findings) process.stderr.write(`${formatFinding(one)}\n`);
+  for (const finding of findings) process.stderr.write(`${formatFinding(finding)}\n`);
   if (values.output === "json") process.stdout.write(`${JSON.stringify(changes, null, 2)}\n`);
   else if (values.output === "markdown") process.stdout.write(markdownOf(changes, findings));
   else for (const change of changes) process.stdout.write(`${formatChange(change)}\n`);

@@ -149,7 +149,7 @@ async function clearKey(values: Values): Promise<string | null> {
 async function identityOf(values: Values, snapshot: Snapshot, compiled: Compiled, nowMs: number): Promise<Identity> {
   const name = values.key;
   if (name !== undefined) {
-    const record = compiled.config.keys.find((one) => one.id === name);
+    const record = compiled.config.keys.find((key) => key.id === name);
     if (record === undefined)
       throw new Error(
         `ApiKey ${name} is not served${problemsOf(compiled, "ApiKey", name) || "; there is no such object"}`,
@@ -161,7 +161,9 @@ async function identityOf(values: Values, snapshot: Snapshot, compiled: Compiled
 }
 
 function problemsOf(compiled: Compiled, kind: string, id: string): string {
-  const verdict = compiled.verdicts.find((one) => one.kind === kind && `${one.meta.namespace}/${one.meta.name}` === id);
+  const verdict = compiled.verdicts.find(
+    (verdict) => verdict.kind === kind && `${verdict.meta.namespace}/${verdict.meta.name}` === id,
+  );
   const wrong = [...(verdict?.accepted ?? []), ...(verdict?.resolvedRefs ?? [])].filter(isError);
   return wrong.length === 0 ? "" : `: ${wrong.map((one) => one.fullMessage ?? one.message).join("; ")}`;
 }

@@ -35,9 +35,9 @@ function sarif(findings: readonly LintFinding[]): object {
 }
 
 export const lintFormats = {
-  text: (findings: readonly LintFinding[]): string => findings.map((one) => `${formatFinding(one)}\n`).join(""),
+  text: (findings: readonly LintFinding[]): string => findings.map((finding) => `${formatFinding(finding)}\n`).join(""),
   json: (findings: readonly LintFinding[]): string => `${JSON.stringify(findings, null, 2)}\n`,
-  github: (findings: readonly LintFinding[]): string => findings.map((one) => `${github(one)}\n`).join(""),
+  github: (findings: readonly LintFinding[]): string => findings.map((finding) => `${github(finding)}\n`).join(""),
   sarif: (findings: readonly LintFinding[]): string => `${JSON.stringify(sarif(findings), null, 2)}\n`,
 };
 

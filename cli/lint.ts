@@ -47,5 +47,5 @@ export async function runLint(args: readonly string[]): Promise<void> {
   // A CI check of the wrong folder must not pass.
   if (compiled.verdicts.length === 0 && findings.length === 0)
     throw new Error(`no object of Sluice is in ${positionals.join(", ")}; *.yaml, *.yml and *.json are read`);
-  if (findings.some((one) => one.severity === "error")) process.exitCode = 1;
+  if (findings.some((finding) => finding.severity === "error")) process.exitCode = 1;
 }

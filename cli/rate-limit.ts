@@ -123,7 +123,7 @@ export function limitObject(values: Values, namespace: string, nowMs: number): L
   }
   const spec = { scope, ...(values.per === undefined ? {} : { per: values.per }), limits, ...expiryOf(values, nowMs) };
   const checked = parseSpec("Budget", spec);
-  if (!checked.ok) throw new UsageError(checked.problems.map((one) => one.message).join("; "));
+  if (!checked.ok) throw new UsageError(checked.problems.map((problem) => problem.message).join("; "));
   return { apiVersion, kind: "Budget", metadata, spec };
 }
 

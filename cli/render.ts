@@ -59,7 +59,7 @@ export async function runRender(args: readonly string[]): Promise<void> {
     return;
   }
   const { compiled, findings } = await readOffline(positionals, values, Date.now());
-  for (const one of findings) process.stderr.write(`${formatFinding(one)}\n`);
+  for (const finding of findings) process.stderr.write(`${formatFinding(finding)}\n`);
   const published = encode(withoutDigests(compiled.config), sha256Hex(""));
   const maps = [...configMapsOf("sluice", published)].map(([name, data]) => ({
     apiVersion: "v1",
@@ -68,5 +68,5 @@ export async function runRender(args: readonly string[]): Promise<void> {
     data,
   }));
   process.stdout.write(maps.map((map) => stringify(map, { lineWidth: 0 })).join("---\n"));
-  if (findings.some((one) => one.severity === "error")) process.exitCode = 1;
+  if (findings.some((finding) => finding.severity === "error")) process.exitCode = 1;
 }

@@ -42,11 +42,11 @@ const batch = 64;
 
 export function parsePairs(text: string): Pair[] {
   const pairs: Pair[] = [];
-  for (const [at, line] of text.split(/\r?\n/).entries()) {
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue;
     const [kind, one = "", two = "", ...more] = line.split("\t").map((field) => field.trim());
     if ((kind !== "same" && kind !== "other") || one === "" || two === "" || more.length > 0)
-      throw new Error(`line ${at + 1}: write same or other, a question, and a question, apart by tabs`);
+      throw new Error(`line ${index + 1}: write same or other, a question, and a question, apart by tabs`);
     pairs.push({ kind, texts: [one, two] });
   }
   if (pairs.length === 0) throw new Error("there is no pair in the file");
@@ -74,7 +74,9 @@ async function embedded(url: string, key: string, model: string, input: string[]
       `${url} answered ${response.status}: ${refused.safeParse(body).data?.error.message ?? "no reason given"}`,
     );
   const parsed = reply.safeParse(body);
-  const vectors = input.map((_, at) => normalised(parsed.data?.data.find((one) => one.index === at)?.embedding ?? []));
+  const vectors = input.map((_, index) =>
+    normalised(parsed.data?.data.find((one) => one.index === index)?.embedding ?? []),
+  );
   if (vectors.includes(null)) throw new Error(`${url} answered without a vector for each question`);
   return vectors as Float32Array[];
 }

@@ -60,7 +60,7 @@ async function emitProviders(): Promise<void> {
   await emit("crds/types/provider-types.generated.ts", providerTypesFile(providers));
   await emit("proxy/providers/registry.generated.ts", registryFile(providers));
   await emit("proxy/config/capabilities.generated.ts", capabilitiesFile(providers));
-  await emit("docs/providers.md", providersPage(providers.map((one) => one.capabilities)));
+  await emit("docs/providers.md", providersPage(providers.map((provider) => provider.capabilities)));
 }
 
 const toYaml = (object: object): string => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false });

@@ -17,7 +17,7 @@ const identifier = (folder: string): string =>
 /** Throws if the folders contradict each other. */
 export function inOrder(folders: readonly ProviderFolder[]): ProviderFolder[] {
   const sorted = folders.toSorted((a, b) => (a.capabilities.type < b.capabilities.type ? -1 : 1));
-  const twice = sorted.find((one, at) => one.capabilities.type === sorted[at - 1]?.capabilities.type);
+  const twice = sorted.find((one, index) => one.capabilities.type === sorted[index - 1]?.capabilities.type);
   if (twice)
     throw new Error(
       `proxy/providers/${twice.folder} declares type ${twice.capabilities.type}, which another folder has`,
@@ -29,14 +29,14 @@ export function inOrder(folders: readonly ProviderFolder[]): ProviderFolder[] {
 }
 
 export function providerTypesFile(providers: readonly ProviderFolder[]): string {
-  const types = providers.map((one) => JSON.stringify(one.capabilities.type)).join(", ");
+  const types = providers.map((provider) => JSON.stringify(provider.capabilities.type)).join(", ");
   const presets = providers.flatMap(({ capabilities }) => (capabilities.presets ?? []).map(({ name }) => name));
   const withPresets = providers.filter(({ capabilities }) => capabilities.presets !== undefined);
   return [
     header("proxy/providers/*/capabilities.ts"),
     `export const providerTypes = [${types}] as const;\n`,
     `export const presetNames = [${presets.map((name) => JSON.stringify(name)).join(", ")}] as const;\n`,
-    `export const typesWithPresets = [${withPresets.map((one) => JSON.stringify(one.capabilities.type)).join(", ")}];\n`,
+    `export const typesWithPresets = [${withPresets.map((preset) => JSON.stringify(preset.capabilities.type)).join(", ")}];\n`,
   ].join("");
 }
 

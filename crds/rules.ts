@@ -64,11 +64,11 @@ function duplicates(schema: Schema, list: readonly unknown[], path: Path): Viola
   if (listType !== "set" && listType !== "map") return [];
   const seen = new Set<string>();
   const found: Violation[] = [];
-  for (const [at, entry] of list.entries()) {
+  for (const [index, entry] of list.entries()) {
     const id = identity(schema, entry);
     if (seen.has(id))
       found.push({
-        path: [...path, at],
+        path: [...path, index],
         message: `is in the list twice: ${id.replace(/^\[(.*)\]$/, "$1")}; remove one`,
       });
     seen.add(id);
@@ -95,7 +95,7 @@ export function violations(schema: Schema, value: unknown, path: Path): Violatio
   if (schema.type !== "array") return own;
   const list = value as unknown[];
   const { items } = schema;
-  const below = items === undefined ? [] : list.flatMap((entry, at) => violations(items, entry, [...path, at]));
+  const below = items === undefined ? [] : list.flatMap((entry, index) => violations(items, entry, [...path, index]));
   return [...own, ...duplicates(schema, list, path), ...below];
 }
 

@@ -39,9 +39,9 @@ function wantedKeys(objects: readonly WorldObject[], ref: string): string[] {
     .flatMap(({ spec }) => {
       const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
       const channels = Array.isArray(alerts)
-        ? alerts.flatMap((one) => [
-            (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key,
-            one.webhook?.signingKeyRef?.key,
+        ? alerts.flatMap((alert) => [
+            (alert.slack ?? alert.pagerDuty ?? alert.webhook)?.secretRef?.key,
+            alert.webhook?.signingKeyRef?.key,
           ])
         : [];
       return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => typeof key === "string");

@@ -132,7 +132,7 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings, token);
   if (context.leading()) await publisher.publishStatusToken(token);
   context.ready = proxies.length;
-  const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
+  const programmed = { revision, live: proxies.filter((proxy) => proxy === revision).length, total: proxies.length };
   context.budgets.learn(published.others);
   context.alarms.learn(published.others);
   const alerts = context.alarms.report(compiled, reports, watched, context.nowMs(), values);
@@ -171,7 +171,7 @@ async function readBudgets(
   const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings, token);
   const patches = context.budgets.report(compiled, readings, context.nowMs(), values);
   if (readings.length === 0) return patches;
-  const seedable = readings.length === 1 || readings.some((one) => one.shared);
+  const seedable = readings.length === 1 || readings.some((reading) => reading.shared);
   // Proxies with a store each would each count the sum over all of them.
   context.seeds = seedable
     ? context.budgets.seeds(compiled.watches, context.publisher.previous()?.seeds ?? [], context.nowMs())

@@ -59,7 +59,7 @@ export type KeysCommand = (typeof keysCommands)[number];
 export function keysArguments(args: readonly string[]): { command: KeysCommand; values: KeysValues } | null {
   const { values, positionals } = parsed(args);
   if (values.help || positionals.length === 0) return null;
-  const command = keysCommands.find((one) => one === positionals[0]);
+  const command = keysCommands.find((command) => command === positionals[0]);
   if (command === undefined) throw new UsageError(`sluice keys has ${keysCommands.join(", ")}, not ${positionals[0]}`);
   if (positionals.length > 1)
     throw new UsageError(

@@ -20,8 +20,8 @@ async function listKeys(cluster: Cluster, namespace: string | null): Promise<Sto
 
 async function chosen(cluster: Cluster, values: KeysValues, namespace: string): Promise<Stored[]> {
   const keys = await listKeys(cluster, namespace);
-  const found = keys.filter((one) =>
-    values.name === undefined ? one.spec["user"] === values.user : one.metadata.name === values.name,
+  const found = keys.filter((key) =>
+    values.name === undefined ? key.spec["user"] === values.user : key.metadata.name === values.name,
   );
   if (found.length === 0) throw new Error(`namespace ${namespace} has no ApiKey ${values.name ?? `of ${values.user}`}`);
   return found;

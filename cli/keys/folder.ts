@@ -34,7 +34,7 @@ async function read(folder: string): Promise<Manifests[]> {
 async function write({ file, documents }: Manifests): Promise<void> {
   await writeFile(
     `${file}.next`,
-    documents.map(String).join(documents.some((one) => String(one).startsWith("---")) ? "" : "---\n"),
+    documents.map(String).join(documents.some((document) => String(document).startsWith("---")) ? "" : "---\n"),
     { mode: 0o600 },
   );
   await rename(`${file}.next`, file);

@@ -39,7 +39,7 @@ export function keyObject(values: KeysValues, namespace: string): KeyObject {
 /** Refuses what an API server would refuse, with the same message. */
 export function check(spec: Record<string, unknown>): void {
   const parsed = parseSpec("ApiKey", spec);
-  if (!parsed.ok) throw new UsageError(parsed.problems.map((one) => one.message).join("; "));
+  if (!parsed.ok) throw new UsageError(parsed.problems.map((problem) => problem.message).join("; "));
 }
 
 export function rotationOf(
@@ -83,7 +83,7 @@ export function table(rows: readonly KeyRow[]): string {
   return lines
     .map((line) =>
       columns
-        .map((column, at) => line[column].padEnd(widths[at] ?? 0))
+        .map((column, index) => line[column].padEnd(widths[index] ?? 0))
         .join("   ")
         .trimEnd(),
     )
@@ -104,7 +104,7 @@ interface KeyStatus {
 
 function stateOf(spec: Record<string, unknown>, conditions: readonly Condition[]): string {
   if (spec["revoked"] === true) return "revoked";
-  const of = (type: string): Condition | undefined => conditions.find((one) => one.type === type);
+  const of = (type: string): Condition | undefined => conditions.find((condition) => condition.type === type);
   if (of("Expired")?.status === "True") return "expired";
   const wrong = ["Accepted", "ResolvedRefs", "Programmed"].map(of).find((one) => one?.status === "False");
   if (wrong) return wrong.reason;

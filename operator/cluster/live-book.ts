@@ -104,7 +104,11 @@ export class LiveBook {
         continue;
       }
       const awaited = this.#await(verdict, now.revision, place);
-      const state = { revision: awaited.revision, live: places.filter((one) => one >= awaited.place).length, total };
+      const state = {
+        revision: awaited.revision,
+        live: places.filter((place) => place >= awaited.place).length,
+        total,
+      };
       if (this.#settle(verdict, state, statusNow)) this.#pending.delete(verdict);
       else reached.set(refOf(verdict), state);
     }

@@ -136,7 +136,7 @@ export class Publisher {
     const held = { ...this.#latestSecret, ...this.#held() };
     return {
       ...config,
-      providers: config.providers.filter((one) => credentialNames(one).every((name) => name in held)),
+      providers: config.providers.filter((provider) => credentialNames(provider).every((name) => name in held)),
     };
   }
 

@@ -60,7 +60,7 @@ export class StatusBook {
     nowMs: number,
     before: RenderedConfig | null = null,
   ): StatusWrite[] {
-    const verdicts = fresh.map((verdict, at) => sameAs(this.#verdicts[at], verdict));
+    const verdicts = fresh.map((verdict, index) => sameAs(this.#verdicts[index], verdict));
     this.#turnOver(objects, verdicts);
     const statusNow = (verdict: Verdict): unknown => this.#byMeta.get(verdict.meta)?.status;
     const stateOf = this.#live.statesOf(verdicts, now, statusNow, before);

@@ -160,6 +160,6 @@ export class WorldObjects {
 }
 
 export const namespaceLabels = (namespaces: readonly V1Namespace[]): World["namespaces"] =>
-  Object.fromEntries(namespaces.map((one) => [one.metadata?.name ?? "", one.metadata?.labels ?? {}]));
+  Object.fromEntries(namespaces.map((namespace) => [namespace.metadata?.name ?? "", namespace.metadata?.labels ?? {}]));
 
 export const pluralOf = (kind: Kind): string => kinds[kind].plural;

@@ -22,8 +22,8 @@ function minuteOf(time: string): number {
 }
 
 function checkNetworks(networks: readonly string[], accepted: Problem[]): void {
-  for (const [at, network] of networks.entries()) {
-    const where = [...path, "networks", at];
+  for (const [index, network] of networks.entries()) {
+    const where = [...path, "networks", index];
     if (parseNetwork(network) === null) {
       accepted.push(
         problem(
@@ -56,13 +56,13 @@ function hoursOf(hours: AccessSpec["hours"], accepted: Problem[]): Access["hours
 function warnRoles(roles: readonly string[], { knowsRoles, proxy }: CompileSettings, accepted: Problem[]): void {
   const known = proxy.roles;
   if (knowsRoles !== true || known === undefined) return;
-  for (const [at, role] of roles.entries()) {
+  for (const [index, role] of roles.entries()) {
     if (Object.hasOwn(known, role)) continue;
     const names = Object.keys(known).sort();
     const meant = nearest(role, names);
     const advice = meant === null ? `its roles are: ${names.join(", ")}` : `did you mean ${meant}?`;
     const message = `this installation has no role ${role}, so this entry lets nobody in; ${advice}`;
-    accepted.push(problem("RoleNotFound", message, [...path, "roles", at], "warning"));
+    accepted.push(problem("RoleNotFound", message, [...path, "roles", index], "warning"));
   }
 }
 

@@ -49,7 +49,7 @@ function checkMessage(
     accepted.push(
       problem(
         "Invalid",
-        `message: {{${name}}} is unknown; known placeholders are ${facts.map((one) => `{{${one}}}`).join(", ")}`,
+        `message: {{${name}}} is unknown; known placeholders are ${facts.map((fact) => `{{${fact}}}`).join(", ")}`,
         path,
       ),
     );
@@ -179,8 +179,8 @@ export function compileChannels(
 ): Channel[] {
   const channels: Channel[] = [];
   const names = channelNames(entries);
-  for (const [at, entry] of (entries ?? []).entries()) {
-    const path = ["spec", "alerts", at];
+  for (const [index, entry] of (entries ?? []).entries()) {
+    const path = ["spec", "alerts", index];
     checkMessage(entry.message, facts, [...path, "message"], accepted);
     const type = typeOf(entry);
     const secret = secretOf(entry, namespace, world, mail, path);
@@ -189,7 +189,7 @@ export function compileChannels(
     if (typeof signingKey === "object" && signingKey !== null) refs.push(signingKey);
     else if (typeof secret === "string")
       channels.push({
-        ...(names[at] as ChannelName),
+        ...(names[index] as ChannelName),
         type,
         secret,
         signingKey,

@@ -111,7 +111,7 @@ export function compileCanary(
     );
     return none;
   }
-  const target = targets.find((one) => one.name === spec.target);
+  const target = targets.find((target) => target.name === spec.target);
   // Its target did not resolve, which is reported elsewhere; the others serve.
   if (target === undefined) return none;
   const id = identityOf(spec, target);

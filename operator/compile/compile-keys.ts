@@ -55,7 +55,7 @@ const nothing: readonly never[] = [];
 function unserved(models: readonly string[] | undefined, namespace: string, { offers }: KeyContext): readonly number[] {
   const names = models === undefined ? null : offers(namespace);
   if (models === undefined || names === null) return nothing;
-  return models.flatMap((model, at) => (names.has(model) ? [] : [at]));
+  return models.flatMap((model, index) => (names.has(model) ? [] : [index]));
 }
 
 interface Settled {

@@ -153,7 +153,7 @@ function compileProviders(
     grants,
     capabilities,
     existing: new Set(all.map((verdict) => idOf(verdict.meta))),
-    alarms: alarms.filter((one) => one !== null),
+    alarms: alarms.filter((alarm) => alarm !== null),
     compiled: attempted,
   };
 }
@@ -226,7 +226,7 @@ function compileRoutes(
   for (const verdict of all) verdict.status["targets"] = 0;
   verdicts.push(...all);
   const settled = settleConflicts(
-    candidates.filter((one) => one !== null),
+    candidates.filter((candidate) => candidate !== null),
     previous,
   );
   const interned = memo.routes.of(settled.map(({ config }) => config).sort(byId));
@@ -238,11 +238,11 @@ function compileRoutes(
   const served = index(routes);
   for (const { verdict } of settled)
     verdict.status["targets"] = served.get(idOf(verdict.meta))?.routing.targets.length ?? 0;
-  const live = new Map(routes.map((one) => [one.id, one.routing.canary?.id]));
+  const live = new Map(routes.map((route) => [route.id, route.routing.canary?.id]));
   return {
     routes,
     canaries: plans.filter((plan) => live.get(plan.route) === plan.id),
-    alarms: alarms.filter((one) => one !== null),
+    alarms: alarms.filter((alarm) => alarm !== null),
   };
 }
 

@@ -79,14 +79,14 @@ function check(patterns: readonly string[], list: "deny" | "allow", accepted: Pr
 
 function compileMask(mask: GuardSpec["mask"], accepted: Problem[]): MaskConfig | null {
   if (mask === undefined) return null;
-  for (const [at, { pattern }] of (mask.custom ?? []).entries()) {
+  for (const [index, { pattern }] of (mask.custom ?? []).entries()) {
     const why = patternProblem(pattern) ?? (matchesNothing(pattern) ? "it matches the empty text" : null);
     if (why !== null)
       accepted.push(
         problem(
           "Invalid",
-          `spec.guard.mask.custom[${at}].pattern is not an RE2 regular expression that can be masked: ${why}`,
-          ["spec", "guard", "mask", "custom", at],
+          `spec.guard.mask.custom[${index}].pattern is not an RE2 regular expression that can be masked: ${why}`,
+          ["spec", "guard", "mask", "custom", index],
         ),
       );
   }

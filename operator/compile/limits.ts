@@ -31,11 +31,11 @@ export function compileLimits(
   per: LimitConfig["per"] = "ApiKey",
 ): LimitConfig[] {
   const limits = (specs ?? []).map((spec) => limitOf(spec, per));
-  for (const [at, limit] of limits.entries()) {
-    const path = ["spec", "limits", at];
+  for (const [index, limit] of limits.entries()) {
+    const path = ["spec", "limits", index];
     if (limit.of !== "Concurrency" && (limit.windowMs < shortestMs || limit.windowMs > longestMs))
       accepted.push(problem("Invalid", "window must be at least 1s and at most 31d", [...path, "window"]));
-    if (limits.findIndex((other) => identityOf(other) === identityOf(limit)) < at)
+    if (limits.findIndex((other) => identityOf(other) === identityOf(limit)) < index)
       accepted.push(
         problem(
           "Invalid",

@@ -103,8 +103,8 @@ export function compileObjectAlerts(
   if (object.kind === "LLMProvider") verdict.toldByAlerts = toldByAlerts(events, object.spec.healthCheck !== undefined);
   for (const message of checkEvents(channels, events))
     problems.push({ reason: "Invalid", message, path: ["spec", "alerts"], severity: "error" });
-  verdict.accepted.push(...problems.map((one) => ({ ...one, severity: "warning" as const })));
-  verdict.resolvedRefs.push(...refs.map((one) => ({ ...one, severity: "warning" as const })));
+  verdict.accepted.push(...problems.map((problem) => ({ ...problem, severity: "warning" as const })));
+  verdict.resolvedRefs.push(...refs.map((ref) => ({ ...ref, severity: "warning" as const })));
   if (object.spec.alerts !== undefined)
     verdict.conditions.push(readiness([...problems, ...refs], channels.length, object.spec.alerts.length));
   return {
@@ -125,6 +125,6 @@ function readiness(problems: readonly Problem[], usable: number, all: number): V
   const [first] = problems;
   if (first === undefined)
     return { type, status: "True", reason: "Ready", message: `${usable} of ${all} channels can be used` };
-  const message = `${usable} of ${all} channels can be used: ${problems.map((one) => one.message).join("; ")}`;
+  const message = `${usable} of ${all} channels can be used: ${problems.map((problem) => problem.message).join("; ")}`;
   return { type, status: "False", reason: first.reason, message };
 }

@@ -54,9 +54,9 @@ export function parseKind<K extends Kind>(
   const parsed: { object: ParsedObject<K>; verdict: VerdictDraft }[] = [];
   const invalid: VerdictDraft[] = [];
   const results = memo.of(objects, (object) => parseSpec(kind, object.spec ?? {}));
-  for (const [at, { meta }] of objects.entries()) {
+  for (const [index, { meta }] of objects.entries()) {
     const verdict = newVerdict(kind, meta);
-    const result = results[at];
+    const result = results[index];
     if (result?.ok) parsed.push({ object: { kind, meta, id: idOf(meta), spec: result.spec }, verdict });
     else {
       verdict.accepted = problemsOf(result?.problems ?? []);

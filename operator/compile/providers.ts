@@ -106,7 +106,7 @@ function incompleteSet(
 ): string | null {
   const sets = capabilities.credentialSets ?? [];
   if (Object.keys(found).length === 0 && capabilities.credentialsRequired)
-    return ` has none of the keys ${capabilities.credentials.map((one) => one.name).join(", ")}`;
+    return ` has none of the keys ${capabilities.credentials.map((credential) => credential.name).join(", ")}`;
   const whole = sets.some(
     (set) =>
       set.credentials.every((name) => Object.hasOwn(found, name)) &&
@@ -173,7 +173,7 @@ function wantedKeys(key: string | undefined, capabilities: Capabilities): Wanted
     required: field.required,
   }));
   if (key === undefined) return first === undefined ? [] : [first, ...others];
-  return [{ field: first?.field ?? "apiKey", key, required: true }, ...others.filter((one) => one.required)];
+  return [{ field: first?.field ?? "apiKey", key, required: true }, ...others.filter((other) => other.required)];
 }
 
 function missingCredential({ credentials }: LLMProviderSpec, capabilities: Capabilities): Problem[] {
@@ -251,7 +251,7 @@ export function compileProvider(
   const resolvedRefs: Problem[] = [];
   const capabilities = presetCapabilities(spec, declared, accepted);
   const names = spec.models.map((model) => model.name);
-  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
+  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
   if (twice >= 0)
     accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
   const options = optionsOf(spec, capabilities, accepted);

@@ -160,7 +160,7 @@ function resourcesOf(
 
 function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
   const names = spec.routing.targets.map(targetName);
-  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
+  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
   if (twice >= 0)
     accepted.push(
       problem("Invalid", `two targets are named ${names[twice]}; give one of them a name of its own`, [

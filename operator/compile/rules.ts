@@ -51,7 +51,9 @@ function covers(earlier: When, later: When, models: readonly string[] | null): b
     within(earlier.models, possible) &&
     (["tags", "roles", "teams", "users"] as const).every((name) => within(earlier[name], later[name])) &&
     (["batchSizeAbove", "promptTokensAbove"] as const).every((name) => above(earlier[name], later[name])) &&
-    earlier.headers.every((one) => later.headers.some((other) => other.name === one.name && other.value === one.value))
+    earlier.headers.every((header) =>
+      later.headers.some((other) => other.name === header.name && other.value === header.value),
+    )
   );
 }
 

@@ -20,7 +20,7 @@ function holds(
 export function matchesSelector({ matchLabels = {}, matchExpressions = [] }: KeySelector, labels: Labels): boolean {
   return (
     Object.entries(matchLabels).every(([name, value]) => own(labels, name) === value) &&
-    matchExpressions.every((one) => holds(one, labels))
+    matchExpressions.every((expression) => holds(expression, labels))
   );
 }
 

@@ -45,7 +45,7 @@ function fromProblems(type: string, problems: readonly Problem[], good: { reason
   const errors = problems.filter(isError);
   const first = errors[0];
   if (first === undefined) return { type, status: "True", ...good };
-  const all = [...new Set(errors.map((one) => one.message))];
+  const all = [...new Set(errors.map((error) => error.message))];
   // The API server refuses a condition whose message is longer than 32,768; five of these and a count fit.
   const messages = all.slice(0, 5).map((one) => bounded(one, 6_000));
   const more = all.length > messages.length ? [`and ${all.length - messages.length} more`] : [];

@@ -62,7 +62,7 @@ const isUsage = (body: unknown): body is UsageAnswer => Array.isArray((body as {
 
 /** Proxies that share a store return the same figures, so one answer is enough; others are added up. */
 function once<T extends { instance: string; shared: boolean }>(answers: readonly T[]): T[] {
-  const shared = answers.find((one) => one.shared);
+  const shared = answers.find((answer) => answer.shared);
   return shared === undefined ? distinct(answers) : [shared];
 }
 
@@ -110,7 +110,7 @@ export class Gatherer {
         Promise.all(ports.map(async (port) => proxyReading(port.name, await orNothing(port.get("/status"))))),
         Promise.all(ports.map(activityAt)),
       ]);
-      const heard = distinct(activities.filter((one) => one !== null));
+      const heard = distinct(activities.filter((activity) => activity !== null));
       return { ...published, nowMs: this.#nowMs(), proxies, activities: heard };
     });
   }

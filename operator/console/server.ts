@@ -55,7 +55,7 @@ interface Asked {
 const dayMs = 86_400_000;
 const api = `${consolePath}/api`;
 
-const groupingOf = ({ by }: Query): CostGrouping => costGroupings.find((one) => one === by) ?? "user";
+const groupingOf = ({ by }: Query): CostGrouping => costGroupings.find((grouping) => grouping === by) ?? "user";
 const periodOf = ({ period }: Query): CostPeriod =>
   period !== undefined && Object.hasOwn(costPeriods, period) ? (period as CostPeriod) : "7d";
 

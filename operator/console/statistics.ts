@@ -16,10 +16,10 @@ export function percentile(buckets: readonly number[], share: number): number | 
   const total = buckets.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
   let below = 0;
-  for (const [at, count] of buckets.entries()) {
+  for (const [index, count] of buckets.entries()) {
     if (count > 0 && below + count >= share * total) {
-      const low = at === 0 ? 0 : (trafficLatencyBoundsMs[at - 1] ?? 0);
-      const high = trafficLatencyBoundsMs[at] ?? low;
+      const low = index === 0 ? 0 : (trafficLatencyBoundsMs[index - 1] ?? 0);
+      const high = trafficLatencyBoundsMs[index] ?? low;
       return Math.round(low + ((share * total - below) / count) * (high - low));
     }
     below += count;
@@ -35,8 +35,8 @@ export function sumTraffic(series: readonly TrafficSeries[], nowMs: number, peri
   const numbers = new Array<number>(trafficFigures.length + trafficLatencyBoundsMs.length + 1).fill(0);
   for (const { slots } of series)
     for (const [slot, counts] of slots)
-      if (slot >= first) for (const [at, count] of counts.entries()) numbers[at] = (numbers[at] ?? 0) + count;
-  const figures = Object.fromEntries(trafficFigures.map((name, at) => [name, numbers[at] ?? 0]));
+      if (slot >= first) for (const [index, count] of counts.entries()) numbers[index] = (numbers[index] ?? 0) + count;
+  const figures = Object.fromEntries(trafficFigures.map((name, index) => [name, numbers[index] ?? 0]));
   const buckets = numbers.slice(trafficFigures.length);
   return {
     ...(figures as Record<TrafficFigure, number>),
@@ -78,4 +78,4 @@ export function timeline(series: readonly TrafficSeries[], nowMs: number): Traff
 }
 
 export const seriesOf = (activities: readonly Activity[], kind: TrafficSeries["kind"]): TrafficSeries[] =>
-  activities.flatMap(({ series }) => series.filter((one) => one.kind === kind));
+  activities.flatMap(({ series }) => series.filter((sery) => sery.kind === kind));

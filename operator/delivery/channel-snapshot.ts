@@ -28,7 +28,7 @@ export function channelSnapshot(
 ): ChannelSnapshot {
   const reach = new Map<string, ReachableChannel>();
   for (const { id, place } of named) {
-    const channel = channels.find((one) => one.place === place);
+    const channel = channels.find((channel) => channel.place === place);
     const last = before.get(place);
     if (channel !== undefined) reach.set(place, { channel, kept: keptOf(channel, values) });
     // Its Secret is missing at the moment.

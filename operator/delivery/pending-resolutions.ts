@@ -19,7 +19,7 @@ export class PendingResolutions {
   #onHold = false;
 
   add(farewells: readonly PendingResolution[]): void {
-    for (const one of farewells) this.#all.set(nameOf(one.alert.incident, one.channel), one);
+    for (const farewell of farewells) this.#all.set(nameOf(farewell.alert.incident, farewell.channel), farewell);
   }
 
   /** Drops resolutions that were sent, or whose incident an object reports again. */

@@ -35,8 +35,8 @@ export interface CompiledFolder {
 
 /** In order of files and lines. */
 export function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
-  const findings: LintFinding[] = folder.problems.map((one) => ({
-    ...one,
+  const findings: LintFinding[] = folder.problems.map((problem) => ({
+    ...problem,
     severity: "error",
     reason: "Unreadable",
     object: "",
@@ -138,7 +138,9 @@ function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
   for (const { id, models } of compiled.config.providers)
     for (const [at, [name, { price }]] of Object.entries(models).entries()) {
       const budget =
-        price === null ? compiled.config.budgets.find((one) => isHard(one) && mayCover(one, id, name)) : undefined;
+        price === null
+          ? compiled.config.budgets.find((budget) => isHard(budget) && mayCover(budget, id, name))
+          : undefined;
       if (budget === undefined) continue;
       const message = `no price is known for ${name}, so the hard Budget ${budget.id} refuses calls with it; set price or priceAs`;
       const found: Problem = {

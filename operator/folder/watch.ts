@@ -46,7 +46,7 @@ function watchAll(paths: readonly string[], changed: () => void): FSWatcher[] {
     watcher?.on("error", changed);
     if (watcher) watchers.push(watcher);
   };
-  for (const path of paths.map((one) => resolve(one))) {
+  for (const path of paths.map((path) => resolve(path))) {
     add(dirname(path), (name) => name === null || name === basename(path));
     for (const folder of foldersBelow(path)) add(folder, () => true);
   }

@@ -83,15 +83,15 @@ export const identity = z
     "two issuers have the same name",
   )
   .refine(
-    ({ issuers }) => issuers.every((one) => one.allowPrivateEndpoint || !keysFrom(one)?.startsWith("http:")),
+    ({ issuers }) => issuers.every((issuer) => issuer.allowPrivateEndpoint || !keysFrom(issuer)?.startsWith("http:")),
     "keys must come over https; http is for issuers with allowPrivateEndpoint",
   )
   .refine(
-    ({ issuers }) => issuers.every((one) => one.caBundle === undefined || keysFrom(one)?.startsWith("https:")),
+    ({ issuers }) => issuers.every((issuer) => issuer.caBundle === undefined || keysFrom(issuer)?.startsWith("https:")),
     "caBundle is for keys that are fetched over https: from jwksUrl, or with the issuer's discovery document; take it out",
   )
   .refine(
-    ({ issuers }) => issuers.every((one) => one.jwksUrl === undefined || one.jwks === undefined),
+    ({ issuers }) => issuers.every((issuer) => issuer.jwksUrl === undefined || issuer.jwks === undefined),
     "set jwksUrl or jwks, not both",
   )
   .refine(
@@ -163,5 +163,5 @@ export function renderedIssuers(
   cluster: ClusterIssuer | null,
   roleNames: readonly string[] = [],
 ): IdentityIssuer[] {
-  return issuers.flatMap((one) => rendered(one, cluster, roleNames) ?? []);
+  return issuers.flatMap((issuer) => rendered(issuer, cluster, roleNames) ?? []);
 }

@@ -149,7 +149,7 @@ export function asOperatorSettings(file: string, text: string, over: Partial<Ope
  */
 export function settingsForCommand(file: string, text: string): OperatorSettings {
   const documents = parseAllDocuments(text).map((one) => one.toJS() as { data?: Record<string, unknown> } | null);
-  const inside = documents.map((one) => one?.data?.["settings.yaml"]).find((one) => typeof one === "string");
+  const inside = documents.map((document) => document?.data?.["settings.yaml"]).find((one) => typeof one === "string");
   const own = inside ?? text;
   const named = (parse(own) as { namespace?: unknown } | null)?.namespace !== undefined;
   return asOperatorSettings(file, own, named ? {} : { namespace: "sluice-system" });

@@ -134,7 +134,7 @@ export class RedisSink implements AuditSink {
     const chains = [...new Set(retired.map(({ chain }) => chain))];
     if (chains.length === 0) return [];
     const there = await this.#client.hmget(auditEnds, ...chains);
-    return stillNeeded(retired, new Set(chains.filter((_chain, at) => there[at] !== null)));
+    return stillNeeded(retired, new Set(chains.filter((_chain, index) => there[index] !== null)));
   }
 
   close(): Promise<void> {

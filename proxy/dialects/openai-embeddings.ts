@@ -47,7 +47,7 @@ function batchSize(body: JsonObject): number {
 /** Little-endian 32-bit floats, which the official SDKs request and decode by default. */
 function base64(vector: readonly number[]): string {
   const bytes = Buffer.allocUnsafe(vector.length * 4);
-  for (const [at, value] of vector.entries()) bytes.writeFloatLE(value, at * 4);
+  for (const [index, value] of vector.entries()) bytes.writeFloatLE(value, index * 4);
   return bytes.toString("base64");
 }
 

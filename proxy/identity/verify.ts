@@ -155,7 +155,7 @@ export class CachingVerifier implements TokenVerifier {
     const digest = hash("sha256", token, "base64");
     const kept = this.#kept.get(digest);
     if (kept !== undefined) {
-      if (this.#nowMs() < kept.untilMs && issuers.some((one) => this.#nameOf(one) === kept.issuer))
+      if (this.#nowMs() < kept.untilMs && issuers.some((issuer) => this.#nameOf(issuer) === kept.issuer))
         return kept.identity;
       this.#kept.delete(digest);
     }
@@ -170,7 +170,7 @@ export class CachingVerifier implements TokenVerifier {
 
   /** Keys of issuers that are gone are forgotten; those that stay keep theirs. */
   keep(issuers: readonly IdentityIssuer[]): void {
-    const wanted = new Set(issuers.map((one) => this.#nameOf(one)));
+    const wanted = new Set(issuers.map((issuer) => this.#nameOf(issuer)));
     for (const name of this.#keys.keys()) if (!wanted.has(name)) this.#keys.delete(name);
   }
 
@@ -193,7 +193,7 @@ export class CachingVerifier implements TokenVerifier {
 
   async #verify(token: string, digest: string, issuers: readonly IdentityIssuer[]): Promise<Identity> {
     const claimed = unverified(token);
-    const named = issuers.filter((one) => one.issuer === claimed.issuer);
+    const named = issuers.filter((issuer) => issuer.issuer === claimed.issuer);
     if (named.length === 0) return refused(meanings["iss"] ?? "");
     const issuer =
       named.find((one) => one.audiences.some((audience) => claimed.audiences.includes(audience))) ?? named[0];

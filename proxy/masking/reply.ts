@@ -34,7 +34,7 @@ const tokens: ReadonlySet<string> = new Set(["logprobs", "prompt_logprobs", "tok
 function withoutTokens(value: unknown): unknown {
   if (Array.isArray(value)) {
     const list = value.map(withoutTokens);
-    return list.some((one, at) => one !== value[at]) ? list : value;
+    return list.some((one, index) => one !== value[index]) ? list : value;
   }
   if (!isObject(value)) return value;
   let out = value;

@@ -51,7 +51,7 @@ abstract class Family<S> {
       name: this.name,
       help: this.help,
       type: this.type,
-      values: this.series.flatMap((one) => this.values(one)),
+      values: this.series.flatMap((sery) => this.values(sery)),
       aggregator: "sum",
     };
   }
@@ -150,7 +150,7 @@ export class HistogramFamily extends Family<HistogramSeries> {
       value,
     });
     return [
-      ...this.#bounds.map((bound, at) => bucket(bound, (below += buckets[at] ?? 0))),
+      ...this.#bounds.map((bound, index) => bucket(bound, (below += buckets[index] ?? 0))),
       bucket("+Inf", count),
       { metricName: `${this.name}_sum`, sharedLabels: labels, value: sum },
       { metricName: `${this.name}_count`, sharedLabels: labels, value: count },

@@ -132,7 +132,7 @@ function vectorOf(body: Uint8Array | string): Float32Array | null {
       !Array.isArray(values) ||
       values.length === 0 ||
       values.length > mostDimensions ||
-      !values.every((one) => typeof one === "number")
+      !values.every((value) => typeof value === "number")
     )
       return null;
     return normalised(values as number[]);

@@ -126,7 +126,7 @@ const chosenWhy = (one: Route, model: string | null): string =>
 
 function ruleReports(plan: PlanRequest): RuleReport[] {
   let decided = false;
-  return plan.route.config.routing.rules.map(({ when }, at) => {
+  return plan.route.config.routing.rules.map(({ when }, index) => {
     const holdsAll = matchesRule(when, plan);
     const decides = holdsAll && !decided;
     const why = decides
@@ -135,7 +135,7 @@ function ruleReports(plan: PlanRequest): RuleReport[] {
         ? "an earlier rule decides"
         : `does not match: ${unmet(when, plan).join(", ")}`;
     decided ||= decides;
-    return { rule: at + 1, decides, why };
+    return { rule: index + 1, decides, why };
   });
 }
 
@@ -201,7 +201,7 @@ function attempt(
 }
 
 function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
-  const rule = rules.find((one) => one.decides)?.rule ?? null;
+  const rule = rules.find((rule) => rule.decides)?.rule ?? null;
   // Shows a canary at the position that it has for most requests.
   const luck = plan.route.config.routing.canary === null ? 0 : 0.999_999;
   const order = createRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);

@@ -29,7 +29,7 @@ const hostless = failure("invalid_value", "The request has no Host header.");
 const ancient = failure("invalid_value", "The request must be HTTP/1.0 or HTTP/1.1.");
 
 /** One bit per such header; 0 for all others. Cached by spelling, as clients use few spellings. */
-const bits = new Map([...single].map((name, at) => [name, 1 << at]));
+const bits = new Map([...single].map((name, index) => [name, 1 << index]));
 const mostSpellings = 256;
 
 function bitOf(spelled: string): number {

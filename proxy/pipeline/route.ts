@@ -67,7 +67,7 @@ export function route(path: PathEntry, model: string | null, identity: Identity)
     claimed.find((one) => offeredTo(one, identity)) ?? path.catchAll.find((one) => offeredTo(one, identity));
   if (found) return { route: found, model };
   if (model !== null) return unknownModel(model);
-  const offered = path.routes.filter((one) => offeredTo(one, identity));
+  const offered = path.routes.filter((route) => offeredTo(route, identity));
   const only = offered.length === 1 ? offered[0] : undefined;
   const supplied = path.prefix !== "" && only?.config.models?.length === 1 ? only.config.models[0] : undefined;
   return only && supplied !== undefined ? { route: only, model: supplied } : noModel;

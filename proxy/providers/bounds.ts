@@ -70,9 +70,9 @@ function boundedCall(call: ToolCall, names: BoundedNames, ids: NameRule | undefi
 /** The list itself if nothing in it changed. */
 function mapped<Item>(items: readonly Item[], change: (item: Item) => Item): Item[] {
   let changed: Item[] | null = null;
-  for (const [at, item] of items.entries()) {
+  for (const [index, item] of items.entries()) {
     const next = change(item);
-    if (next !== item) (changed ??= [...items])[at] = next;
+    if (next !== item) (changed ??= [...items])[index] = next;
   }
   return changed ?? (items as Item[]);
 }

@@ -75,7 +75,7 @@ class StreamCalls {
 function restoring(decoder: ChatStreamDecoder, calls: Calls): ChatStreamDecoder {
   const stream = new StreamCalls(calls);
   const restored = (events: StreamEvent[]): StreamEvent[] => {
-    for (const [at, event] of events.entries()) if (event.kind === "delta") events[at] = stream.event(event);
+    for (const [index, event] of events.entries()) if (event.kind === "delta") events[index] = stream.event(event);
     return events;
   };
   return { push: (bytes) => restored(decoder.push(bytes)), end: () => restored(decoder.end()) };

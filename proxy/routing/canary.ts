@@ -84,8 +84,8 @@ export class CanaryTally {
   record(call: CallRecord): void {
     const reading = this.#readings.get(call.route);
     if (reading === undefined) return;
-    for (const [at, attempt] of call.attempts.entries()) {
-      const last = at === call.attempts.length - 1;
+    for (const [index, attempt] of call.attempts.entries()) {
+      const last = index === call.attempts.length - 1;
       const ok = attempt.outcome === "ok";
       // A caller that hung up says nothing about the target.
       if (ok ? call.abandoned : !says(attempt)) continue;

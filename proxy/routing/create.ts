@@ -181,7 +181,7 @@ export function createRouting(
         rankOf(target, request.route.config.routing.slowAfterMs, request.caller ?? ""),
       );
       if (ranks.every((rank) => rank === ranks[0])) return order;
-      const ranked = [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
+      const ranked = [0, 1, 2].flatMap((rank) => order.filter((_, index) => ranks[index] === rank));
       // A target that is only slow or short of quota is spared, which isn't a failure and doesn't count as moved.
       if (ranks[0] === 2 && ranked[0]?.config.provider !== order[0]?.config.provider)
         watch?.moved(request.route.config.id);

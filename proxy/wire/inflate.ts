@@ -89,7 +89,7 @@ export class Inflater {
   }
 
   #open(firstByte: number): Transform | null {
-    const made = this.#encodings.map((name, at) => decoders[name]?.(at === 0 ? firstByte : 8));
+    const made = this.#encodings.map((name, index) => decoders[name]?.(index === 0 ? firstByte : 8));
     if (made.length > maxEncodings || made.includes(undefined)) {
       this.#fail(new Error(`the answer is encoded as ${this.#encodings.join(", ")}`));
       return null;

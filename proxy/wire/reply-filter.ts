@@ -55,9 +55,9 @@ export class ReplyFilters {
 
   /** Returns what each filter still held, passed through the filters after it. */
   last(): (Uint8Array | string)[] {
-    return this.#filters.flatMap((filter, at) => {
+    return this.#filters.flatMap((filter, index) => {
       const held = filter.last();
-      return held.length === 0 ? [] : [this.#filters.slice(at + 1).reduce((part, next) => next.chunk(part), held)];
+      return held.length === 0 ? [] : [this.#filters.slice(index + 1).reduce((part, next) => next.chunk(part), held)];
     });
   }
 }

@@ -159,6 +159,6 @@ export function watchTls(
   });
   return () => {
     clearInterval(timer);
-    for (const one of watchers) one.close();
+    for (const watcher of watchers) watcher.close();
   };
 }

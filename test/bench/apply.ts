@@ -59,7 +59,7 @@ async function measure(): Promise<void> {
       const beganMs = performance.now();
       for (;;) {
         const [first, ...others] = await revisions();
-        if (typeof first === "string" && first !== before && others.every((one) => one === first)) return first;
+        if (typeof first === "string" && first !== before && others.every((other) => other === first)) return first;
         if (performance.now() - beganMs > lostAfterMs)
           throw new Error(`not live on all proxies after ${lostAfterMs / 1000} s`);
         await pause(lookEveryMs);

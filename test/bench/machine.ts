@@ -30,8 +30,8 @@ export interface CpuTime {
 export async function cpuTime(pid: number): Promise<CpuTime> {
   const pids = [pid, ...(await children(pid))];
   const times = await Promise.all(
-    pids.map(async (one) => {
-      const stat = await readFile(`/proc/${one}/stat`, "utf8").catch(() => "");
+    pids.map(async (pid) => {
+      const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "");
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       return { userUs: Number(fields[11]) * tickUs, kernelUs: Number(fields[12]) * tickUs };
     }),

@@ -91,7 +91,7 @@ export async function startPasses(
         kind: one.kind,
         objects: one.objects.of([...(raw.get(one.kind)?.values() ?? [])]),
       }));
-      const all = lists.flatMap((one) => one.objects);
+      const all = lists.flatMap((list) => list.objects);
       const others = lists.filter(({ kind }) => kind !== "ApiKey").flatMap((one) => one.objects);
       refs.update(all);
       duties.of(all, secrets, Date.now());

@@ -90,9 +90,10 @@ export function cpuProfile(text: string): Profile {
     for (const child of node.children ?? []) pending.push([child, layer]);
   }
   const sums = new Adding();
-  for (const [at, sample] of samples.entries()) {
+  for (const [index, sample] of samples.entries()) {
     const frame = byId.get(sample)?.callFrame;
-    if (frame && frame.functionName !== "(idle)") sums.add(frame, layers.get(sample) ?? unknown, timeDeltas[at] ?? 0);
+    if (frame && frame.functionName !== "(idle)")
+      sums.add(frame, layers.get(sample) ?? unknown, timeDeltas[index] ?? 0);
   }
   return sums;
 }

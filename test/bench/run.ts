@@ -174,7 +174,7 @@ function row(what: string, results: Series, of: string, against: string, figure:
   if (ones.length === 0 || others.length === 0) return;
   rows.push({
     what: `${what}: ${of} / ${against}`,
-    spread: spread(ones.map((one, at) => figure(one, others[at] ?? one))),
+    spread: spread(ones.map((one, index) => figure(one, others[index] ?? one))),
     digits,
     unit,
   });
@@ -250,7 +250,7 @@ const workloads: Record<string, () => Promise<Series>> = {
       for (const door of doors)
         results[door.name]?.push((await pacedLatency(fortio, door, plain, perSecond, seconds)).p99Us);
     for (const { name } of [nginx, bare, sluice]) {
-      const added = (results[name] ?? []).map((p99, at) => p99 - (results["direct"]?.[at] ?? 0));
+      const added = (results[name] ?? []).map((p99, index) => p99 - (results["direct"]?.[index] ?? 0));
       rows.push({
         what: `1 KB at half of Sluice's peak (${perSecond}/s), added p99: ${name} / direct`,
         spread: spread(added),

@@ -76,7 +76,7 @@ const anthropicStream = [
 /** nginx takes at most 4,096 characters in one parameter. */
 function returned(text: string): string {
   const parts = text.match(/[\s\S]{1,3500}/g) ?? [];
-  return `${parts.map((part, at) => `set $p${at} '${part}';`).join(" ")} return 200 '${parts.map((_, at) => `$p${at}`).join("")}';`;
+  return `${parts.map((part, index) => `set $p${index} '${part}';`).join(" ")} return 200 '${parts.map((_, index) => `$p${index}`).join("")}';`;
 }
 
 function nginxConfig(dir: string, server: string): string {

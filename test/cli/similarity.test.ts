@@ -35,7 +35,7 @@ describe("sluice similarity", () => {
     return sluiceWith(
       { env: { ...process.env, ...env } },
       "similarity",
-      ...args.map((one) => (one === "PAIRS" ? path : one)),
+      ...args.map((arg) => (arg === "PAIRS" ? path : arg)),
     );
   };
   const ask = (...more: string[]) => similarity(["PAIRS", "--model", "embed", "--url", gateway.url, ...more]);

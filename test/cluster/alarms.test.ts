@@ -218,7 +218,7 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
       "Normal FailoverEnded chat",
       "Warning AlertNotDelivered chat",
     ])
-      assert.equal(events.filter((one) => one === line).length, 1, `${line} once in\n${events.join("\n")}`);
+      assert.equal(events.filter((event) => event === line).length, 1, `${line} once in\n${events.join("\n")}`);
     assert.doesNotMatch(
       events.join("\n"),
       /(BreakerOpen|Unreachable|Reachable) first/,

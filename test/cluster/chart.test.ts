@@ -33,7 +33,7 @@ async function render(...args: string[]): Promise<Rendered[]> {
 }
 
 const find = (documents: readonly Rendered[], kind: string, name: string): Rendered => {
-  const found = documents.find((one) => one.kind === kind && one.metadata.name === name);
+  const found = documents.find((document) => document.kind === kind && document.metadata.name === name);
   assert.ok(found, `${kind} ${name}`);
   return found;
 };
@@ -60,12 +60,12 @@ describe("the chart", { skip }, () => {
         configMap?: { name: string };
         secret?: { name: string };
       }[];
-      assert.deepEqual(sources.flatMap((one) => one.configMap?.name ?? []).sort(), configMapNames(prefix).sort());
+      assert.deepEqual(sources.flatMap((source) => source.configMap?.name ?? []).sort(), configMapNames(prefix).sort());
       assert.deepEqual(
-        sources.flatMap((one) => one.secret?.name ?? []),
+        sources.flatMap((source) => source.secret?.name ?? []),
         credentialsSecretNames(prefix),
       );
-      const rules = documents.find((one) => one.kind === "Role")?.["rules"] as { resourceNames?: string[] }[];
+      const rules = documents.find((document) => document.kind === "Role")?.["rules"] as { resourceNames?: string[] }[];
       assert.deepEqual(rules[0]?.resourceNames?.toSorted(), configMapNames(prefix).sort());
       assert.deepEqual(rules[1]?.resourceNames, credentialsSecretNames(prefix));
       assert.deepEqual(rules[2]?.resourceNames, [`${prefix}-operator`]);
@@ -479,7 +479,7 @@ describe("the chart", { skip }, () => {
     });
     assert.equal(settings.countryDatabase, true);
     assert.deepEqual(
-      settings.identity.issuers.map((one) => [one.name, one.kind, one.issuer, one.audiences]),
+      settings.identity.issuers.map((issuer) => [issuer.name, issuer.kind, issuer.issuer, issuer.audiences]),
       [
         ["cluster", "Kubernetes", undefined, ["sluice"]],
         ["corp", "OIDC", "https://id.example.com", ["sluice"]],
@@ -626,7 +626,9 @@ describe("the chart", { skip }, () => {
     const documents = await render(...set("operator.watchNamespaces={a,b}"));
     const cluster = find(documents, "ClusterRole", "llm:sluice-operator");
     assert.deepEqual(cluster["rules"], [{ apiGroups: [""], resources: ["namespaces"], verbs: ["list", "watch"] }]);
-    const roles = documents.filter((one) => one.kind === "Role" && one.metadata.name === "llm:sluice-operator");
+    const roles = documents.filter(
+      (document) => document.kind === "Role" && document.metadata.name === "llm:sluice-operator",
+    );
     assert.deepEqual(
       roles.map(({ metadata }) => metadata.namespace),
       ["a", "b"],

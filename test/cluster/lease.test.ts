@@ -40,7 +40,7 @@ describe("an election on a real API server", { skip }, () => {
     server = await startApiServer();
   });
   after(async () => {
-    for (const one of elections) await one.stop();
+    for (const election of elections) await election.stop();
     await server?.stop();
   });
 

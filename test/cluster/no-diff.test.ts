@@ -55,7 +55,7 @@ describe("after an example is applied", { skip }, () => {
       const file = join(folder, `${example.replace("/", "-")}.json`);
       await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
       const namespaces = new Set(objects.flatMap(({ metadata }) => metadata?.namespace ?? []));
-      for (const one of namespaces) await kubectl("create", "namespace", one);
+      for (const namespace of namespaces) await kubectl("create", "namespace", namespace);
       const succeeds = async (...args: string[]): Promise<string> => {
         const { code, stdout, stderr } = await kubectl(...args, "-f", file);
         assert.equal(code, 0, `kubectl ${args.join(" ")}: ${stdout}${stderr}`);

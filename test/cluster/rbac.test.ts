@@ -137,7 +137,9 @@ describe("the chart as it is installed", { skip }, () => {
       secret?: { optional: boolean };
     }[];
     assert.equal(
-      sources.every((one) => one.serviceAccountToken === undefined && (one.configMap ?? one.secret)?.optional === true),
+      sources.every(
+        (source) => source.serviceAccountToken === undefined && (source.configMap ?? source.secret)?.optional === true,
+      ),
       true,
     );
     assert.equal(pod.spec.containers[0].securityContext.readOnlyRootFilesystem, true);

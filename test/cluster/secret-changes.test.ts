@@ -95,7 +95,7 @@ describe("on a real API server", { skip }, () => {
       // A busy machine may need a second for a call.
       const config = new PooledKubeConfig(3_000);
       config.loadFromFile(server.adminKubeconfigPath);
-      for (const one of config.clusters) Object.assign(one, { server: `https://127.0.0.1:${forwarder.port}` });
+      for (const cluster of config.clusters) Object.assign(cluster, { server: `https://127.0.0.1:${forwarder.port}` });
       const through = connectCluster(config);
       const failures: string[] = [];
       const namespaces = objectCache(

@@ -231,7 +231,7 @@ describe("the console of sluice dev", () => {
   });
 
   it("limits every page to a namespace", async () => {
-    for (const name of names.filter((one) => one !== "session")) {
+    for (const name of names.filter((name) => name !== "session")) {
       const text = JSON.stringify(await read(`${name}?namespace=elsewhere`));
       assert.doesNotMatch(text, /default\/|@example\.com/, name);
     }

@@ -55,7 +55,8 @@ describe("the CRDs on an API server", { skip }, () => {
   async function established(plural: string): Promise<Crd> {
     for (let attempt = 0; attempt < 900; attempt++) {
       const crd = (await kube("GET", `${crdPath}/${plural}.${group}`)).body as Crd;
-      if (crd.status?.conditions?.some((one) => one.type === "Established" && one.status === "True")) return crd;
+      if (crd.status?.conditions?.some((condition) => condition.type === "Established" && condition.status === "True"))
+        return crd;
       await sleep(100);
     }
     throw new Error(`${plural} is not established`);
@@ -137,7 +138,7 @@ describe("the CRDs on an API server", { skip }, () => {
         for (const change of mutations(spec)) {
           const answer = await create(kind, change.spec, "?fieldValidation=Strict&dryRun=All");
           const offline = parseSpec(kind, change.spec);
-          const said = offline.ok ? "takes it" : offline.problems.map((one) => one.message).join("; ");
+          const said = offline.ok ? "takes it" : offline.problems.map((problem) => problem.message).join("; ");
           if ((answer.status === 201) !== offline.ok)
             disagreements.push(`${change.what}: server ${messageOf(answer)}, offline ${said}`);
           else if (offline.ok && !isDeepStrictEqual(parseSpec(kind, answer.body["spec"]), offline))
@@ -295,7 +296,9 @@ describe("the CRDs on an API server", { skip }, () => {
           columnDefinitions: { name: string; description: string }[];
           rows: { cells: unknown[] }[];
         };
-        const shown = Object.fromEntries(columnDefinitions.map((column, at) => [column.name, rows[0]?.cells[at]]));
+        const shown = Object.fromEntries(
+          columnDefinitions.map((column, index) => [column.name, rows[0]?.cells[index]]),
+        );
         assert.deepEqual({ ...shown, Name: undefined, Age: undefined }, { ...cells, Name: undefined, Age: undefined });
         assert.ok(columnDefinitions.every((column) => column.description !== ""));
       });
@@ -437,7 +440,7 @@ it("every rule of the schemas has a spec that breaks it", () => {
   ];
   const told = Object.values(ruleRefusals).flatMap(({ kind, spec }) => {
     const parsed = parseSpec(kind, spec);
-    return parsed.ok ? [] : parsed.problems.map((one) => one.message);
+    return parsed.ok ? [] : parsed.problems.map((problem) => problem.message);
   });
   const all = [...new Set(Object.values(kinds).flatMap((kind) => messages(structural(kind.spec, kind.kind))))];
   // A map's keys are zod's to judge offline, one by one.

@@ -9,14 +9,14 @@ import { others, worded } from "./mistakes.ts";
 import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
 
 const messages = (parsed: ParsedSpec<Kind>): string =>
-  parsed.ok ? "" : parsed.problems.map((one) => one.message).join("\n");
+  parsed.ok ? "" : parsed.problems.map((problem) => problem.message).join("\n");
 
 describe("a spec is refused offline", () => {
   for (const [name, { kind, spec, offline }] of Object.entries({ ...ruleRefusals, ...boundRefusals })) {
     it(`with ${name}`, () => {
       const parsed = parseSpec(kind, spec);
       assert.match(messages(parsed), offline);
-      assert.ok(!parsed.ok && parsed.problems.every((one) => one.path[0] === "spec" && !one.unknownField));
+      assert.ok(!parsed.ok && parsed.problems.every((problem) => problem.path[0] === "spec" && !problem.unknownField));
     });
   }
   for (const [name, { kind, spec, offline }] of Object.entries(unknownFields)) {
@@ -154,10 +154,10 @@ describe("a network", () => {
   const lengths = ["", "/0", "/8", "/08", "/32", "/33", "/99"];
 
   it("of IPv4 is taken where it is one", () => {
-    for (const [at, octet] of octets.entries()) {
+    for (const [index, octet] of octets.entries()) {
       for (const length of lengths) {
         const parts = ["10", "0", "0", "1"];
-        parts[at % 4] = octet;
+        parts[index % 4] = octet;
         const network = parts.join(".") + length;
         const spec = {
           match: { models: ["a"] },

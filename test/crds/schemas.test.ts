@@ -56,8 +56,8 @@ describe("kubeconform", { skip }, () => {
     );
     const results = await validate(...files);
     return new Map(
-      names.map((name, at) => {
-        const found = results.filter(({ filename }) => filename === files[at]);
+      names.map((name, index) => {
+        const found = results.filter(({ filename }) => filename === files[index]);
         return [name, found.map(({ status }) => status).join()];
       }),
     );

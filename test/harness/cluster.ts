@@ -118,7 +118,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
   for (const name of options.namespaces ?? []) await namespace(name);
   // EndpointSlices refuse loopback addresses, and nothing here talks to any other: the operator gets the proxies' addresses.
   const statusPorts = await Promise.all(Array.from({ length: options.proxies ?? 2 }, () => freePort()));
-  const statusUrls = statusPorts.map((port, at) => `operator.proxyStatusUrls[${at}]=http://127.0.0.1:${port}`);
+  const statusUrls = statusPorts.map((port, index) => `operator.proxyStatusUrls[${index}]=http://127.0.0.1:${port}`);
   // Upstreams of tests are on loopback.
   const privateNamespaces = "operator.privateEndpointNamespaces[0]=*";
   const sets = [...statusUrls, privateNamespaces, ...(options.set ?? [])].flatMap((one) => ["--set", one]);
@@ -151,8 +151,8 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
     .makeApiClient(AppsV1Api)
     .readNamespacedDeployment({ namespace: systemNamespace, name: `${release}-proxy` });
   const proxies: ProxyProcess[] = [];
-  for (const [at, statusPort] of statusPorts.entries()) {
-    const proxy = await startProxy(`${release}-proxy-${at}`, statusPort);
+  for (const [index, statusPort] of statusPorts.entries()) {
+    const proxy = await startProxy(`${release}-proxy-${index}`, statusPort);
     proxies.push(proxy);
     stops.push(async () => {
       await proxy.pod.stop();

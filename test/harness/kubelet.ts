@@ -107,7 +107,7 @@ export async function startKubeletPod(options: KubeletPodOptions): Promise<Kubel
   const { config, namespace, name, template, folder } = options;
   const core = config.makeApiClient(CoreV1Api);
   const discovery = config.makeApiClient(DiscoveryV1Api);
-  const volume = template.spec?.volumes?.find((one) => one.name === options.volume);
+  const volume = template.spec?.volumes?.find((volume) => volume.name === options.volume);
   const sources = volume?.projected?.sources ?? [];
   const stopping = new AbortController();
   const { signal } = stopping;

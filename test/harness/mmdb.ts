@@ -37,8 +37,8 @@ export function countryDatabase(networks: Readonly<Record<string, string>>): Buf
   for (const [network, country] of Object.entries(networks)) {
     const bits = bitsOf(network);
     let node = root;
-    for (const [at, bit] of bits.entries()) {
-      if (at === bits.length - 1) node[bit] = country;
+    for (const [index, bit] of bits.entries()) {
+      if (index === bits.length - 1) node[bit] = country;
       else {
         const next = node[bit];
         const deeper: Node = typeof next === "object" && next !== null ? next : [null, null];
@@ -66,9 +66,9 @@ export function countryDatabase(networks: Readonly<Record<string, string>>): Buf
         ? nodes.length + 16 + (offsets.get(child) ?? 0)
         : nodes.indexOf(child);
   const tree = Buffer.alloc(nodes.length * 6);
-  for (const [at, node] of nodes.entries()) {
-    tree.writeUIntBE(record(node[0]), at * 6, 3);
-    tree.writeUIntBE(record(node[1]), at * 6 + 3, 3);
+  for (const [index, node] of nodes.entries()) {
+    tree.writeUIntBE(record(node[0]), index * 6, 3);
+    tree.writeUIntBE(record(node[1]), index * 6 + 3, 3);
   }
   const metadata = encode({
     node_count: nodes.length,

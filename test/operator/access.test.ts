@@ -46,7 +46,7 @@ function run(
 }
 
 const found = (compiled: Compiled) => {
-  const verdict = compiled.verdicts.find((one) => one.kind === "RoutingPolicy");
+  const verdict = compiled.verdicts.find((verdict) => verdict.kind === "RoutingPolicy");
   assert.ok(verdict);
   return {
     live: verdict.live,
@@ -200,7 +200,7 @@ describe("providers at private addresses", () => {
     allowPrivateEndpoint: true,
     models: [{ name: "m" }],
   });
-  const of = (compiled: Compiled) => compiled.verdicts.find((one) => one.kind === "LLMProvider");
+  const of = (compiled: Compiled) => compiled.verdicts.find((verdict) => verdict.kind === "LLMProvider");
 
   it("are for the namespaces that the installation names", () => {
     for (const permitted of [["*"], ["a"], ["b", "a"]]) {

@@ -360,7 +360,7 @@ describe("what a budget's alerts refer to", () => {
     it(`is missing: ${name}`, () => {
       const [verdict] = compiled(budget(spec), hasMail).verdicts;
       assert.deepEqual(
-        verdict?.resolvedRefs.map((one) => one.reason),
+        verdict?.resolvedRefs.map((ref) => ref.reason),
         [reason],
       );
       assert.match(verdict?.resolvedRefs[0]?.message ?? "", message);
@@ -647,7 +647,7 @@ describe("the delivery of alerts", () => {
         life.change(next);
         await life.pass(9);
         await life.pass(9);
-        const ended = life.incidents.filter((one) => one.includes("resolve"));
+        const ended = life.incidents.filter((incident) => incident.includes("resolve"));
         assert.deepEqual(ended, [`pagerDuty-1 resolve ${key("Threshold 80 ")}`]);
       });
 

@@ -273,7 +273,8 @@ const verdictOf = (one: Compiled): Verdict =>
 const rendered = (one: Compiled): number | undefined => one.config.routes[0]?.routing.canary?.percent;
 const report = (one: Compiled, counts: ReportedSide, proxy = "p1"): CanaryReport[] =>
   one.canaries.map(({ route, id }) => ({ route, id, sample: sample(proxy, counts) }));
-const condition = (one: Compiled) => verdictOf(one).conditions.find((found) => found.type === "CanaryProgressing");
+const condition = (one: Compiled) =>
+  verdictOf(one).conditions.find((condition) => condition.type === "CanaryProgressing");
 
 /** Whether a canary ended; the verdicts of `one` then have what the book adds. */
 function judge(book: CanaryBook, one: Compiled, reports: readonly CanaryReport[], atMs: number): boolean {

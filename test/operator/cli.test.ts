@@ -167,10 +167,10 @@ describe("sluice dev", () => {
       [...stderr.matchAll(/^(?:re)?loaded: revision (\w+)$/gm)].map((match) => match[1] ?? "");
     try {
       await eventually(() => stderr.includes("serving on http://127.0.0.1:"));
-      for (const [at, host] of ["one", "two", "three"].entries()) {
+      for (const [index, host] of ["one", "two", "three"].entries()) {
         await writeFile(join(path, ".all.yaml.tmp"), secret(planted) + provider.replace("llm.", `${host}.`));
         await rename(join(path, ".all.yaml.tmp"), join(path, "all.yaml"));
-        await eventually(() => revisions().length === at + 2);
+        await eventually(() => revisions().length === index + 2);
       }
       assert.equal(new Set(revisions()).size, 4);
       assert.doesNotMatch(stderr, new RegExp(planted));

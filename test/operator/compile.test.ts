@@ -50,7 +50,9 @@ function run(input: World, previous: RenderedConfig | null = null, more: Partial
 }
 
 function verdict(compiled: Compiled, kind: Kind, id: string): Verdict {
-  const found = compiled.verdicts.find((one) => one.kind === kind && `${one.meta.namespace}/${one.meta.name}` === id);
+  const found = compiled.verdicts.find(
+    (verdict) => verdict.kind === kind && `${verdict.meta.namespace}/${verdict.meta.name}` === id,
+  );
   assert.ok(found, `${kind} ${id} has a verdict`);
   return found;
 }
@@ -703,7 +705,7 @@ describe("compile", () => {
       good,
     );
     assert.equal(canonicalJson(broken.config), canonicalJson(good));
-    for (const one of broken.verdicts) assert.equal(one.live, "lastGood");
+    for (const verdict of broken.verdicts) assert.equal(verdict.live, "lastGood");
     assert.deepEqual(run(world([]), good).config, { ...good, providers: [], routes: [], keys: [] });
   });
 
@@ -868,7 +870,7 @@ describe("compile", () => {
     const found = verdict(compiled, "ApiKey", "a/k");
     assert.equal(found.status["expiresAt"], "2026-10-30T00:00:00Z");
     assert.deepEqual(
-      found.conditions.map((one) => [one.type, one.status]),
+      found.conditions.map((condition) => [condition.type, condition.status]),
       [["Expired", "True"]],
     );
     assert.equal(compiled.config.keys[0]?.expiresAtMs, Date.parse("2026-10-30T00:00:00Z"));
@@ -973,7 +975,7 @@ describe("compile", () => {
     };
     const before = encode(config, "id");
     const after = encode(
-      { ...config, keys: keys.map((one, at) => (at === 7 ? { ...one, revoked: true } : one)) },
+      { ...config, keys: keys.map((one, index) => (index === 7 ? { ...one, revoked: true } : one)) },
       "id",
     );
     const changed = Object.keys(before.documents).filter((name) => before.documents[name] !== after.documents[name]);

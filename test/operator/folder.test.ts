@@ -118,7 +118,7 @@ describe("a folder of manifests", () => {
     it(name, async () => {
       const found = await findings(text);
       assert.equal(found.length, expected.length, found.join("\n"));
-      for (const [at, pattern] of expected.entries()) assert.match(found[at] ?? "", pattern);
+      for (const [index, pattern] of expected.entries()) assert.match(found[index] ?? "", pattern);
     });
   }
 

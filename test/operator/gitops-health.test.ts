@@ -174,7 +174,7 @@ function fluxExpressions(): Map<string, { current: string; failed: string }> {
   const { spec } = documents.find(({ kind }) => kind === "Kustomization") as unknown as {
     spec: { healthCheckExprs: { kind: string; current: string; failed: string }[] };
   };
-  return new Map(spec.healthCheckExprs.map((one) => [one.kind, one]));
+  return new Map(spec.healthCheckExprs.map((expr) => [expr.kind, expr]));
 }
 
 /** Helm's indentation leaves a space at the end of empty lines. */
@@ -183,7 +183,7 @@ const withoutEmptyLines = (value: unknown): unknown =>
 
 async function judged(ask: (one: (typeof cases)[number]) => Question): Promise<Map<string, Answer>> {
   const answers = await judge(cases.map(ask));
-  return new Map(cases.map(({ kind, name }, at) => [`${kind} ${name}`, answers[at] ?? {}]));
+  return new Map(cases.map(({ kind, name }, index) => [`${kind} ${name}`, answers[index] ?? {}]));
 }
 
 describe("the health of an object", { skip }, () => {
@@ -225,7 +225,7 @@ describe("the health of an object", { skip }, () => {
 
   for (const kind of kindNames)
     it(`comes with test data for Argo CD's repository: ${kind}`, async () => {
-      const own = cases.filter((one) => one.kind === kind);
+      const own = cases.filter((row) => row.kind === kind);
       for (const { name, object } of own)
         await golden(`${kind}/testdata/${name}.yaml`, stringify(object, { lineWidth: 0 }));
       const tests = own.map(({ name, state }) => ({ healthStatus: state.argo, inputPath: `testdata/${name}.yaml` }));

@@ -117,7 +117,7 @@ describe("settings of an installation", () => {
     });
     assert.equal(knowsCountries(given), true);
     const names = (cluster: Parameters<typeof renderedSettings>[1]) =>
-      settings.parse(renderedSettings(given, cluster)).identity.issuers.map((one) => one.name);
+      settings.parse(renderedSettings(given, cluster)).identity.issuers.map((issuer) => issuer.name);
     assert.deepEqual(names(null), ["corp"]);
     assert.deepEqual(names({ issuer: "https://kubernetes.default.svc", jwks }), ["corp", "cluster"]);
     const [corp, cluster] = settings.parse(renderedSettings(given, { issuer: "https://kubernetes.default.svc", jwks }))

@@ -72,7 +72,7 @@ describe("the message for a wrong option", () => {
       );
       const { findings } = await compileFolder([folder], {}, new Uint8Array(32), null, 0);
       assert.ok(
-        findings.some((one) => one.message === said),
+        findings.some((finding) => finding.message === said),
         JSON.stringify(findings),
       );
     });

@@ -184,7 +184,7 @@ describe("a provider's client certificate", () => {
     assert.deepEqual(config.providers.flatMap(credentialNames).sort(), manifest.credentials);
     assert.doesNotMatch(JSON.stringify(documents), /-----BEGIN/);
     const states = [nowMs, Date.parse("2100-01-01")].map((at) =>
-      compile({ ...input, nowMs: at }, capabilitiesByType).verdicts[0]?.conditions.map((one) => one.type),
+      compile({ ...input, nowMs: at }, capabilitiesByType).verdicts[0]?.conditions.map((condition) => condition.type),
     );
     assert.deepEqual(
       states,
@@ -204,9 +204,9 @@ describe("which statuses are due", () => {
   const names = (due: StatusWrite[]): string[] => due.map(({ verdict }) => verdict.meta.name);
   /** As the API server and the watch would give them back. */
   const written = (due: StatusWrite[], objects: WorldObject[]): WorldObject[] =>
-    objects.map((one) => {
-      const status = due.find(({ object: of }) => of === one)?.status;
-      return status === undefined ? one : { ...one, meta: { ...one.meta }, status };
+    objects.map((object) => {
+      const status = due.find(({ object: of }) => of === object)?.status;
+      return status === undefined ? object : { ...object, meta: { ...object.meta }, status };
     });
 
   it("all at first, none once they are written, and one that changes alone", () => {

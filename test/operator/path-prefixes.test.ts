@@ -299,8 +299,8 @@ describe("whose policy serves a call", () => {
   );
   const toWorld = (drawn: typeof policies extends fc.Arbitrary<infer T> ? T : never): WorldObject[] => [
     ...tenants,
-    ...drawn.map(({ namespace, createdAtMs, broken, ...rest }, at) =>
-      policy(`${namespace}/r${at}`, rest.prefix, createdAtMs, {
+    ...drawn.map(({ namespace, createdAtMs, broken, ...rest }, index) =>
+      policy(`${namespace}/r${index}`, rest.prefix, createdAtMs, {
         ...(rest.models === null && rest.prefix !== null ? {} : { models: rest.models ?? ["m"] }),
         anonymous: rest.anonymous && rest.prefix !== null,
         from: rest.from,
@@ -309,7 +309,7 @@ describe("whose policy serves a call", () => {
     ),
   ];
   const shared = (compiled: Compiled, id: string): boolean =>
-    id.startsWith("platform/") && compiled.config.routes.find((one) => one.id === id)?.consumers === "*";
+    id.startsWith("platform/") && compiled.config.routes.find((route) => route.id === id)?.consumers === "*";
 
   const callers: readonly Identity[] = [holderOf("a"), revokedHolderOf("a"), nobody];
 
@@ -329,7 +329,7 @@ describe("whose policy serves a call", () => {
           for (const identity of callers) {
             const id = servedBy(snapshot, identity, path + rest, model);
             if (id === null) continue;
-            const config = compiled.config.routes.find((one) => one.id === id);
+            const config = compiled.config.routes.find((route) => route.id === id);
             if (identity.anonymous) assert.ok(config?.access.anonymous, `${id} serves a caller without a key`);
             if (identity !== nobody) assert.ok(id.startsWith("a/") || shared(compiled, id), `${id} serves a's key`);
           }
@@ -361,7 +361,7 @@ describe("whose policy serves a call", () => {
     const theirs = config.routes.find(({ id }) => id === "b/theirs");
     assert.ok(theirs);
     for (const pathPrefix of ["/chat/v1", "/chat", "/chat/v1/chat"]) {
-      const routes = config.routes.map((one) => (one === theirs ? { ...one, pathPrefix } : one));
+      const routes = config.routes.map((route) => (route === theirs ? { ...route, pathPrefix } : route));
       const snapshot = snapshotOf({ ...config, routes });
       assert.equal(servedBy(snapshot, holderOf("a"), "/chat/v1/chat/completions", "m"), "a/mine");
     }

@@ -88,7 +88,7 @@ describe("prices that an installation sets", () => {
         provider("up", upstream.url, { models }),
         secret("up-credentials", { apiKey: "k" }),
         policy("all", {
-          match: { models: models.map((one) => one.name) },
+          match: { models: models.map((model) => model.name) },
           routing: { targets: [{ provider: { name: "up" } }] },
         }),
         ...key("alice", "slc_prices_alice_001"),

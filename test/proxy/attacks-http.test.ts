@@ -473,7 +473,7 @@ describe("attacks over HTTP", () => {
         "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 192.0.2.1, 127.0.0.2\r\nForwarded: for=10.0.0.1\r\nx-request-id: chain\r\n",
       ),
     );
-    const line = gateway.logs.find((one) => one["request_id"] === "chain");
+    const line = gateway.logs.find((log) => log["request_id"] === "chain");
     assert.equal(line?.["address"], "127.0.0.1");
   });
 });

@@ -187,8 +187,8 @@ describe("attacks on what a call costs", () => {
       upstream.answer(stream([...frames, ": still there\n\n"]));
       await readAndGo(path, { messages, ...body }, "word word");
     }
-    for (const [at, [name]] of gone.entries()) {
-      const { promptTokens, completionTokens, costNanoUsd } = await row(caller - gone.length + 1 + at);
+    for (const [index, [name]] of gone.entries()) {
+      const { promptTokens, completionTokens, costNanoUsd } = await row(caller - gone.length + 1 + index);
       assert.ok(completionTokens >= saidTokens, `${name}: ${completionTokens} tokens for ${saidTokens}`);
       assert.ok(promptTokens > 0 && costNanoUsd >= saidTokens * 1000, name);
     }
@@ -220,8 +220,8 @@ describe("attacks on what a call costs", () => {
       upstream.answer(stream([...streamed, chat({ delta: {} }, { usage }), "data: [DONE]\n\n"], true));
       await (await send("/chat/completions", { model: "gpt", messages, stream: true })).text();
     }
-    for (const [at, name] of odd.flatMap(([one]) => [one, `${one}, in a stream`]).entries()) {
-      const { promptTokens, completionTokens } = await row(caller - 2 * odd.length + 1 + at);
+    for (const [index, name] of odd.flatMap(([one]) => [one, `${one}, in a stream`]).entries()) {
+      const { promptTokens, completionTokens } = await row(caller - 2 * odd.length + 1 + index);
       assert.ok(
         completionTokens >= saidTokens && completionTokens < 2 * saidTokens,
         `${name}: ${completionTokens} tokens`,

@@ -238,7 +238,9 @@ describe("attacks on another tenant", () => {
         policy(namespace, "capture", spec),
         marker(what),
       ];
-      await gateway.apply(attack.filter((one, at) => attack.findLastIndex((other) => sameObject(one, other)) === at));
+      await gateway.apply(
+        attack.filter((one, index) => attack.findLastIndex((other) => sameObject(one, other)) === index),
+      );
       const [before, beforeMine] = [theirs.requests.length, mine.requests.length];
       const paths = ["/shop/v1/chat/completions", "/shop/chat/completions", "/shop"];
       for (const path of paths) assert.equal(await call(keyA, "secret-model", path), "200 ok");

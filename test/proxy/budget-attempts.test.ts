@@ -126,7 +126,7 @@ test("attempts that the reservation covers are made and charged, and the log has
   const running = await gateway([budget({ amount: mostUsd(10) })], { attempts: 2 });
   const { id, status } = await call(running.url, "broken once");
   assert.equal(status, 200);
-  const line = await eventually(() => running.logs.find((one) => one["request_id"] === id && one["msg"] === "call"));
+  const line = await eventually(() => running.logs.find((log) => log["request_id"] === id && log["msg"] === "call"));
   const attempts = line["attempts"] as { outcome: string; costNanoUsd: number; usage: { estimated: boolean } }[];
   assert.deepEqual(
     attempts.map(({ outcome, usage }) => [outcome, usage.estimated]),
@@ -183,7 +183,7 @@ for (const fault of ["a billion", "eleven times", "negative", "enormous", "a tex
     const running = await gateway([budget({ amount: "10" })]);
     const { id, status } = await call(running.url, fault);
     assert.equal(status, 200);
-    const line = await eventually(() => running.logs.find((one) => one["request_id"] === id && one["msg"] === "call"));
+    const line = await eventually(() => running.logs.find((log) => log["request_id"] === id && log["msg"] === "call"));
     assert.equal(line["estimated"], true);
     const cost = Number(line["cost_nano_usd"]);
     assert.ok(cost > 0 && cost <= Number(mostUsd(1)) * 1e9, `charged ${cost}`);
@@ -197,6 +197,6 @@ for (const fault of ["a billion", "eleven times", "negative", "enormous", "a tex
 test("missing usage is estimated, and is not counted as implausible", async () => {
   const running = await gateway([budget({ amount: "10" })]);
   await call(running.url, "nothing");
-  await eventually(() => running.logs.some((one) => one["estimated"] === true));
+  await eventually(() => running.logs.some((log) => log["estimated"] === true));
   assert.doesNotMatch(await running.metrics(), /ai_gateway_implausible_usage_total\{/);
 });

@@ -21,7 +21,7 @@ const bob = "slc_test_bob_000000001";
 const carol = "slc_test_carol_0000001";
 
 const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] =>
-  manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+  manifests.map((manifest) => ({ ...manifest, metadata: { ...manifest.metadata, namespace } }));
 
 const priced = { models: [{ name: "gpt-4o", price: { inputPerMillion: "2", outputPerMillion: "10" } }] };
 
@@ -216,8 +216,8 @@ describe("response cache", () => {
     release();
     const results = await Promise.all(answers);
     assert.equal(upstream.requests.length, 1);
-    assert.equal(results.filter((one) => one === "miss").length, 1);
-    assert.equal(results.filter((one) => one === "hit").length, 999);
+    assert.equal(results.filter((result) => result === "miss").length, 1);
+    assert.equal(results.filter((result) => result === "hit").length, 999);
   });
 
   it("lets waiting calls go upstream themselves when the call they wait for fails", async () => {

@@ -98,7 +98,7 @@ describe("certificates of clients", () => {
     const started = await gateway();
     const stranger = await others.issue("client");
     // Each fault has its own message, which is logged once.
-    for (const [what, text] of broken().filter((_, at) => [0, 3, 4].includes(at))) {
+    for (const [what, text] of broken().filter((_, index) => [0, 3, 4].includes(index))) {
       const failures = (): number =>
         started.logs.filter((line) => line["msg"] === "certificate not loaded; the old one stays in use").length;
       const earlier = failures();
@@ -123,7 +123,7 @@ describe("certificates of clients", () => {
     await refused({}, "no_certificate");
     await refused(await others.issue("client"), "unknown_authority");
     await refused(await authority.issueExpired("client"), "expired");
-    const line = started.logs.find((one) => one["msg"] === "client certificate refused");
+    const line = started.logs.find((log) => log["msg"] === "client certificate refused");
     assert.ok(line !== undefined && typeof line["address"] === "string");
     assert.equal(await models(started.url, client), 200);
     await started.close();

@@ -35,10 +35,10 @@ describe("deadlines", () => {
         const limits = calls.map((): number | null => null);
         const wait = (ms: number): void => {
           clock.advance(ms);
-          for (const [at, limit] of limits.entries()) {
+          for (const [index, limit] of limits.entries()) {
             if (limit === null || limit > clock.now) continue;
-            wanted[at]?.push(limit);
-            limits[at] = null;
+            wanted[index]?.push(limit);
+            limits[index] = null;
           }
         };
         for (const { what, which, ms } of steps) {

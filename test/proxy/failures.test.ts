@@ -361,9 +361,9 @@ describe("the answer to a caller", () => {
       code: "context_length_exceeded",
     },
   ];
-  for (const [at, { name, answer: scripted, status, code, retryAfter, shouldRetry }] of upstreams.entries()) {
+  for (const [index, { name, answer: scripted, status, code, retryAfter, shouldRetry }] of upstreams.entries()) {
     for (const stream of [false, true]) {
-      const model = scripted === never ? "quiet" : ownModels[2 * at + (stream ? 1 : 0)];
+      const model = scripted === never ? "quiet" : ownModels[2 * index + (stream ? 1 : 0)];
       it(`for a provider that ${name}${stream ? ", when streaming" : ""}: ${status} ${code}`, async () => {
         upstream.answer(scripted);
         const answer = await post(JSON.stringify({ ...good, model, stream }));

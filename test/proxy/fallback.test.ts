@@ -65,7 +65,7 @@ describe("with a second target", () => {
   /** Only providers that never answer get a short limit, because a busy machine can delay the others. */
   const silent = faults.findIndex(({ name }) => name === "never sends a byte");
   const firstOf = (model: string): string => (ofFault(silent).includes(model) ? "silent" : "first");
-  const models = [...faults.flatMap((_, at) => ofFault(at)), "gpt-4o"];
+  const models = [...faults.flatMap((_, index) => ofFault(index)), "gpt-4o"];
   const manifests = (spec: Record<string, unknown> = {}): Manifest[] => [
     ...["first", "silent"].flatMap((name) => [
       provider(name, first.url, {
@@ -118,11 +118,11 @@ describe("with a second target", () => {
     await second.close();
   });
 
-  for (const [at, { name, answer, retried }] of faults.entries()) {
+  for (const [index, { name, answer, retried }] of faults.entries()) {
     for (const stream of [false, true]) {
       it(`a caller does not notice that the first ${name}${stream ? ", when streaming" : ""}`, async () => {
         first.answer(answer);
-        const reply = await post({ model: `${stream ? "stream" : "plain"}-${at}`, stream });
+        const reply = await post({ model: `${stream ? "stream" : "plain"}-${index}`, stream });
         const text = await reply.text();
         assert.equal(reply.status, 200, text);
         assert.match(text, stream ? /data: \[DONE\]\n\n$/ : /"Hello there"/);
@@ -169,8 +169,8 @@ describe("with a second target", () => {
     };
     const asked = second.requests.length;
     await gateway.apply(
-      manifests().map((one) =>
-        one.metadata.name === "for-gpt-4o"
+      manifests().map((manifest) =>
+        manifest.metadata.name === "for-gpt-4o"
           ? policy("for-gpt-4o", {
               match: { models: ["gpt-4o"] },
               routing: {
@@ -178,7 +178,7 @@ describe("with a second target", () => {
                 targets: [{ provider: { name: "first" } }, { provider: { name: "second" }, priority: 2 }],
               },
             })
-          : one,
+          : manifest,
       ),
     );
     // Waits as long as needed: on a busy machine the timer can fire after the provider has answered.

@@ -219,23 +219,23 @@ describe("the fault matrix", () => {
       );
     gateway = await startGateway(
       [
-        ...rows.flatMap((row, at) => [
-          provider(`f${at}`, endpointOf(row, faulty[at] as Faulty), {
-            models: [...modelsOf(at, "alone"), ...modelsOf(at, "both")].map((name) => ({ name })),
+        ...rows.flatMap((row, index) => [
+          provider(`f${index}`, endpointOf(row, faulty[index] as Faulty), {
+            models: [...modelsOf(index, "alone"), ...modelsOf(index, "both")].map((name) => ({ name })),
             timeouts: { ...timeoutsOf(row), total: `${limits.total}ms`, ...row.timeouts },
             retry: { attempts: 2, initialDelay: "1ms", maxDelay: "2ms" },
             circuitBreaker: { failureThreshold: 1000 },
           }),
-          secret(`f${at}-credentials`, { apiKey: "sk-first" }),
-          policy(`alone-${at}`, {
-            match: { models: modelsOf(at, "alone") },
-            routing: { targets: [{ provider: { name: `f${at}` } }] },
+          secret(`f${index}-credentials`, { apiKey: "sk-first" }),
+          policy(`alone-${index}`, {
+            match: { models: modelsOf(index, "alone") },
+            routing: { targets: [{ provider: { name: `f${index}` } }] },
           }),
-          policy(`both-${at}`, {
-            match: { models: modelsOf(at, "both") },
+          policy(`both-${index}`, {
+            match: { models: modelsOf(index, "both") },
             routing: {
               targets: [
-                { provider: { name: `f${at}` } },
+                { provider: { name: `f${index}` } },
                 { provider: { name: "second" }, model: "gpt-4o", priority: 2 },
               ],
             },
@@ -289,15 +289,15 @@ describe("the fault matrix", () => {
     assert.match(seen.text, stream ? /data: \[DONE\]\n\n$/ : /"Hello there"/);
   }
 
-  for (const [at, row] of rows.entries()) {
+  for (const [index, row] of rows.entries()) {
     for (const stream of [false, true]) {
       const expected = stream ? row.stream : row.plain;
       const how = stream ? "stream" : "plain";
       const reaches = row.endpoint !== "closed" && row.endpoint !== "no such name";
 
       it(`${row.name}, ${how}, alone`, async () => {
-        const before = faulty[at]?.count() ?? 0;
-        const seen = await ask(row, model(at, "alone", stream), stream);
+        const before = faulty[index]?.count() ?? 0;
+        const seen = await ask(row, model(index, "alone", stream), stream);
         if (expected.sees === "ok") assertWhole(seen, stream);
         else if (expected.sees[0] === "broken") {
           assert.deepEqual([seen.status, seen.code], [200, expected.sees[1]]);
@@ -305,13 +305,13 @@ describe("the fault matrix", () => {
         } else assert.deepEqual([seen.status, seen.code], [...expected.sees], seen.text);
         if (expected.says) assert.match(seen.text, expected.says);
         assertTime(seen, expected);
-        if (reaches) assert.equal((faulty[at]?.count() ?? 0) - before, expected.attempts);
+        if (reaches) assert.equal((faulty[index]?.count() ?? 0) - before, expected.attempts);
       });
 
       it(`${row.name}, ${how}, with a second target`, async () => {
-        const before = faulty[at]?.count() ?? 0;
+        const before = faulty[index]?.count() ?? 0;
         const askedBefore = second.requests.length;
-        const seen = await ask(row, model(at, "both", stream), stream);
+        const seen = await ask(row, model(index, "both", stream), stream);
         const asked = second.requests.length - askedBefore;
         const beyondHelp =
           expected.sees !== "ok" && (expected.sees[0] === "broken" || row.timeouts?.["total"] !== undefined);
@@ -323,11 +323,11 @@ describe("the fault matrix", () => {
           );
         } else {
           assertWhole(seen, stream);
-          assert.deepEqual([seen.usedProvider, asked], expected.sees === "ok" ? [`f${at}`, 0] : ["second", 1]);
+          assert.deepEqual([seen.usedProvider, asked], expected.sees === "ok" ? [`f${index}`, 0] : ["second", 1]);
           assert.equal(seen.attempts, String(expected.attempts + asked));
         }
         assertTime(seen, expected);
-        if (reaches) assert.equal((faulty[at]?.count() ?? 0) - before, expected.attempts);
+        if (reaches) assert.equal((faulty[index]?.count() ?? 0) - before, expected.attempts);
       });
     }
   }

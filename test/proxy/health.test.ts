@@ -15,7 +15,7 @@ describe("a provider whose health check fails", () => {
     request.method === "GET" ? json(response, 503, {}) : openai(request, response);
   const providerOf = async (name: string): Promise<Record<string, unknown> | undefined> => {
     const { providers } = (await gateway.status()) as { providers: Record<string, unknown>[] };
-    return providers.find((one) => one["id"] === `default/${name}`);
+    return providers.find((provider) => provider["id"] === `default/${name}`);
   };
   const used = async (): Promise<string | null> => {
     const reply = await fetch(`${gateway.url}/v1/chat/completions`, {
@@ -50,7 +50,7 @@ describe("a provider whose health check fails", () => {
 
   it("is probed below its base URL, with its credentials", async () => {
     await eventually(async () => (await providerOf("first"))?.["healthy"] === true);
-    const asked = first.requests.find((one) => one.method === "GET");
+    const asked = first.requests.find((request) => request.method === "GET");
     assert.deepEqual([asked?.path, asked?.headers.authorization], ["/v1/models", "Bearer sk-first"]);
     assert.equal(await used(), "first");
     assert.match(await gateway.metrics(), /ai_gateway_provider_healthy\{provider="default\/first"\} 1/);

@@ -219,7 +219,7 @@ const conversation = fc
 /** Cuts the bytes at these places, given as shares of the whole. */
 function cut(bytes: Buffer, cuts: number[]): Buffer[] {
   const ends = [...cuts.map((share) => Math.floor(share * bytes.length)), bytes.length].sort((a, b) => a - b);
-  return ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end)).filter((piece) => piece.length > 0);
+  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end)).filter((piece) => piece.length > 0);
 }
 
 describe("the gateway's HTTP/1.1 and node:http", () => {

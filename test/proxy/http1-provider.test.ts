@@ -299,7 +299,9 @@ describe("the gateway's HTTP/1.1 to providers and undici's", () => {
         own.keep([]);
         undici.keep([]);
         const ends = [...shares.map((share) => Math.floor(share * bytes.length)), bytes.length].sort((a, b) => a - b);
-        pieces = ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end)).filter((piece) => piece.length > 0);
+        pieces = ends
+          .map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end))
+          .filter((piece) => piece.length > 0);
         const [mine, oracle] = await Promise.all([ask(own, address), ask(undici, address)]);
         // What a failed answer began with depends on where it was cut.
         const compared = ({ statuses, headers, body, end }: Outcome) =>

@@ -79,9 +79,9 @@ describe("the outline of a body", () => {
         else {
           assert.ok(!twice && !proto, text);
           assert.deepEqual(
-            found.members.map((one) => [
-              one.name,
-              JSON.parse(Buffer.from(text).toString("utf8", one.valueStart, one.valueEnd)),
+            found.members.map((member) => [
+              member.name,
+              JSON.parse(Buffer.from(text).toString("utf8", member.valueStart, member.valueEnd)),
             ]),
             Object.entries(parseJson(text) as object).sort(
               ([a], [b]) => members.findIndex(([key]) => key === a) - members.findIndex(([key]) => key === b),
@@ -142,7 +142,7 @@ describe("the outline of a body", () => {
           }
           assert.deepEqual(parseJson(out.toString()), expected);
           const valueIn = (body: Buffer, within: Outline, key: string): string | undefined => {
-            const member = within.members.find((one) => one.name === key);
+            const member = within.members.find((member) => member.name === key);
             return member === undefined ? undefined : body.toString("utf8", member.valueStart, member.valueEnd);
           };
           const after = outline(out, 64) as Outline;
@@ -152,7 +152,7 @@ describe("the outline of a body", () => {
           // If nothing is removed, the whitespace between values stays too.
           if (!Object.values(edits).includes(undefined)) {
             const added = Object.keys(edits).filter(
-              (key) => !(found as Outline).members.some((one) => one.name === key),
+              (key) => !(found as Outline).members.some((member) => member.name === key),
             );
             const front = added.map((key) => `${JSON.stringify(key)}:${JSON.stringify(edits[key])}`).join(",");
             let rest = front === "" || members.length === 0 ? front : `${front},`;

@@ -34,9 +34,9 @@ describe("members", () => {
     const all = Array.from({ length: 5 }, () => ({ place: -1 }));
     for (const one of all) members.add(one);
     const seen = new Set<IndexedMember>();
-    for (const one of members) {
-      seen.add(one);
-      members.delete(one);
+    for (const member of members) {
+      seen.add(member);
+      members.delete(member);
     }
     assert.deepEqual(seen, new Set(all));
     assert.equal(members.size, 0);

@@ -61,9 +61,9 @@ describe("traffic of the last hour", () => {
   const hourMs = trafficSlotMs * trafficSlots;
   const sums = (tally: TrafficTally, kind: "call" | "attempt"): Record<string, number> => {
     const sum: Record<string, number> = {};
-    for (const series of tally.read().series.filter((one) => one.kind === kind))
+    for (const series of tally.read().series.filter((sery) => sery.kind === kind))
       for (const [, counts] of series.slots)
-        for (const [at, name] of trafficFigures.entries()) sum[name] = (sum[name] ?? 0) + (counts[at] ?? 0);
+        for (const [index, name] of trafficFigures.entries()) sum[name] = (sum[name] ?? 0) + (counts[index] ?? 0);
     return sum;
   };
 

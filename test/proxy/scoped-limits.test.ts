@@ -23,7 +23,9 @@ const clearOf = (name: string): string => `slc_${name}_key_0001_0123456789`;
 const price = { inputPerMillion: "2.5", outputPerMillion: "10" };
 
 const labelled = (manifests: Manifest[], labels: Record<string, string>): Manifest[] =>
-  manifests.map((one) => (one.kind === "ApiKey" ? { ...one, metadata: { ...one.metadata, labels } } : one));
+  manifests.map((manifest) =>
+    manifest.kind === "ApiKey" ? { ...manifest, metadata: { ...manifest.metadata, labels } } : manifest,
+  );
 const manifests = (...more: Manifest[]): Manifest[] => [
   provider("up", upstream.url, {
     models: [
@@ -197,9 +199,9 @@ describe("limits of a Budget apply to", () => {
   for (const { name, spec, steps } of rows)
     it(name, async () => {
       const { url } = await gateway([limit(spec)]);
-      for (const [at, [as, status, model]] of steps.entries()) {
+      for (const [index, [as, status, model]] of steps.entries()) {
         const answer = await call(url, as, model);
-        assert.equal(answer.status, status, `step ${at}: ${as} ${await answer.text()}`);
+        assert.equal(answer.status, status, `step ${index}: ${as} ${await answer.text()}`);
       }
     });
 

@@ -45,7 +45,7 @@ describe("the bytes of an interrupted stream", () => {
       assert.match(got.toString("utf8"), /Grüße 🎉 日本/);
       const id = answer.headers.get("x-request-id");
       const line = await eventually(() =>
-        gateway.logs.find((one) => one["msg"] === "call" && one["request_id"] === id),
+        gateway.logs.find((log) => log["msg"] === "call" && log["request_id"] === id),
       );
       assert.deepEqual([line["outcome"], line["sent_bytes"]], ["stream_error", got.length]);
     });

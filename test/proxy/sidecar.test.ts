@@ -100,7 +100,7 @@ describe("a sidecar", () => {
     sidecar = await start([gateway.url]);
   });
   after(async () => {
-    for (const one of others) await one.close();
+    for (const other of others) await other.close();
     await gateway.close();
     await upstream.close();
     await cluster.close();
@@ -122,7 +122,7 @@ describe("a sidecar", () => {
     });
     assert.equal(answer.headers.get("x-request-id"), "from-the-app");
     await answer.arrayBuffer();
-    const line = await eventually(() => gateway.logs.find((one) => one["request_id"] === "from-the-app"));
+    const line = await eventually(() => gateway.logs.find((log) => log["request_id"] === "from-the-app"));
     assert.deepEqual([line["user"], line["status"]], ["system:serviceaccount:team-b:worker", 200]);
     assert.equal(upstream.requests.at(-1)?.headers.authorization, "Bearer sk-upstream");
   });

@@ -399,9 +399,12 @@ describe("keys of a snapshot", () => {
   };
   for (const [name, snapshot] of Object.entries(snapshots)) {
     it(`are found ${name}, by their digest, by the previous key and by their ApiKey`, () => {
-      for (const [at, key] of keys.entries()) {
-        assert.deepEqual(snapshot.findKey(clearOf(at)), { record: key, untilMs: null });
-        assert.deepEqual(snapshot.findKey(clearOf(at + 1_000)), key.previous ? { record: key, untilMs: at } : null);
+      for (const [index, key] of keys.entries()) {
+        assert.deepEqual(snapshot.findKey(clearOf(index)), { record: key, untilMs: null });
+        assert.deepEqual(
+          snapshot.findKey(clearOf(index + 1_000)),
+          key.previous ? { record: key, untilMs: index } : null,
+        );
       }
       assert.equal(snapshot.findKey("slc_unknown"), null);
       assert.equal(snapshot.keyCount, 200);
@@ -437,15 +440,15 @@ describe("keys of a snapshot", () => {
     fc.assert(
       fc.property(fc.uniqueArray(anyRecord, { selector: ({ digest }) => digest, maxLength: 40 }), (records) => {
         const packer = new KeyPacker();
-        for (const one of records) packer.add(one);
+        for (const record of records) packer.add(record);
         const packed = packer.kept();
-        for (const one of records) {
-          assert.deepEqual(packed.find(one.digest), one);
+        for (const record of records) {
+          assert.deepEqual(packed.find(record.digest), record);
           assert.deepEqual(
-            packed.of(one.id),
-            records.filter(({ id }) => id === one.id),
+            packed.of(record.id),
+            records.filter(({ id }) => id === record.id),
           );
-          assert.equal(packed.findBefore(one.digest), null);
+          assert.equal(packed.findBefore(record.digest), null);
         }
         assert.equal(packed.size, records.length);
         assert.equal(packed.find("0".repeat(63)), null);

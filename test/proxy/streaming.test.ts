@@ -98,6 +98,6 @@ describe("a stream", () => {
     const whole = Buffer.from(chatFrames("gpt-4o", words, false).join("")).toString("latin1");
     const bodies = bodiesOf(text);
     assert.equal(bodies.length, 2);
-    for (const one of bodies) assert.ok(one === whole, `${one.length} of ${whole.length} bytes`);
+    for (const body of bodies) assert.ok(body === whole, `${body.length} of ${whole.length} bytes`);
   });
 });

@@ -54,7 +54,7 @@ describe("TLS to token services", () => {
     });
     const text = await response.text();
     const id = response.headers.get("x-request-id");
-    const line = await eventually(() => gateway.logs.find((one) => one["msg"] === "call" && one["request_id"] === id));
+    const line = await eventually(() => gateway.logs.find((log) => log["msg"] === "call" && log["request_id"] === id));
     return { status: response.status, text, cause: line["cause"] };
   };
 

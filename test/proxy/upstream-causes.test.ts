@@ -70,7 +70,7 @@ describe("the cause of a failed connection", () => {
     });
     const text = await response.text();
     const id = response.headers.get("x-request-id");
-    const line = await eventually(() => gateway.logs.find((one) => one["msg"] === "call" && one["request_id"] === id));
+    const line = await eventually(() => gateway.logs.find((log) => log["msg"] === "call" && log["request_id"] === id));
     return { status: response.status, text, line };
   };
   const upstream = async (pair: Parameters<typeof startUpstream>[1]): Promise<string> => {
@@ -164,7 +164,7 @@ describe("the cause of a failed connection", () => {
     assert.deepEqual([status, line["cause"]], [200, undefined]);
     const attempts = line["attempts"] as Record<string, unknown>[];
     assert.deepEqual(
-      attempts.map((one) => [one["provider"], one["outcome"], one["cause"]]),
+      attempts.map((attempt) => [attempt["provider"], attempt["outcome"], attempt["cause"]]),
       [
         ["default/up", "Unavailable", "tls_unknown_authority"],
         ["default/spare", "ok", undefined],
@@ -191,7 +191,7 @@ describe("the cause of a failed connection", () => {
 
   const providerStatus = async (): Promise<Record<string, unknown>> => {
     const { providers } = (await gateway.status()) as { providers: Record<string, unknown>[] };
-    return providers.find((one) => one["id"] === "default/up") ?? {};
+    return providers.find((provider) => provider["id"] === "default/up") ?? {};
   };
 
   it("is the reason that an open breaker reports, until the provider answers again", async () => {
@@ -228,7 +228,7 @@ describe("the cause of a failed connection", () => {
     const look = async (): Promise<void> => {
       await ask();
       const { providers } = (await gateway.status()) as { providers: Record<string, unknown>[] };
-      refused.push(providers.find((one) => one["id"] === "default/spare")?.["refused"]);
+      refused.push(providers.find((provider) => provider["id"] === "default/spare")?.["refused"]);
     };
     for (let at = 0; at < 3; at++) await look();
     strict.answer(openai);

@@ -36,7 +36,7 @@ const callers: Record<string, Caller | null> = {
 const today = new Date().getUTCDay();
 const dayNames = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const whole = { from: "00:00", to: "24:00", timeZone: "UTC" };
-const others = dayNames.filter((_, at) => at !== today && at !== (today + 1) % 7);
+const others = dayNames.filter((_, index) => index !== today && index !== (today + 1) % 7);
 
 interface Rules {
   roles?: string[];
@@ -167,7 +167,7 @@ describe("who may do what", () => {
           assert.ok((error?.message.length ?? 0) > 20);
           expected.set(code, (expected.get(code) ?? 0) + 1);
           // Refusals are logged with user, address and reason, even if the policy logs no calls.
-          const line = await eventually(() => gateway.logs.find((one) => one["request_id"] === id));
+          const line = await eventually(() => gateway.logs.find((log) => log["request_id"] === id));
           assert.deepEqual(
             [line["code"], line["address"], line["user"]],
             [code, place.address, caller === null ? "" : `${who}@example.com`],

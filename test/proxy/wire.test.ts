@@ -80,7 +80,7 @@ function frames(text: string | Uint8Array, cuts: readonly number[]): SseFrame[] 
   const bytes = Buffer.from(text as string);
   const decoder = new SseDecoder();
   const points = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
-  return points.slice(1).flatMap((end, at) => decoder.push(bytes.subarray(points[at], end)));
+  return points.slice(1).flatMap((end, index) => decoder.push(bytes.subarray(points[index], end)));
 }
 
 describe("server-sent events", () => {
@@ -119,7 +119,7 @@ describe("server-sent events", () => {
     const end = fc.constantFrom("\n", "\r\n", "\r");
     fc.assert(
       fc.property(fc.array(line), end, fc.array(fc.nat()), (lines, ending, cuts) => {
-        const text = lines.map((one) => one + ending).join("");
+        const text = lines.map((line) => line + ending).join("");
         assert.deepEqual(frames(text, cuts), frames(text, []));
       }),
     );

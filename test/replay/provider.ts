@@ -69,7 +69,8 @@ export class SimulatedProvider {
     else if (this.#overLimit(weather.perMinute)) whole(429, '{"error":{"message":"too many requests"}}', networkMs);
     else if (String(request.body).includes('"stream":true')) {
       later(firstMs, () => handler.head(200, { "content-type": "text/event-stream" }));
-      for (const [at, frame] of frames.entries()) later(firstMs + at * frameMs, () => handler.data(Buffer.from(frame)));
+      for (const [index, frame] of frames.entries())
+        later(firstMs + index * frameMs, () => handler.data(Buffer.from(frame)));
       later(firstMs + frames.length * frameMs, () => handler.end());
     } else whole(200, answer, firstMs);
     return {

@@ -105,7 +105,7 @@ function snapshotOf(nowMs: number, spec: Record<string, unknown>): Snapshot {
     { world: { objects, namespaces: { replay: {} }, secrets: {} }, settings, previous: null, nowMs },
     capabilitiesByType,
   );
-  const wrong = verdicts.flatMap((one) => [...one.accepted, ...one.resolvedRefs]);
+  const wrong = verdicts.flatMap((verdict) => [...verdict.accepted, ...verdict.resolvedRefs]);
   if (wrong.length > 0) throw new Error(wrong.map((one) => one.message).join("; "));
   const pepper = new Uint8Array(32);
   return build(config, encode(config, sha256Hex(pepper)).manifest, { pepper, credentials: new Map() }, registry);
@@ -185,8 +185,8 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
     await clock.runUntil(atMs + restMs);
     const all: Tally = {
       phase: "all",
-      direct: tallies.flatMap((one) => one.direct),
-      gateway: tallies.flatMap((one) => one.gateway),
+      direct: tallies.flatMap((tally) => tally.direct),
+      gateway: tallies.flatMap((tally) => tally.gateway),
     };
     return {
       rows: tallies.map(rowOf),

@@ -67,7 +67,9 @@ function counted(all: readonly Readonly<Record<string, number>>[]): [string, num
 }
 
 export function complianceView(facts: ConsoleFacts, viewer: Viewer): ComplianceView {
-  const marks = facts.activities.flatMap((one) => one.marks).filter(({ namespace }) => seesUsage(viewer, namespace));
+  const marks = facts.activities
+    .flatMap((activity) => activity.marks)
+    .filter(({ namespace }) => seesUsage(viewer, namespace));
   const regions = new Map(
     (facts.config?.providers ?? [])
       .filter(({ id }) => seesObject(viewer, "LLMProvider", id))

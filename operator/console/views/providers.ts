@@ -49,7 +49,7 @@ function modelsOf(config: ProviderConfig, { proxies }: ConsoleFacts): ProviderRo
 }
 
 function reachOf(id: string, { proxies }: ConsoleFacts): ProviderRow["reach"] {
-  const told = proxies.map(({ report }) => report?.providers.find((one) => one.id === id)?.healthy ?? null);
+  const told = proxies.map(({ report }) => report?.providers.find((provider) => provider.id === id)?.healthy ?? null);
   return {
     well: told.filter((healthy) => healthy === true).length,
     ill: told.filter((healthy) => healthy === false).length,

@@ -34,11 +34,11 @@ export function markObjectAlertNotified(
 ): ObjectAlertState {
   const add = (names: readonly string[], wanted: boolean): string[] =>
     wanted ? [...new Set([...names, channel])] : [...names];
-  const alarms = standing.alarms.map((one) =>
-    one.event === event && one.since === since
+  const alarms = standing.alarms.map((alarm) =>
+    alarm.event === event && alarm.since === since
       ? // A channel that was not notified of the start is not notified of the end.
-        { ...one, told: add(one.told, !over), toldOver: add(one.toldOver, over || how === "given_up") }
-      : one,
+        { ...alarm, told: add(alarm.told, !over), toldOver: add(alarm.toldOver, over || how === "given_up") }
+      : alarm,
   );
   return { ...standing, alarms };
 }
@@ -73,14 +73,14 @@ export function withObjectChannelNames(
     if (state === "Active") return [];
     return nowMs - Date.parse(over ?? since) >= pastMs ? now : added;
   };
-  const alarms = standing.alarms.map((one) => {
-    const past = spared(one).map(({ id }) => id);
+  const alarms = standing.alarms.map((alarm) => {
+    const past = spared(alarm).map(({ id }) => id);
     const of = (ids: readonly string[]): string[] => [...new Set([...renamedChannels(ids, named, now), ...past])];
-    return { ...one, told: of(one.told), toldOver: of(one.toldOver) };
+    return { ...alarm, told: of(alarm.told), toldOver: of(alarm.toldOver) };
   });
   return { ...standing, alarms };
 }
 
 /** A channel may still have to be notified of an end. */
 export const isOpen = ({ alarms }: ObjectAlertState, named: readonly ChannelName[]): boolean =>
-  alarms.some((one) => one.state === "Active" || named.some(({ id }) => !one.toldOver.includes(id)));
+  alarms.some((alarm) => alarm.state === "Active" || named.some(({ id }) => !alarm.toldOver.includes(id)));

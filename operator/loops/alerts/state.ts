@@ -58,7 +58,7 @@ function breakerOpen(
   counts: Counts | null,
 ): Sighting | null {
   if (proxies.length === 0) return null;
-  const open = proxies.flatMap((one) => one.open);
+  const open = proxies.flatMap((proxy) => proxy.open);
   const times = counts?.opened ?? 0;
   const names = listed(open);
   const often = `${times} ${times === 1 ? "time" : "times"}`;
@@ -74,7 +74,7 @@ function breakerOpen(
 }
 
 function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
-  const told = proxies.filter((one) => one.healthy !== null);
+  const told = proxies.filter((proxy) => proxy.healthy !== null);
   if (told.length === 0) return null;
   const ill = told.filter((one) => one.healthy === false);
   if (ill.length === 0)

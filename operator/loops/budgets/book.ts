@@ -203,10 +203,10 @@ export class BudgetBook {
       const held = this.#held.get(config.id);
       if (held === undefined) continue;
       const { crossings, periodStartMs } = held.standing;
-      for (const one of crossings)
+      for (const crossing of crossings)
         this.#farewells.drop(
-          budgetIncidentKey(config.id, periodStartMs, one),
-          channels.filter((channel) => wants(channel, one.event)),
+          budgetIncidentKey(config.id, periodStartMs, crossing),
+          channels.filter((channel) => wants(channel, crossing.event)),
         );
     }
   }
@@ -229,7 +229,7 @@ export class BudgetBook {
     ): PendingAlert[] => {
       const epoch = this.#epoch;
       const known = (name: string, how: Delivery): void => {
-        const channel = channels.find((one) => one.id === name);
+        const channel = channels.find((channel) => channel.id === name);
         if (channel !== undefined && epoch === this.#epoch) settled(channel, how);
       };
       return channels.length === 0 ? [] : [{ kind: "Budget", meta: held.meta, alert, channels, settled: known }];

@@ -74,7 +74,7 @@ function isSound({
   ];
   const money = [amount, spent, ...[...groups, ...crossings, ...history].map((one) => one.spent)];
   return (
-    times.every((one) => one === undefined || isTime(one)) && money.every((one) => one === undefined || isMoney(one))
+    times.every((time) => time === undefined || isTime(time)) && money.every((one) => one === undefined || isMoney(one))
   );
 }
 
@@ -103,15 +103,17 @@ export function stateFromStatus(status: BudgetStatus): BudgetState | null {
 }
 
 const reached = (reports: readonly BudgetReadings[], id: string) =>
-  reports.flatMap(({ shared, budgets }) => budgets.filter((one) => one.id === id).map((one) => ({ ...one, shared })));
+  reports.flatMap(({ shared, budgets }) =>
+    budgets.filter((budget) => budget.id === id).map((one) => ({ ...one, shared })),
+  );
 
 /** Proxies with a store in common tell of the same money; those with one each, of their own. */
 function mergedGroups(readings: ReturnType<typeof reached>): Map<string, number> {
   const shared = new Map<string, number>();
   const apart = new Map<string, number>();
-  for (const one of readings)
-    for (const { subject, spentNanoUsd } of one.groups) {
-      if (one.shared) shared.set(subject, Math.max(shared.get(subject) ?? 0, spentNanoUsd));
+  for (const reading of readings)
+    for (const { subject, spentNanoUsd } of reading.groups) {
+      if (reading.shared) shared.set(subject, Math.max(shared.get(subject) ?? 0, spentNanoUsd));
       else apart.set(subject, (apart.get(subject) ?? 0) + spentNanoUsd);
     }
   for (const [subject, spent] of apart) shared.set(subject, (shared.get(subject) ?? 0) + spent);
@@ -126,7 +128,8 @@ function totalOf(
   figure: (one: ReturnType<typeof reached>[number]) => number,
 ): number {
   return (
-    most(readings.filter((one) => one.shared).map(figure)) + sum(readings.filter((one) => !one.shared).map(figure))
+    most(readings.filter((reading) => reading.shared).map(figure)) +
+    sum(readings.filter((reading) => !reading.shared).map(figure))
   );
 }
 
@@ -244,7 +247,7 @@ export const openIncidents = (
 ): BudgetUnresolved[] =>
   withUnresolved(
     unresolved,
-    crossings.map((one) => unresolvedOf(one, periodStartMs, openedBy(one), nowMs)),
+    crossings.map((crossing) => unresolvedOf(crossing, periodStartMs, openedBy(crossing), nowMs)),
   );
 
 /** By then each has been given up, or its channel can't be used. */
@@ -274,7 +277,7 @@ type Readings = ReturnType<typeof reached>;
 function refusedNow({ config }: BudgetRules, same: BudgetState | null, readings: Readings): Set<string> {
   if (config.enforcement !== "Hard") return new Set();
   const unchanged = same !== null && (same.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd;
-  const now = readings.filter((one) => (one.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd);
+  const now = readings.filter((reading) => (reading.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd);
   return new Set([...(unchanged ? same.refused : []), ...now.flatMap((one) => one.refused)]);
 }
 

@@ -127,7 +127,9 @@ export class CanaryBook {
   }
 
   #advance(plan: CanaryPlan, before: Held | undefined, reports: readonly CanaryReport[], nowMs: number): Held {
-    const samples = reports.filter((one) => one.route === plan.route && one.id === plan.id).map((one) => one.sample);
+    const samples = reports
+      .filter((report) => report.route === plan.route && report.id === plan.id)
+      .map((one) => one.sample);
     const progress = advanceCanary(plan, before?.progress ?? null, samples, nowMs);
     const same =
       before !== undefined &&

@@ -46,8 +46,8 @@ function plus(a: ReportedSide, b: ReportedSide): ReportedSide {
 }
 
 function added(samples: readonly CanarySample[]): CanarySample {
-  const canary = samples.map((one) => one.canary).reduce(plus, empty());
-  return { proxy: "", canary, baseline: samples.map((one) => one.baseline).reduce(plus, empty()) };
+  const canary = samples.map((sample) => sample.canary).reduce(plus, empty());
+  return { proxy: "", canary, baseline: samples.map((sample) => sample.baseline).reduce(plus, empty()) };
 }
 
 const isBehind = (now: CanarySample, before: CanarySample): boolean =>
@@ -55,7 +55,7 @@ const isBehind = (now: CanarySample, before: CanarySample): boolean =>
 
 /** Newest counts of each run; runs that are gone stay, added up when there are too many. */
 export function merge(before: readonly CanarySample[], reports: readonly CanarySample[]): CanarySample[] {
-  const fresh = new Map(reports.map((one) => [one.proxy, one]));
+  const fresh = new Map(reports.map((report) => [report.proxy, report]));
   const gone: CanarySample[] = [];
   for (const old of before) {
     const now = fresh.get(old.proxy);
@@ -76,10 +76,10 @@ function percentile95(latency: readonly number[]): number | null {
   const total = latency.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
   let before = 0;
-  for (const [at, count] of latency.entries()) {
+  for (const [index, count] of latency.entries()) {
     if (before + count >= 0.95 * total && count > 0) {
-      const low = canaryLatencyBoundsMs[at - 1] ?? 0;
-      const high = canaryLatencyBoundsMs[at] ?? 2 * (canaryLatencyBoundsMs.at(-1) ?? 0);
+      const low = canaryLatencyBoundsMs[index - 1] ?? 0;
+      const high = canaryLatencyBoundsMs[index] ?? 2 * (canaryLatencyBoundsMs.at(-1) ?? 0);
       return Math.round(low + ((0.95 * total - before) / count) * (high - low));
     }
     before += count;

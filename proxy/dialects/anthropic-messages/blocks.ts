@@ -85,8 +85,8 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
   if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
   if (!Array.isArray(content)) return is.invalid(param, "a string or a list of blocks");
   const parts: ContentPart[] = [];
-  for (const [at, block] of (content as unknown[]).entries()) {
-    const part = partOf(block, `${param}[${at}]`);
+  for (const [index, block] of (content as unknown[]).entries()) {
+    const part = partOf(block, `${param}[${index}]`);
     if (isRefusal(part)) return part;
     parts.push(part);
   }

@@ -38,10 +38,10 @@ function userTurn(content: unknown, param: string): Messages {
   if (!Array.isArray(content)) return is.invalid(param, "a string or a list of blocks");
   const results: ChatMessage[] = [];
   const parts: ContentPart[] = [];
-  for (const [at, block] of (content as unknown[]).entries()) {
+  for (const [index, block] of (content as unknown[]).entries()) {
     if (!isReadable(block)) continue;
     const isResult = isObject(block) && block["type"] === "tool_result";
-    const read = isResult ? toolResult(block, `${param}[${at}]`) : partOf(block, `${param}[${at}]`);
+    const read = isResult ? toolResult(block, `${param}[${index}]`) : partOf(block, `${param}[${index}]`);
     if (isRefusal(read)) return read;
     if ("role" in read) results.push(read);
     else parts.push(read);
@@ -167,11 +167,11 @@ export function decodeMessages(body: JsonObject): Messages {
   const system = systemTurn(body["system"] ?? "", "system");
   if (isRefusal(system)) return system;
   const messages = system;
-  for (const [at, one] of given.entries()) {
+  for (const [index, one] of given.entries()) {
     const role = String(one["role"]);
     const turn = Object.hasOwn(turns, role) ? turns[role] : undefined;
-    if (turn === undefined) return is.invalid(`messages[${at}].role`, "user or assistant");
-    const read = turn(one["content"], `messages[${at}].content`);
+    if (turn === undefined) return is.invalid(`messages[${index}].role`, "user or assistant");
+    const read = turn(one["content"], `messages[${index}].content`);
     if (isRefusal(read)) return read;
     messages.push(...read);
   }

@@ -62,8 +62,8 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
   if (typeof content === "string") return [{ type: "text", text: content }];
   if (!Array.isArray(content)) return is.invalid(param, "a string or a list of parts");
   const parts: ContentPart[] = [];
-  for (const [at, part] of (content as unknown[]).entries()) {
-    const where = `${param}[${at}]`;
+  for (const [index, part] of (content as unknown[]).entries()) {
+    const where = `${param}[${index}]`;
     if (!isObject(part)) return is.invalid(where, "an object");
     const type = String(part["type"]);
     const read = Object.hasOwn(readers, type) ? readers[type] : undefined;

@@ -29,7 +29,7 @@ function mendedMessage(message: unknown): unknown {
   const kept = given.filter((block) => !isObject(block) || !isUnsigned(block));
   if (kept.length === 0 && given.length > 0) return null;
   const content = kept.map(mendedBlock);
-  const changed = content.length !== given.length || content.some((block, at) => block !== given[at]);
+  const changed = content.length !== given.length || content.some((block, index) => block !== given[index]);
   return changed ? { ...message, content } : message;
 }
 
@@ -38,6 +38,6 @@ export function messagesEdits({ messages }: Readonly<Record<string, unknown>>): 
   if (!Array.isArray(messages)) return none;
   const given = messages as unknown[];
   const mended = given.map(mendedMessage).filter((message) => message !== null);
-  const changed = mended.length !== given.length || mended.some((message, at) => message !== given[at]);
+  const changed = mended.length !== given.length || mended.some((message, index) => message !== given[index]);
   return changed ? { messages: mended } : none;
 }

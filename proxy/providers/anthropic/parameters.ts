@@ -48,7 +48,7 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
 export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refusal {
   const given = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
   const stops = given.filter((one) => one !== "");
-  if (claude && stops.some((one) => one.trim() === ""))
+  if (claude && stops.some((stop) => stop.trim() === ""))
     return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
   return stops;
 }

@@ -154,8 +154,8 @@ class Turns {
 
   #calls(message: ChatMessage, param: string): JsonObject[] | Refusal {
     const blocks: JsonObject[] = [];
-    for (const [at, call] of (message.tool_calls ?? []).entries()) {
-      const read = inputOf(call.function.arguments, `${param}.tool_calls[${at}].function.arguments`);
+    for (const [index, call] of (message.tool_calls ?? []).entries()) {
+      const read = inputOf(call.function.arguments, `${param}.tool_calls[${index}].function.arguments`);
       if (isRefusal(read)) return read;
       blocks.push(this.#forms.toolUse(this.#callId(call.id), call.function.name, read.input));
     }
@@ -184,8 +184,8 @@ class Turns {
     if (content === null || content === undefined) return [];
     if (typeof content === "string") return isBlank(content) ? [] : [this.#forms.text(content)];
     const blocks: JsonObject[] = [];
-    for (const [at, part] of content.entries()) {
-      const block = this.#part(part, `${param}.content[${at}]`, media);
+    for (const [index, part] of content.entries()) {
+      const block = this.#part(part, `${param}.content[${index}]`, media);
       if (block === null) continue;
       if (isRefusal(block)) return block;
       blocks.push(...this.#marked([block], part.cache_control));

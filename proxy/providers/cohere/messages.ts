@@ -31,10 +31,10 @@ function userContent(
 ): string | JsonObject[] | Refusal {
   if (!Array.isArray(content)) return content ?? "";
   const parts: JsonObject[] = [];
-  for (const [at, part] of content.entries()) {
+  for (const [index, part] of content.entries()) {
     if (part.type === "text") parts.push({ type: "text", text: part.text });
     else if (part.type === "image_url") parts.push({ type: "image_url", image_url: part.image_url });
-    else return refusedPart(`${param}[${at}]`);
+    else return refusedPart(`${param}[${index}]`);
   }
   return parts;
 }
@@ -73,8 +73,8 @@ function messageOf(message: ChatMessage, param: string): JsonObject | Refusal {
 
 export function messagesOf(messages: readonly ChatMessage[], dropped: Set<string>): JsonObject[] | Refusal {
   const out: JsonObject[] = [];
-  for (const [at, message] of messages.entries()) {
-    const made = messageOf(message, `messages[${at}]`);
+  for (const [index, message] of messages.entries()) {
+    const made = messageOf(message, `messages[${index}]`);
     if (isRefusal(made)) return made;
     if (message.name !== undefined && message.role !== "tool") dropped.add("messages.name");
     out.push(made);

@@ -31,8 +31,8 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 /** `RetryInfo.retryDelay`, a duration such as `39s` or `0.5s`; milliseconds. */
 function retryDelayMs(details: readonly JsonObject[]): number | null {
-  for (const one of details) {
-    const delay = String(one["@type"]).endsWith("google.rpc.RetryInfo") ? one["retryDelay"] : undefined;
+  for (const detail of details) {
+    const delay = String(detail["@type"]).endsWith("google.rpc.RetryInfo") ? detail["retryDelay"] : undefined;
     const seconds = typeof delay === "string" ? /^(\d+(?:\.\d+)?)s$/.exec(delay)?.[1] : undefined;
     if (seconds !== undefined) return Math.ceil(Number(seconds) * 1000);
   }
@@ -41,7 +41,7 @@ function retryDelayMs(details: readonly JsonObject[]): number | null {
 
 function kindOf(status: string, message: string, details: readonly JsonObject[]): Kind | null {
   // A bad API key is INVALID_ARGUMENT with the reason API_KEY_INVALID.
-  if (details.some((one) => String(one["reason"]).startsWith("API_KEY_"))) return credential;
+  if (details.some((detail) => String(detail["reason"]).startsWith("API_KEY_"))) return credential;
   const kind = Object.hasOwn(kinds, status) ? (kinds[status] ?? null) : null;
   // "The input token count (…) exceeds the maximum number of tokens allowed (…)."
   if (kind?.class === "BadRequest" && /token count.*exceeds the maximum/is.test(message))

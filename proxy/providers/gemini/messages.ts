@@ -87,8 +87,8 @@ class Conversation {
     const parts = partsOf(message.content, `${param}.content`, this.#dropped);
     if (isRefusal(parts)) return parts;
     if (message.refusal) parts.push({ text: message.refusal });
-    for (const [at, call] of (message.tool_calls ?? []).entries()) {
-      const part = this.#call(call, `${param}.tool_calls[${at}]`);
+    for (const [index, call] of (message.tool_calls ?? []).entries()) {
+      const part = this.#call(call, `${param}.tool_calls[${index}]`);
       if (isRefusal(part)) return part;
       parts.push(part);
     }
@@ -184,8 +184,8 @@ export function contentsOf(
   dropped: Set<string>,
 ): Contents | Refusal {
   const conversation = new Conversation(dropped, needsSignatures);
-  for (const [at, message] of messages.entries()) {
-    const found = conversation.add(message, `messages[${at}]`);
+  for (const [index, message] of messages.entries()) {
+    const found = conversation.add(message, `messages[${index}]`);
     if (found) return found;
   }
   return conversation.finish(needsSignatures);

@@ -69,8 +69,8 @@ export function partsOf(
 ): JsonObject[] | Refusal {
   if (typeof content === "string") return content === "" ? [] : [{ text: content }];
   const parts: JsonObject[] = [];
-  for (const [at, one] of (content ?? []).entries()) {
-    const part = readPart(one, `${param}[${at}]`, dropped);
+  for (const [index, one] of (content ?? []).entries()) {
+    const part = readPart(one, `${param}[${index}]`, dropped);
     if (isRefusal(part)) return part;
     if (part["text"] !== "") parts.push(part);
   }

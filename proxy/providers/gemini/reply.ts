@@ -133,8 +133,8 @@ function logprobToken(raw: unknown): LogprobToken {
 export function logprobsOf(result: unknown): JsonObject | undefined {
   if (!isObject(result) || !Array.isArray(result["chosenCandidates"])) return undefined;
   const steps = Array.isArray(result["topCandidates"]) ? (result["topCandidates"] as unknown[]) : [];
-  const content = (result["chosenCandidates"] as unknown[]).map((chosen, at) => {
-    const step = steps[at];
+  const content = (result["chosenCandidates"] as unknown[]).map((chosen, index) => {
+    const step = steps[index];
     return {
       ...logprobToken(chosen),
       top_logprobs: objectList(isObject(step) ? step["candidates"] : []).map(logprobToken),
@@ -202,7 +202,9 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
   const candidates = objectList(body["candidates"]);
   const reason = blockReason(body);
   if (candidates.length === 0 && reason === null) return invalidReply("The provider's answer has no content.");
-  const failure = candidates.map((one) => finishFailure(one["finishReason"])).find((found) => found !== null);
+  const failure = candidates
+    .map((candidate) => finishFailure(candidate["finishReason"]))
+    .find((found) => found !== null);
   if (failure != null) return { ...invalidReply(failure), code: "upstream_error" };
   const seen = new Set<string>();
   return {

@@ -60,8 +60,8 @@ function toolConfig(choice: ToolChoice, tools: readonly FunctionTool[]): JsonObj
 
 function declarations(tools: readonly FunctionTool[], form: SchemaForm): JsonObject[] | Refusal {
   const out: JsonObject[] = [];
-  for (const [at, tool] of tools.entries()) {
-    const declared = declaration(tool, form, at);
+  for (const [index, tool] of tools.entries()) {
+    const declared = declaration(tool, form, index);
     if (isRefusal(declared)) return declared;
     out.push(declared);
   }

@@ -31,6 +31,6 @@ export function responsesEdits({ input }: Readonly<Record<string, unknown>>): Re
   if (!Array.isArray(input)) return none;
   const given = input as unknown[];
   const mended = given.filter((item) => !isObject(item) || !isForeign(item)).map(mendedItem);
-  const changed = mended.length !== given.length || mended.some((item, at) => item !== given[at]);
+  const changed = mended.length !== given.length || mended.some((item, index) => item !== given[index]);
   return changed ? { input: mended } : none;
 }

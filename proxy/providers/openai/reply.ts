@@ -87,10 +87,10 @@ function vectorOf(value: unknown): number[] | null {
 export function decodeEmbeddingsReply(body: unknown): EmbeddingsReply | ProviderError {
   if (!isObject(body) || !Array.isArray(body["data"])) return invalidReply();
   const vectors: number[][] = [];
-  for (const [at, entry] of (body["data"] as unknown[]).entries()) {
+  for (const [index, entry] of (body["data"] as unknown[]).entries()) {
     const vector = isObject(entry) ? vectorOf(entry["embedding"]) : null;
     if (vector === null) return invalidReply();
-    vectors[isObject(entry) && typeof entry["index"] === "number" ? entry["index"] : at] = vector;
+    vectors[isObject(entry) && typeof entry["index"] === "number" ? entry["index"] : index] = vector;
   }
   return { model: String(body["model"] ?? ""), vectors, usage: decodeUsage(body["usage"]) };
 }

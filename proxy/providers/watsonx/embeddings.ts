@@ -17,7 +17,7 @@ const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format"])
 
 function decode(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
   const results = isObject(body) && Array.isArray(body["results"]) ? (body["results"] as unknown[]) : [];
-  const vectors = results.map((one) => (isObject(one) ? one["embedding"] : null)).filter(isVector);
+  const vectors = results.map((result) => (isObject(result) ? result["embedding"] : null)).filter(isVector);
   if (!isObject(body) || vectors.length !== wanted) return invalidReply();
   const prompt = Number(body["input_token_count"]);
   const usage = Number.isSafeInteger(prompt)

@@ -52,15 +52,15 @@ function message(one: ChatMessage): JsonObject {
 }
 
 function refused(request: ChatRequest): Refusal | null {
-  for (const [at, one] of request.messages.entries()) {
+  for (const [index, one] of request.messages.entries()) {
     if (one.role === "function")
       return refusal(
-        `messages[${at}].role`,
+        `messages[${index}].role`,
         "watsonx doesn't support function messages. Use `tool_calls` and the role tool.",
       );
     const parts = Array.isArray(one.content) ? one.content : [];
     const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
-    if (other) return refusal(`messages[${at}].content`, `Parts of type ${other.type} can't be sent to watsonx.`);
+    if (other) return refusal(`messages[${index}].content`, `Parts of type ${other.type} can't be sent to watsonx.`);
   }
   return null;
 }

@@ -18,8 +18,8 @@ export const isSignature = (signature: string): boolean => signature.startsWith(
 const openAiUsage = { prompt_tokens: 20, completion_tokens: 9, total_tokens: 29 };
 
 function chat(turn: Turn, ids: (at: number) => string | undefined, more: Json = {}): Json {
-  const calls = turn.calls.map(({ name, args }, at) => ({
-    ...(ids(at) === undefined ? {} : { id: ids(at) }),
+  const calls = turn.calls.map(({ name, args }, index) => ({
+    ...(ids(index) === undefined ? {} : { id: ids(index) }),
     type: "function",
     function: { name, arguments: JSON.stringify(args) },
   }));
@@ -67,11 +67,11 @@ function responses(turn: Turn, seed: string): Json {
               content: [{ type: "output_text", text: turn.text, annotations: [] }],
             },
           ]),
-      ...turn.calls.map(({ name, args }, at) => ({
-        id: id("fc", at),
+      ...turn.calls.map(({ name, args }, index) => ({
+        id: id("fc", index),
         type: "function_call",
         status: "completed",
-        call_id: `call_${digest(seed + at).slice(0, 24)}`,
+        call_id: `call_${digest(seed + index).slice(0, 24)}`,
         name,
         arguments: JSON.stringify(args),
       })),
@@ -91,9 +91,9 @@ function anthropic(turn: Turn, seed: string): Json {
         ? []
         : [{ type: "thinking", thinking: turn.thinking, signature: signatureOf(seed) }]),
       ...(turn.text === undefined ? [] : [{ type: "text", text: turn.text }]),
-      ...turn.calls.map(({ name, args }, at) => ({
+      ...turn.calls.map(({ name, args }, index) => ({
         type: "tool_use",
-        id: `toolu_01${digest(seed + at).slice(0, 22)}`,
+        id: `toolu_01${digest(seed + index).slice(0, 22)}`,
         name,
         input: args,
       })),
@@ -113,8 +113,8 @@ function converse(turn: Turn, seed: string): Json {
         content: [
           ...(turn.thinking === undefined ? [] : [{ reasoningContent: { reasoningText } }]),
           ...(turn.text === undefined ? [] : [{ text: turn.text }]),
-          ...turn.calls.map(({ name, args }, at) => ({
-            toolUse: { toolUseId: `tooluse_${digest(seed + at).slice(0, 22)}`, name, input: args },
+          ...turn.calls.map(({ name, args }, index) => ({
+            toolUse: { toolUseId: `tooluse_${digest(seed + index).slice(0, 22)}`, name, input: args },
           })),
         ],
       },
@@ -129,9 +129,9 @@ function gemini(turn: Turn, seed: string): Json {
   const parts = [
     ...(turn.thinking === undefined ? [] : [{ text: turn.thinking, thought: true }]),
     ...(turn.text === undefined ? [] : [{ text: turn.text }]),
-    ...turn.calls.map(({ name, args }, at) => ({
+    ...turn.calls.map(({ name, args }, index) => ({
       functionCall: { name, args },
-      ...(at === 0 ? { thoughtSignature: signatureOf(seed) } : {}),
+      ...(index === 0 ? { thoughtSignature: signatureOf(seed) } : {}),
     })),
   ];
   return {
@@ -143,8 +143,8 @@ function gemini(turn: Turn, seed: string): Json {
 }
 
 function cohere(turn: Turn, seed: string): Json {
-  const calls = turn.calls.map(({ name, args }, at) => ({
-    id: `${name}_${digest(seed + at).slice(0, 12)}`,
+  const calls = turn.calls.map(({ name, args }, index) => ({
+    id: `${name}_${digest(seed + index).slice(0, 12)}`,
     type: "function",
     function: { name, arguments: JSON.stringify(args) },
   }));

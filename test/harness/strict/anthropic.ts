@@ -58,10 +58,10 @@ function turns(messages: readonly Json[]): string[] {
   return [
     ...(messages[0]?.["role"] === "user" ? [] : ["messages: first message must use the user role"]),
     ...(new Set(ids).size === ids.length ? [] : ["messages: `tool_use` ids must be unique"]),
-    ...messages.flatMap((given, at) => {
-      const where = `messages[${at}]`;
+    ...messages.flatMap((given, index) => {
+      const where = `messages[${index}]`;
       const blocks = blocksOf(given["content"]);
-      const after = blocksOf(messages[at + 1]?.["content"]);
+      const after = blocksOf(messages[index + 1]?.["content"]);
       const wrong = blocks.length === 0 ? [`${where}: content must not be empty`] : [];
       if (!["user", "assistant", "system"].includes(String(given["role"]))) wrong.push(`${where}: unexpected role`);
       if (given["role"] === "assistant")
@@ -106,8 +106,8 @@ function limits(body: Json): string[] {
 
 export function messagesComplaints(body: Json, signed: (signature: string) => boolean): string[] {
   const messages = list(body["messages"]);
-  const all = messages.flatMap((given, at) =>
-    blocksOf(given["content"]).flatMap((one, place) => block(one, `messages[${at}].content[${place}]`, signed)),
+  const all = messages.flatMap((given, index) =>
+    blocksOf(given["content"]).flatMap((one, place) => block(one, `messages[${index}].content[${place}]`, signed)),
   );
   const marks = JSON.stringify(body).split('"cache_control":{').length - 1;
   return [

@@ -40,19 +40,19 @@ const partMembers = ["type", "text", "image_url", "input_audio", "file", "refusa
 
 /** Each call is answered by the messages right after it, and each result has a call. */
 function pairs(messages: readonly Json[]): string[] {
-  return messages.flatMap((given, at) => {
+  return messages.flatMap((given, index) => {
     if (given["role"] === "tool") {
-      const before = messages.slice(0, at).findLast((one) => one["role"] !== "tool");
+      const before = messages.slice(0, index).findLast((one) => one["role"] !== "tool");
       return before?.["role"] === "assistant" && list(before["tool_calls"]).length > 0
         ? []
-        : [`messages[${at}]: orphan`];
+        : [`messages[${index}]: orphan`];
     }
     const calls = list(given["tool_calls"]).map((call) => String(call["id"]));
     if (calls.length === 0) return [];
-    const rest = messages.slice(at + 1);
+    const rest = messages.slice(index + 1);
     const end = rest.findIndex((one) => one["role"] !== "tool");
     const results = (end < 0 ? rest : rest.slice(0, end)).map((one) => String(one["tool_call_id"]));
-    return unanswered(calls, results, `messages[${at}]`);
+    return unanswered(calls, results, `messages[${index}]`);
   });
 }
 
@@ -95,7 +95,7 @@ export function chatComplaints(body: Json): string[] {
         ? []
         : misnamed(own(tool["function"])["name"], wordPattern(64), "tools.function.name")),
     ]),
-    ...list(body["messages"]).flatMap((given, at) => message(given, `messages[${at}]`)),
+    ...list(body["messages"]).flatMap((given, index) => message(given, `messages[${index}]`)),
     ...pairs(list(body["messages"])),
     ...limits(body),
   ];

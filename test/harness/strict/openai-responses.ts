@@ -25,7 +25,7 @@ export function responsesComplaints(body: Json): string[] {
     input.filter((given) => types.includes(String(given["type"]))).map((given) => String(given["call_id"]));
   return [
     ...["user", "safety_identifier", "prompt_cache_key"].flatMap((name) => tooLong(body[name], 64, name)),
-    ...input.flatMap((given, at) => item(given, `input[${at}]`)),
+    ...input.flatMap((given, index) => item(given, `input[${index}]`)),
     ...unanswered(
       ids("function_call", "custom_tool_call"),
       ids("function_call_output", "custom_tool_call_output"),

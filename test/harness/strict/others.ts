@@ -21,11 +21,11 @@ export function geminiComplaints(body: Json, signed: (signature: string) => bool
   return [
     ...unknownMembers(body, known, "body"),
     ...declared.flatMap((one) => misnamed(one["name"], named, "functionDeclarations.name")),
-    ...contents.flatMap((content, at) => {
-      const where = `contents[${at}]`;
+    ...contents.flatMap((content, index) => {
+      const where = `contents[${index}]`;
       const parts = list(content["parts"]);
       const calls = parts.filter((part) => "functionCall" in part);
-      const results = list(contents[at + 1]?.["parts"]).filter((part) => "functionResponse" in part);
+      const results = list(contents[index + 1]?.["parts"]).filter((part) => "functionResponse" in part);
       const signature = calls[0]?.["thoughtSignature"];
       const good = typeof signature === "string" && (signature === placeholder || signed(signature));
       return [
@@ -64,16 +64,16 @@ export function converseComplaints(body: Json, model: string, signed: (signature
       "toolSpec" in tool ? misnamed(own(tool["toolSpec"])["name"], wordPattern(64), "toolSpec.name") : [],
     ),
     ...thinkingComplaints(own(own(body["additionalModelRequestFields"])["thinking"]), model, maxTokens),
-    ...messages.flatMap((message, at) => {
-      const where = `messages[${at}]`;
-      const role = at % 2 === 0 ? "user" : "assistant";
+    ...messages.flatMap((message, index) => {
+      const where = `messages[${index}]`;
+      const role = index % 2 === 0 ? "user" : "assistant";
       const blocks = list(message["content"]);
       return [
         ...(message["role"] === role ? [] : [`${where}: roles must alternate and begin with the user`]),
         ...(blocks.length === 0 ? [`${where}: content is empty`] : []),
-        ...blocks.flatMap((one) => converseBlock(one, where, signed)),
+        ...blocks.flatMap((block) => converseBlock(block, where, signed)),
         ...(role === "assistant"
-          ? unanswered(ids(blocks, "toolUse"), ids(messages[at + 1]?.["content"], "toolResult"), where)
+          ? unanswered(ids(blocks, "toolUse"), ids(messages[index + 1]?.["content"], "toolResult"), where)
           : []),
       ];
     }),
@@ -115,8 +115,8 @@ export function mistralComplaints(body: Json): string[] {
   return [
     ...unknownMembers(body, mistralMembers, "body"),
     ...list(body["tools"]).flatMap((tool) => misnamed(own(tool["function"])["name"], wordPattern(64), "tools.name")),
-    ...list(body["messages"]).flatMap((message, at) => {
-      const where = `messages[${at}]`;
+    ...list(body["messages"]).flatMap((message, index) => {
+      const where = `messages[${index}]`;
       const calls = list(message["tool_calls"]);
       const empty = message["role"] === "assistant" && !message["content"] && calls.length === 0;
       return [

@@ -164,7 +164,7 @@ describe("rules of access", () => {
   it("count every refusal by reason, and log who was refused from where", async () => {
     const answer = await call("office", { ...from(paris), "x-request-id": "refused-1" });
     await answer.arrayBuffer();
-    const line = await eventually(() => gateway.logs.find((one) => one["request_id"] === "refused-1"));
+    const line = await eventually(() => gateway.logs.find((log) => log["request_id"] === "refused-1"));
     assert.deepEqual(
       [line["code"], line["user"], line["address"], line["route"]],
       ["network_not_allowed", "alice@example.com", paris, "default/office"],

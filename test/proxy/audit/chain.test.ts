@@ -16,7 +16,7 @@ const made = (count: number, id = "c1", key: Uint8Array | null = null, closed = 
 };
 const verified = (lines: readonly string[], key: Uint8Array | null = null): Verified => {
   const verifier = new Verifier(key);
-  for (const [at, line] of lines.entries()) verifier.add(line, `f:${at + 1}`);
+  for (const [index, line] of lines.entries()) verifier.add(line, `f:${index + 1}`);
   return verifier.end();
 };
 

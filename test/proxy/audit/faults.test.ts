@@ -261,10 +261,10 @@ const recordOf = (line: Line): { chain: string; seq: number } | null => {
 function within(lines: readonly Line[]): number[][] {
   const byRecord = new Map<string, number[]>();
   const bounds = new Map<string, { from: number; to: number }>();
-  for (const [at, line] of lines.entries()) {
+  for (const [index, line] of lines.entries()) {
     const record = recordOf(line);
     if (record === null) continue;
-    byRecord.set(`${record.chain} ${record.seq}`, [...(byRecord.get(`${record.chain} ${record.seq}`) ?? []), at]);
+    byRecord.set(`${record.chain} ${record.seq}`, [...(byRecord.get(`${record.chain} ${record.seq}`) ?? []), index]);
     const bound = bounds.get(record.chain) ?? { from: record.seq, to: record.seq };
     bounds.set(record.chain, { from: Math.min(bound.from, record.seq), to: Math.max(bound.to, record.seq) });
   }

@@ -451,7 +451,7 @@ describe("calls that must be on record", () => {
     const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
     const id = answer.headers.get("x-request-id");
     assert.deepEqual(
-      lines.filter((one) => one["request_id"] === id).map((one) => [one["type"], one["status"], one["provider"]]),
+      lines.filter((line) => line["request_id"] === id).map((one) => [one["type"], one["status"], one["provider"]]),
       [
         ["call", 200, "default/up"],
         ["withheld", 200, "default/up"],
@@ -500,7 +500,7 @@ describe("calls that must be on record", () => {
     after(() => client.disconnect());
     await eventually(() => Promise.resolve(client.status === "ready"));
     const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
-    const told = lines.filter((one) => one["request_id"] === answer.headers.get("x-request-id"));
+    const told = lines.filter((line) => line["request_id"] === answer.headers.get("x-request-id"));
     assert.deepEqual(told.map((one) => [one["type"], one["status"], one["sent_bytes"]]).slice(-2), [
       ["call", 200, undefined],
       ["withheld", 200, sent],
@@ -558,8 +558,8 @@ describe("an audit log by itself", () => {
     now.ms += 15 * 86_400_000;
     const old = new Date(now.ms - 31 * 86_400_000);
     const young = names.length - 2;
-    for (const [at, name] of names.entries())
-      await utimes(join(path, name), at === young ? new Date() : old, at === young ? new Date() : old);
+    for (const [index, name] of names.entries())
+      await utimes(join(path, name), index === young ? new Date() : old, index === young ? new Date() : old);
     const next = await open("00000000-0000-4000-8000-000000000002");
     await next.close();
     const left = (await readdir(path)).sort();
@@ -614,7 +614,7 @@ describe("an audit log by itself", () => {
     assert.match(lines.join("\n"), /"type":"dropped","time":"[^"]+","in":"odd","from":\d+,"to":20000,"count":\d+/);
     const verified = (sink: string, of: readonly string[]) => {
       const verifier = new Verifier(null, sink);
-      for (const [at, line] of of.entries()) verifier.add(line, String(at));
+      for (const [index, line] of of.entries()) verifier.add(line, String(index));
       return verifier.end();
     };
     assert.deepEqual(verified("odd", lines).troubles, []);

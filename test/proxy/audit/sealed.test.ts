@@ -83,7 +83,7 @@ describe("sealed bodies of audit records", () => {
     assert.match(String(calls[0]?.["request_body"]), /abracadabra/);
     assert.match(String(calls[0]?.["response_body"]), /Hello there/);
     assert.match(String(calls[1]?.["request_body"]), /xyzzy, says \[EMAIL\]/);
-    assert.ok(calls.every((one) => !("sealed_bodies" in one)));
+    assert.ok(calls.every((call) => !("sealed_bodies" in call)));
 
     const one = await sluice(fresh, "show", path, "--id", second);
     assert.equal(one.code, 0, one.stderr);
@@ -140,7 +140,7 @@ describe("sealed bodies of audit records", () => {
       ["first", "second"],
     );
     const file = join(path, (await readdir(path))[0] ?? "");
-    await writeFile(file, `${lines.map((line, at) => (at === 1 ? line.replace(one, two) : line)).join("\n")}\n`);
+    await writeFile(file, `${lines.map((line, index) => (index === 1 ? line.replace(one, two) : line)).join("\n")}\n`);
     const moved = await sluice(old, "show", path);
     assert.equal(moved.code, 1);
     assert.match(

@@ -15,7 +15,7 @@ const bob = "slc_test_bob_000000001";
 const carol = "slc_test_carol_0000001";
 
 const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] =>
-  manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+  manifests.map((manifest) => ({ ...manifest, metadata: { ...manifest.metadata, namespace } }));
 
 describe("proxies with shared answers", () => {
   let redis: Redis;

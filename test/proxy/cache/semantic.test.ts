@@ -23,7 +23,7 @@ const carol = "slc_test_carol_0000001";
 const dave = "slc_test_dave_0000001";
 
 const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] =>
-  manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+  manifests.map((manifest) => ({ ...manifest, metadata: { ...manifest.metadata, namespace } }));
 
 const first = "how do I reset my password";
 /** Five of six words are the same: a similarity of 0.8333. */
@@ -305,7 +305,7 @@ describe("a cache that compares by meaning", () => {
     await ask("please write a friendly letter to ann@example.com");
     const hit = await ask("please write one friendly letter to bea@example.com");
     assert.deepEqual(
-      vectors.requests.map((one) => one.json["input"]),
+      vectors.requests.map((request) => request.json["input"]),
       ["please write a friendly letter to [EMAIL_1]", "please write one friendly letter to [EMAIL_1]"],
     );
     assert.equal(hit.cache, "semantic");

@@ -194,8 +194,8 @@ describe("a gateway with shared answers", () => {
     const answers = await Promise.all(asking);
     upstream.answer(openai);
     assert.equal(upstream.requests.length, 1);
-    assert.ok(answers.every((one) => one.status === 200));
-    assert.equal(answers.filter((one) => one.result === "miss").length, 1);
+    assert.ok(answers.every((answer) => answer.status === 200));
+    assert.equal(answers.filter((answer) => answer.result === "miss").length, 1);
   });
 
   it("without the store has misses and no errors, and hits again when it is back", async () => {

@@ -464,9 +464,9 @@ describe("Responses written for the official SDK", () => {
 
   test("events are named and numbered without a gap, and there is no end marker", () => {
     const frames = encodeAll(dialect, streams.tools).split("\n\n").slice(0, -1);
-    for (const [at, frame] of frames.entries()) {
+    for (const [index, frame] of frames.entries()) {
       const event = JSON.parse(frame.slice(frame.indexOf("data: ") + 6)) as { type: string; sequence_number: number };
-      assert.equal(event.sequence_number, at);
+      assert.equal(event.sequence_number, index);
       assert.ok(frame.startsWith(`event: ${event.type}\n`));
     }
     assert.deepEqual(

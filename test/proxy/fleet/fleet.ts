@@ -145,7 +145,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     children[at] = child;
     await untilReady(child, async () => (await fetch(`http://127.0.0.1:${status}/readyz`)).ok, 90_000);
   };
-  await Promise.all(ports.map((_, at) => start(at)));
+  await Promise.all(ports.map((_, index) => start(index)));
   return {
     urls: ports.map(([port]) => `http://127.0.0.1:${port}`),
     children,

@@ -135,10 +135,10 @@ describe("the usage ledger", () => {
       const hour = Math.floor(Date.now() / hourMs) * hourMs;
       const made = Array.from({ length: calls }, () => callOf(random, hour));
       const rows = made.map(rowOf);
-      for (const [at, call] of made.entries()) {
-        const ledger = ledgers[at % ledgers.length] as UsageLedger;
+      for (const [index, call] of made.entries()) {
+        const ledger = ledgers[index % ledgers.length] as UsageLedger;
         ledger.add(call);
-        if (at % 5_003 === 0) await ledger.flush();
+        if (index % 5_003 === 0) await ledger.flush();
       }
       for (const ledger of ledgers) while (ledger.waiting > 0) await ledger.flush();
       const kept = await store.readLedger(hour - 3 * hourMs, hour + hourMs);

@@ -87,7 +87,7 @@ describe("rate limits over a fleet, in real time on Redis", async () => {
             }
           };
         }
-        const fleet = stores.map((store, at) => new Quotas(store, `${proxies}-${at}`, clock));
+        const fleet = stores.map((store, index) => new Quotas(store, `${proxies}-${index}`, clock));
         let admitted = 0;
         const began = performance.now();
         for (let at = 0; performance.now() - began < 59_500; at++) {

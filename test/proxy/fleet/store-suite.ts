@@ -140,7 +140,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
     it("holders that race to seed a counter seed it once", async () => {
       const op = lease({ seed: 700, need: 10, least: 10 });
       const replies = await Promise.all(Array.from({ length: 20 }, (_, at) => ask<LeaseReply>(`p${at}`, op)));
-      assert.equal(Math.max(...replies.map((one) => one.used)), 900);
+      assert.equal(Math.max(...replies.map((reply) => reply.used)), 900);
       assert.equal(replies[0]?.spent, 700);
     });
 
@@ -235,11 +235,11 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       const rows = (await store.readLedger(hour, hour + 1)).filter((one) => one.user === user);
       assert.equal(rows.length, 2);
       assert.deepEqual(
-        rows.find((one) => one.model === "gpt-4o"),
+        rows.find((row) => row.model === "gpt-4o"),
         row({ user, requests: 4, promptTokens: 22, completionTokens: 14, costNanoUsd: 97_500 + 2 ** 52 }),
       );
       assert.deepEqual(
-        rows.find((one) => one.model !== "gpt-4o"),
+        rows.find((row) => row.model !== "gpt-4o"),
         row({ user, model: 'other|"#0' }),
       );
       assert.deepEqual(await store.readLedger(hour - 7_200_000, hour - 3_600_000), []);

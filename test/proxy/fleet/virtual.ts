@@ -29,8 +29,8 @@ export class VirtualTime {
   }
 
   #next(endMs: number): { atMs: number; then: () => void } | undefined {
-    const due = this.#timers.filter((one) => one.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
-    if (due !== undefined) this.#timers = this.#timers.filter((one) => one !== due);
+    const due = this.#timers.filter((timer) => timer.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
+    if (due !== undefined) this.#timers = this.#timers.filter((timer) => timer !== due);
     return due;
   }
 

@@ -86,7 +86,7 @@ describe("client tokens", () => {
     assert.equal(await call(body.token, "gpt-4o", { origin: page }), "200 ok");
     assert.equal(await call(body.token, "gpt-4o", { origin: "https://evil.example.com" }), "403 origin_not_allowed");
     assert.equal(await call(body.token), "403 origin_not_allowed");
-    const line = await eventually(() => gateway.logs.find((one) => one["code"] === "origin_not_allowed"));
+    const line = await eventually(() => gateway.logs.find((log) => log["code"] === "origin_not_allowed"));
     assert.deepEqual([line["user"], line["key"]], ["alice@example.com", "default/alice"]);
     assert.ok(!gateway.logText().includes(body.token.slice(-43)));
   });
@@ -208,8 +208,8 @@ describe("client tokens", () => {
     await gateway.apply(manifests());
     assert.equal(await use(), "200 ok");
     await gateway.apply(
-      manifests().map((one) =>
-        one.metadata.name === "alice-key" ? secret("alice-key", { apiKey: "slc_alice_key_0002" }) : one,
+      manifests().map((manifest) =>
+        manifest.metadata.name === "alice-key" ? secret("alice-key", { apiKey: "slc_alice_key_0002" }) : manifest,
       ),
     );
     assert.equal(await use(), "401 invalid_token");
@@ -303,7 +303,7 @@ describe("pages of other origins", () => {
         [403, "origin_not_allowed"],
       );
       assert.equal(answer.headers.get("access-control-allow-origin"), null);
-      const line = await eventually(() => gateway.logs.find((one) => one["code"] === "origin_not_allowed"));
+      const line = await eventually(() => gateway.logs.find((log) => log["code"] === "origin_not_allowed"));
       assert.deepEqual([line["address"], line["operation"]], ["127.0.0.1", "preflight"]);
       const called = await fetch(`${gateway.url}/v1/models`, { headers: { origin, authorization: `Bearer ${alice}` } });
       assert.equal(called.headers.get("access-control-allow-origin"), null);

@@ -180,7 +180,7 @@ describe("callers with tokens", () => {
   it("have the reason in the log where keys can't be fetched", async () => {
     assert.equal(await call(await uncertified.token(alice), "everyone"), "503 identity_unavailable");
     assert.deepEqual(uncertified.asked, []);
-    const line = gateway.logs.find((one) => one["issuer"] === "uncertified");
+    const line = gateway.logs.find((log) => log["issuer"] === "uncertified");
     assert.match(String(line?.["err"]), /certificate/);
   });
 
@@ -189,7 +189,7 @@ describe("callers with tokens", () => {
   it("are in the log by name, and their tokens nowhere", async () => {
     const token = await corp.token({ ...alice, jti: "in-the-log" });
     await call(token, "everyone");
-    const line = await eventually(() => gateway.logs.find((one) => one["key"] === "default/corp:alice@example.com"));
+    const line = await eventually(() => gateway.logs.find((log) => log["key"] === "default/corp:alice@example.com"));
     assert.equal(line["user"], "alice@example.com");
     const everything = gateway.logText() + (await gateway.metrics());
     for (const part of token.split(".")) assert.ok(!everything.includes(part));

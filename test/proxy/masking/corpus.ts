@@ -175,7 +175,7 @@ if (import.meta.main) {
     console.log(
       `${type.padEnd(11)} recall ${(recall * 100).toFixed(2)} % (${found} of ${planted}), precision ${(precision * 100).toFixed(2)} % (${wrong} wrong)`,
     );
-    for (const one of [...misses.slice(0, 3), ...mistakes.slice(0, 3)])
-      console.log(`    ${one.kind}: ${JSON.stringify(one.text)}`);
+    for (const miss of [...misses.slice(0, 3), ...mistakes.slice(0, 3)])
+      console.log(`    ${miss.kind}: ${JSON.stringify(miss.text)}`);
   }
 }

@@ -327,7 +327,7 @@ const echo = (piece: number) => (request: { json: Json; path: string }, response
       tool_calls: [{ index: 0, id: "c", type: "function", function: { name: "f", arguments: "" } }],
     }),
   );
-  for (const one of pieces) response.write(frame({ tool_calls: [{ index: 0, function: { arguments: one } }] }));
+  for (const piece of pieces) response.write(frame({ tool_calls: [{ index: 0, function: { arguments: piece } }] }));
   response.end(`${frame({}, "tool_calls")}data: [DONE]\n\n`);
 };
 
@@ -691,7 +691,7 @@ describe("masking", () => {
       "a function's arguments in a stream",
       "/chat/completions",
       {},
-      pieces.map((one) => frame({ delta: { function_call: { arguments: one } } })),
+      pieces.map((piece) => frame({ delta: { function_call: { arguments: piece } } })),
     ],
     [
       "annotations of an answer in a stream",
@@ -768,7 +768,7 @@ describe("masking", () => {
     const logs = JSON.stringify(gateway.logs);
     assert.deepEqual(leaks(logs), []);
     assert.match(logs, /\[EMPLOYEE_ID\]/);
-    const line = gateway.logs.findLast((one) => one["route"] === "default/logged");
+    const line = gateway.logs.findLast((log) => log["route"] === "default/logged");
     assert.deepEqual(line?.["masked"], { Email: 2, Phone: 2, SSN: 2, CreditCard: 2, EmployeeId: 2 });
     const metrics = await (await fetch(`${gateway.statusUrl}/metrics`)).text();
     assert.deepEqual(leaks(metrics), []);

@@ -226,7 +226,7 @@ describe("Bedrock's signature", () => {
       const all: Record<string, string> = { ...made.headers, host: "bedrock-runtime.us-east-1.amazonaws.com" };
       assert.ok(names.includes("host") && names.includes("x-amz-date"));
       assert.equal(names.includes("x-amz-security-token"), "sessionToken" in more);
-      const signedHeaders = Object.fromEntries(names.map((one) => [one, String(all[one])]));
+      const signedHeaders = Object.fromEntries(names.map((name) => [name, String(all[name])]));
       assert.ok(authorization.endsWith(`Signature=${expectedSignature(signedHeaders, path, '{"a":"ü"}')}`));
     });
   }

@@ -498,7 +498,7 @@ describe("ids of tool calls", () => {
     const turns = accepted(provider, request).json["messages"] as { content: JsonObject[] }[];
     const blocks = turns.flatMap((turn) => turn.content);
     const results = blocks.filter((block) => block["type"] === "tool_result").map((block) => block["tool_use_id"]);
-    return blocks.filter((block) => block["type"] === "tool_use").map((block, at) => [block["id"], results[at]]);
+    return blocks.filter((block) => block["type"] === "tool_use").map((block, index) => [block["id"], results[index]]);
   };
 
   test("of another provider are kept if they are valid", () => {

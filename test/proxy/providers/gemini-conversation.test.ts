@@ -90,9 +90,9 @@ describe("a conversation for Gemini", () => {
     );
     assert.deepEqual(
       responses,
-      ["1", "2", "3", "4"].map((output, at) => ({
+      ["1", "2", "3", "4"].map((output, index) => ({
         id: "x",
-        name: at % 2 === 0 ? "now" : "weather",
+        name: index % 2 === 0 ? "now" : "weather",
         response: { output },
       })),
     );

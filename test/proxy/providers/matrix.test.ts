@@ -267,7 +267,7 @@ const awkward = (frames: readonly (string | Buffer)[]): Buffer =>
     ),
   );
 
-for (const [wire, dialect] of allWires.flatMap((one) => [[one, openai] as const, [one, anthropic] as const])) {
+for (const [wire, dialect] of allWires.flatMap((wire) => [[wire, openai] as const, [wire, anthropic] as const])) {
   describe(`${wire.type} ${wire.variant ?? ""} behind the gateway`, () => {
     let upstream: Upstream;
     let gateway: TestGateway;

@@ -178,8 +178,8 @@ describe("a conversation that moves between providers", () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), async (steps) => {
           const history: Json[] = surface.user("Hello?");
-          for (const [at, { type, turn: said }] of steps.entries()) {
-            next = { turn: said, seed: `${runs++}-${at}` };
+          for (const [index, { type, turn: said }] of steps.entries()) {
+            next = { turn: said, seed: `${runs++}-${index}` };
             const answer = await ask(surface, type, history);
             const calls = surface.calls(answer);
             assert.equal(calls.length, said.calls.length, "calls are missing");

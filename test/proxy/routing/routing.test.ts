@@ -104,7 +104,7 @@ function routing(random: () => number = () => 0) {
 
 const acquire = (one: OwnedRouting, of: ResolvedTarget, tokens: number): Permit | null =>
   one.acquire(of, tokens) as Permit | null;
-const names = (targets: readonly ResolvedTarget[]): string[] => targets.map((one) => one.config.name);
+const names = (targets: readonly ResolvedTarget[]): string[] => targets.map((target) => target.config.name);
 
 describe("the order of targets", () => {
   const three = [
@@ -256,7 +256,7 @@ describe("the order of targets", () => {
     assert.deepEqual(homeOf(three), before);
     assert.equal(new Set(before).size, 3);
     const after = homeOf(three.filter((each) => each.config.name !== "z"));
-    for (const [at, home] of before.entries()) if (home !== "z") assert.equal(after[at], home);
+    for (const [index, home] of before.entries()) if (home !== "z") assert.equal(after[index], home);
   });
 
   it("leaves out a target whose context can't hold the prompt, unless none could", () => {
@@ -449,8 +449,8 @@ describe("the reason of a provider whose breakers are open", () => {
   ] as const)
     it(`where ${name}`, () => {
       const routing = createRouting({ nowMs: () => 0, random: () => 0 });
-      for (const [at, cause] of causes.entries()) {
-        const one = { ...target("p"), model: { ...target("p").model, name: `m-${at}` } };
+      for (const [index, cause] of causes.entries()) {
+        const one = { ...target("p"), model: { ...target("p").model, name: `m-${index}` } };
         for (let failures = 0; failures < breaker.failureThreshold; failures++)
           (routing.acquire(one, 0) as Permit).failed({ class: "Unavailable", retryAfterMs: null, cause });
       }

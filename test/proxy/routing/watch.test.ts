@@ -39,7 +39,7 @@ function tally(provider: WatchConfig | undefined, route: WatchConfig | undefined
   const made = new WatchTally(() => clock.now);
   made.apply(snapshot(provider, route));
   const counts = (kind: WatchReading["kind"]): Partial<WatchReading["counts"]> => {
-    const all = made.readings().find((one) => one.kind === kind)?.counts;
+    const all = made.readings().find((reading) => reading.kind === kind)?.counts;
     return Object.fromEntries(Object.entries(all ?? {}).filter(([, count]) => count > 0));
   };
   return { clock, tally: made, counts };
@@ -95,7 +95,7 @@ describe("of a provider, a proxy counts", () => {
   for (const [name, calls, expected] of rows)
     it(name, () => {
       const { tally: counting, counts } = tally(config, undefined);
-      for (const one of calls) counting.record(one);
+      for (const call of calls) counting.record(call);
       assert.deepEqual(counts("LLMProvider"), expected);
     });
 });

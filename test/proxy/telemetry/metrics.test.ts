@@ -66,9 +66,9 @@ function oracle() {
       if (call.costNanoUsd === null) unpriced.inc({ provider, model });
       else cost.inc({ provider, model }, call.costNanoUsd / 1_000_000_000);
     }
-    for (const [at, attempt] of call.attempts.entries()) {
+    for (const [index, attempt] of call.attempts.entries()) {
       attempts.inc({ provider: attempt.provider, model: attempt.model, outcome: attempt.outcome });
-      const before = call.attempts[at - 1];
+      const before = call.attempts[index - 1];
       if (before !== undefined && before.provider !== attempt.provider)
         failover.inc({ from: before.provider, to: attempt.provider });
     }

@@ -65,8 +65,8 @@ export const gemini: Wire = {
     const pieces = partsOf(said).flatMap((part) =>
       "text" in part ? [...String(part["text"])].map((text) => ({ text })) : [part],
     );
-    return pieces.map((part, at) => {
-      const last = at === pieces.length - 1;
+    return pieces.map((part, index) => {
+      const last = index === pieces.length - 1;
       return `data: ${JSON.stringify(body([part], last ? { finishReason: "STOP" } : {}, { usageMetadata: usageOf(said) }))}\n\n`;
     });
   },

@@ -157,7 +157,7 @@ export const watsonx: Wire = {
     !("model" in json),
   whole: (said) => ({ ...openaiWhole(said), model_id: "model-1", model_version: "1", system: { warnings: [] } }),
   frames: (said) =>
-    openaiChunks(said).map((chunk, at) => `id: ${at}\nevent: message\ndata: ${JSON.stringify(chunk)}\n\n`),
+    openaiChunks(said).map((chunk, index) => `id: ${index}\nevent: message\ndata: ${JSON.stringify(chunk)}\n\n`),
   error: (status, message) => ({
     errors: [{ code: "some_code", message, more_info: "https://example.com" }],
     trace: "t-1",
