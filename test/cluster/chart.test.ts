@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
-import { grafanaJson } from "../../observability/dashboard.ts";
-import { dashboards } from "../../observability/index.ts";
-import { alertGroups } from "../../observability/rules.ts";
+import { grafanaJson } from "../../charts/observability/dashboard.ts";
+import { dashboards } from "../../charts/observability/index.ts";
+import { alertGroups } from "../../charts/observability/rules.ts";
 import { configMapNames, credentialsSecretNames } from "../../operator/publish/layout.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";

@@ -56,7 +56,12 @@ export async function pinnedVersion(name: ToolName): Promise<string> {
 }
 
 async function pinnedVersions(tool: GoTool): Promise<(module: string) => string> {
-  const lines = (await readFile(join(tool.folder, "go.mod"), "utf8")).split("\n").map((line) => line.trim().split(" "));
+  const lines = (await readFile(join(tool.folder, "go.mod"), "utf8")).split("\n").map((line) =>
+    line
+      .trim()
+      .replace(/^require /, "")
+      .split(" "),
+  );
   return (module) => {
     const version = lines.find(([path, value]) => path === module && value?.startsWith("v"))?.[1];
     if (!version) throw new Error(`${tool.folder}/go.mod does not pin ${module}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { dashboards } from "../../observability/index.ts";
+import { dashboards } from "../../charts/observability/index.ts";
 import { type BusyUpstreams, busyManifests, busyRound, startBusyUpstreams } from "../harness/busy-run.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import { type Cluster, chart, skipWithoutCluster, startCluster } from "../harness/cluster.ts";

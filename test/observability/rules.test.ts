@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
-import { alertGroups } from "../../observability/rules.ts";
+import { alertGroups } from "../../charts/observability/rules.ts";
 import { operatorMetricSpecs } from "../../operator/metrics.ts";
 import { metricCatalogue } from "../../proxy/metrics/catalogue.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, it } from "node:test";
@@ -23,7 +24,7 @@ function importsOf(file: string): Import[] {
   });
 }
 
-const all = globSync("{crds,observability,operator,proxy,cli}/**/*.ts").flatMap(importsOf);
+const all = globSync("{crds,charts/observability,operator,proxy,cli}/**/*.ts").flatMap(importsOf);
 
 /** Files that only compose, and so may reach everywhere. */
 const composers: ReadonlySet<string> = new Set([
@@ -235,7 +236,7 @@ function exportsOf(file: string): string[] {
 
 describe("names", () => {
   const places = new Map<string, string[]>();
-  for (const file of globSync("{crds,observability,operator,proxy,cli}/**/*.ts"))
+  for (const file of globSync("{crds,charts/observability,operator,proxy,cli}/**/*.ts"))
     for (const name of exportsOf(file)) places.set(name, [...(places.get(name) ?? []), file]);
 
   it("reads every file's exports", () => assert.ok(places.size > 1000));
@@ -246,5 +247,22 @@ describe("names", () => {
       return files.length > 1 && (folders.includes("") || new Set(folders).size < folders.length);
     });
     assert.deepEqual(Object.fromEntries(clashes), {});
+  });
+});
+
+describe("the repository", () => {
+  it("has the folders that its layout names, and no others", () => {
+    const tracked = execFileSync("git", ["ls-files"], { encoding: "utf8" }).split("\n");
+    const folders = new Set(tracked.filter((file) => file.includes("/")).map((file) => file.split("/", 1)[0] ?? ""));
+    assert.deepEqual([...folders].filter((folder) => !folder.startsWith(".")).sort(), [
+      "charts",
+      "cli",
+      "crds",
+      "docs",
+      "examples",
+      "operator",
+      "proxy",
+      "test",
+    ]);
   });
 });
