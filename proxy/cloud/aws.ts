@@ -30,11 +30,17 @@ export interface AwsSession {
   name: string;
 }
 
+/** Partitions with domains of their own: https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json */
+function domainOf(region: string): string {
+  if (region.startsWith("cn-")) return "amazonaws.com.cn";
+  return region.startsWith("eusc-") ? "amazonaws.eu" : "amazonaws.com";
+}
+
 /** `AWS_ENDPOINT_URL_STS` is AWS's own variable, for VPC endpoints with names of their own. */
 function stsUrl({ env }: Ambient, region: string): string {
   const given = env["AWS_ENDPOINT_URL_STS"];
   if (given) return `${given.replace(/\/+$/, "")}/`;
-  return `https://sts.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}/`;
+  return `https://sts.${region}.${domainOf(region)}/`;
 }
 
 const element = (xml: string, name: string): string | null =>

@@ -83,6 +83,22 @@ describe("a default endpoint", () => {
       for (const model of Object.values(config?.models ?? {})) assert.ok(model.price);
     });
 
+  for (const [region, endpoint] of [
+    ["eu-central-1", "https://bedrock-runtime.eu-central-1.amazonaws.com"],
+    ["eusc-de-east-1", "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu"],
+  ] as const)
+    it(`depends on the region: ${region}`, async () => {
+      const lines = [
+        "type: Bedrock",
+        `options: {region: ${region}}`,
+        "credentials: {workloadIdentity: {aws: {}}}",
+        "models: [{name: nova, upstream: amazon.nova-pro-v1:0}]",
+      ];
+      const { config, problems } = await compiled(written(lines), "bedrock");
+      assert.deepEqual(problems, []);
+      assert.equal(config?.endpoint, endpoint);
+    });
+
   for (const [options, said] of [
     ["{location: global}", "VertexAI needs spec.options.project"],
     ["{project: my-project, location: Frankfurt}", "location must be a location of Vertex AI, such as europe-west4"],

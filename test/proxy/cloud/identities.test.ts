@@ -399,6 +399,31 @@ describe("a session in AWS", () => {
   });
 });
 
+describe("the address of STS", () => {
+  for (const [region, url] of [
+    ["eu-central-1", "https://sts.eu-central-1.amazonaws.com/"],
+    ["us-gov-west-1", "https://sts.us-gov-west-1.amazonaws.com/"],
+    ["cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn/"],
+    ["eusc-de-east-1", "https://sts.eusc-de-east-1.amazonaws.eu/"],
+  ] as const)
+    it(`is that of the region: ${region}`, async () => {
+      const asked: string[] = [];
+      const { AWS_ENDPOINT_URL_STS: _given, ...env } = environments.irsa();
+      const ambient: Ambient = {
+        ...ambientOf(upstreams, env, false),
+        nowMs: () => nowMs,
+        send: (to) => {
+          asked.push(to);
+          return Promise.resolve({ status: 500, body: "" });
+        },
+      };
+      const { config, ...made } = account(ownAws);
+      const there = { ...made, config: { ...config, options: { region } } };
+      await assert.rejects(new CloudIdentities(ambient, () => {}).aws(there));
+      assert.deepEqual(asked, [url]);
+    });
+});
+
 describe("an address on the node", () => {
   for (const url of ["http://169.254.169.254/x", "http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1"])
     it(`is ${url}`, () => assert.ok(isOnNode(url)));
