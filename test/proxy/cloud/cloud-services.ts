@@ -79,12 +79,23 @@ export async function startCloud(nowMs: () => number): Promise<CloudServices> {
         "invalid_client",
         `AADSTS700213: No matching federated identity record found for ${form.get("client_assertion")}.`,
       )(response);
+    if (
+      form.get("grant_type") !== "client_credentials" ||
+      form.get("client_assertion_type") !== "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    )
+      return entraError(400, "invalid_request", "AADSTS900144: bad request")(response);
     if (form.get("scope")?.endsWith("/.default") !== true)
       return entraError(400, "invalid_scope", "AADSTS1002012: bad scope")(response);
     json(response, 200, { token_type: "Bearer", expires_in: cloud.lifeSeconds, access_token: `entra-${++issued}` });
   };
 
-  const googleSts = ({ json: body }: UpstreamRequest, response: ServerResponse) => {
+  const googleSts = ({ json: body, headers }: UpstreamRequest, response: ServerResponse) => {
+    const isExchange =
+      body["grantType"] === "urn:ietf:params:oauth:grant-type:token-exchange" &&
+      body["requestedTokenType"] === "urn:ietf:params:oauth:token-type:access_token" &&
+      body["subjectTokenType"] === "urn:ietf:params:oauth:token-type:jwt";
+    // https://googleapis.dev/nodejs/googleapis/latest/sts/classes/Resource$V1.html
+    if (!isExchange || headers.authorization !== undefined) return json(response, 400, { error: "invalid_request" });
     if (body["subjectToken"] !== cloud.token || body["audience"] !== "//iam.googleapis.com/pools/p")
       return json(response, 400, { error: "invalid_grant", error_description: "The audience does not match." });
     json(response, 200, { access_token: `federated-${++issued}`, token_type: "Bearer", expires_in: cloud.lifeSeconds });
@@ -120,7 +131,8 @@ export async function startCloud(nowMs: () => number): Promise<CloudServices> {
       /^GET \/metadata\/identity\/oauth2\/token\?/,
       ({ headers, path }, response) => {
         const query = new URL(path, "http://x").searchParams;
-        if (headers["metadata"] !== "true") return json(response, 400, { error: "invalid_request" });
+        if (headers["metadata"] !== "true" || query.get("api-version") !== "2018-02-01")
+          return json(response, 400, { error: "invalid_request" });
         if (query.get("client_id") === "unknown")
           return json(response, 400, { error: "invalid_request", error_description: "Identity not found" });
         json(response, 200, {
