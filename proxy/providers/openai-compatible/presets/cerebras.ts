@@ -9,11 +9,11 @@ export const preset: Preset = {
   credentialsRequired: true,
   options: {
     responses: "Translate",
-    completions: "Translate",
     maxTokensField: "max_completion_tokens",
     developerRole: "System",
     earlierReasoning: "Drop",
     unsupported: "frequency_penalty,presence_penalty,logit_bias,store,metadata",
   },
-  model: { name: "llama", upstream: "llama-3.3-70b" },
+  // https://inference-docs.cerebras.ai/support/deprecation
+  model: { name: "gpt-oss", upstream: "gpt-oss-120b" },
 };

@@ -14,5 +14,5 @@ export const preset: Preset = {
     earlierReasoning: "Drop",
     unsupported: "logprobs,top_logprobs,logit_bias",
   },
-  model: { name: "llama", upstream: "llama-3.3-70b-versatile" },
+  model: { name: "gpt-oss", upstream: "openai/gpt-oss-120b" },
 };

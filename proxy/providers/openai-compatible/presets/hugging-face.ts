@@ -12,6 +12,8 @@ export const preset: Preset = {
     completions: "Translate",
     maxTokensField: "max_tokens",
     developerRole: "System",
+    // https://github.com/huggingface/huggingface.js/blob/main/packages/tasks/src/tasks/chat-completion/spec/input.json
+    stop: "List",
     earlierReasoning: "Drop",
     unsupported: "store,metadata,service_tier,user",
   },

@@ -1,4 +1,4 @@
-/** https://docs.sambanova.ai/cloud/api-reference/endpoints/chat */
+/** https://docs.sambanova.ai/docs/api-reference/chat-completions/create-chat-based-completion */
 import type { Preset } from "../../../config/capabilities.ts";
 
 export const preset: Preset = {
@@ -9,11 +9,10 @@ export const preset: Preset = {
   credentialsRequired: true,
   options: {
     responses: "Translate",
-    completions: "Translate",
     maxTokensField: "max_tokens",
     developerRole: "System",
-    unsupported:
-      "logprobs,top_logprobs,logit_bias,frequency_penalty,presence_penalty,seed,user,store,metadata,service_tier",
+    // The penalties are accepted but have no effect.
+    unsupported: "logit_bias,frequency_penalty,presence_penalty,seed,user,store,metadata,service_tier",
   },
   model: { name: "llama", upstream: "Meta-Llama-3.3-70B-Instruct" },
 };

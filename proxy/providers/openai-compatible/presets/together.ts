@@ -1,10 +1,10 @@
-/** https://docs.together.ai/docs/openai-api-compatibility */
+/** https://docs.together.ai/docs/inference/openai-compatibility */
 import type { Preset } from "../../../config/capabilities.ts";
 
 export const preset: Preset = {
   name: "Together",
   title: "Together AI",
-  endpoint: "https://api.together.xyz/v1",
+  endpoint: "https://api.together.ai/v1",
   pricesFrom: "together",
   credentialsRequired: true,
   options: {

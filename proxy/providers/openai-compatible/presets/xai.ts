@@ -10,7 +10,9 @@ export const preset: Preset = {
   options: {
     completions: "Translate",
     developerRole: "System",
-    unsupported: "logit_bias,store,metadata,service_tier",
+    // Models that reason refuse the penalties.
+    unsupported: "logit_bias,frequency_penalty,presence_penalty,store,metadata,service_tier",
   },
-  model: { name: "grok-4" },
+  // https://docs.x.ai/developers/migration/may-15-retirement
+  model: { name: "grok-4.5" },
 };

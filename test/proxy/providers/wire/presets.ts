@@ -9,6 +9,14 @@ const newerLimit: ReadonlySet<string> = new Set(["Groq", "Cerebras"]);
 const eitherLimit: ReadonlySet<string> = new Set(["XAI", "GitHubModels"]);
 /** Servers that take the role `developer`, or whose models do. */
 const knowsDeveloper: ReadonlySet<string> = new Set(["OpenRouter", "GitHubModels", "VLLM"]);
+/** Servers that take stop sequences only as a list. */
+const listsStops: ReadonlySet<string> = new Set(["HuggingFace", "TGI"]);
+/** Parameters that a server's documentation says it refuses. */
+const refused: Readonly<Record<string, readonly string[]>> = {
+  Groq: ["logprobs", "top_logprobs", "logit_bias"],
+  SambaNova: ["logit_bias", "seed"],
+  XAI: ["logit_bias", "frequency_penalty", "presence_penalty"],
+};
 
 function accepts(name: string, path: string, request: UpstreamRequest): boolean {
   const { json } = request;
@@ -17,6 +25,8 @@ function accepts(name: string, path: string, request: UpstreamRequest): boolean 
   return (
     request.path === `${path}/chat/completions` &&
     (eitherLimit.has(name) || (limit in json && !(other in json))) &&
+    !(listsStops.has(name) && typeof json["stop"] === "string") &&
+    !(refused[name] ?? []).some((parameter) => parameter in json) &&
     (knowsDeveloper.has(name) || list(json["messages"]).every((message) => message["role"] !== "developer"))
   );
 }
