@@ -85,14 +85,27 @@ function lengthsFrom(groups: DigitGroups, index: number): number {
   return count < 4 ? 0 : (issued[first] as number);
 }
 
+const shortestCard = Math.min(...brands.flatMap(([, , lengths]) => lengths));
+
+/** Whether these groups have too few digits for any card. Cheap, since rows of short numbers ask for each of them. */
+function tooShort(groups: DigitGroups, from: number, to: number): boolean {
+  let total = 0;
+  for (let index = from; index < to && groups.has(index); index++) {
+    total += groups.length(index);
+    if (total >= shortestCard) return false;
+  }
+  return true;
+}
+
 export function cardAt(groups: DigitGroups, index: number): Candidate | null {
   const { text } = groups;
   const start = groups.start(index);
   if (isLetter(text.charCodeAt(start - 1)) || groups.digit(index) < 2 || groups.digit(index) > 6) return null;
+  const reach = index + cardReach(groups, index);
+  if (tooShort(groups, index, reach)) return null;
   const lengths = lengthsFrom(groups, index);
   let found: Candidate | null = null;
   let total = 0;
-  const reach = index + cardReach(groups, index);
   for (let last = index; last < reach && groups.has(last); last++) {
     if (last > index && !joinsCard(groups, last)) break;
     total += groups.length(last);

@@ -28,12 +28,16 @@ export const busyManifests = (upstream: string, failing: string): Manifest[] => 
   readable("main-credentials", "sk-upstream"),
   provider("failing", failing, { ...priced, circuitBreaker: { failureThreshold: 3, openFor: "1h" } }),
   readable("failing-credentials", "sk-failing"),
+  // Its breaker never opens, so that failures go on.
+  provider("faulty", failing, { ...priced, circuitBreaker: { failureThreshold: 1000 } }),
+  readable("faulty-credentials", "sk-failing"),
   provider("unpriced", upstream, { models: [{ name: "house" }] }),
   readable("unpriced-credentials", "sk-upstream"),
   policy("chat", {
     match: { models: ["chat"] },
     routing: to("failing", "main"),
   }),
+  policy("faulty", { match: { models: ["faulty"] }, routing: to("faulty", "main") }),
   policy("cached", { match: { models: ["cached"] }, routing: to("main"), cache: { ttl: "1h", scope: "Namespace" } }),
   policy("masked", { match: { models: ["masked"] }, routing: to("main"), guard: { mask: {} } }),
   policy("logged", { match: { models: ["logged"] }, routing: to("main"), logging: { payloads: true } }),
@@ -61,6 +65,7 @@ export async function busyRound(url: string): Promise<void> {
   };
   await call("chat", "hello");
   await call("chat", "hello", busyKey, true);
+  await call("faulty", "hello");
   await call("cached", "the same question");
   await call("cached", "the same question");
   await call("masked", "write to ann@example.com");

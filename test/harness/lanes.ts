@@ -1,6 +1,7 @@
 /**
  * Splits the test files into two lanes by what they import. A unit test reaches, directly or through the test harness,
- * no process, socket or server; everything else is an integration test. So a test never has to declare its lane.
+ * no process, socket or server, and takes little time; everything else is an integration test. So a test never has to
+ * declare its lane.
  *
  * `lanes.ts unit` runs the unit tests in two processes; `lanes.ts integration` prints the other files.
  */
@@ -29,9 +30,12 @@ function reachesOutside(file: string, seen = new Set<string>()): boolean {
   );
 }
 
+/** Tests of processor time take minutes of it. */
+const slow = /\blinear[^/]*\.test\.ts$/;
+
 export function lane(name: "unit" | "integration"): string[] {
   const files = globSync("test/**/*.test.ts").sort();
-  return files.filter((file) => reachesOutside(file) === (name === "integration"));
+  return files.filter((file) => (reachesOutside(file) || slow.test(file)) === (name === "integration"));
 }
 
 /** One process a shard, all files of a shard in one process: starting a process for each file would take most of the time. */
