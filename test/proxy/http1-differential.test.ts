@@ -7,7 +7,6 @@ import { Buffer } from "node:buffer";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import type { ClientExchange, ServerTimes, TrafficListener } from "../../proxy/wire/client-exchange.ts";
 import { http1Listener } from "../../proxy/wire/http1/listener.ts";
@@ -30,6 +29,9 @@ async function echo(exchange: ClientExchange): Promise<void> {
   await nextTurn();
   const { method, url, httpVersion, rawHeaders, headers } = exchange;
   const read = await exchange.whole(100_000, {});
+  // node:http runs microtasks amid a read that holds several requests, so an answer could precede the refusal of what
+  // follows in the same read. With a turn between them it can't, on either side.
+  await nextTurn();
   const body = Buffer.isBuffer(read) ? read.toString("latin1") : read;
   const text = JSON.stringify({ method, url, httpVersion, rawHeaders, headers, body });
   const streamed = url.startsWith("/stream");
@@ -240,10 +242,7 @@ describe("the gateway's HTTP/1.1 and node:http", () => {
     await fc.assert(
       fc.asyncProperty(conversation, cuts, async (bytes, shares) => {
         const pieces = cut(bytes, shares);
-        let [mine, oracle] = await Promise.all([own.send(pieces), node.send(pieces)]);
-        // On a busy machine a time limit can end one side earlier; a difference in reading comes back each time.
-        for (let again = 0; again < 2 && !isDeepStrictEqual(mine, oracle); again++)
-          [mine, oracle] = await Promise.all([own.send(pieces), node.send(pieces)]);
+        const [mine, oracle] = await Promise.all([own.send(pieces), node.send(pieces)]);
         assert.deepEqual(mine, oracle, JSON.stringify(pieces.map((piece) => piece.toString("latin1"))));
       }),
       { numRuns: Number(process.env["HTTP1_RUNS"] ?? 600) },
