@@ -1,7 +1,8 @@
 /** Keeps `baseURL` in the Secrets of API keys equal to the gateway's address, which changes when a release moves to TLS. */
 import type { SecretRights } from "../compile/world.ts";
-import { asMerge, type Cluster, fieldManager, orNull, statusCode } from "./api.ts";
-import { mayWrite, writtenSecret, wrote } from "./secret-ownership.ts";
+import { type Cluster, orNull } from "./api.ts";
+import { mayWrite, wrote } from "./secret-ownership.ts";
+import { patchSecret } from "./secret-patch.ts";
 
 export const baseURLKey = "baseURL";
 
@@ -16,11 +17,5 @@ export async function refreshBaseURL(
 ): Promise<void> {
   const there = await orNull(cluster.core.readNamespacedSecret(secret));
   if (there === null || !mayWrite(there) || !wrote(there, baseURLKey)) return;
-  const { data, annotations } = writtenSecret(there, { [baseURLKey]: baseURL });
-  const metadata = { resourceVersion: there.metadata?.resourceVersion, annotations };
-  try {
-    await cluster.core.patchNamespacedSecret({ ...secret, body: { metadata, data }, fieldManager }, asMerge);
-  } catch (cause) {
-    if (statusCode(cause) !== 409) throw cause;
-  }
+  await patchSecret(cluster, { ...secret, secret: there }, { [baseURLKey]: baseURL });
 }

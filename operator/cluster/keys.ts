@@ -5,9 +5,10 @@ import { apiVersion } from "../../crds/kinds.ts";
 import { parseSpec } from "../../crds/parse.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import type { WorldObject } from "../compile/world.ts";
-import { asMerge, type Cluster, fieldManager, statusCode, untracked } from "./api.ts";
+import { type Cluster, fieldManager, statusCode, untracked } from "./api.ts";
 import { baseURLKey } from "./base-url.ts";
 import { madeLabels, mayWrite, writtenSecret } from "./secret-ownership.ts";
+import { patchSecret } from "./secret-patch.ts";
 import type { SecretValues } from "./secrets.ts";
 
 /** An ApiKey whose key must be made. */
@@ -48,29 +49,19 @@ export async function makeKey(
   const values: Record<string, string> = { [missing.key]: mintKey(randomBytes(32)) };
   if (baseURL !== "" && missing.key !== baseURLKey && there?.data?.[baseURLKey] === undefined)
     values[baseURLKey] = baseURL;
-  const { data, annotations } = writtenSecret(there, values);
+  if (there !== null) return patchSecret(cluster, { namespace, name: missing.secret, secret: there }, values);
+  const { data, annotations } = writtenSecret(null, values);
+  const metadata = {
+    name: missing.secret,
+    namespace,
+    labels: madeLabels,
+    annotations: { ...untracked, ...annotations },
+    // A Secret made for the ApiKey is deleted with it; one that existed before stays.
+    ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
+  };
+  const body = { metadata, data: data as Record<string, string>, type: "Opaque" };
   try {
-    if (there === null) {
-      const metadata = {
-        name: missing.secret,
-        namespace,
-        labels: madeLabels,
-        annotations: { ...untracked, ...annotations },
-        // A Secret made for the ApiKey is deleted with it; one that existed before stays.
-        ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
-      };
-      await cluster.core.createNamespacedSecret({
-        namespace,
-        body: { metadata, data: data as Record<string, string>, type: "Opaque" },
-        fieldManager,
-      });
-    } else {
-      const metadata = { resourceVersion: there.metadata?.resourceVersion, annotations };
-      await cluster.core.patchNamespacedSecret(
-        { namespace, name: missing.secret, body: { metadata, data }, fieldManager },
-        asMerge,
-      );
-    }
+    await cluster.core.createNamespacedSecret({ namespace, body, fieldManager });
   } catch (cause) {
     if (statusCode(cause) !== 409) throw cause;
   }

@@ -8,8 +8,9 @@ import { mintKey } from "../../proxy/config/key-form.ts";
 import { previousOf, rotatedAtOf } from "../compile/key-secret.ts";
 import { byAge } from "../compile/outcome.ts";
 import type { WorldObject } from "../compile/world.ts";
-import { asMerge, type Cluster, fieldManager, orNull, statusCode } from "./api.ts";
-import { mayRotate, rightsOf, writtenSecret } from "./secret-ownership.ts";
+import { type Cluster, orNull } from "./api.ts";
+import { mayRotate, rightsOf } from "./secret-ownership.ts";
+import { patchSecret } from "./secret-patch.ts";
 import type { SecretValues } from "./secrets.ts";
 
 export interface DueRotation {
@@ -99,8 +100,9 @@ export async function rotate(cluster: Cluster, turn: DueRotation, values: Secret
   const clear = Buffer.from(current, "base64").toString("utf8");
   // The cache may be stale: a key that has changed meanwhile was rotated already.
   if (clear !== values[key]) return;
-  const { data, annotations } = writtenSecret(
-    there,
+  await patchSecret(
+    cluster,
+    { namespace, name, secret: there },
     turn.action === "forget"
       ? { [previousOf(key)]: null }
       : {
@@ -109,10 +111,4 @@ export async function rotate(cluster: Cluster, turn: DueRotation, values: Secret
           [rotatedAtOf(key)]: new Date(nowMs).toISOString(),
         },
   );
-  const metadata = { resourceVersion: there.metadata?.resourceVersion, annotations };
-  try {
-    await cluster.core.patchNamespacedSecret({ namespace, name, body: { metadata, data }, fieldManager }, asMerge);
-  } catch (cause) {
-    if (statusCode(cause) !== 409) throw cause;
-  }
 }
