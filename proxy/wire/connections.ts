@@ -6,16 +6,16 @@ import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import { guardedLookup } from "../config/destination.ts";
 import { onread, readDirectly } from "./direct-reads.ts";
-import {
-  type ConnectionOwner,
-  type ProviderConnection,
-  type ResponseHeaders,
-  StalledWriteError,
-  type UpstreamRequest,
-  type WireCall,
-  type WireHandler,
+import type {
+  ConnectionOwner,
+  ProviderConnection,
+  ResponseHeaders,
+  UpstreamRequest,
+  WireCall,
+  WireHandler,
 } from "./provider-wire.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
+import { WriteWatch } from "./write-watch.ts";
 
 const idleMs = 30_000;
 const longestIdleMs = 300_000;
@@ -94,14 +94,13 @@ export class UndiciConnection implements ProviderConnection {
   place = -1;
   readonly #owner: ConnectionOwner;
   readonly #client: Client;
-  readonly #writeMs: number;
+  readonly #writing: WriteWatch;
   #socket: Socket | null = null;
-  #watched = false;
   #trouble: Error | null = null;
 
   constructor(owner: ConnectionOwner, address: UpstreamAddress, connect: buildConnector.connector) {
     this.#owner = owner;
-    this.#writeMs = address.writeMs;
+    this.#writing = new WriteWatch(address.writeMs);
     this.#client = new Client(address.origin, {
       connect: (options, callback) =>
         connect(options, (...result) => {
@@ -133,35 +132,21 @@ export class UndiciConnection implements ProviderConnection {
     return call;
   }
 
-  /**
-   * Part of the request was handed to the socket: limits how long the upstream may take to read it. undici has no time
-   * limit for sending, but node:net reports an idle socket, and bytes still waiting to be sent tell why it is idle.
-   */
+  /** Part of the request was handed to the socket. */
   sent(): void {
-    const socket = this.#socket;
-    if (this.#watched || socket === null || socket.writableLength === 0) return;
-    this.#watched = true;
-    socket.setTimeout(this.#writeMs, () => {
-      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream stopped reading the request"));
-      else this.#unwatch();
-    });
-  }
-
-  #unwatch(): void {
-    this.#watched = false;
-    this.#socket?.setTimeout(0).removeAllListeners("timeout");
+    if (this.#socket !== null) this.#writing.begin(this.#socket);
   }
 
   /**
    * What ended the connection. After a TLS alert undici reports only that the other side closed, which follows at once.
    */
-  why(told: Error): Error {
-    return (told as { code?: unknown }).code === "UND_ERR_SOCKET" ? (this.#trouble ?? told) : told;
+  why(reported: Error): Error {
+    return (reported as { code?: unknown }).code === "UND_ERR_SOCKET" ? (this.#trouble ?? reported) : reported;
   }
 
   /** Ends the call. `clean`: the connection can be reused. */
   release(clean: boolean): void {
-    if (this.#watched) this.#unwatch();
+    this.#writing.end();
     this.#owner.released(this, clean);
   }
 

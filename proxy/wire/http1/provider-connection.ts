@@ -1,14 +1,8 @@
 /** A keep-alive connection to a provider, with one call at a time. */
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import {
-  type ConnectionOwner,
-  type ProviderConnection,
-  StalledWriteError,
-  type UpstreamRequest,
-  type WireCall,
-  type WireHandler,
-} from "../provider-wire.ts";
+import type { ConnectionOwner, ProviderConnection, UpstreamRequest, WireCall, WireHandler } from "../provider-wire.ts";
+import { WriteWatch } from "../write-watch.ts";
 import type { Connector } from "./connector.ts";
 import { responseFields } from "./fields.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
@@ -59,7 +53,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   place = -1;
   readonly #owner: ConnectionOwner;
   readonly #host: string;
-  readonly #writeMs: number;
+  readonly #writing: WriteWatch;
   readonly #socket: Socket;
   readonly #parser: MessageParser;
   #connected = false;
@@ -70,7 +64,6 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   #isFirst = true;
   #idleForMs = idleMs;
   #idleUntilMs = 0;
-  #watched = false;
   /** Whether the last read brought more than the answer. */
   #unasked = false;
   #error: Error | null = null;
@@ -78,7 +71,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   constructor(owner: ConnectionOwner, connector: Connector, writeMs: number) {
     this.#owner = owner;
     this.#host = connector.host;
-    this.#writeMs = writeMs;
+    this.#writing = new WriteWatch(writeMs);
     this.#parser = new MessageParser("response", this, maxHeaderBytes);
     const socket = connector.connect(() => {
       this.#connected = true;
@@ -143,26 +136,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     // A connection that had been idle may have been closed by the provider, which shows when it is written to.
     if (this.#isFirst) running.request = null;
     running.handler.requestSent();
-    this.#watch();
-  }
-
-  /**
-   * Limits how long the provider may take to read the request. node:net reports an idle socket, and bytes still waiting
-   * to be sent tell why it is idle.
-   */
-  #watch(): void {
-    const socket = this.#socket;
-    if (this.#watched || socket.writableLength === 0) return;
-    this.#watched = true;
-    socket.setTimeout(this.#writeMs, () => {
-      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream stopped reading the request"));
-      else this.#unwatch();
-    });
-  }
-
-  #unwatch(): void {
-    this.#watched = false;
-    this.#socket.setTimeout(0).removeAllListeners("timeout");
+    this.#writing.begin(socket);
   }
 
   #read(bytes: Buffer): boolean {
@@ -205,7 +179,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#running = null;
     this.#headed = false;
     this.#isFirst = false;
-    if (this.#watched) this.#unwatch();
+    this.#writing.end();
     // A request that was answered before it was read whole would still be arriving when the next one starts.
     const reusable = this.#keeps && this.#socket.writableLength === 0 && this.#idleForMs > 0;
     if (reusable) {
