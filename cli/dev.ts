@@ -189,11 +189,11 @@ class FolderConfig implements ConfigSource {
     this.#canaryPatches = patches;
     for (const { verdict, conditions = [] } of patches) {
       const { meta } = verdict;
-      const told = conditions.find((condition) => condition.type === "CanaryProgressing");
+      const progress = conditions.find((condition) => condition.type === "CanaryProgressing");
       const id = `${meta.namespace}/${meta.name}`;
-      if (told === undefined || this.#phases.get(id) === told.reason) continue;
-      this.#phases.set(id, told.reason);
-      this.#print(`canary of ${id}: ${told.reason}: ${told.message}`);
+      if (progress === undefined || this.#phases.get(id) === progress.reason) continue;
+      this.#phases.set(id, progress.reason);
+      this.#print(`canary of ${id}: ${progress.reason}: ${progress.message}`);
     }
     if (decided) this.#reload();
   }

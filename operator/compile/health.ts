@@ -44,15 +44,15 @@ function withCause(model: string, { causes }: ProviderReport): string {
 
 export function healthCondition(provider: string, proxies: readonly ProxyReport[]): Bare {
   const type = "Healthy";
-  const told = proxies.flatMap((report) => report.get(provider) ?? []);
-  const well = told.filter((one) => one.healthy === true).length;
-  const ill = told.filter((one) => one.healthy === false);
-  if (well === 0 && ill.length === 0 && told.every((one) => one.identity === undefined))
+  const reports = proxies.flatMap((report) => report.get(provider) ?? []);
+  const well = reports.filter((one) => one.healthy === true).length;
+  const ill = reports.filter((one) => one.healthy === false);
+  if (well === 0 && ill.length === 0 && reports.every((one) => one.identity === undefined))
     return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
   const unknown = proxies.length - well - ill.length;
-  const open = count(told.flatMap((one) => one.open.map((model) => withCause(model, one))));
-  const refused = count(told.flatMap((one) => one.refused));
-  const identities = count(told.flatMap((one) => one.identity ?? []));
+  const open = count(reports.flatMap((one) => one.open.map((model) => withCause(model, one))));
+  const refused = count(reports.flatMap((one) => one.refused));
+  const identities = count(reports.flatMap((one) => one.identity ?? []));
   const reasons = count(ill.flatMap((one) => one.reason ?? []));
   const message = [
     `${well}/${proxies.length} proxies reach it`,

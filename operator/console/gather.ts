@@ -110,8 +110,8 @@ export class Gatherer {
         Promise.all(ports.map(async (port) => proxyReading(port.name, await orNothing(port.get("/status"))))),
         Promise.all(ports.map(activityAt)),
       ]);
-      const heard = distinct(activities.filter((activity) => activity !== null));
-      return { ...published, nowMs: this.#nowMs(), proxies, activities: heard };
+      const known = distinct(activities.filter((activity) => activity !== null));
+      return { ...published, nowMs: this.#nowMs(), proxies, activities: known };
     });
   }
 

@@ -179,7 +179,7 @@ export interface FleetStore {
 /** How long a silent holder counts as alive and keeps its share of a `held` counter, in milliseconds. */
 export const heldTtlMs = 10_000;
 /**
- * If no holder reported for this long, the store may have been paused; it takes holders for dead only after it has heard
+ * If no holder reported for this long, the store may have been paused; it takes holders for dead only after it has had
  * reports for this long again, in milliseconds.
  */
 export const watchMs = 3_000;

@@ -51,7 +51,12 @@ const problem = (reason: ProblemReason, message: string, severity: Problem["seve
   path: ["spec"],
   severity,
 });
-const told = (type: string, status: "True" | "False", reason: string, message: string): Partial<VerdictDraft> => ({
+const withCondition = (
+  type: string,
+  status: "True" | "False",
+  reason: string,
+  message: string,
+): Partial<VerdictDraft> => ({
   conditions: [{ type, status, reason, message }],
 });
 const live = "every ready proxy serves the object as it is written";
@@ -69,19 +74,19 @@ const states: Record<string, State> = {
   },
   healthy_exceeded: {
     kinds: ["Budget"],
-    verdict: told("Exceeded", "True", "AmountReached", "USD 100 of 100 are spent"),
+    verdict: withCondition("Exceeded", "True", "AmountReached", "USD 100 of 100 are spent"),
     kstatus: "Current",
     argo: healthy("; AmountReached: USD 100 of 100 are spent"),
   },
   healthy_expired: {
     kinds: ["ApiKey"],
-    verdict: told("Expired", "True", "Expired", "expired on 2026-11-01"),
+    verdict: withCondition("Expired", "True", "Expired", "expired on 2026-11-01"),
     kstatus: "Current",
     argo: healthy("; Expired: expired on 2026-11-01"),
   },
   healthy_unreachable: {
     kinds: ["LLMProvider"],
-    verdict: told("Healthy", "False", "Unreachable", "0/3 proxies reach it"),
+    verdict: withCondition("Healthy", "False", "Unreachable", "0/3 proxies reach it"),
     kstatus: "Current",
     argo: healthy("; Unreachable: 0/3 proxies reach it"),
   },

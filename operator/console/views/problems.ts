@@ -127,12 +127,12 @@ function ofSunsets({ config, nowMs }: ConsoleFacts, viewer: Viewer): ConsoleProb
 export function problemsNow(facts: ConsoleFacts, readings: readonly BudgetReading[], viewer: Viewer): ConsoleProblem[] {
   const keys = (facts.config?.keys ?? []).filter(({ id }) => seesObject(viewer, "ApiKey", id));
   const budgets = ofBudgets(facts, readings, viewer);
-  const told = new Set(budgets.map(({ about }) => about));
+  const covered = new Set(budgets.map(({ about }) => about));
   const all = [
     ...ofProxies(facts),
     ...budgets,
     ...ofTraffic(facts, viewer),
-    ...ofObjects(facts, viewer).filter(({ about }) => !told.has(about)),
+    ...ofObjects(facts, viewer).filter(({ about }) => !covered.has(about)),
     ...ofSunsets(facts, viewer),
     ...keys.flatMap((key) => keyProblem(key, facts.nowMs)),
   ];

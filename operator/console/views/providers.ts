@@ -49,11 +49,13 @@ function modelsOf(config: ProviderConfig, { proxies }: ConsoleFacts): ProviderRo
 }
 
 function reachOf(id: string, { proxies }: ConsoleFacts): ProviderRow["reach"] {
-  const told = proxies.map(({ report }) => report?.providers.find((provider) => provider.id === id)?.healthy ?? null);
+  const verdicts = proxies.map(
+    ({ report }) => report?.providers.find((provider) => provider.id === id)?.healthy ?? null,
+  );
   return {
-    well: told.filter((healthy) => healthy === true).length,
-    ill: told.filter((healthy) => healthy === false).length,
-    unknown: told.filter((healthy) => healthy === null).length,
+    well: verdicts.filter((healthy) => healthy === true).length,
+    ill: verdicts.filter((healthy) => healthy === false).length,
+    unknown: verdicts.filter((healthy) => healthy === null).length,
   };
 }
 

@@ -49,16 +49,16 @@ function canaryOf({ routing }: RouteConfig, status: unknown): RouteRow["canary"]
       ...{ target, percent, phase: "Progressing", requests: 0, errorRate: null, latencyP95: null, costIncrease: null },
       verdict: "no calls yet",
     };
-  const told = statusOfCanary(progress);
+  const current = statusOfCanary(progress);
   return {
-    target: told.target,
+    target: current.target,
     percent,
-    phase: told.phase,
-    requests: told.requests,
-    errorRate: told.errorRate ?? null,
-    latencyP95: told.latencyP95 ?? null,
-    costIncrease: told.costIncrease ?? null,
-    verdict: told.verdict,
+    phase: current.phase,
+    requests: current.requests,
+    errorRate: current.errorRate ?? null,
+    latencyP95: current.latencyP95 ?? null,
+    costIncrease: current.costIncrease ?? null,
+    verdict: current.verdict,
   };
 }
 

@@ -74,22 +74,22 @@ function breakerOpen(
 }
 
 function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
-  const told = proxies.filter((proxy) => proxy.healthy !== null);
-  if (told.length === 0) return null;
-  const ill = told.filter((one) => one.healthy === false);
+  const reporting = proxies.filter((proxy) => proxy.healthy !== null);
+  if (reporting.length === 0) return null;
+  const ill = reporting.filter((one) => one.healthy === false);
   if (ill.length === 0)
     return {
       on: false,
-      value: `${told.length}/${told.length}`,
+      value: `${reporting.length}/${reporting.length}`,
       bound: "",
-      detail: `${told.length} of ${told.length} proxies reach it`,
+      detail: `${reporting.length} of ${reporting.length} proxies reach it`,
     };
   const reasons = listed(ill.flatMap((one) => one.reason ?? []));
   return {
     on: true,
-    value: `${told.length - ill.length}/${told.length}`,
+    value: `${reporting.length - ill.length}/${reporting.length}`,
     bound: "",
-    detail: `${ill.length} of ${told.length} proxies don't reach it: ${reasons}`,
+    detail: `${ill.length} of ${reporting.length} proxies don't reach it: ${reasons}`,
   };
 }
 

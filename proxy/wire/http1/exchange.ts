@@ -184,7 +184,7 @@ export class Http1Exchange implements ClientExchange, Task {
 
   /**
    * Whether the next request can be read after this one's answer: a large body that was refused unread would keep the
-   * connection busy, and a client that was not told to continue may or may not send its body.
+   * connection busy, and a client that didn't get `100 Continue` may or may not send its body.
    */
   #reusable(): boolean {
     if (this.expectation === "100-continue" && !this.#continued) return false;

@@ -500,8 +500,8 @@ describe("calls that must be on record", () => {
     after(() => client.disconnect());
     await eventually(() => Promise.resolve(client.status === "ready"));
     const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
-    const told = lines.filter((line) => line["request_id"] === answer.headers.get("x-request-id"));
-    assert.deepEqual(told.map((one) => [one["type"], one["status"], one["sent_bytes"]]).slice(-2), [
+    const records = lines.filter((line) => line["request_id"] === answer.headers.get("x-request-id"));
+    assert.deepEqual(records.map((one) => [one["type"], one["status"], one["sent_bytes"]]).slice(-2), [
       ["call", 200, undefined],
       ["withheld", 200, sent],
     ]);
