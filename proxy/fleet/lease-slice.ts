@@ -23,6 +23,8 @@ export class LeaseSlice extends Slice {
   #reportedReturned = 0;
   #reportedSpent = 0;
   #sent = { returned: 0, spent: 0 };
+  /** Total given back in operations that failed: the store may have counted it or not. */
+  #uncertainReturned = 0;
   /** Negative if more was spent than leased; the difference is reported as a debt. */
   #available = 0;
   #reserved = 0;
@@ -139,7 +141,10 @@ export class LeaseSlice extends Slice {
 
   /** The store started a new epoch. What it had confirmed is part of the epoch's base; the rest is reported again. */
   #moved(): void {
-    this.#returned -= this.#reportedReturned;
+    // The base may be another holder's view, which has what a failed report of this one gave back: giving it back twice
+    // would let the fleet exceed the limit. Spending that is counted twice doesn't.
+    this.#returned -= Math.max(this.#reportedReturned, this.#uncertainReturned);
+    this.#uncertainReturned = 0;
     this.#spent -= this.#reportedSpent;
     this.#reportedReturned = 0;
     this.#reportedSpent = 0;
@@ -153,6 +158,7 @@ export class LeaseSlice extends Slice {
   }
 
   failed(): void {
+    this.#uncertainReturned = this.#sent.returned;
     this.due = true;
   }
 

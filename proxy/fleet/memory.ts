@@ -249,6 +249,8 @@ export class MemoryStore implements FleetStore {
       if (counter?.epoch !== epoch || holding === undefined || inUse <= (holding.inUse ?? 0)) continue;
       holding.inUse = inUse;
       holding.seenMs = this.#nowMs();
+      // Only the lease of a holder presumed dead was cut. In a new epoch, a live one uses what earlier epochs granted.
+      if (holding.presumed === null) continue;
       const missing = Math.max(0, inUse - (holding.granted - holding.returned));
       counter.used += missing;
       holding.granted += missing;
@@ -401,8 +403,9 @@ function presumeDead(counter: LeaseCounter, holding: Holding): void {
 /** Undoes `presumeDead` for a holder that reports again. */
 function revived(counter: LeaseCounter, holding: Holding, op: LeaseOp): Holding {
   if (holding.presumed === null) return holding;
-  counter.used += Math.max(0, op.granted - holding.granted);
-  holding.granted = Math.max(holding.granted, op.granted);
+  // A grant whose answer was lost is not part of the lease anymore.
+  counter.used += op.granted - holding.granted;
+  holding.granted = op.granted;
   counter.spent -= holding.presumed;
   holding.spent -= holding.presumed;
   holding.presumed = null;

@@ -69,8 +69,8 @@ elseif epoch == e then
     used = used + granted - returned
     g, r, p, q = granted, returned, spent, 0
   elseif v[16] then
-    used = used + math.max(0, granted - g)
-    g = math.max(g, granted)
+    used = used + granted - g
+    g = granted
     total, p = total - presumed, p - presumed
     redis.call('HDEL', key, 'd:' .. holder)
   end
@@ -133,14 +133,15 @@ return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining,
 `;
 
 /**
- * ARGV: holder, epoch, inUse. Notes that the holder uses more of its lease. If it was taken for dead, this much is
- * charged again.
+ * ARGV: holder, epoch, inUse. Notes that the holder uses more of its lease. If it was presumed dead, its lease was cut,
+ * so this much is charged again.
  */
 export const inUseScript = `${common}
 local key, holder, inUse = KEYS[1], ARGV[1], tonumber(ARGV[3])
-local v = redis.call('HMGET', key, 'e', 'u', 'g:' .. holder, 'r:' .. holder, 'x:' .. holder)
+local v = redis.call('HMGET', key, 'e', 'u', 'g:' .. holder, 'r:' .. holder, 'x:' .. holder, 'd:' .. holder)
 if v[1] ~= ARGV[2] or not v[3] or inUse <= tonumber(v[5] or '0') then return 0 end
 redis.call('HSET', key, 'x:' .. holder, int(inUse), 't:' .. holder, int(now))
+if not v[6] then return 1 end
 local missing = inUse - tonumber(v[3]) + tonumber(v[4] or '0')
 if missing > 0 then redis.call('HSET', key, 'u', int(tonumber(v[2]) + missing), 'g:' .. holder, int(tonumber(v[3]) + missing)) end
 return 1

@@ -327,11 +327,52 @@ describe("the end of a proxy", () => {
   });
 });
 
+const reserve = (at: number, ...amounts: number[]): Step[] => amounts.map((amount) => ({ do: "reserve", at, amount }));
+const pass = (...spans: number[]): Step[] => spans.map((ms) => ({ do: "pass", ms }));
+
+/** Sequences that exceeded the limit once. */
+const exceeded: [Step[]][] = [
+  // The store counted what a proxy used of a lease from before it forgot as a lease of the new epoch.
+  [
+    [
+      ...reserve(2, 397),
+      ...reserve(1, 760, 416, 853, 645, 205),
+      ...reserve(2, 291),
+      ...pass(20),
+      { do: "forget" },
+      ...reserve(2, 45),
+      { do: "settle", at: 2, share: 0 },
+      ...reserve(2, 353),
+      ...pass(880),
+      ...reserve(2, 44, 434),
+      ...pass(1),
+    ],
+  ],
+  // A report whose answer was lost gave back units; a proxy that knew of it entered the new epoch first.
+  [
+    [
+      ...reserve(1, 1),
+      ...pass(15),
+      { do: "weather", weather: "answer lost" },
+      ...pass(472, 1145, 518),
+      { do: "weather", weather: "fair" },
+      ...reserve(0, 1),
+      { do: "forget" },
+      ...pass(24, 1391),
+      ...reserve(0, 212, 333, 767, 677, 613, 522, 785, 1, 1, 1, 85),
+      ...pass(1, 1, 98),
+      ...reserve(0, 1, 1, 1, 1),
+      { do: "die", at: 0 },
+      ...reserve(0, 1),
+    ],
+  ],
+];
+
 describe("the lease protocol", () => {
   it("never spends and reserves more than the limit, whatever is lost, sent twice or forgotten", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120, size: "max" }), (steps) => play(steps, false)),
-      { numRuns: 150 },
+      { numRuns: 150, examples: exceeded },
     );
   });
 
