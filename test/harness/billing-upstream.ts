@@ -121,8 +121,14 @@ export const refusedOnce: Script = async (answer, attempt) => {
   json(answer.response, 503, { error: { message: "overloaded", type: "server_error" } });
 };
 
-/** `words`: of each answer. `scripts`: what each fault does. */
-export async function startBilling(scripts: Readonly<Record<string, Script>>, words: () => number): Promise<Biller> {
+/**
+ * `words`: how many an answer has, by the id of the call and its attempt, whatever order requests arrive in.
+ * `scripts`: what each fault does.
+ */
+export async function startBilling(
+  scripts: Readonly<Record<string, Script>>,
+  words: (call: string, attempt: number) => number,
+): Promise<Biller> {
   const attempts: BilledAttempt[] = [];
   const seen = new Map<string, number>();
   let open = 0;
@@ -132,7 +138,8 @@ export async function startBilling(scripts: Readonly<Record<string, Script>>, wo
     seen.set(call, attempt);
     open++;
     try {
-      const answer = new BilledAnswer(asked, response, words(), (nanoUsd) => attempts.push({ fault, call, nanoUsd }));
+      const charged = (nanoUsd: number): number => attempts.push({ fault, call, nanoUsd });
+      const answer = new BilledAnswer(asked, response, words(call, attempt), charged);
       await (scripts[fault] ?? answered)(answer, attempt);
     } finally {
       open--;

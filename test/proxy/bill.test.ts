@@ -105,10 +105,9 @@ const kinds: Record<string, Kind> = {
   },
 };
 
-const random = seeded(11);
 const biller = await startBilling(
   Object.fromEntries(Object.entries(kinds).map(([name, { script }]) => [name, script])),
-  () => 20 + Math.floor(random() * 30),
+  (call, attempt) => 20 + Math.floor(seeded(Number(call) * 7 + attempt)() * 30),
 );
 after(() => biller.upstream.close());
 
