@@ -5,7 +5,7 @@ import { formatFinding } from "../operator/folder/compile-folder.ts";
 import { configMapsOf } from "../operator/publish/layout.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { credentialName } from "../proxy/config/names.ts";
-import type { UpstreamTlsConfig } from "../proxy/config/provider.ts";
+import type { ProviderConfig, UpstreamTlsConfig } from "../proxy/config/provider.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { offlineOptions, offlineUsage, readOffline } from "./offline-options.ts";
 
@@ -27,6 +27,16 @@ function withoutPair(tls: UpstreamTlsConfig | null, ...place: string[]): Upstrea
   };
 }
 
+function withoutSecrets<F extends "headers" | "query">(field: F, provider: ProviderConfig): Pick<ProviderConfig, F> {
+  const values = provider[field];
+  if (values === undefined) return {} as Pick<ProviderConfig, F>;
+  const shown = Object.entries(values).map(([name, value]) => [
+    name,
+    "secret" in value ? { secret: credential(provider.id, field, name) } : value,
+  ]);
+  return { [field]: Object.fromEntries(shown) } as Pick<ProviderConfig, F>;
+}
+
 /** Even under a key of its own a digest tells whether two secrets are one, and a known key lets a dictionary find weak ones. */
 function withoutDigests(config: RenderedConfig): RenderedConfig {
   const keys = config.keys.map((key) => ({
@@ -39,6 +49,8 @@ function withoutDigests(config: RenderedConfig): RenderedConfig {
     credentials: Object.fromEntries(
       Object.keys(provider.credentials).map((field) => [field, credential(provider.id, field)]),
     ),
+    ...withoutSecrets("headers", provider),
+    ...withoutSecrets("query", provider),
     tls: withoutPair(provider.tls, provider.id, "tls"),
     ...(provider.tokenTls
       ? { tokenTls: withoutPair(provider.tokenTls, provider.id, "tokenTls") as UpstreamTlsConfig }

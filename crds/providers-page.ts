@@ -141,6 +141,8 @@ export function providersPage(all: readonly Capabilities[]): string {
     "# Providers",
     "",
     ...overview(all),
+    "For headers and query parameters that a gateway in front of a provider asks for, see [routing.md](routing.md#gateways-in-front-of-providers).",
+    "",
     ...all.flatMap(section),
     ...matrix(all),
   ].join("\n");

@@ -24,8 +24,14 @@ function factOf(ref: string, key: string): SecretFact {
 export const assumedFacts = (ref: string, keys: readonly string[]): Record<string, SecretFact> =>
   Object.fromEntries(keys.map((key) => [key, factOf(ref, key)]));
 
+interface ReferringValue {
+  valueFrom?: { secretKeyRef?: { key?: string } };
+}
+
 interface Refers {
   credentials?: { secretRef?: { key?: string } };
+  headers?: ReferringValue[];
+  query?: ReferringValue[];
   writeTo?: { key?: string };
   alerts?: Partial<
     Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string }; signingKeyRef?: { key?: string } }>
@@ -37,14 +43,17 @@ function wantedKeys(objects: readonly WorldObject[], ref: string): string[] {
   const named = objects
     .filter((object) => secretRefs(object).includes(ref))
     .flatMap(({ spec }) => {
-      const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
+      const { credentials, headers, query, writeTo, alerts = [] } = (spec ?? {}) as Refers;
+      const added = [headers, query].flatMap((list) => (Array.isArray(list) ? list : []));
       const channels = Array.isArray(alerts)
         ? alerts.flatMap((alert) => [
             (alert.slack ?? alert.pagerDuty ?? alert.webhook)?.secretRef?.key,
             alert.webhook?.signingKeyRef?.key,
           ])
         : [];
-      return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => typeof key === "string");
+      const values = (added as (ReferringValue | null)[]).map((value) => value?.valueFrom?.secretKeyRef?.key);
+      const keys = [credentials?.secretRef?.key, writeTo?.key, ...values, ...channels];
+      return keys.filter((key) => typeof key === "string");
     });
   const fields = Object.values(capabilitiesByType).flatMap((one) => one.credentials.map((field) => field.name));
   return [...new Set([...fields, "apiKey", "tls.crt", "tls.key", ...named])];

@@ -1,6 +1,7 @@
 /** `LLMProvider`: one account at one provider of language models. */
 import { z } from "zod";
 import { alertTest } from "./alerts.ts";
+import { headers, query } from "./call-additions.ts";
 import { endpoint } from "./endpoint.ts";
 import { alertsNeedWhen, objectAlerts, providerAlerts, providerAlertWhen } from "./object-alerts.ts";
 import { modelPrice } from "./price.ts";
@@ -126,6 +127,8 @@ export const llmProviderSpec = z
       })
       .optional()
       .describe("How the gateway authenticates to the provider. Required unless the type works without."),
+    headers: headers.optional(),
+    query: query.optional(),
     options: z
       .record(z.string().max(63), z.string().max(512))
       .optional()

@@ -34,8 +34,14 @@ interface ReferringTls {
   clientCertificate?: { secretRef?: { name?: string } };
 }
 
+interface ReferringValue {
+  valueFrom?: { secretKeyRef?: { name?: string } };
+}
+
 interface Refers {
   credentials?: { secretRef?: { name?: string } };
+  headers?: ReferringValue[];
+  query?: ReferringValue[];
   tls?: ReferringTls;
   tokenService?: { tls?: ReferringTls };
   writeTo?: { name?: string };
@@ -54,7 +60,9 @@ function namesIn(kind: Kind, spec: Refers): unknown[] {
   const alerts = Array.isArray(spec.alerts) ? spec.alerts.flatMap(namesOfChannel) : [];
   if (kind !== "LLMProvider") return alerts;
   const pairs = [spec.tls, spec.tokenService?.tls].map((tls) => tls?.clientCertificate?.secretRef?.name);
-  return [spec.credentials?.secretRef?.name, ...pairs, ...alerts];
+  const added = [spec.headers, spec.query].flatMap((list) => (Array.isArray(list) ? list : []));
+  const values = (added as (ReferringValue | null)[]).map((value) => value?.valueFrom?.secretKeyRef?.name);
+  return [spec.credentials?.secretRef?.name, ...pairs, ...values, ...alerts];
 }
 
 /** `namespace/name` of the Secrets that an object refers to, whether or not the rest of its spec is valid. */

@@ -13,6 +13,7 @@ const problemReasons = [
   "SecretNotOwned",
   "WeakKey",
   "CertificateExpired",
+  "SecretInObject",
   "ProviderNotFound",
   "ProviderNotReady",
   "ModelNotFound",

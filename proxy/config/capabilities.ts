@@ -141,6 +141,11 @@ export interface Capabilities {
   credentialsRequired: boolean;
   /** The cloud whose identities the type can use in place of a Secret. Absent: none. */
   identity?: CloudName;
+  /**
+   * Headers and query parameters that the type sets itself, so that objects can't. `credential`: headers that hold the
+   * credential of an object that has one.
+   */
+  sets?: { headers?: readonly string[]; credential?: readonly string[]; query?: readonly string[] };
   /** Groups of options of which an object must set exactly one. */
   exactlyOneOf?: readonly (readonly string[])[];
   /**

@@ -18,7 +18,14 @@ export function credentialNames({
   credentials,
   tls,
   tokenTls,
-}: Pick<ProviderConfig, "credentials" | "tls" | "tokenTls">): string[] {
+  headers = {},
+  query = {},
+}: Pick<ProviderConfig, "credentials" | "tls" | "tokenTls" | "headers" | "query">): string[] {
   const pairs = [tls, tokenTls].flatMap((settings) => settings?.clientCertificate ?? []);
-  return [...Object.values(credentials), ...pairs.flatMap((pair) => [pair.certificate, pair.key])];
+  const added = [...Object.values(headers), ...Object.values(query)];
+  return [
+    ...Object.values(credentials),
+    ...pairs.flatMap((pair) => [pair.certificate, pair.key]),
+    ...added.flatMap((value) => ("secret" in value ? [value.secret] : [])),
+  ];
 }

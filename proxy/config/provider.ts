@@ -53,6 +53,10 @@ export const upstreamTlsConfig = z.object({
 });
 export type UpstreamTlsConfig = z.output<typeof upstreamTlsConfig>;
 
+/** What calls carry under a name. `secret`: name of the entry in the Secret that holds the value. */
+const addedValue = z.union([z.object({ value: z.string() }), z.object({ secret: z.string() })]);
+export type AddedValue = z.output<typeof addedValue>;
+
 export const providerConfig = z.object({
   id,
   type: z.string(),
@@ -69,6 +73,9 @@ export const providerConfig = z.object({
   credentials: z.record(z.string(), z.string()),
   /** Absent if the credential is in a Secret or there is none. */
   identity: cloudIdentityConfig.optional(),
+  /** Headers and query parameters that every call carries. Absent if there are none. */
+  headers: z.record(z.string(), addedValue).optional(),
+  query: z.record(z.string(), addedValue).optional(),
   options: z.record(z.string(), z.string()),
   region: z.string().nullable(),
   models: z.record(z.string(), modelConfig),

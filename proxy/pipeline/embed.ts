@@ -3,6 +3,7 @@
  * the provider's credential, within its quota and the caller's budgets, and records it under the operation
  * `semantic_cache`. It has a time limit; a late result is not awaited.
  */
+
 import { Buffer } from "node:buffer";
 import { normalised } from "../cache/vectors.ts";
 import { callerOf } from "../call/caller.ts";
@@ -11,6 +12,7 @@ import type { CallRecord, SemanticLookup } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
+import { authorizedCall } from "../providers/authorized-call.ts";
 import type { Permit } from "../routing/routing.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
@@ -217,7 +219,6 @@ class Embedding {
 
   async #send(shaped: Shaped): Promise<(Reply & { prepared: Prepared }) | null> {
     const { embedder, record, timeoutMs } = this.#request;
-    const { provider, account } = embedder.entry;
     const prepared = prepare(shaped, embedder, {
       requestId: record.requestId,
       nowMs: this.#with.nowMs(),
@@ -226,7 +227,7 @@ class Embedding {
     });
     if ("code" in prepared) return null;
     try {
-      const outgoing = await provider.authorize(prepared.outgoing, account, this.#with.auth);
+      const outgoing = await authorizedCall(embedder.entry, prepared.outgoing, this.#with.auth);
       const reply = this.#signal.aborted
         ? null
         : await send(this.#with.upstreams, embedder, outgoing, this.#signal, (cause) => (this.#cause = cause));

@@ -5,7 +5,7 @@
 import type { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
 import type { Failure, FailureCode } from "../failure.ts";
-import type { ProviderAccount } from "../providers/provider.ts";
+import { accountSecrets, type ProviderAccount } from "../providers/provider.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { parseJson } from "../wire/json.ts";
 
@@ -51,9 +51,9 @@ export function noToken(cause: AttemptCause): ProviderError {
 const shortestSecret = 8;
 
 /** Removes the account's credentials, as a provider may repeat what it was sent to the caller or a log. */
-export function withoutCredentials(text: string, { credentials }: Pick<ProviderAccount, "credentials">): string {
+export function withoutCredentials(text: string, account: Pick<ProviderAccount, "credentials" | "additions">): string {
   let clean = text;
-  for (const secret of Object.values(credentials)) {
+  for (const secret of accountSecrets(account)) {
     if (secret.length < shortestSecret) continue;
     for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]))
       clean = clean.replaceAll(form, "[credential]");
@@ -62,7 +62,7 @@ export function withoutCredentials(text: string, { credentials }: Pick<ProviderA
 }
 
 /** Returns an error body's JSON, or its text if it isn't JSON, without the credentials of the account used. */
-export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "credentials">): unknown {
+export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "credentials" | "additions">): unknown {
   const text = withoutCredentials(body.toString("utf8"), account);
   try {
     return parseJson(text);

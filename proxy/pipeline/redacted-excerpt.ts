@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import { Tally } from "../masking/tally.ts";
+import { accountSecrets } from "../providers/provider.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { jsonIn } from "../wire/json.ts";
 
@@ -26,7 +27,7 @@ const gatewaySecrets = new WeakMap<Snapshot["providers"], readonly string[]>();
 function secretsOfGateway(providers: Snapshot["providers"]): readonly string[] {
   let known = gatewaySecrets.get(providers);
   if (known === undefined) {
-    known = [...providers.values()].flatMap(({ account }) => Object.values(account.credentials)).filter(isLong);
+    known = [...providers.values()].flatMap(({ account }) => accountSecrets(account)).filter(isLong);
     gatewaySecrets.set(providers, known);
   }
   return known;

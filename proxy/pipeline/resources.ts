@@ -1,10 +1,12 @@
 /** Files, batches and fine-tuning: streamed to and from the one provider that keeps them, without inspection. */
+
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
 import type { ResourceIds } from "../ids/resource-ids.ts";
+import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
@@ -107,7 +109,7 @@ async function authorized(
   auth: AuthEnvironment,
 ): Promise<Outgoing | Failure> {
   try {
-    return await entry.provider.authorize(outgoing, entry.account, auth);
+    return await authorizedCall(entry, outgoing, auth);
   } catch (thrown) {
     const cause = tokenCauseOf(thrown);
     return toFailure(noToken(cause), cause);

@@ -2,11 +2,13 @@
  * Part of dispatch: one attempt at one target from end to end. Translates the request for the provider, adds its
  * credential and sends it. At the end, the answer was sent to the client, or the kind of failure is known.
  */
+
 import type { Buffer } from "node:buffer";
 import type { AttemptPeer } from "../call/call-trace.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
 import { isWithheld, withheld } from "../dialects/verdict/withheld.ts";
 import type { Failure } from "../failure.ts";
+import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../providers/provider.ts";
 import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -50,7 +52,7 @@ function authorize(
   auth: AuthEnvironment,
 ): Authorized | Promise<Authorized> {
   try {
-    const authorized = entry.provider.authorize(outgoing, entry.account, auth);
+    const authorized = authorizedCall(entry, outgoing, auth);
     return authorized instanceof Promise ? authorized.catch(unauthorized) : authorized;
   } catch (thrown) {
     return unauthorized(thrown);
@@ -93,7 +95,7 @@ function limitsOf(
 export function errorReply(
   { status, headers }: Failed,
   body: Buffer,
-  account: Pick<ProviderAccount, "credentials">,
+  account: Pick<ProviderAccount, "credentials" | "additions">,
   nowMs: number,
 ): ErrorReply {
   return { status: status ?? 502, headers, body: parseLoosely(body, account), nowMs };

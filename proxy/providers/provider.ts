@@ -2,7 +2,7 @@
  * What a provider folder exports. The pipeline knows only this interface; no code outside a folder names a provider.
  */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
-import type { ModelConfig, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
+import type { AddedValue, ModelConfig, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
 import type {
   ChatReply,
   ChatRequest,
@@ -14,6 +14,15 @@ import type {
 } from "../dialects/canonical.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
 
+/** Headers and query parameters in clear text. Never logged. */
+export interface CallAdditions {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Encoded, without "?"; "" if there is none. */
+  readonly query: string;
+  /** Values that are secret, in `headers` or `query`. */
+  readonly secrets: readonly string[];
+}
+
 /** An LLMProvider object, ready to be called. Lives as long as its snapshot. */
 export interface ProviderAccount {
   readonly config: ProviderConfig;
@@ -23,6 +32,8 @@ export interface ProviderAccount {
   readonly basePath: string;
   /** Credential fields in clear text. Never logged. */
   readonly credentials: Readonly<Record<string, string>>;
+  /** What every call carries besides. Absent if nothing. */
+  readonly additions?: CallAdditions;
   /** TLS settings for the token service. Absent: public authorities, and no client certificate. */
   readonly tokenTls?: UpstreamTls;
 }
@@ -37,6 +48,33 @@ export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, strin
       : { id: `${pair.certificate}+${pair.key}`, cert: clear(pair.certificate), key: clear(pair.key) };
   return { ca, serverName, client };
 }
+
+/** As a member of the account: nothing if its calls carry nothing besides. */
+export function additionsOf(
+  { headers = {}, query = {} }: Pick<ProviderConfig, "headers" | "query">,
+  secrets: ReadonlyMap<string, string>,
+): Pick<ProviderAccount, "additions"> {
+  const clear = (value: AddedValue): string => ("secret" in value ? (secrets.get(value.secret) ?? "") : value.value);
+  const added = [...Object.values(headers), ...Object.values(query)];
+  if (added.length === 0) return {};
+  const parameters = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(clear(value))}`);
+  return {
+    additions: {
+      headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, clear(value)])),
+      query: parameters.join("&"),
+      secrets: added.filter((value) => "secret" in value).map(clear),
+    },
+  };
+}
+
+/** Everything of an account that nobody else may see. */
+export const accountSecrets = ({
+  credentials,
+  additions,
+}: Pick<ProviderAccount, "credentials" | "additions">): string[] => [
+  ...Object.values(credentials),
+  ...(additions?.secrets ?? []),
+];
 
 /** Where an account's calls go, and the connection's rules and limits. */
 export function upstreamAddress(

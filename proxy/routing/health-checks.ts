@@ -35,8 +35,9 @@ const jitter = 0.1;
 
 /** Everything that the result of a check can depend on. */
 const identityOf = ({ account }: ProviderEntry): unknown => {
-  const { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, options } = account.config;
-  return { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, options };
+  const { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, headers, query, options } =
+    account.config;
+  return { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, headers, query, options };
 };
 
 class Check {

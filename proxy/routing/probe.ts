@@ -1,7 +1,9 @@
 /**
  * Probes a provider: does it answer GET with the expected status in time? Obeys the same destination rules as any call.
  */
+
 import type { HealthCheckConfig } from "../config/provider.ts";
+import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 import { causeInWords, causeOf, tokenCauseOf } from "../wire/causes.ts";
@@ -23,7 +25,7 @@ async function authorized(
     body: null,
   };
   try {
-    return await entry.provider.authorize(outgoing, entry.account, auth);
+    return await authorizedCall(entry, outgoing, auth);
   } catch (thrown) {
     return `no token for the provider: ${causeInWords(tokenCauseOf(thrown))}`;
   }

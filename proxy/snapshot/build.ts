@@ -12,7 +12,7 @@ import { statusToken } from "../config/status-token.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { IdSeal } from "../identity/id-seal.ts";
 import { Masker } from "../masking/masker.ts";
-import { type Provider, type ProviderAccount, tlsOf, upstreamAddress } from "../providers/provider.ts";
+import { additionsOf, type Provider, type ProviderAccount, tlsOf, upstreamAddress } from "../providers/provider.ts";
 import { actedNames } from "./acted-names.ts";
 import { answerFingerprint } from "./fingerprint.ts";
 import { KeyIndex } from "./keys.ts";
@@ -27,7 +27,14 @@ function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, stri
   const clear: Record<string, string> = {};
   for (const [field, name] of Object.entries(config.credentials)) clear[field] = credentials.get(name) ?? "";
   const tokenTls = config.tokenTls === undefined ? {} : { tokenTls: tlsOf(config.tokenTls, credentials) };
-  return { config, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), credentials: clear, ...tokenTls };
+  return {
+    config,
+    origin: url.origin,
+    basePath: url.pathname.replace(/\/+$/, ""),
+    credentials: clear,
+    ...additionsOf(config, credentials),
+    ...tokenTls,
+  };
 }
 
 const compiled = (pattern: string): RE2JS => RE2JS.compile(pattern);

@@ -317,6 +317,25 @@ export const worded: Record<string, Mistake> = {
       "must contain only certificates: put the private key into the Secret that clientCertificate.secretRef names",
     ),
   },
+  "a header's value of two lines": {
+    ...p,
+    manifest: provider('headers: [{name: x-route, value: "a\\nplanted"}]'),
+    ...unquoted("spec.headers[0].value", "must be 1 to 2048 printable ASCII characters without a space at either end"),
+  },
+  "a header with capitals": {
+    ...p,
+    manifest: provider("headers: [{name: X-Route, value: a}]"),
+    ...quoted(
+      "spec.headers[0].name",
+      "X-Route",
+      "must be in lower case, such as x-tenant; callers may write it either way",
+    ),
+  },
+  "a query parameter with its value": {
+    ...p,
+    manifest: provider("query: [{name: a=b, value: c}]"),
+    ...quoted("spec.query[0].name", "a=b", "must be the name alone: the value goes into value or valueFrom"),
+  },
   "two of which one is wanted": {
     ...r,
     manifest: policy("limits: [{per: User, requests: 5, tokens: 6}]"),

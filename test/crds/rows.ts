@@ -52,6 +52,26 @@ export const ruleRefusals: Record<string, Refusal> = {
     provider({ credentials: { secretRef: { name: "k" }, workloadIdentity: { aws: {} } } }),
     /spec\.credentials: .*set exactly one of secretRef and workloadIdentity/,
   ),
+  "a header of the connection": same(
+    "LLMProvider",
+    provider({ headers: [{ name: "content-length", value: "1" }] }),
+    /spec\.headers\[0\]: .*names a header that Sluice, the caller or the connection sets; take it out/,
+  ),
+  "a header of Sluice's": same(
+    "LLMProvider",
+    provider({ headers: [{ name: "x-sluice-cache", value: "1" }] }),
+    /spec\.headers\[0\]: .*names a header that Sluice, the caller or the connection sets; take it out/,
+  ),
+  "a header without a value": same(
+    "LLMProvider",
+    provider({ headers: [{ name: "x-route" }] }),
+    /spec\.headers\[0\]: .*set exactly one of value and valueFrom/,
+  ),
+  "a parameter with two values": same(
+    "LLMProvider",
+    provider({ query: [{ name: "a", value: "1", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] }),
+    /spec\.query\[0\]: .*set exactly one of value and valueFrom/,
+  ),
   "identities of two clouds": same(
     "LLMProvider",
     provider({ credentials: { workloadIdentity: { aws: {}, google: {} } } }),

@@ -47,6 +47,7 @@ export const capabilities: Capabilities = {
   },
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as x-api-key." }],
   credentialsRequired: true,
+  sets: { headers: ["anthropic-beta", "anthropic-version"], credential: ["x-api-key"] },
   parameters: {
     temperature: "native",
     top_p: "native",

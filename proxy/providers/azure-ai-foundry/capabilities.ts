@@ -53,6 +53,7 @@ export const capabilities: Capabilities = {
   },
   credentials: [{ name: "apiKey", required: true, description: "API key of the resource, sent as api-key." }],
   credentialsRequired: true,
+  sets: { headers: ["anthropic-beta", "anthropic-version", "openai-beta"], credential: ["api-key", "authorization"] },
   identity: "azure",
   parameters: {
     temperature: "native",

@@ -67,6 +67,7 @@ export const capabilities: Capabilities = {
     { credentials: ["clientSecret"], options: ["tenantId", "clientId"] },
   ],
   credentialsRequired: true,
+  sets: { headers: ["openai-beta"], credential: ["api-key", "authorization"], query: ["api-version"] },
   identity: "azure",
   tokenServiceOption: "authority",
   parameters: {},

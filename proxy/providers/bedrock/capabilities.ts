@@ -76,6 +76,7 @@ export const capabilities: Capabilities = {
     { credentials: ["accessKeyId", "secretAccessKey"], options: [] },
   ],
   credentialsRequired: true,
+  sets: { credential: ["authorization"] },
   identity: "aws",
   parameters: {
     temperature: "native",

@@ -17,6 +17,7 @@ export const capabilities: Capabilities = {
   },
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],
   credentialsRequired: true,
+  sets: { credential: ["authorization"] },
   parameters: {
     max_tokens: "native",
     temperature: "native",

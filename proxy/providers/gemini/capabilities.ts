@@ -25,6 +25,7 @@ export const capabilities: Capabilities = {
   },
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as x-goog-api-key." }],
   credentialsRequired: true,
+  sets: { credential: ["x-goog-api-key"], query: ["alt", "key"] },
   parameters: {
     max_tokens: "mapped",
     temperature: "native",

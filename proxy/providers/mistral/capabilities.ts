@@ -11,6 +11,7 @@ export const capabilities: Capabilities = {
   options: {},
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],
   credentialsRequired: true,
+  sets: { credential: ["authorization"] },
   parameters: {
     temperature: "native",
     top_p: "native",

@@ -61,6 +61,7 @@ export const capabilities: Capabilities = {
     { name: "apiKey", required: false, description: "API key, sent as a bearer token, if the server requires one." },
   ],
   credentialsRequired: false,
+  sets: { headers: ["openai-beta"], credential: ["authorization"] },
   parameters: {},
   resources: true,
   pricesFrom: null,

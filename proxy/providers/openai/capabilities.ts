@@ -30,6 +30,7 @@ export const capabilities: Capabilities = {
   },
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],
   credentialsRequired: true,
+  sets: { headers: ["openai-beta", "openai-organization", "openai-project"], credential: ["authorization"] },
   parameters: {},
   resources: true,
   pricesFrom: "openai",

@@ -83,6 +83,7 @@ export const capabilities: Capabilities = {
     { credentials: ["apiKey"], options: [] },
   ],
   credentialsRequired: true,
+  sets: { credential: ["authorization", "x-goog-api-key"], query: ["alt", "key"] },
   identity: "google",
   tokenServiceOption: "tokenUrl",
   parameters: {

@@ -51,6 +51,7 @@ export const capabilities: Capabilities = {
   exactlyOneOf: [["projectId", "spaceId"]],
   credentials: [{ name: "apiKey", required: true, description: "IBM Cloud API key. Sent only to the token service." }],
   credentialsRequired: true,
+  sets: { credential: ["authorization"], query: ["version"] },
   tokenServiceOption: "iamUrl",
   parameters: {
     temperature: "native",
