@@ -15,7 +15,7 @@ const usage = `sluice set-rate-limit: limit somebody's calls, in force on all pr
 
   For whom (several narrow it down; each may be given more than once):
   --user USER  --team TEAM  --role ROLE  --tag TAG  --key APIKEY  --model MODEL
-  --per User|Team|ApiKey|Model   one such limit for each of these (default: one for all of them together)
+  --per User|Team|ApiKey|Model|Session   one such limit for each of these (default: one for all of them together)
   How much (one or more):
   --limit N             requests in --period
   --tokens N            tokens in --period

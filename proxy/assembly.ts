@@ -1,6 +1,7 @@
 /** Puts together what the stages of every call work with. */
 import { BodyRoom } from "./call/body-room.ts";
 import type { CallRecord } from "./call/record.ts";
+import { SessionRoom } from "./call/session-room.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
 import { UsageHabits } from "./pipeline/usage-habits.ts";
 import type { ProxySettings } from "./settings.ts";
@@ -18,6 +19,7 @@ type GatewayParts = Omit<
   | "sessionHeader"
   | "deadlines"
   | "habits"
+  | "sessions"
   | "nowMs"
   | "random"
   | "limits"
@@ -39,6 +41,7 @@ export function gatewayOf(
     sessionHeader: settings.sessionHeader,
     deadlines: new Deadlines(),
     habits: new UsageHabits(),
+    sessions: new SessionRoom(),
     nowMs: Date.now,
     random: Math.random,
     limits: {

@@ -103,9 +103,11 @@ export const budgetSpec = z
       .prefault({})
       .describe("Which calls count. Default: every call with a key of this namespace."),
     per: z
-      .enum(["User", "Team", "ApiKey", "Model"])
+      .enum(["User", "Team", "ApiKey", "Model", "Session"])
       .optional()
-      .describe("Gives each of these a budget of its own. Default: one budget for all."),
+      .describe(
+        "Gives each of these a budget of its own. Session: each session of a key, until it makes no call for 24 hours. Default: one budget for all.",
+      ),
     enforcement: z
       .enum(["Hard", "Soft", "Shadow"])
       .default("Hard")

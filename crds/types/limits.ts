@@ -42,8 +42,10 @@ export const policyLimits = z
     z
       .strictObject({
         per: z
-          .enum(["ApiKey", "User", "Role", "Team", "Route", "Model"])
-          .describe("Gives each of these a limit of its own. Route: one limit for all."),
+          .enum(["ApiKey", "User", "Role", "Team", "Route", "Model", "Session"])
+          .describe(
+            "Gives each of these a limit of its own. Route: one limit for all. Session: one run of a coding agent, or what `session` names.",
+          ),
         ...amounts,
       })
       .meta({ cel: [oneAmount] }),

@@ -222,7 +222,11 @@ const routing = z
       ),
     affinity: z
       .strictObject({
-        by: z.enum(["User", "ApiKey", "Header"]).describe("What identifies a caller."),
+        by: z
+          .enum(["User", "ApiKey", "Header", "Session"])
+          .describe(
+            "What is kept on its target. Session: each session of a coding agent or an application, so that its prompt stays in the provider's cache; the strategy decides where it begins.",
+          ),
         header: headerName.optional().describe("Header whose value identifies a caller."),
       })
       .meta({
@@ -245,6 +249,14 @@ const routing = z
   })
   .describe("Which providers answer, and how one is chosen.");
 
+const session = z
+  .strictObject({
+    header: headerName.describe(
+      "Header that comes before those by which clients such as Claude Code and Codex name their session.",
+    ),
+  })
+  .describe("How a call says which session it belongs to.");
+
 const logging = z
   .strictObject({
     statistics: z.boolean().default(true).describe("Write an access log line for each call."),
@@ -262,6 +274,7 @@ export const routingPolicySpec = z
       ),
     access: access.prefault({}),
     request: request.optional(),
+    session: session.optional(),
     routing,
     limits: policyLimits.optional(),
     guard: guard.optional(),

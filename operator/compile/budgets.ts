@@ -27,6 +27,8 @@ function countingOf(
   nowMs: number,
 ): Pick<BudgetConfig, "counting"> {
   if (before === undefined || before.amountNanoUsd === null || config.amountNanoUsd === null) return {};
+  // The ledger doesn't know sessions, so there is nothing to count again.
+  if (config.per === "Session") return {};
   const { counting = null } = before;
   if (termsOf(before) === termsOf(config)) return counting === null ? {} : { counting };
   // Two edits at the same time each get a count of their own.

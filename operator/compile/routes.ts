@@ -218,7 +218,7 @@ function configOf(
   cache: RouteConfig["cache"],
   world: World,
 ): RouteConfig {
-  const { match, routing, request, allowedNamespaces, audit, logging, alertWhen } = policy.spec;
+  const { match, routing, request, session, allowedNamespaces, audit, logging, alertWhen } = policy.spec;
   const usable = new Set(targets.map((target) => target.name));
   return {
     id: policy.id,
@@ -246,6 +246,7 @@ function configOf(
       rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
       canary,
     },
+    ...(session === undefined ? {} : { sessionHeader: session.header }),
     resources,
     guard,
     cache,

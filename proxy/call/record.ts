@@ -1,6 +1,7 @@
 /** The record of one call, from which metrics and the access log are written. It holds no body, key or header. */
 import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
+import type { SessionMove } from "../routing/session-targets.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import type { CallTrace } from "./call-trace.ts";
 
@@ -64,8 +65,10 @@ export interface CallRecord {
   role: string;
   /** Tags of the key. */
   tags: readonly string[];
-  /** The caller's own name for a session of calls, where the installation names a header for it; else "". */
+  /** The session that the caller says the call belongs to, as returned by `sessionOf`; "" for none. */
   session: string;
+  /** Set if the session's earlier calls were answered by another target. */
+  moved?: SessionMove;
   status: number;
   code: FailureCode | null;
   /** Internal details of a failure; never sent to the client. */

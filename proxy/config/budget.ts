@@ -23,7 +23,7 @@ export const budgetConfig = z.object({
     /** The key selector, so that a change to it is noticed. The keys' own records name the budgets that select them. */
     selector: z.string().optional(),
   }),
-  per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
+  per: z.enum(["User", "Team", "ApiKey", "Model", "Session"]).nullable(),
   /** Hard refuses what could exceed the budget. Soft and Shadow only count it. */
   enforcement: z.enum(["Hard", "Soft", "Shadow"]),
   /** Above `at` (a share of the amount, 0 to 1), only `pass` (a share of the calls, 0 to 1) go through. */

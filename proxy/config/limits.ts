@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 export const limitConfig = z.object({
-  per: z.enum(["ApiKey", "User", "Role", "Team", "Route", "Model"]),
+  per: z.enum(["ApiKey", "User", "Role", "Team", "Route", "Model", "Session"]),
   of: z.enum(["Requests", "Tokens", "Concurrency"]),
   /** 0 lets nothing pass. */
   amount: z.int().min(0),

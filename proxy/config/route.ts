@@ -106,10 +106,14 @@ export const routeConfig = z.object({
     fallbackOn: z.array(failureClass),
     slowAfterMs: millis.nullable(),
     leastLatency: leastLatencyConfig.default({ windowMs: 300_000, samples: 100, minimumSamples: 5 }),
-    affinity: z.object({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().nullable() }).nullable(),
+    affinity: z
+      .object({ by: z.enum(["User", "ApiKey", "Header", "Session"]), header: z.string().nullable() })
+      .nullable(),
     rules: z.array(ruleConfig),
     canary: canaryConfig.nullable().default(null),
   }),
+  /** Header with the name of a call's session; absent if only those that clients send count. */
+  sessionHeader: z.string().optional(),
   /** Endpoints passed through to a provider unchanged. */
   resources: z
     .object({ provider: id, kinds: z.array(resourceKind) })

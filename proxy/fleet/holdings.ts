@@ -37,6 +37,9 @@ export class Holdings {
     const asleep = this.#asleep.get(spec.key);
     if (asleep === undefined) return null;
     this.#asleep.delete(spec.key);
+    // The store has forgotten it, as it should.
+    const { expiresAtMs } = asleep.spec;
+    if (expiresAtMs !== null && expiresAtMs <= this.#nowMs()) return null;
     asleep.spec = spec;
     asleep.lastUseMs = this.#nowMs();
     return asleep;

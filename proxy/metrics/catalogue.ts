@@ -135,6 +135,16 @@ const calls = {
     help: "Similarity of a question to the nearest that was kept.",
     labels: ["route"],
   },
+  ai_gateway_session_moves_total: {
+    type: "counter",
+    help: "Sessions of policies with affinity by Session that went on from one target to another.",
+    labels: ["route", "from", "to"],
+  },
+  ai_gateway_session_move_cost_total: {
+    type: "counter",
+    help: "USD that prompts cost more after such moves, because the new target's cache lacked them.",
+    labels: ["route", "from", "to"],
+  },
   ai_gateway_metric_overflow_total: {
     type: "counter",
     help: "Calls counted under the caller label `other`, because metrics.maxCallers callers are shown already.",

@@ -6,6 +6,7 @@
 
 import type { Identity } from "../call/identity.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
+import type { SessionRoom } from "../call/session-room.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { usd } from "../config/usage-report.ts";
@@ -47,9 +48,12 @@ export interface AdmitRequest {
   targets: readonly ResolvedTarget[];
   /** The model's name in the route. */
   model: string;
+  /** As returned by `sessionOf`; "" for none. */
+  session: string;
 }
 
 export interface Admitter {
+  sessions: SessionRoom;
   quotas: Quotas;
   /** Absent if no budget's terms ever change. */
   recounts?: Recounts;
@@ -214,10 +218,15 @@ class Subject implements BudgetSubject, LimitSubject {
   priced = false;
   #worst: WorstCost | null | undefined;
   readonly #habits: UsageHabits;
+  readonly #sessions: SessionRoom;
+  readonly #nowMs: number;
   #tokens: ExpectedTokens | undefined;
+  #session: string | undefined;
 
-  constructor(request: AdmitRequest, nowMs: number, habits: UsageHabits) {
+  constructor(request: AdmitRequest, { nowMs, habits, sessions }: Admitter) {
     this.#habits = habits;
+    this.#sessions = sessions;
+    this.#nowMs = nowMs();
     const { route, identity, model, targets, snapshot } = request;
     this.#request = request;
     this.route = route;
@@ -225,8 +234,15 @@ class Subject implements BudgetSubject, LimitSubject {
     this.model = model;
     this.targets = targets;
     this.role = identity.anonymous ? null : (snapshot.roles.get(identity.key.role) ?? null);
-    const own = covering(snapshot, request, nowMs);
+    const own = covering(snapshot, request, this.#nowMs);
     this.budgets = this.role === null || this.role.budget === null ? own : [...own, this.role.budget];
+  }
+
+  session(): string {
+    const { identity, session } = this.#request;
+    if (identity.anonymous) return "";
+    this.#session ??= this.#sessions.subject(identity.key.id, session, this.#nowMs);
+    return this.#session;
   }
 
   worst(targets: readonly ResolvedTarget[]): WorstCost | null {
@@ -270,7 +286,7 @@ export async function admitAside(
   limited: boolean,
   admitter: Admitter,
 ): Promise<AdmittedAside | null> {
-  const subject = new Subject(request, admitter.nowMs(), admitter.habits);
+  const subject = new Subject(request, admitter);
   await recounted(subject.budgets, admitter);
   const money = budgetCharges(subject, admitter);
   if ("code" in money) return null;
@@ -299,7 +315,7 @@ function sort(dues: Charge[]): void {
 }
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
-  const subject = new Subject(request, admitter.nowMs(), admitter.habits);
+  const subject = new Subject(request, admitter);
   const counting = recounted(subject.budgets, admitter);
   return counting === null
     ? admitCounted(request, subject, admitter)

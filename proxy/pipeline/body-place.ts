@@ -10,8 +10,12 @@ import { offeredTo } from "./route.ts";
 /** Initial reservation for a body of unknown length; it grows with the body. */
 const firstBytes = 65_536;
 
+/** A caller may have any number of sessions, and the body may say which. */
 const fewest = (limits: readonly LimitConfig[]): number =>
-  limits.reduce((least, { of, amount }) => (of === "Concurrency" ? Math.min(least, amount) : least), Infinity);
+  limits.reduce(
+    (least, { of, per, amount }) => (of === "Concurrency" && per !== "Session" ? Math.min(least, amount) : least),
+    Infinity,
+  );
 
 /**
  * How many calls of this caller can be in flight, by the limits that are known before the body names a model: those of

@@ -3,6 +3,7 @@
 import { attemptCharges, type BilledUsage, chargesOf, costOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
 import type { CallRecord } from "../call/record.ts";
+import { sessionIdleMs } from "../call/session-room.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { periods } from "../config/periods.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -20,6 +21,8 @@ import type { WorstCost } from "./worst-case.ts";
 export type MoneyBudget = BudgetConfig & { amountNanoUsd: number };
 
 export interface BudgetSubject extends ScopeSubject {
+  /** What budgets per session count it under; "" for a caller without a key. */
+  session(): string;
   /** Those that cover the call. */
   budgets: readonly BudgetConfig[];
   /** Computed once, on demand; null if a price is unknown. */
@@ -39,6 +42,7 @@ export interface BudgetWith {
 const keptMs = 62 * 86_400_000;
 /** Retry-After for a throttled caller, in milliseconds. */
 const throttledMs = 5_000;
+const hourMs = 3_600_000;
 const periodOf = periods();
 
 export const isMoney = (budget: BudgetConfig): budget is MoneyBudget => budget.amountNanoUsd !== null;
@@ -56,6 +60,14 @@ export function subjectOfCall(budget: BudgetConfig, identity: Identity, model: s
     : subjectOf(budget, identity.key, model);
 }
 
+const subjectInCall = (budget: BudgetConfig, call: BudgetSubject): string =>
+  budget.per === "Session" ? call.session() : subjectOfCall(budget, call.identity, call.model);
+
+/** A session's counter goes this long after its last call. It is set in whole hours, so that few calls change it. */
+function sessionExpiry(nowMs: number): number {
+  return nowMs - (nowMs % hourMs) + sessionIdleMs + hourMs;
+}
+
 export type BudgetCounter = CounterSpec & { startsAtMs: number; resetsAtMs: number | null };
 
 const counters = new WeakMap<MoneyBudget, Map<string, BudgetCounter>>();
@@ -68,9 +80,10 @@ function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number, reco
   let made = counters.get(budget);
   if (made === undefined || made.size > mostKept) counters.set(budget, (made = new Map()));
   const known = made.get(subject);
-  if (known !== undefined && known.startsAtMs === startMs) return known;
+  const expiresAtMs = budget.per === "Session" ? sessionExpiry(nowMs) : endMs === null ? null : endMs + keptMs;
+  if (known !== undefined && known.startsAtMs === startMs && known.expiresAtMs === expiresAtMs) return known;
   const before = recounts?.known(budget, startMs)?.get(subject) ?? 0;
-  const counter = makeCounter(budget, subject, { startMs, endMs }, before);
+  const counter = makeCounter(budget, subject, { startMs, endMs, expiresAtMs }, before);
   made.set(subject, counter);
   return counter;
 }
@@ -78,7 +91,7 @@ function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number, reco
 function makeCounter(
   budget: MoneyBudget,
   subject: string,
-  { startMs, endMs }: { startMs: number; endMs: number | null },
+  { startMs, endMs, expiresAtMs }: { startMs: number; endMs: number | null; expiresAtMs: number | null },
   before: number,
 ): BudgetCounter {
   const sinceMs = budget.counting?.sinceMs;
@@ -91,7 +104,7 @@ function makeCounter(
     limit: budget.enforcement === "Hard" ? budget.amountNanoUsd : null,
     windowMs: 0,
     seed: Math.max(seed?.spentNanoUsd ?? 0, before),
-    expiresAtMs: endMs === null ? null : endMs + keptMs,
+    expiresAtMs,
     onStateLoss: budget.onStateLoss,
     startsAtMs: startMs,
     resetsAtMs: endMs,
@@ -111,8 +124,10 @@ const nameOf = ({ id, namespace }: BudgetConfig): string => (namespace === "" ? 
 
 /** Its name, amount and period. */
 function termsOf(budget: MoneyBudget): string {
-  const { amountNanoUsd, period, timeZone } = budget;
-  return `${nameOf(budget)} (${inUsd(amountNanoUsd)}, ${period.toLowerCase()}${timeZone === "UTC" ? "" : `, ${timeZone}`})`;
+  const { amountNanoUsd, period, timeZone, per } = budget;
+  const zone = timeZone === "UTC" ? "" : `, ${timeZone}`;
+  const whose = per === "Session" ? ", for each session" : "";
+  return `${nameOf(budget)} (${inUsd(amountNanoUsd)}, ${period.toLowerCase()}${zone}${whose})`;
 }
 
 const whomToAsk = ({ contact }: BudgetConfig): string => (contact === undefined ? "" : ` To get more, ask ${contact}.`);
@@ -133,7 +148,8 @@ function refusal(
     unspent === 0
       ? `The budget ${termsOf(budget)} is used up.`
       : `The budget ${termsOf(budget)} has ${inUsd(left)} left${held}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
-  return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}${whomToAsk(budget)}`, {
+  const apart = budget.per === "Session" ? " Another session has a budget of its own." : "";
+  return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}${apart}${whomToAsk(budget)}`, {
     retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),
   });
 }
@@ -234,7 +250,7 @@ export function budgetCharges(
   let cap: number | null = null;
   for (const budget of call.budgets) {
     if (!isMoney(budget)) continue;
-    const subject = subjectOfCall(budget, call.identity, call.model);
+    const subject = subjectInCall(budget, call);
     const counter = budgetCounter(budget, subject, context.nowMs(), context.recounts);
     let amount = 0;
     if (budget.enforcement === "Hard") {

@@ -180,7 +180,7 @@ class Embedding {
     const shaped = shapedOf(text, embedder.model.name);
     if (shaped === null) return "failed";
     this.#leave = await admitAside(
-      { ...caller, shaped, targets: [embedder], model: embedder.model.name },
+      { ...caller, shaped, targets: [embedder], model: embedder.model.name, session: this.#request.record.session },
       limited,
       this.#with,
     );

@@ -5,19 +5,21 @@
 import type { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
 import { parseBody } from "../call/received.ts";
+import { sessionOf } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { type Failure, type FailureCode, failure, failures, isFailure } from "../failure.ts";
 import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matchesRule, unmet } from "../routing/rules.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
+import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { authorise } from "./checks.ts";
+import { inSession, leftOut, placedBy } from "./explain-places.ts";
 import { unmasked } from "./mask.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { noTarget, offeredTo, offersTo, resident, resolveTargets, route } from "./route.ts";
+import { noTarget, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -139,51 +141,6 @@ function ruleReports(plan: PlanRequest): RuleReport[] {
   });
 }
 
-/** Why a target has its position, in the terms of the setting that put it there. */
-function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null): string {
-  const { routing } = plan.route.config;
-  if (
-    plan.preferred !== null &&
-    (target.config.name === plan.preferred || target.config.provider.endsWith(`/${plan.preferred}`))
-  )
-    return "the caller prefers it";
-  if (rule !== null) return `rule ${rule} names it`;
-  if (routing.canary?.target === target.config.name)
-    return `canary: gets ${routing.canary.percent} % of the requests, and is the last resort of the others`;
-  if (routing.affinity !== null) return `affinity by ${routing.affinity.by}`;
-  switch (routing.strategy) {
-    case "Priority":
-      return `Priority: ${target.config.priority}`;
-    case "Weighted":
-      return `Weighted: ${target.config.weight} of ${plan.targets.reduce((sum, one) => sum + one.config.weight, 0)}; the order is drawn for each request`;
-    case "RoundRobin":
-      return "RoundRobin: takes turns";
-    case "LeastLatency":
-      return "LeastLatency: as long as no proxy has samples, the policy's order";
-    case "LeastCost":
-      return target.model.config.price === null
-        ? "LeastCost: its price is not known"
-        : "LeastCost: by its price for this request";
-  }
-}
-
-/** Why a target isn't asked. */
-function leftOut(
-  target: RouteTarget,
-  resolved: ResolvedTarget | undefined,
-  plan: PlanRequest,
-  rule: number | null,
-): string {
-  if (!resident(plan.route, target.entry))
-    return `provider ${target.config.provider} is outside the regions that the policy's residency allows`;
-  if (resolved === undefined)
-    return plan.model === null
-      ? "it has several models and the request names none"
-      : `provider ${target.config.provider} has no model ${plan.model}`;
-  if (rule !== null) return `rule ${rule} does not name it`;
-  return `its context of ${resolved.model.config.contextTokens} tokens can't hold the prompt's ${plan.promptTokens()}`;
-}
-
 function attempt(
   shaped: Shaped,
   target: ResolvedTarget,
@@ -215,7 +172,9 @@ function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleRe
       provider: target.config.provider,
       upstreamModel: resolved?.model.config.upstream ?? null,
       place: placed ? at + 1 : null,
-      why: placed ? placedBy(resolved, plan, rule) + small : leftOut(target, resolved, plan, rule),
+      why: placed
+        ? placedBy(resolved, plan, rule) + inSession(resolved, order[0], plan) + small
+        : leftOut(target, resolved, plan, rule),
       ...(resolved === undefined ? { refuses: null, code: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
     };
   });
@@ -287,9 +246,9 @@ class Explainer {
 
   #targets(shaped: Shaped, chosen: Route): Failure | null {
     const { identity, headers, promptTokens, outputTokens, batchSize } = this.#request;
-    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, (name) =>
-      headerOf(headers, name),
-    );
+    const header = (name: string): string | null => headerOf(headers, name);
+    const session = sessionOf(header, [chosen.config.sessionHeader ?? ""], shaped.received.json);
+    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, header, session);
     if (promptTokens !== null) plan.promptTokens = () => promptTokens;
     if (outputTokens !== null) plan.outputTokens = () => outputTokens;
     if (batchSize !== null) plan.batchSize = batchSize;

@@ -32,6 +32,6 @@ export interface Gateway extends Dispatcher, Admitter {
   minUploadBytesPerSecond: number;
   /** null unless calls are traced. */
   tracer: Tracer | null;
-  /** Header with the caller's name for a session; "" for none. */
+  /** Header that the installation names for a call's session; "" for none. */
   sessionHeader: string;
 }

@@ -43,13 +43,17 @@ export interface LimitSubject {
   budgets: readonly BudgetConfig[];
   /** The caller's role; null if it has none, or one that is not defined. */
   role: Role | null;
+  /** What limits per session count it under; "" for a caller without a key. */
+  session(): string;
   /** Computed once, on demand. */
   tokens(): ExpectedTokens;
 }
 
 /** The subject that a limit counts; null if the limit does not apply. Callers without a key share one subject. */
-function subjectOf(per: LimitConfig["per"], { identity, model }: LimitSubject): string | null {
+function subjectOf(per: LimitConfig["per"], call: LimitSubject): string | null {
+  const { identity, model } = call;
   if (per === "Route") return "";
+  if (per === "Session") return call.session();
   if (per === "Model") return model;
   if (identity.anonymous) return "";
   if (per === "Team") return identity.key.team;
@@ -70,6 +74,7 @@ const whose: Readonly<Record<LimitConfig["per"], string>> = {
   Team: "this team",
   Route: "this model's policy",
   Model: "this model",
+  Session: "this session",
 };
 
 const forWhom = ({ per }: LimitConfig, by: string | null): string =>

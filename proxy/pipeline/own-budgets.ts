@@ -29,6 +29,9 @@ export interface BudgetStanding {
   [inOwnCurrency: `left_${string}`]: string | undefined;
 }
 
+/** Sessions of a key that are listed: those that spent most. */
+const mostSessions = 20;
+
 interface Sources {
   ledger: Pick<FleetStore, "readBudget">;
   recounts?: Recounts;
@@ -75,6 +78,17 @@ async function spentBy(
   return spent;
 }
 
+/** Sessions of other keys are nobody else's business. */
+function ownShares(
+  { per }: BudgetConfig,
+  { key }: KeyIdentity,
+  spent: ReadonlyMap<string, number>,
+): [subject: string, nanoUsd: number][] {
+  if (per !== "Session") return [...spent];
+  const own = [...spent].filter(([subject]) => subject.endsWith(`@${key.id}`));
+  return own.sort((a, b) => b[1] - a[1]).slice(0, mostSessions);
+}
+
 const covers = (budget: BudgetConfig, { key }: KeyIdentity, nowMs: number): budget is MoneyBudget =>
   isMoney(budget) && (budget.expiresAtMs === null || nowMs < budget.expiresAtMs) && coversCaller(budget, key);
 
@@ -93,9 +107,9 @@ export async function budgetsOfCaller(
   const standings = await Promise.all(
     budgets.map(async (budget) => {
       const { startMs, endMs } = budgetPeriodAt(budget, nowMs);
-      const subject = budget.per === "Model" ? null : subjectOfCall(budget, identity, "");
+      const subject = budget.per === "Model" || budget.per === "Session" ? null : subjectOfCall(budget, identity, "");
       const spent = await spentBy(budget, subject, startMs, sources);
-      return [...spent].map(([name, nanoUsd]) => ({
+      return ownShares(budget, identity, spent).map(([name, nanoUsd]) => ({
         ...termsOf(budget, endMs),
         ...(name === "" ? {} : { subject: name }),
         used_percent: budget.amountNanoUsd === 0 ? 100 : Math.floor((100 * nanoUsd) / budget.amountNanoUsd),

@@ -22,12 +22,14 @@ export function planRequest(
   targets: readonly ResolvedTarget[],
   identity: Identity,
   header: (name: string) => string | null,
+  session: string,
 ): PlanRequest {
   const promptTokens = roughPromptTokens(shaped.received);
   return {
     route,
     targets,
     identity,
+    session: session === "" ? "" : `${session}@${identity.anonymous ? "" : identity.key.id}`,
     model: shaped.model,
     header,
     preferred: header("x-prefer-provider") ?? shaped.preferred,

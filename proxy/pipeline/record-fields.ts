@@ -4,6 +4,7 @@ import { attemptCharges, costOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
 import type { CallRecord } from "../call/record.ts";
 import { failures } from "../failure.ts";
+import type { PlanRequest, Routing } from "../routing/routing.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { Operation } from "./address.ts";
 import type { DispatchOutcome, Served } from "./dispatch.ts";
@@ -46,6 +47,13 @@ export function noteOutcome(record: CallRecord, outcome: DispatchOutcome): void 
       record.code = "client_closed_request";
       record.status = failures.client_closed_request.status;
   }
+}
+
+/** Notes who answered a session's call, and whether the session moved for it. */
+export function noteMove(record: CallRecord, request: PlanRequest, outcome: DispatchOutcome, routing: Routing): void {
+  if (outcome.kind === "failed" || outcome.served === null) return;
+  const move = routing.answered(request, outcome.served.target, outcome.usage);
+  if (move !== null) record.moved = move;
 }
 
 function noteServed(record: CallRecord, { target, dropped, firstByteMs }: Served): void {

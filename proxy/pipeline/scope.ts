@@ -35,9 +35,12 @@ export function coversCaller({ id, scope }: BudgetConfig, caller: Caller | null)
   return named(scope.teams, caller?.team ?? null) && named(scope.roles, caller?.role ?? null);
 }
 
-/** The subject whose share of a budget the call uses; "" if all share one, or the subject has no name. */
+/**
+ * The subject whose share of a budget the call uses; "" if all share one, or the subject has no name. The ledger doesn't
+ * know sessions.
+ */
 export function subjectOf({ per }: BudgetConfig, caller: Caller | null, model: string): string {
-  if (per === null) return "";
+  if (per === null || per === "Session") return "";
   if (per === "Model") return model;
   if (caller === null) return "";
   if (per === "User") return caller.user;

@@ -9,6 +9,7 @@ import { callerOf } from "../call/caller.ts";
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
 import { type CallRecord, newRecord } from "../call/record.ts";
+import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
 import { isRefusal } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
@@ -44,7 +45,7 @@ import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
 import type { Missed, Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
-import { noteIdentity, noteOutcome, noteRoute } from "./record-fields.ts";
+import { noteIdentity, noteMove, noteOutcome, noteRoute } from "./record-fields.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
@@ -82,7 +83,7 @@ class Call {
     this.#snapshot = snapshot;
     this.#record = newRecord(client.requestId, client.method, gateway.nowMs());
     this.#record.trace = gateway.tracer?.begin((name) => client.header(name)) ?? null;
-    if (gateway.sessionHeader !== "") this.#record.session = client.header(gateway.sessionHeader) ?? "";
+    this.#record.session = sessionOf((name) => client.header(name), [gateway.sessionHeader], null);
     this.#speaksAnthropic = client.header("anthropic-version") !== null;
     if (this.#speaksAnthropic || client.path.endsWith("/messages")) this.#surface = "anthropic";
   }
@@ -110,6 +111,11 @@ class Call {
       if (holding) await this.#release();
       this.#gateway.record(record, holding);
     }
+  }
+
+  #sessionOf({ config }: Route, { json }: Received): string {
+    const own = [config.sessionHeader ?? "", this.#gateway.sessionHeader];
+    return sessionOf((name) => this.#client.header(name), own, json);
   }
 
   /** What has no format of its own is answered in the format of the caller's SDK. */
@@ -194,6 +200,7 @@ class Call {
     const routed = route(path, received.model, identity);
     if (isFailure(routed)) return routed;
     noteRoute(this.#record, routed.route);
+    this.#record.session = this.#sessionOf(routed.route, received);
     this.#record.stream = received.stream;
     const format = formatOf(operation);
     const call = { routed, received, format, identity, from, roles: this.#snapshot.roles };
@@ -285,13 +292,12 @@ class Call {
     this.#record.model = model;
     const client = this.#client;
     const caller = callerOf(identity, this.#record.address);
-    const targets = this.#gateway.routing.plan({
-      ...planRequest(shaped, route, resolved, identity, (name) => client.header(name)),
-      caller,
-    });
+    const { session } = this.#record;
+    const planned = planRequest(shaped, route, resolved, identity, (name) => client.header(name), session);
+    const targets = this.#gateway.routing.plan({ ...planned, caller });
     this.#enter("admit");
     const admission = admit(
-      { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model },
+      { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model, session },
       this.#gateway,
     );
     const admitted = admission instanceof Promise ? await admission : admission;
@@ -320,6 +326,7 @@ class Call {
       this.#gateway,
     );
     noteOutcome(this.#record, outcome);
+    noteMove(this.#record, planned, outcome, this.#gateway.routing);
     this.#enter("settle");
     const served = outcome.kind === "failed" ? null : outcome.served;
     // The request's text is already masked if the policy masks. Member names and the provider's text are not.
@@ -388,6 +395,7 @@ class Call {
         shaped: null,
         targets: [],
         model: "",
+        session: this.#record.session,
       },
       this.#gateway,
     );

@@ -7,7 +7,19 @@ import type { CheckReading } from "./health-checks.ts";
 import { localQuotas, type ProviderQuotas, type Room } from "./quotas.ts";
 import type { Permit, PlanRequest, Routing } from "./routing.ts";
 import { eligible, fitting } from "./rules.ts";
-import { affine, byPriority, drawnBy, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
+import { SessionTargets } from "./session-targets.ts";
+import {
+  affine,
+  byPriority,
+  drawnBy,
+  drawsOf,
+  leastCost,
+  leastLatency,
+  prefer,
+  roundRobin,
+  startingWith,
+  weighted,
+} from "./strategies.ts";
 
 /** Suggested wait if nothing says how long: a breaker's trial or a quota's next slice is near. */
 const defaultWaitMs = 5_000;
@@ -42,9 +54,16 @@ function subjectOf(request: PlanRequest): string | null {
   const { affinity } = request.route.config.routing;
   if (affinity === null) return null;
   if (affinity.by === "Header") return request.header(affinity.header ?? "");
+  if (affinity.by === "Session") return request.session === "" ? null : request.session;
   if (request.identity.anonymous) return null;
   return affinity.by === "User" ? request.identity.key.user : request.identity.key.id;
 }
+
+const keepsSession = ({ route, session }: PlanRequest): boolean =>
+  session !== "" && route.config.routing.affinity?.by === "Session";
+
+/** A session is kept on a target for each policy. */
+const stayOf = ({ route, session }: PlanRequest): string => `${route.config.id}\n${session}`;
 
 function openReason(states: readonly BreakerReading[]): string {
   const causes = [...new Set(states.flatMap(({ cause }) => cause ?? []))].sort();
@@ -68,6 +87,7 @@ export function createRouting(
 ): OwnedRouting {
   const providers = new Map<string, ProviderHealth>();
   const turns = new Map<string, number>();
+  const stays = new SessionTargets();
   const configs = new Map<string, ResolvedTarget["entry"]["account"]["config"]>();
 
   const healthOf = (target: ResolvedTarget): { provider: ProviderHealth; model: ModelHealth } => {
@@ -93,6 +113,20 @@ export function createRouting(
         return leastCost(targets, request.promptTokens(), request.outputTokens());
       default:
         return byPriority(targets);
+    }
+  };
+
+  /** The strategy's order where a session begins. Every proxy chooses alike, as far as the strategy lets it. */
+  const forSession = (request: PlanRequest, targets: readonly ResolvedTarget[]): ResolvedTarget[] => {
+    switch (request.route.config.routing.strategy) {
+      case "RoundRobin":
+        return affine(targets, request.session);
+      case "Weighted":
+        return weighted(targets, drawsOf(request.session));
+      case "Priority":
+        return byPriority(affine(targets, request.session));
+      default:
+        return byStrategy(request, targets);
     }
   };
 
@@ -158,6 +192,19 @@ export function createRouting(
     return readings;
   };
 
+  type Chosen = ReturnType<typeof eligible>;
+
+  const forCaller = (request: PlanRequest, { targets, ordered }: Chosen, subject: string | null): ResolvedTarget[] => {
+    const order = ordered ? [...targets] : byStrategy(request, fitting(request, targets));
+    return subject === null ? order : affine(order, subject);
+  };
+
+  const inItsSession = (request: PlanRequest, { targets, ordered }: Chosen): ResolvedTarget[] => {
+    const order = ordered ? [...targets] : forSession(request, fitting(request, targets));
+    const stay = stays.of(stayOf(request), clock.nowMs());
+    return stay === null ? order : startingWith(order, stay);
+  };
+
   /**
    * The policy's own order: by its rules or else its strategy, with callers kept on their target and a canary put in
    * its place.
@@ -165,9 +212,8 @@ export function createRouting(
   const wanted = (request: PlanRequest): ResolvedTarget[] => {
     const chosen = eligible(request);
     const subject = subjectOf(request);
-    const order = chosen.ordered ? [...chosen.targets] : byStrategy(request, fitting(request, chosen.targets));
-    const kept = subject === null ? order : affine(order, subject);
     const { canary } = request.route.config.routing;
+    const kept = keepsSession(request) ? inItsSession(request, chosen) : forCaller(request, chosen, subject);
     if (!canary || chosen.ordered) return kept;
     return withCanary(kept, canary, 100 * (subject === null ? clock.random() : drawnBy(subject, canary.id)));
   };
@@ -220,6 +266,8 @@ export function createRouting(
     firstToken: (target, ms) => healthOf(target).model.sawFirstToken(ms, clock.nowMs()),
     spare: (target, ms) => healthOf(target).model.spare(clock.nowMs() + Math.min(longestWaitMs, ms)),
     heldMs: (target, caller = "") => Math.max(0, healthOf(target).model.heldUntilMs(caller) - clock.nowMs()),
+    answered: (request, target, usage) =>
+      keepsSession(request) ? stays.note(stayOf(request), target, usage, clock.nowMs()) : null,
     mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
     keep(ids) {
       for (const id of providers.keys()) if (!ids.has(id)) providers.delete(id);

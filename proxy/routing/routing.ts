@@ -2,9 +2,11 @@
 
 import type { Identity } from "../call/identity.ts";
 import type { FailureClass } from "../config/route.ts";
+import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
+import type { SessionMove } from "./session-targets.ts";
 
 /** What a choice may depend on. */
 export interface PlanRequest {
@@ -13,6 +15,8 @@ export interface PlanRequest {
   identity: Identity;
   /** As returned by `callerOf`; absent for the gateway's own calls. */
   caller?: string;
+  /** The caller's session, tied to the caller; "" if the call names none. */
+  session: string;
   /** The model that the caller asked for. */
   model: string | null;
   header(name: string): string | null;
@@ -61,6 +65,11 @@ export interface Routing {
   firstToken(target: ResolvedTarget, ms: number): void;
   /** Prefers other targets for `ms` because the provider reports that its limit is used up. Calls are not refused. */
   spare(target: ResolvedTarget, ms: number): void;
+  /**
+   * Notes which target answered a session's call, where the policy keeps sessions on their target. Returns the move if
+   * another target had answered before.
+   */
+  answered(request: PlanRequest, target: ResolvedTarget, usage: Usage | null): SessionMove | null;
   /** Whether the retry budget allows one more attempt after the first. */
   mayRetry(target: ResolvedTarget): boolean;
 }

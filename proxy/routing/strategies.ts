@@ -73,6 +73,18 @@ export function affine(targets: readonly ResolvedTarget[], subject: string): Res
   return ascending(targets, ({ config }) => -fnv1a(`${config.name}\n${subject}\n${config.name}`));
 }
 
+/** Like `random`, but always the same sequence for a subject, so that all proxies draw alike. */
+export function drawsOf(subject: string): () => number {
+  let draws = 0;
+  return () => drawnBy(subject, String(draws++));
+}
+
+/** Moves a target to the front, if it is among the targets. */
+export function startingWith(targets: readonly ResolvedTarget[], name: string): ResolvedTarget[] {
+  const first = targets.filter((target) => target.config.name === name);
+  return [...first, ...targets.filter((target) => target.config.name !== name)];
+}
+
 /** Moves the preferred target or provider to the front, if it is among the targets. */
 export function prefer(targets: readonly ResolvedTarget[], wish: string): ResolvedTarget[] {
   const wished = (target: ResolvedTarget): boolean =>

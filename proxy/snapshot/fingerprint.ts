@@ -17,6 +17,7 @@ const shapesAnswers = {
   consumers: false,
   resources: false,
   limits: false,
+  sessionHeader: false,
   audit: false,
   logging: false,
   watch: false,

@@ -48,6 +48,8 @@ export const callFamilies = (registry: Registry, { buckets }: CallMetricsOptions
   lookups: new CounterFamily(registry, "ai_gateway_semantic_lookups_total"),
   similarity: new HistogramFamily(registry, "ai_gateway_semantic_similarity", similarityBuckets),
   saved: new CounterFamily(registry, "ai_gateway_cache_saved_cost_total"),
+  moves: new CounterFamily(registry, "ai_gateway_session_moves_total"),
+  moveCost: new CounterFamily(registry, "ai_gateway_session_move_cost_total"),
   overflow: new CounterFamily(registry, "ai_gateway_metric_overflow_total"),
 });
 

@@ -163,6 +163,8 @@ class RouteSeries {
   readonly #masked: GrowingMap<string, readonly CounterSeries[]>;
   readonly #cached: GrowingMap<string, CounterSeries>;
   readonly #lookups: GrowingMap<string, CounterSeries>;
+  /** By the targets that sessions moved from and to: how many, and at what cost. */
+  readonly #moves: GrowingMap<string, GrowingMap<string, readonly [CounterSeries, CounterSeries]>>;
   readonly #all: CallFamilies;
   readonly #labels: { route: string };
   #similarity: HistogramSeries | null = null;
@@ -178,9 +180,14 @@ class RouteSeries {
     );
     this.#cached = new GrowingMap((result) => all.cached.of({ route, result }));
     this.#lookups = new GrowingMap((result) => all.lookups.of({ route, result }));
+    this.#moves = new GrowingMap(
+      (from) =>
+        new GrowingMap((to) => [all.moves.of({ route, from, to }), all.moveCost.of({ route, from, to })] as const),
+    );
   }
 
-  count({ masked, cache, semantic }: CallRecord): void {
+  count({ masked, cache, semantic, moved }: CallRecord): void {
+    if (moved !== undefined) this.#countMove(moved);
     if (masked !== null)
       for (const [type, times] of Object.entries(masked)) for (const series of this.#masked.at(type)) series.add(times);
     if (cache !== null) this.#cached.at(cache).add(1);
@@ -188,6 +195,12 @@ class RouteSeries {
     this.#lookups.at(semantic.result).add(1);
     if (semantic.similarity !== null)
       (this.#similarity ??= this.#all.similarity.of(this.#labels)).observe(semantic.similarity);
+  }
+
+  #countMove({ from, to, costNanoUsd }: NonNullable<CallRecord["moved"]>): void {
+    const [moves, cost] = this.#moves.at(from).at(to);
+    moves.add(1);
+    cost.add((costNanoUsd ?? 0) / nanoUsd);
   }
 }
 

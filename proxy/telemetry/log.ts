@@ -109,6 +109,7 @@ const shared = new SharedFields();
 export function callFields(call: CallRecord): string {
   const usage = call.usage;
   let line = `,"request_id":${cleaned(call.requestId)},"address":"${call.address}"${shared.place(call)}${shared.caller(call)},"status":${call.status}`;
+  if (call.session !== "") line += `,"session":"${call.session}"`;
   if (call.code !== null) line += `,"code":"${call.code}"`;
   if (call.cause !== null) line += `,"cause":${cleaned(call.cause)}`;
   line += call.stream ? ',"stream":true' : ',"stream":false';
@@ -122,6 +123,7 @@ export function callFields(call: CallRecord): string {
   if (call.masked !== null) line += `,"masked":${JSON.stringify(call.masked)}`;
   line += cacheFields(call);
   if (call.costNanoUsd !== null) line += `,"cost_nano_usd":${call.costNanoUsd}`;
+  if (call.moved !== undefined) line += `,"session_moved":${JSON.stringify(call.moved)}`;
   const lacking = call.attempts.at(-1)?.unpriced;
   if (lacking !== undefined) line += `,"unpriced":${JSON.stringify(lacking)}`;
   if (call.attempts.length > 1) line += `,"attempts":${JSON.stringify(call.attempts)}`;

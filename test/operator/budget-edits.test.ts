@@ -151,7 +151,10 @@ class Installation {
     const budgets = (this.config?.budgets ?? []).filter((budget) => covers(budget, subject, this.time.nowMs()));
     const context = { quotas: this.quotas, recounts: this.recounts, nowMs: this.time.nowMs, random: () => 0 };
     await recounted(budgets, context);
-    const money = budgetCharges({ ...subject, budgets, worst: () => ({ nanoUsd, cap: null }) }, context);
+    const money = budgetCharges(
+      { ...subject, budgets, session: () => "", worst: () => ({ nanoUsd, cap: null }) },
+      context,
+    );
     if ("code" in money) return money.code;
     const got = await this.quotas.reserve(money.dues.map((due) => due.claim));
     if ("refused" in got) {

@@ -41,7 +41,7 @@ function play(from: string) {
       const subject = { route, identity: identityOf(user), model: "gpt-4o", targets: [] };
       const covering = budgets.filter((budget) => covers(budget, subject, time.nowMs()));
       const money = budgetCharges(
-        { ...subject, budgets: covering, worst: () => ({ nanoUsd: cost * usd, cap: 1 }) as never },
+        { ...subject, budgets: covering, session: () => "", worst: () => ({ nanoUsd: cost * usd, cap: 1 }) as never },
         context,
       );
       const say = ({ code, message }: { code: string; message: string }): string =>

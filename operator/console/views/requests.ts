@@ -34,7 +34,8 @@ function strategyWhy(config: RouteConfig, call: RecentCall): string {
   if (call.attempts.length > 1 && call.attempts[0]?.target !== call.target)
     return "the targets before it did not answer";
   const rules = routing.rules.length === 0 ? "" : "; a rule that matches decides before that";
-  if (routing.affinity !== null) return `affinity by ${routing.affinity.by} keeps callers on their target${rules}`;
+  const kept = routing.affinity?.by === "Session" ? "sessions" : "callers";
+  if (routing.affinity !== null) return `affinity by ${routing.affinity.by} keeps ${kept} on their target${rules}`;
   switch (routing.strategy) {
     case "Priority":
       return routing.targets.some(({ priority }) => priority < target.priority)

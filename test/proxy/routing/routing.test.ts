@@ -48,6 +48,7 @@ interface RequestSpec {
   slowAfterMs?: number;
   leastLatency?: Partial<RouteConfig["routing"]["leastLatency"]>;
   preferred?: string;
+  session?: string;
   user?: string;
   tags?: string[];
   role?: string;
@@ -88,6 +89,7 @@ function request(targets: ResolvedTarget[], spec: RequestSpec = {}): PlanRequest
       namespace: "a",
       key: { id: "a/k", user: spec.user ?? "u", team: null, role: spec.role ?? "developer", tags: spec.tags ?? [] },
     } as unknown as PlanRequest["identity"],
+    session: spec.session ?? "",
     model: "m",
     header: (name) => spec.headers?.[name] ?? null,
     preferred: spec.preferred ?? null,
