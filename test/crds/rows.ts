@@ -381,6 +381,16 @@ export const ruleRefusals: Record<string, Refusal> = {
     routing({ affinity: { by: "User", header: "x-user" } }),
     /spec\.routing\.affinity: .*set header exactly when by is Header/,
   ),
+  "affinity by session with a header, which belongs elsewhere": same(
+    "RoutingPolicy",
+    routing({ affinity: { by: "Session", header: "x-run" } }),
+    /spec\.routing\.affinity: .*set header exactly when by is Header/,
+  ),
+  "a session's header in upper case": same(
+    "RoutingPolicy",
+    policy({ session: { header: "X-Run" } }),
+    /spec\.session\.header:? .*must be in lower case/,
+  ),
   "a key that expires twice": same(
     "ApiKey",
     apiKey({ expiresAt: "2027-02-28T12:00:00Z", expiresAfter: "90d" }),
@@ -883,6 +893,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
           { role: "system", position: "Prepend", content: "You are an excellent assistant of {{user}}. 日本語" },
         ],
       },
+      session: { header: "x-run" },
       routing: {
         strategy: "Priority",
         targets: [
