@@ -1,7 +1,6 @@
 /** The record of one call, from which metrics and the access log are written. It holds no body, key or header. */
 import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
-import type { SessionMove } from "../routing/session-targets.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import type { CallTrace } from "./call-trace.ts";
 
@@ -38,6 +37,14 @@ export interface AttemptRecord {
   unpriced?: readonly string[];
   /** Set if the provider reported figures that no such call can have. They were replaced by estimates. */
   implausible?: true;
+}
+
+/** A session that went on from one target to another. */
+export interface SessionMove {
+  from: string;
+  to: string;
+  /** What the prompt costs more because the new target's cache lacks it; null if a price is unknown. */
+  costNanoUsd: number | null;
 }
 
 export interface CallRecord {

@@ -1,12 +1,12 @@
 /** The choice of targets behind one interface: which targets, in what order, and whether one may be called now. */
 
 import type { Identity } from "../call/identity.ts";
+import type { SessionMove } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
-import type { SessionMove } from "./session-targets.ts";
 
 /** What a choice may depend on. */
 export interface PlanRequest {

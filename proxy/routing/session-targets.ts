@@ -2,16 +2,10 @@
  * Which target holds a session's prompt in its cache. A session stays there while the target can be called, and after a
  * move it stays with the new target. Bounded, and of this proxy alone.
  */
+import type { SessionMove } from "../call/record.ts";
 import type { Price } from "../config/price.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-
-export interface SessionMove {
-  from: string;
-  to: string;
-  /** What the prompt costs more because the new target's cache lacks it; null if a price is unknown. */
-  costNanoUsd: number | null;
-}
 
 /** Holds no target, which would keep the config alive that it came with. */
 interface Stay {
