@@ -118,6 +118,11 @@ const target = z.strictObject({
   model: modelName.optional().describe("The provider's model. Default: the model that the caller asked for."),
   priority: z.int().min(1).max(1000).default(1).describe("Lower is tried first (strategy Priority)."),
   weight: z.int().min(0).max(1_000_000).default(1).describe("Share of the traffic (strategy Weighted)."),
+  parameters: parameters
+    .optional()
+    .describe(
+      "Parameters of calls to this target, such as temperature, max_tokens, reasoning_effort and service_tier. They replace those of the caller and of request.overrides. A member that decides what is asked or what it may cost, such as tools or n, is refused.",
+    ),
 });
 
 const when = z

@@ -14,6 +14,7 @@ import { isError, own, type ParsedObject, problem } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
 import { compileSemanticCache } from "./semantic-cache.ts";
+import { checkTargetParameters } from "./target-parameters.ts";
 import { checkTenancy } from "./tenancy.ts";
 import type { Problem } from "./verdict.ts";
 import type { CanaryFact, CompileSettings, World } from "./world.ts";
@@ -50,15 +51,21 @@ function missingModels(target: TargetSpec, provider: ProviderConfig, spec: Routi
 }
 
 /** Why no call of this policy could ever be served by a provider; null if some can. */
-function unservable(provider: ProviderConfig, spec: RoutingPolicySpec, view: ProviderView): string | null {
+function unservable(
+  provider: ProviderConfig,
+  target: TargetSpec,
+  spec: RoutingPolicySpec,
+  view: ProviderView,
+): string | null {
   const declared = own(view.capabilities, provider.type);
   if (declared === undefined || declared.passthrough.length + declared.translated.length === 0)
     return `type ${provider.type} serves no calls`;
-  const refused = Object.keys({ ...spec.request?.defaults, ...spec.request?.overrides }).filter((name) => {
+  const set = { ...spec.request?.defaults, ...spec.request?.overrides, ...target.parameters };
+  const refused = Object.keys(set).filter((name) => {
     const support = own(declared.parameters, name);
     return support === "refused" || (support === "dropped" && provider.unsupportedParameters === "Refuse");
   });
-  return refused.length === 0 ? null : `type ${provider.type} refuses ${refused.join(", ")}, which spec.request sets`;
+  return refused.length === 0 ? null : `type ${provider.type} refuses ${refused.join(", ")}, which the policy sets`;
 }
 
 /**
@@ -114,7 +121,7 @@ function resolveTarget(
       path.slice(0, -1),
     );
   }
-  const why = unservable(provider, policy.spec, view);
+  const why = unservable(provider, target, policy.spec, view);
   if (why !== null)
     return problem("Unsupported", `LLMProvider ${id} can't serve this policy: ${why}`, path.slice(0, -1));
   return {
@@ -123,6 +130,7 @@ function resolveTarget(
     model: target.model ?? null,
     priority: target.priority,
     weight: target.weight,
+    ...(target.parameters === undefined ? {} : { parameters: target.parameters }),
   };
 }
 
@@ -299,7 +307,8 @@ export function compileRoute(
   const access = compileAccess(spec.access, settings, accepted);
   const accessSettled = !accepted.slice(before).some(isError);
   const resolved: TargetConfig[] = [];
-  for (const at of spec.routing.targets.keys()) {
+  for (const [at, { parameters }] of spec.routing.targets.entries()) {
+    accepted.push(...checkTargetParameters(parameters, ["spec", "routing", "targets", at, "parameters"]));
     const target = resolveTarget(policy, at, last, view, world);
     if ("reason" in target) resolvedRefs.push(target);
     else resolved.push(target);

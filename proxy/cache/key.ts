@@ -32,8 +32,13 @@ function effective(shaped: Shaped): JsonObject {
 const limitOf = (body: JsonObject): unknown =>
   body["max_completion_tokens"] ?? body["max_output_tokens"] ?? body["max_tokens"];
 
-/** Whether the policy's conditions allow this call to be cached. */
-export function cacheable(config: CacheConfig, shaped: Shaped): boolean {
+/** Whether the policy's conditions allow this call to be cached, whichever target answers it. */
+export function cacheable(config: CacheConfig, shaped: Shaped, { targets }: Pick<Route, "targets">): boolean {
+  if (!targets.some((target) => target.config.parameters !== undefined)) return meetsConditions(config, shaped);
+  return targets.every((target) => meetsConditions(config, shaped.forTarget(target.config)));
+}
+
+function meetsConditions(config: CacheConfig, shaped: Shaped): boolean {
   const body = effective(shaped);
   if (config.maxTokensBelow !== null && shaped.format !== "openai.embeddings") {
     const limit = limitOf(body);

@@ -1,5 +1,6 @@
 /** A request with the route's defaults, overrides and prompts applied. */
 import type { WireFormat } from "../config/capabilities.ts";
+import type { TargetConfig } from "../config/route.ts";
 import type { ChatRequest, EmbeddingsRequest, Refusal } from "../dialects/canonical.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { Received } from "./received.ts";
@@ -24,6 +25,8 @@ export interface Shaped {
   mustTranslate: boolean;
   /** Returns the canonical request, decoded on first use. `model` is the name that the client sees. */
   chat(): ChatRequest | Refusal;
+  /** The request as this target gets it; the same object if the target sets nothing. */
+  forTarget(target: TargetConfig): Shaped;
   embeddings(): EmbeddingsRequest | Refusal;
 }
 

@@ -15,6 +15,8 @@ export const targetConfig = z.object({
   model: z.string().nullable(),
   priority: z.int(),
   weight: z.int(),
+  /** Members of the body in place of the caller's and the route's. Absent if there are none. */
+  parameters: z.record(z.string(), z.unknown()).optional(),
 });
 export type TargetConfig = z.output<typeof targetConfig>;
 

@@ -263,7 +263,7 @@ class Subject implements BudgetSubject, LimitSubject {
     const { shaped, targets } = this.#request;
     const [first] = targets;
     const usual = first === undefined ? null : this.#habits.of("", first.model.name).expectedOutput;
-    this.#tokens ??= shaped === null ? { prompt: 0, answer: 0 } : expectedTokens(shaped, usual);
+    this.#tokens ??= shaped === null ? { prompt: 0, answer: 0 } : expectedTokens(shaped, targets, usual);
     return this.#tokens;
   }
 }
@@ -337,7 +337,7 @@ function admitCounted(
     const odd =
       (subject.estimated ? rejectUncountable(request.shaped) : null) ??
       (subject.priced
-        ? (rejectPricierTier(request.shaped) ?? rejectUnreservable(request.shaped, request.targets))
+        ? (rejectPricierTier(request.shaped, request.targets) ?? rejectUnreservable(request.shaped, request.targets))
         : null);
     if (odd !== null) return odd;
     sendCap(request.shaped, cap, subject.priced);

@@ -42,7 +42,7 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
     headers,
     digest: call.snapshot.digest,
   };
-  const key = !control.noStore && cacheable(cache, shaped) ? cacheKey(lookup) : null;
+  const key = !control.noStore && cacheable(cache, shaped, route) ? cacheKey(lookup) : null;
   if (key === null) {
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go(missed);

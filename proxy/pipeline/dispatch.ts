@@ -185,7 +185,13 @@ class Dispatch {
 
   #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
     const cause = causeIn(tried);
-    const charge = chargeOf(target, tried, durationMs, this.#request.shaped, this.#with.habits);
+    const charge = chargeOf(
+      target,
+      tried,
+      durationMs,
+      this.#request.shaped.forTarget(target.config),
+      this.#with.habits,
+    );
     this.#usage = charge.usage ?? this.#usage;
     this.#attempts.push({
       provider: target.entry.account.config.id,

@@ -60,7 +60,7 @@ const mostDimensions = 4_096;
 function shapedOf(text: string, model: string): Shaped | null {
   const received = parseBody(Buffer.from(JSON.stringify({ model, input: text })));
   if ("code" in received) return null;
-  return {
+  const shaped: Shaped = {
     format: "openai.embeddings",
     received,
     model,
@@ -71,7 +71,9 @@ function shapedOf(text: string, model: string): Shaped | null {
     mustTranslate: false,
     chat: () => ({ refused: true, code: "unsupported_parameter", param: null, message: "" }),
     embeddings: () => embeddings.decode(received.json),
+    forTarget: () => shaped,
   };
+  return shaped;
 }
 
 interface Reply {

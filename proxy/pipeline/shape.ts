@@ -4,6 +4,7 @@ import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
+import type { TargetConfig } from "../config/route.ts";
 import {
   type ChatMessage,
   type ChatRequest,
@@ -42,15 +43,19 @@ function given(json: JsonObject, name: string): boolean {
   return (json[name] ?? null) !== null || (other !== undefined && (json[other] ?? null) !== null);
 }
 
+function override(edits: JsonObject, overrides: Readonly<Record<string, unknown>>, json: JsonObject): void {
+  for (const name in overrides) {
+    edits[name] = overrides[name];
+    const other = synonyms[name];
+    if (other !== undefined && (other in json || other in edits) && !(other in overrides)) edits[other] = undefined;
+  }
+}
+
 function parameterEdits(route: Route, json: JsonObject): JsonObject {
   const { defaults, overrides } = route.config.request;
   const edits: JsonObject = {};
   for (const name in defaults) if (!given(json, name)) edits[name] = defaults[name];
-  for (const name in overrides) {
-    edits[name] = overrides[name];
-    const other = synonyms[name];
-    if (other !== undefined && other in json && !(other in overrides)) edits[other] = undefined;
-  }
+  override(edits, overrides, json);
   return edits;
 }
 
@@ -137,9 +142,10 @@ class ShapedBody implements Shaped {
   readonly preferred: string | null;
   readonly filled: readonly string[];
   readonly edits: JsonObject;
-  readonly opened = new Set<string>();
+  readonly opened: Set<string>;
   readonly mustTranslate: boolean;
   readonly #prompts: Prompts | null;
+  readonly #wish: Wish;
   #chat: ChatRequest | Refusal | null = null;
   #embeddings: EmbeddingsRequest | Refusal | null = null;
 
@@ -150,10 +156,13 @@ class ShapedBody implements Shaped {
     wish: Wish,
     edits: JsonObject,
     prompts: Prompts | null,
+    opened = new Set<string>(),
   ) {
+    this.opened = opened;
     this.format = format;
     this.received = received;
     this.model = model;
+    this.#wish = wish;
     this.preferred = wish.preferred;
     this.edits = edits;
     this.#prompts = prompts;
@@ -164,6 +173,14 @@ class ShapedBody implements Shaped {
         : withPrompts(prompts, []).map(({ content }) => String(content));
     this.mustTranslate =
       format !== "openai.chat" && format !== "openai.embeddings" && (prompts !== null || hasOthers(edits));
+  }
+
+  /** Embeddings have none of the parameters of an answer. */
+  forTarget({ parameters }: TargetConfig): Shaped {
+    if (parameters === undefined || this.format === "openai.embeddings") return this;
+    const edits = { ...this.edits };
+    override(edits, parameters, this.received.json);
+    return new ShapedBody(this.received, this.format, this.model, this.#wish, edits, this.#prompts, this.opened);
   }
 
   chat(): ChatRequest | Refusal {

@@ -115,7 +115,8 @@ export async function tryTarget(
 ): Promise<Tried | Failure> {
   const nowMs = dispatcher.nowMs();
   const remainingMs = request.deadlineMs - nowMs;
-  const { client, shaped } = request;
+  const { client } = request;
+  const shaped = request.shaped.forTarget(target.config);
   const { stream } = shaped.received;
   const prepared = prepare(shaped, target, {
     requestId: client.requestId,

@@ -79,9 +79,11 @@ export function rejectUncountable({ received: { json }, edits, format }: Shaped)
  * Refuses requests that raise the price on which a hard budget relies; null if the caller makes none. The policy may
  * set them.
  */
-export function rejectPricierTier({ received: { json }, edits }: Shaped): Failure | null {
+export function rejectPricierTier(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
+  const { json } = shaped.received;
   for (const [name, values] of priceMembers) {
-    if (name in edits || !values.has(json[name])) continue;
+    if (!values.has(json[name])) continue;
+    if (targets.every(({ config }) => name in shaped.forTarget(config).edits)) continue;
     const message = `\`${name}\` asks for another price than a budget of this call counts on. Leave it out, or ask the platform team to set it by the policy's request.overrides.`;
     return failure("invalid_value", message, { param: name });
   }
@@ -110,10 +112,16 @@ export interface ExpectedTokens {
 }
 
 /** `usual`: the usual tokens of this model's answers; null if none has been seen. */
-export function expectedTokens(shaped: Shaped, usual: number | null): ExpectedTokens {
+export function expectedTokens(
+  shaped: Shaped,
+  targets: readonly ResolvedTarget[],
+  usual: number | null,
+): ExpectedTokens {
   const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);
   if (shaped.format === "openai.embeddings") return { prompt, answer: 0 };
-  const answer = askedCap(shaped) ?? usual;
+  const caps = targets.map(({ config }) => askedCap(shaped.forTarget(config)));
+  const answer =
+    caps.includes(null) || caps.length === 0 ? (askedCap(shaped) ?? usual) : Math.max(...(caps as number[]));
   return { prompt, answer: answer === null ? null : answer * answers(shaped) };
 }
 
@@ -150,9 +158,10 @@ function promptOf(bound: number, model: ModelConfig, fills: boolean, turns: numb
   return Math.max(bound, fills || turns > 0 ? window : 0) + turns * window;
 }
 
-function outputMost(shaped: Shaped, { maxOutputTokens }: ModelConfig): number {
+function outputMost(shaped: Shaped, { config, model }: ResolvedTarget): number {
+  const { maxOutputTokens } = model.config;
   if (shaped.format === "openai.embeddings") return 0;
-  const asked = askedCap(shaped);
+  const asked = askedCap(shaped.forTarget(config));
   return asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
 }
 
@@ -160,7 +169,8 @@ function outputMost(shaped: Shaped, { maxOutputTokens }: ModelConfig): number {
 const largestContext = 2_000_000;
 
 /** The most tokens that one attempt at a target can take. */
-export function mostTokens(shaped: Shaped, { model }: ResolvedTarget): { prompt: number; completion: number } {
+export function mostTokens(shaped: Shaped, target: ResolvedTarget): { prompt: number; completion: number } {
+  const { model } = target;
   const links = linksOf(shaped.received.json);
   const fills = links.files || linksState(shaped);
   const { turns } = serverUses(shaped);
@@ -168,7 +178,7 @@ export function mostTokens(shaped: Shaped, { model }: ResolvedTarget): { prompt:
   const known = windowOf(model.config) !== null || !(fills || turns > 0);
   return {
     prompt: known ? bound : Math.max(bound, largestContext),
-    completion: outputMost(shaped, model.config) * answers(shaped),
+    completion: outputMost(shaped, target) * answers(shaped),
   };
 }
 
@@ -194,17 +204,18 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
   const links = linksOf(shaped.received.json);
   const bound = promptBound(shaped, links);
   const fills = links.files || linksState(shaped);
-  const asked = shaped.format === "openai.embeddings" ? 0 : askedCap(shaped);
   const uses = serverUses(shaped);
   const units = { media: links.media, hourOfCache: links.hourOfCache, audioAnswer: uses.audio };
   const times = answers(shaped);
   let nanoUsd = 0;
   let cap: number | null = null;
-  for (const { model } of targets) {
+  for (const target of targets) {
+    const { model } = target;
     const { price, maxOutputTokens } = model.config;
     if (price === null) return null;
-    if (asked === null && maxOutputTokens === null) cap = defaultOutputCap;
-    const most = outputMost(shaped, model.config);
+    const most = outputMost(shaped, target);
+    if (most > 0 && maxOutputTokens === null && askedCap(shaped.forTarget(target.config)) === null)
+      cap = defaultOutputCap;
     const tokens = dearest(promptOf(bound, model.config, fills, uses.turns), most * times, price, units);
     nanoUsd = Math.max(nanoUsd, tokens + usesCost(uses, price, times));
   }

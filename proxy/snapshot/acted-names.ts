@@ -3,7 +3,7 @@
  * Go's encoding/json does, and take the last of two that match. For them, `Model` would override the `model` that the
  * gateway checked and set (https://pkg.go.dev/encoding/json#Unmarshal).
  */
-import type { RouteConfig } from "../config/route.ts";
+import type { RouteConfig, TargetConfig } from "../config/route.ts";
 import { steeringMembers } from "../config/steering.ts";
 
 /** Read or edited on every route, in any format. */
@@ -60,8 +60,12 @@ export type ActedNames = ReadonlyMap<string, string>;
 
 const byDefault: ActedNames = new Map(always.map((name) => [name, name]));
 
-export function actedNames({ defaults, overrides }: RouteConfig["request"]): ActedNames {
-  const own = [...Object.keys(defaults), ...Object.keys(overrides)].filter((name) => byDefault.get(name) !== name);
+export function actedNames(
+  { defaults, overrides }: RouteConfig["request"],
+  targets: readonly TargetConfig[] = [],
+): ActedNames {
+  const set = [defaults, overrides, ...targets.map(({ parameters = {} }) => parameters)];
+  const own = set.flatMap((parameters) => Object.keys(parameters)).filter((name) => byDefault.get(name) !== name);
   return own.length === 0 ? byDefault : new Map([...byDefault, ...own.map((name) => [folded(name), name] as const)]);
 }
 

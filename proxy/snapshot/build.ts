@@ -86,7 +86,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     teams: setOrNull(config.access.teams),
     tags: setOrNull(config.access.tags),
     rules: accessRules(config.access),
-    acted: actedNames(config.request),
+    acted: actedNames(config.request, config.routing.targets),
     regions: setOrNull(config.access.regions),
   };
 }
