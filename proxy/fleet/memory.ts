@@ -24,6 +24,8 @@ import {
   watchMs,
 } from "./store.ts";
 
+/** Counters that only note that something has happened; see `once`. */
+const oncePrefix = "once|";
 /** Expired counters are swept after this many operations. */
 const sweepEvery = 4_096;
 
@@ -236,6 +238,17 @@ export class MemoryStore implements FleetStore {
     return Promise.resolve(changed);
   }
 
+  once(key: string, keptMs: number): boolean {
+    const name = `${oncePrefix}${key}`;
+    const nowMs = this.#nowMs();
+    if ((this.#leases.get(name)?.expiresAtMs ?? 0) > nowMs) return false;
+    const expiresAtMs = nowMs + keptMs;
+    this.#leases.set(name, { ...this.#newCounter(1, 1), expiresAtMs });
+    this.#journal?.counter({ key: name, used: 1, spent: 1, expiresAtMs });
+    this.#journal?.flush();
+    return true;
+  }
+
   readBudget(id: string, periodStartMs: number, subject?: string): Promise<CounterReading[]> {
     const period = budgetPeriod(id, periodStartMs);
     const readings: CounterReading[] = [];
@@ -260,7 +273,8 @@ export class MemoryStore implements FleetStore {
   #image(): Parameters<Journal["write"]>[0] {
     const nowMs = this.#nowMs();
     const counters = [...this.#leases]
-      .filter(([key, one]) => partsOfBudgetKey(key) !== null && (one.expiresAtMs === null || one.expiresAtMs > nowMs))
+      .filter(([key]) => partsOfBudgetKey(key) !== null || key.startsWith(oncePrefix))
+      .filter(([, { expiresAtMs }]) => expiresAtMs === null || expiresAtMs > nowMs)
       .map(([key, { used, spent, expiresAtMs }]) => ({ key, used, spent, expiresAtMs }));
     return { counters, rows: this.#ledger.read(0, Number.MAX_SAFE_INTEGER) };
   }

@@ -29,6 +29,7 @@ const fleetKey = `${prefix}:fleet`;
 const counterKey = (key: string): string => `${prefix}:c:${key}`;
 /** Key of the index that lists the subjects of a budget's period. */
 const indexKey = (period: string): string => `${prefix}:i:${period}`;
+const onceKey = (key: string): string => `${prefix}:o:${key}`;
 const ledgerKey = (hourMs: number): string => `${prefix}:l:${hourMs}`;
 /** The index outlives its period's counters a little. */
 const indexKeptMs = 62 * 86_400_000;
@@ -246,6 +247,10 @@ export class RedisStore implements FleetStore {
         return { subject: name, used: Number(used ?? 0), spent: Number(spent ?? 0) };
       }),
     );
+  }
+
+  async once(key: string, keptMs: number): Promise<boolean> {
+    return (await this.#client.set(onceKey(key), "1", "PX", keptMs, "NX")) === "OK";
   }
 
   async renameInLedger(user: string, namespace: string | null, replacement: string): Promise<number> {

@@ -171,6 +171,11 @@ export interface FleetStore {
    * number of rows changed.
    */
   renameInLedger(user: string, namespace: string | null, replacement: string): Promise<number>;
+  /**
+   * Returns true for the first call with this key on any proxy, and false for later ones. `keptMs`: how long the key is
+   * remembered, in milliseconds. Throws if the store can't be reached.
+   */
+  once(key: string, keptMs: number): boolean | Promise<boolean>;
   /** The file with state that couldn't be read, or null. Hard budgets stay closed until that file is removed. */
   damage?(): { path: string; lines: number } | null;
   close(): Promise<void>;

@@ -282,7 +282,7 @@ export interface AdmittedAside {
  * if a limit or a budget has no room for it. `limited`: rate limits apply as well.
  */
 export async function admitAside(
-  request: AdmitRequest & { shaped: Shaped },
+  request: AdmitRequest,
   limited: boolean,
   admitter: Admitter,
 ): Promise<AdmittedAside | null> {

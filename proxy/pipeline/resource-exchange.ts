@@ -27,6 +27,8 @@ export interface ResourceEnvironment {
   onRecord: OnRecord;
   /** Seals and opens ids for the caller. If absent, ids pass unchanged. */
   ids?: ResourceIds;
+  /** Called with the caller's own batches before they are sent to the caller. */
+  readBatches?(batches: readonly unknown[]): Promise<void>;
   nowMs(): number;
   /** Limit for the whole exchange, in milliseconds. */
   totalMs: number;

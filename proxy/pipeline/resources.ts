@@ -151,15 +151,18 @@ export async function passThrough(
     body,
     ids !== null && !operation.path.endsWith("/content"),
   );
-  return reply(client, answer, (json) => ids?.answer(json));
+  return reply(exchange, answer, (json) => ids?.answer(json));
 }
 
-function reply(
-  client: ClientConnection,
+/** `batches`: the caller's objects in the answer, if it isn't one object. */
+async function reply(
+  { client, operation, environment }: PreparedExchange,
   answer: Failure | WholeAnswer | null,
   edit: (json: unknown) => unknown,
-): Failure | null {
+  batches?: readonly unknown[],
+): Promise<Failure | null> {
   if (answer === null || "code" in answer) return answer;
+  if (operation.resource === "Batches") await environment.readBatches?.(batches ?? [answer.json]);
   void client.reply(200, answer.headers, JSON.stringify(edit(answer.json)));
   return null;
 }
@@ -173,7 +176,7 @@ async function make(exchange: PreparedExchange, ids: ResourceIds, path: string):
   if (!isObject(json)) return failure("invalid_json", "The request body must be a JSON object.");
   const request = ids.request(json);
   if (isFailure(request)) return request;
-  return reply(client, await ask(exchange, path, Buffer.from(JSON.stringify(request)), true), (answer) =>
+  return reply(exchange, await ask(exchange, path, Buffer.from(JSON.stringify(request)), true), (answer) =>
     ids.answer(answer),
   );
 }
@@ -203,12 +206,13 @@ async function list(
       query.set("after", String(last["id"]));
       continue;
     }
-    return reply(exchange.client, answer, () => {
+    const edit = (): object => {
       const shown = own.slice(0, wanted).map((object) => ids.answer(object));
       const idOf = (object: unknown): unknown => (isObject(object) ? (object["id"] ?? null) : null);
       const hasMore = own.length > wanted || (more && shown.length > 0);
       return { object: "list", data: shown, first_id: idOf(shown[0]), last_id: idOf(shown.at(-1)), has_more: hasMore };
-    });
+    };
+    return reply(exchange, answer, edit, own);
   }
 }
 

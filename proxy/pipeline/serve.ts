@@ -27,6 +27,7 @@ import { type Admitted, admit } from "./admit.ts";
 import { type AnswerHeaders, answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
+import { chargeBatches } from "./batch-charge.ts";
 import { bodyPlace, isPlace } from "./body-place.ts";
 import { throughCache } from "./cached.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
@@ -385,20 +386,11 @@ class Call {
     this.#record.region = config.region ?? "";
     const onRecord = await beginOnRecord(route, this.#gateway.audit, this.#record);
     if (isFailure(onRecord)) return onRecord;
-    const admitted = await admit(
-      {
-        client,
-        surface: this.#surface,
-        snapshot: this.#snapshot,
-        route,
-        identity,
-        shaped: null,
-        targets: [],
-        model: "",
-        session: this.#record.session,
-      },
-      this.#gateway,
-    );
+    const caller = {
+      ...{ client, surface: this.#surface, snapshot: this.#snapshot, route, identity },
+      session: this.#record.session,
+    };
+    const admitted = await admit({ ...caller, shaped: null, targets: [], model: "" }, this.#gateway);
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
     const { upstreams, auth } = this.#gateway;
@@ -412,6 +404,8 @@ class Call {
       admitted,
       onRecord,
       ids: new ResourceIds(ids, ownerOf(identity, route, roles), config.id),
+      readBatches: (batches) =>
+        chargeBatches(batches, { caller, entry: target.entry, record: this.#record }, this.#gateway),
       nowMs: () => this.#gateway.nowMs(),
       totalMs: config.timeouts.totalMs,
     });

@@ -1,0 +1,134 @@
+/**
+ * Charges a batch once, when its object passes through with a final status and the usage that the provider reports
+ * (https://platform.openai.com/docs/api-reference/batch/object). Only the object names the file with the results, so
+ * the results can't be used without reading it.
+ */
+import type { CallRecord } from "../call/record.ts";
+import type { Usage } from "../dialects/canonical.ts";
+import { usageOf } from "../dialects/openai-responses/usage.ts";
+import type { FleetStore } from "../fleet/store.ts";
+import type { ProviderModel } from "../providers/provider.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { ProviderEntry } from "../snapshot/snapshot.ts";
+import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
+import { isObject } from "../wire/json.ts";
+import { type AdmitRequest, type Admitter, admitAside } from "./admit.ts";
+
+export interface BatchPayer extends Admitter {
+  ledger: Pick<FleetStore, "once">;
+  record(call: CallRecord): void;
+}
+
+export interface BatchReader {
+  caller: Pick<AdmitRequest, "client" | "surface" | "snapshot" | "route" | "identity" | "session">;
+  entry: ProviderEntry;
+  /** The call that reads the batch. */
+  record: CallRecord;
+}
+
+interface EndedBatch {
+  id: string;
+  model: string;
+  usage: Usage;
+}
+
+/** How long it is remembered that a batch was charged, in milliseconds: results are kept for a shorter time. */
+const rememberedMs = 90 * 86_400_000;
+
+const finalStatuses: ReadonlySet<unknown> = new Set(["completed", "expired", "cancelled", "failed"]);
+
+/** Null if the batch is still at work, or the provider doesn't report what it used. */
+function endedBatch(object: unknown): EndedBatch | null {
+  if (!isObject(object) || object["object"] !== "batch" || !finalStatuses.has(object["status"])) return null;
+  const { id, model } = object;
+  const usage = usageOf(object);
+  if (typeof id !== "string" || usage === null || usage.prompt + usage.completion === 0) return null;
+  return {
+    id,
+    model: typeof model === "string" ? model : "",
+    usage: { ...usage, modes: [...(usage.modes ?? []), "batch"] },
+  };
+}
+
+/** Finds a model by its own or the provider's name, which may end in the date of a version: `gpt-4o-2024-08-06`. */
+function modelNamed(entry: ProviderEntry, reported: string): ProviderModel | null {
+  for (const name of [reported, reported.replace(/-\d{4}-?\d{2}-?\d{2}$/, "")]) {
+    const model =
+      entry.models.get(name) ?? [...entry.models.values()].find(({ config }) => config.upstream === name) ?? null;
+    if (model !== null) return model;
+  }
+  return null;
+}
+
+/** A target that a budget's scope can be compared with: only its provider counts. */
+function targetsOf(entry: ProviderEntry, model: ProviderModel | null): ResolvedTarget[] {
+  const some = model ?? entry.models.values().next().value;
+  if (some === undefined) return [];
+  const provider = entry.account.config.id;
+  return [{ config: { name: "", provider, model: some.name, priority: 1, weight: 1 }, entry, model: some }];
+}
+
+/** Charges those of `objects` that are ended batches and were never charged before. Never fails. */
+export async function chargeBatches(
+  objects: readonly unknown[],
+  reader: BatchReader,
+  payer: BatchPayer,
+): Promise<void> {
+  for (const object of objects) {
+    const batch = endedBatch(object);
+    if (batch !== null && (await isFirst(`${reader.entry.account.config.id}|${batch.id}`, payer)))
+      await charge(batch, reader, payer);
+  }
+}
+
+/** Without the store, a batch that is read twice is charged twice: too much rather than nothing. */
+async function isFirst(key: string, { ledger }: BatchPayer): Promise<boolean> {
+  try {
+    return await ledger.once(`batch|${key}`, rememberedMs);
+  } catch {
+    return true;
+  }
+}
+
+/** The batch has a record of its own, under the operation `batch`. */
+async function charge(
+  { model: reported, usage }: EndedBatch,
+  { caller, entry, record: read }: BatchReader,
+  payer: BatchPayer,
+): Promise<void> {
+  const { config } = entry.account;
+  const model = modelNamed(entry, reported);
+  const price = model?.config.price ?? null;
+  const lacking = unpriced(usage, price);
+  const cost = costNanoUsd(usage, price);
+  const record: CallRecord = {
+    ...read,
+    startedMs: payer.nowMs(),
+    operation: "batch",
+    model: model?.name ?? "other",
+    provider: config.id,
+    upstreamModel: model?.config.upstream ?? "",
+    usage,
+    costNanoUsd: cost,
+    attempts: [
+      {
+        provider: config.id,
+        target: "",
+        model: model?.name ?? "other",
+        outcome: "ok",
+        durationMs: 0,
+        usage,
+        costNanoUsd: cost,
+        ...(lacking.length === 0 ? {} : { unpriced: lacking }),
+      },
+    ],
+    trace: null,
+    audited: null,
+  };
+  // The provider has done the work: a throttled budget is charged like any other.
+  const admitter: Admitter = { ...payer, random: () => 0 };
+  const request = { ...caller, shaped: null, targets: targetsOf(entry, model), model: record.model };
+  const admitted = await admitAside(request, false, admitter);
+  admitted?.settle(record, false);
+  payer.record(record);
+}
