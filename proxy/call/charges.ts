@@ -6,35 +6,35 @@ export interface BilledUsage {
   /** `namespace/name`. */
   provider: string;
   usage: Usage;
-  /** null if the model has no price. */
-  costNanoUsd: number | null;
+  /** null or absent if the model has no price. */
+  costNanoUsd?: number | null;
   /** What was used and the price lacks, which is not in the cost; absent if there is nothing. */
   unpriced?: readonly string[];
 }
 
 /** Whether the cost lacks something that was used. */
 export const isUnpriced = ({ costNanoUsd, unpriced }: BilledUsage): boolean =>
-  costNanoUsd === null || unpriced !== undefined;
+  (costNanoUsd ?? null) === null || unpriced !== undefined;
 
 /** The attempts that were charged. A call without attempts, such as one for an embedding, is charged as a whole. */
-export function chargesOf(call: Pick<CallRecord, "attempts" | "provider" | "usage" | "costNanoUsd">): BilledUsage[] {
+export function chargesOf(
+  call: Pick<CallRecord, "attempts" | "provider" | "usage" | "costNanoUsd">,
+): readonly BilledUsage[] {
   const charges = attemptCharges(call.attempts);
   const { provider, usage, costNanoUsd } = call;
   return charges.length > 0 || usage === null ? charges : [{ provider, usage, costNanoUsd }];
 }
 
-export function attemptCharges(attempts: readonly AttemptRecord[]): BilledUsage[] {
-  const charges: BilledUsage[] = [];
-  for (const { provider, usage, costNanoUsd = null, unpriced } of attempts)
-    if (usage !== undefined)
-      charges.push({ provider, usage, costNanoUsd, ...(unpriced === undefined ? {} : { unpriced }) });
-  return charges;
-}
+const isCharged = (attempt: AttemptRecord): attempt is AttemptRecord & BilledUsage => attempt.usage !== undefined;
+
+/** Without a copy if all were charged, as usual: budgets, limits, ledger and metrics each ask for them. */
+export const attemptCharges = (attempts: readonly AttemptRecord[]): readonly BilledUsage[] =>
+  attempts.every(isCharged) ? attempts : attempts.filter(isCharged);
 
 /** In nano-USD; null if nothing in it has a price. */
 export function costOf(charges: readonly BilledUsage[]): number | null {
   let sum: number | null = null;
-  for (const { costNanoUsd } of charges) if (costNanoUsd !== null) sum = (sum ?? 0) + costNanoUsd;
+  for (const { costNanoUsd = null } of charges) if (costNanoUsd !== null) sum = (sum ?? 0) + costNanoUsd;
   return sum;
 }
 

@@ -14,9 +14,11 @@ export function count(value: unknown): number {
 const canBe = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === "number" && value >= 0 && value <= mostTokens);
 
+const none: JsonObject = Object.freeze({});
+
 export const member = (object: unknown, name: string): JsonObject => {
   const value = isObject(object) ? object[name] : undefined;
-  return isObject(value) ? value : {};
+  return isObject(value) ? value : none;
 };
 
 /** The counts of one report. Remembers whether any of them is implausible. */
@@ -30,17 +32,16 @@ export class Counts {
 
   /** `tokens`: the counts that every report has. Omits units that weren't used. */
   usage(tokens: Omit<Usage, "estimated" | "units" | "modes" | "implausible">, more: More = {}): Usage {
-    const units = used(more.units ?? {});
-    const modes = (more.modes ?? []).filter((mode) => mode !== null);
-    return {
-      ...tokens,
-      estimated: false,
-      ...(units === null ? {} : { units }),
-      ...(modes.length === 0 ? {} : { modes }),
-      ...(this.implausible ? { implausible: true as const } : {}),
-    };
+    const usage: Usage = { ...tokens, estimated: false };
+    const units = more.units === undefined ? null : used(more.units);
+    if (units !== null) usage.units = units;
+    if (more.modes?.some(isMode)) usage.modes = more.modes.filter(isMode);
+    if (this.implausible) usage.implausible = true;
+    return usage;
   }
 }
+
+const isMode = (mode: string | null): mode is string => mode !== null;
 
 interface More {
   units?: Units;
@@ -48,8 +49,13 @@ interface More {
 }
 
 function used(units: Units): Units | null {
-  const entries = Object.entries(units).filter(([, amount]) => amount > 0);
-  return entries.length === 0 ? null : (Object.fromEntries(entries) as Units);
+  let some: Units | null = null;
+  for (const name in units) {
+    const unit = name as keyof Units;
+    const amount = units[unit] ?? 0;
+    if (amount > 0) (some ??= {})[unit] = amount;
+  }
+  return some;
 }
 
 /**

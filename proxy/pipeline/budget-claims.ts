@@ -1,6 +1,6 @@
 /** Which budgets cover a call, and what it uses of each. */
 
-import { attemptCharges, type BilledUsage, chargesOf, costOf } from "../call/charges.ts";
+import { attemptCharges, type BilledUsage, chargesOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
 import type { CallRecord } from "../call/record.ts";
 import { sessionIdleMs } from "../call/session-room.ts";
@@ -169,8 +169,11 @@ const pays = ({ scope: { providers } }: BudgetConfig, provider: string): boolean
 const paidTargets = (budget: BudgetConfig, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] =>
   budget.scope.providers === null ? targets : targets.filter(({ entry }) => pays(budget, entry.account.config.id));
 
-const paid = (budget: BudgetConfig, charges: readonly BilledUsage[]): number =>
-  costOf(charges.filter(({ provider }) => pays(budget, provider))) ?? 0;
+function paid(budget: BudgetConfig, charges: readonly BilledUsage[]): number {
+  let sum = 0;
+  for (const { provider, costNanoUsd } of charges) if (pays(budget, provider)) sum += costNanoUsd ?? 0;
+  return sum;
+}
 
 const unpriced = failure(
   "price_unknown",

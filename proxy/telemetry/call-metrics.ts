@@ -73,7 +73,7 @@ class BilledSeries {
     this.#labels = labels;
   }
 
-  charge({ usage, costNanoUsd }: BilledUsage): void {
+  charge({ usage, costNanoUsd = null }: BilledUsage): void {
     const { prompt, cachedPrompt, completion, reasoning } = usage;
     (this.#input ??= this.#tokens("input")).add(prompt - cachedPrompt);
     if (cachedPrompt > 0) (this.#cachedInput ??= this.#tokens("cached_input")).add(cachedPrompt);

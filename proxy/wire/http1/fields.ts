@@ -66,15 +66,52 @@ export function responseFields(raw: readonly string[]): Record<string, string | 
 
 const outOfField = /[^\t\x20-\x7e\x80-\xff]/;
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const knownNames = new Set<string>();
 
-/** Throws if the field could be read as more than one. */
-export function checkField(name: string, value: string): void {
-  if (!knownNames.has(name)) {
-    if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
-    if (knownNames.size < mostSpellings) knownNames.add(name);
-  }
+/** A name that was checked. */
+interface FieldName {
+  /** The name, and what separates it from its value. */
+  start: string;
+  /** The last value of an answer's field. */
+  value: string | number | null;
+  /** The field with that value, once it has occurred twice. */
+  line: string | null;
+}
+
+const knownNames = new Map<string, FieldName>();
+
+/** Throws if the name could be read as more than that. */
+function nameOf(name: string): FieldName {
+  const known = knownNames.get(name);
+  if (known !== undefined) return known;
+  if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
+  const made = { start: `${name}: `, value: null, line: null };
+  if (knownNames.size < mostSpellings) knownNames.set(name, made);
+  return made;
+}
+
+function checkValue(name: string, value: string): void {
   if (outOfField.test(value)) throw new TypeError(`the header ${name} has a character that is not allowed`);
+}
+
+/** A field as text. Throws if it could be read as more than one. */
+export function fieldLine(name: string, value: string): string {
+  const { start } = nameOf(name);
+  checkValue(name, value);
+  return `${start}${value}\r\n`;
+}
+
+/**
+ * The same for an answer. Most of its values repeat from call to call, so the last one of each name is kept: not for
+ * requests, whose values may be secret.
+ */
+function answerLine(name: string, value: string | number): string {
+  const known = nameOf(name);
+  // Joined, because a concatenated string would be flattened again for each answer.
+  if (known.value === value) return (known.line ??= [known.start, value, "\r\n"].join(""));
+  if (typeof value === "string") checkValue(name, value);
+  known.value = value;
+  known.line = null;
+  return `${known.start}${value}\r\n`;
 }
 
 const statusLines = new Map<number, string>();
@@ -106,8 +143,7 @@ export function answerHead(status: number, fields: AnswerFields): string {
   for (const name in fields) {
     const value = fields[name];
     if (value === undefined || name === "connection") continue;
-    if (typeof value === "string") checkField(name, value);
-    text += `${name}: ${value}\r\n`;
+    text += answerLine(name, value);
   }
   return text + dateField();
 }

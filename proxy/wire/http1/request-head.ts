@@ -1,7 +1,7 @@
 /** A request to a provider as bytes. */
 import { Buffer } from "node:buffer";
 import type { UpstreamRequest } from "../provider-wire.ts";
-import { checkField } from "./fields.ts";
+import { fieldLine } from "./fields.ts";
 
 /** Fields that the connection sets itself. */
 const ownFields: ReadonlySet<string> = new Set(["host", "connection", "content-length", "transfer-encoding", "expect"]);
@@ -24,8 +24,8 @@ export function requestHead(
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined) continue;
-    checkField(name, value);
-    if (!ownFields.has(name.toLowerCase())) text += `${name}: ${value}\r\n`;
+    const line = fieldLine(name, value);
+    if (!ownFields.has(name.toLowerCase())) text += line;
   }
   if (bodyBytes !== null || method === "POST") text += `content-length: ${bodyBytes ?? 0}\r\n`;
   return `${text}\r\n`;
