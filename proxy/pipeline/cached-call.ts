@@ -21,6 +21,6 @@ export interface CachedCall {
   shaped: Shaped;
   record: CallRecord;
   /** The remaining stages, up to the provider. */
-  go(missed: Missed): Promise<Failure | null>;
+  go(missed: Missed): Failure | null | Promise<Failure | null>;
   onRecord: OnRecord;
 }

@@ -23,7 +23,8 @@ const notCached = failure(
 const gone = "gone";
 const missed = {} as Missed;
 
-export function throughCache(call: CachedCall): Promise<Failure | null> {
+/** A promise only if something has to be waited for. */
+export function throughCache(call: CachedCall): Failure | null | Promise<Failure | null> {
   const { cache } = call.route.config;
   return cache === null ? call.go(missed) : cachedOr(call, cache);
 }

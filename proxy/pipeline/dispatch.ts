@@ -11,12 +11,13 @@ import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
 import { asEventStream } from "./answer-headers.ts";
+import type { AttemptResult } from "./attempt.ts";
 import { chargeOf } from "./charge.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
-import { errorReply, type Tried, tryTarget } from "./try-target.ts";
+import { type Asked, ask, errorReply, judge, noteUsedUp, type Tried } from "./try-target.ts";
 
 /** The target that answered, or began to. */
 export interface Served {
@@ -86,11 +87,6 @@ class Dispatch {
   }
 
   async run(): Promise<DispatchOutcome> {
-    const end = await this.#end();
-    return { ...end, attempts: this.#attempts, usage: this.#usage };
-  }
-
-  async #end(): Promise<DispatchEnd> {
     let last: Failure | null = null;
     for (const target of this.#request.targets) {
       if (last !== null && this.#with.nowMs() >= this.#request.deadlineMs) break;
@@ -98,14 +94,20 @@ class Dispatch {
       const permit = acquired instanceof Promise ? await acquired : acquired;
       if (permit === null) continue;
       const next = await this.#target(target, permit);
-      if (next.done) return next.end;
+      if (next.done) return this.#outcome(next.end);
       last = next.failure;
       if (!next.fallBack) break;
     }
-    if (last === null) return { kind: "failed", failure: this.#nobodyToAsk() };
-    return this.#tellOwn()
-      ? { kind: "brokenOff", failure: last, told: true, served: null }
-      : { kind: "failed", failure: last };
+    if (last === null) return this.#outcome({ kind: "failed", failure: this.#nobodyToAsk() });
+    return this.#outcome(
+      this.#tellOwn()
+        ? { kind: "brokenOff", failure: last, told: true, served: null }
+        : { kind: "failed", failure: last },
+    );
+  }
+
+  #outcome(end: DispatchEnd): DispatchOutcome {
+    return Object.assign(end, { attempts: this.#attempts, usage: this.#usage });
   }
 
   /** Failure of the last stream in its own format, which tells the client more than the gateway's error. */
@@ -171,16 +173,30 @@ class Dispatch {
   }
 
   async #tried(target: ResolvedTarget, permit: Permit): Promise<Tried | Failure> {
-    const { trace } = this.#request;
+    const request = this.#request;
+    const count = this.#attempts.length + 1;
     try {
-      const tried = await tryTarget(target, this.#request, this.#attempts.length + 1, this.#with);
-      trace?.attemptEnds(!("code" in tried));
+      const asking = ask(target, request, count, this.#with);
+      const asked = asking instanceof Promise ? await asking : asking;
+      const judging = "attempt" in asked ? this.#judged(target, asked, await asked.attempt.result, count) : asked;
+      const tried = judging instanceof Promise ? await judging : judging;
+      request.trace?.attemptEnds(!("code" in tried));
       return tried;
     } catch (cause) {
       // An internal error. Its permit must be returned, or a half-open breaker would wait for it and admit nobody else.
       permit.released();
       throw cause;
     }
+  }
+
+  #judged(
+    target: ResolvedTarget,
+    { prepared, attempt }: Asked,
+    result: AttemptResult,
+    count: number,
+  ): Tried | Promise<Tried> {
+    if (this.#request.targets.length > 1) noteUsedUp(target, attempt.headers, this.#with);
+    return judge(target, prepared, result, this.#request, count, this.#with);
   }
 
   #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
@@ -297,12 +313,10 @@ class Dispatch {
   }
 }
 
-export async function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
+export function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
   const everyMs = request.shaped.received.stream ? (request.limits.keepAliveMs ?? 0) : 0;
-  const keepAlive = everyMs > 0 ? new KeepAlive(request.client, dispatcher.deadlines, everyMs) : null;
-  try {
-    return await new Dispatch(request, dispatcher).run();
-  } finally {
-    keepAlive?.stop();
-  }
+  const running = new Dispatch(request, dispatcher).run();
+  if (everyMs <= 0) return running;
+  const keepAlive = new KeepAlive(request.client, dispatcher.deadlines, everyMs);
+  return running.finally(() => keepAlive.stop());
 }

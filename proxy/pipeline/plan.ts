@@ -16,6 +16,48 @@ function outputTokens(received: Received): number {
 /** Four bytes per token: accurate enough for choosing a target. */
 export const roughPromptTokens = (received: Received): number => Math.ceil(received.bytes.length / 4);
 
+class Plan implements PlanRequest {
+  readonly route: Route;
+  readonly targets: readonly ResolvedTarget[];
+  readonly identity: Identity;
+  readonly caller: string;
+  readonly session: string;
+  readonly model: string | null;
+  readonly header: (name: string) => string | null;
+  readonly preferred: string | null;
+  batchSize: number;
+  readonly #received: Received;
+
+  constructor(
+    shaped: Shaped,
+    route: Route,
+    targets: readonly ResolvedTarget[],
+    identity: Identity,
+    header: (name: string) => string | null,
+    session: string,
+    caller: string,
+  ) {
+    this.route = route;
+    this.targets = targets;
+    this.identity = identity;
+    this.caller = caller;
+    this.session = session === "" ? "" : `${session}@${identity.anonymous ? "" : identity.key.id}`;
+    this.model = shaped.model;
+    this.header = header;
+    this.preferred = header("x-prefer-provider") ?? shaped.preferred;
+    this.batchSize = shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1;
+    this.#received = shaped.received;
+  }
+
+  promptTokens(): number {
+    return roughPromptTokens(this.#received);
+  }
+
+  outputTokens(): number {
+    return outputTokens(this.#received);
+  }
+}
+
 export function planRequest(
   shaped: Shaped,
   route: Route,
@@ -23,18 +65,7 @@ export function planRequest(
   identity: Identity,
   header: (name: string) => string | null,
   session: string,
+  caller = "",
 ): PlanRequest {
-  const promptTokens = roughPromptTokens(shaped.received);
-  return {
-    route,
-    targets,
-    identity,
-    session: session === "" ? "" : `${session}@${identity.anonymous ? "" : identity.key.id}`,
-    model: shaped.model,
-    header,
-    preferred: header("x-prefer-provider") ?? shaped.preferred,
-    batchSize: shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1,
-    promptTokens: () => promptTokens,
-    outputTokens: () => outputTokens(shaped.received),
-  };
+  return new Plan(shaped, route, targets, identity, header, session, caller);
 }

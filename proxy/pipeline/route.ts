@@ -138,8 +138,24 @@ export function resident(route: Route, entry: ProviderEntry): boolean {
   return route.regions === null || (region !== null && route.regions.has(region));
 }
 
+/** By model, for each policy of a snapshot. */
+const resolvedTargets = new WeakMap<Route, Map<string | null, readonly ResolvedTarget[]>>();
+/** A policy that fixes its targets' models takes any name. */
+const mostResolved = 64;
+
 /** Targets that have the model and may get the data, in config order. Later stages know no other targets. */
-export function resolveTargets(route: Route, model: string | null): ResolvedTarget[] {
+export function resolveTargets(route: Route, model: string | null): readonly ResolvedTarget[] {
+  let known = resolvedTargets.get(route);
+  if (known === undefined) resolvedTargets.set(route, (known = new Map()));
+  const before = known.get(model);
+  if (before !== undefined) return before;
+  const resolved = targetsWith(route, model);
+  // What no provider has is the caller's free text.
+  if (resolved.length > 0 && known.size < mostResolved) known.set(model, resolved);
+  return resolved;
+}
+
+function targetsWith(route: Route, model: string | null): ResolvedTarget[] {
   const resolved: ResolvedTarget[] = [];
   for (const target of route.targets) {
     if (!resident(route, target.entry)) continue;
@@ -157,10 +173,10 @@ export function targetsFor(
   route: Route,
   model: string | null,
   account: string | null,
-): [ResolvedTarget, ...ResolvedTarget[]] | Failure {
+): readonly [ResolvedTarget, ...ResolvedTarget[]] | Failure {
   const serving = resolveTargets(route, model);
   const keeping = account === null ? serving : serving.filter(({ entry }) => entry.account.config.id === account);
-  if (keeping.length > 0) return keeping as [ResolvedTarget, ...ResolvedTarget[]];
+  if (keeping.length > 0) return keeping as readonly [ResolvedTarget, ...ResolvedTarget[]];
   return serving.length > 0 ? keptElsewhere : noTarget(route, model);
 }
 

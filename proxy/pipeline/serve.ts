@@ -18,6 +18,8 @@ import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
 import { ResourceIds } from "../ids/resource-ids.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
+import type { PlanRequest } from "../routing/routing.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { RequestJob } from "../text-work/job.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -34,7 +36,7 @@ import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
 import { deadlineOf } from "./deadline.ts";
-import { dispatch } from "./dispatch.ts";
+import { type DispatchOutcome, dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
 import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
@@ -44,7 +46,7 @@ import { beginOnRecord, endOnRecord } from "./on-record.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
-import type { Missed, Unambiguous } from "./proof.ts";
+import type { Missed, OnRecord, Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
 import { noteIdentity, noteMove, noteOutcome, noteRoute } from "./record-fields.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
@@ -61,6 +63,9 @@ const nameForAnthropic =
   (headers: AnswerHeaders): void => {
     headers["request-id"] ??= requestId;
   };
+
+/** null: it was answered. A promise only if something has to be waited for. */
+type Outcome = Failure | null | Promise<Failure | null>;
 
 class Call {
   readonly #client: ClientConnection;
@@ -96,8 +101,8 @@ class Call {
       record.address = from.address ?? "";
       if (this.#gateway.audit !== null) record.country = from.country() ?? "";
       const client = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
-      const failed =
-        client === "answered" || isFailure(client) ? this.#preflight(client) : await this.#stages(client, from);
+      const outcome = client === "answered" || isFailure(client) ? this.#preflight(client) : this.#stages(client, from);
+      const failed = outcome instanceof Promise ? await outcome : outcome;
       if (failed) this.#fail(failed);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
@@ -131,14 +136,21 @@ class Call {
     return null;
   }
 
-  async #stages(client: Unambiguous, from: Circumstances): Promise<Failure | null> {
-    const { method, path: url } = client;
-    const found = address(method, url, this.#snapshot);
+  #stages(client: Unambiguous, from: Circumstances): Outcome {
+    const found = address(client.method, client.path, this.#snapshot);
     if (isFailure(found)) return found;
     this.#surface = this.#surfaceOf(found);
     this.#enter("authenticate");
     const keyed = authenticate(client.headers, this.#snapshot, this.#gateway.nowMs());
-    const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
+    const verified = keyed.anonymous && keyed.token !== undefined ? this.#verify(keyed.token) : keyed;
+    return verified instanceof Promise
+      ? verified.then((identity) => this.#identified(client, found, identity, from))
+      : this.#identified(client, found, verified, from);
+  }
+
+  /** The stages from the caller's identity on. */
+  #identified(client: Unambiguous, found: Addressed, identity: Identity, from: Circumstances): Outcome {
+    const { method, path: url } = client;
     const addressed = addressFor(identity, found, method, url, this.#snapshot);
     this.#surface = this.#surfaceOf(addressed);
     if (this.#surface === "anthropic") client.always(nameForAnthropic(client.requestId));
@@ -149,9 +161,9 @@ class Call {
     if (beyond) return beyond;
     switch (operation.kind) {
       case "mint":
-        return this.#answer(await mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
+        return this.#answerLater(mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
-        return this.#answer(await ownUsage(client.url, identity, this.#snapshot, this.#gateway));
+        return this.#answerLater(ownUsage(client.url, identity, this.#snapshot, this.#gateway));
       case "models":
         return this.#answer(
           listModels({
@@ -161,17 +173,32 @@ class Call {
         );
       case "resource":
         return this.#resource(client, operation, path, identity, from);
-      default: {
-        const place = this.#placeFor(client, path, identity);
-        if (!isPlace(place)) return place;
-        this.#place = place;
-        this.#enter("receive");
-        const reading = this.#receive(client, place, requiredMember[formatOf(operation)]);
-        const received = reading instanceof Promise ? await reading : reading;
-        place.arrived();
-        return await (isFailure(received) ? received : this.#received(received, addressed, identity, from));
-      }
+      default:
+        return this.#arriving(client, addressed, identity, from);
     }
+  }
+
+  /** The stages from reading the body on. */
+  #arriving(client: Unambiguous, addressed: Addressed, identity: Identity, from: Circumstances): Outcome {
+    const place = this.#placeFor(client, addressed.path, identity);
+    if (!isPlace(place)) return place;
+    this.#place = place;
+    this.#enter("receive");
+    const reading = this.#receive(client, place, requiredMember[formatOf(addressed.operation)]);
+    return reading instanceof Promise
+      ? reading.then((received) => this.#arrived(received, place, addressed, identity, from))
+      : this.#arrived(reading, place, addressed, identity, from);
+  }
+
+  #arrived(
+    received: Received | Failure,
+    place: BodyPlace,
+    addressed: Addressed,
+    identity: Identity,
+    from: Circumstances,
+  ): Outcome {
+    place.arrived();
+    return isFailure(received) ? received : this.#received(received, addressed, identity, from);
   }
 
   #placeFor(client: Unambiguous, path: PathEntry, identity: Identity): ReturnType<typeof bodyPlace> {
@@ -191,12 +218,7 @@ class Call {
   }
 
   /** The stages from the body on. */
-  #received(
-    received: Received,
-    { path, operation }: Addressed,
-    identity: Identity,
-    from: Circumstances,
-  ): Failure | null | Promise<Failure | null> {
+  #received(received: Received, { path, operation }: Addressed, identity: Identity, from: Circumstances): Outcome {
     this.#enter("route");
     const routed = route(path, received.model, identity);
     if (isFailure(routed)) return routed;
@@ -225,7 +247,7 @@ class Call {
   }
 
   /** The stages from the checks on. */
-  #checked(call: CheckedCall, operation: Addressed["operation"]): Failure | null | Promise<Failure | null> {
+  #checked(call: CheckedCall, operation: Addressed["operation"]): Outcome {
     const { routed, received, format, identity } = call;
     const authorised = authorise(call);
     if (isFailure(authorised)) return authorised;
@@ -258,17 +280,33 @@ class Call {
   }
 
   /** The call to the cache or a provider, within the audit records that the policy requires. */
-  async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
-    const { audit } = route.config;
+  #generate(shaped: Shaped, route: Route, identity: Identity): Outcome {
     this.#enter("on record");
     const begun = beginOnRecord(route, this.#gateway.audit, this.#record);
-    const onRecord = begun instanceof Promise ? await begun : begun;
+    return begun instanceof Promise
+      ? begun.then((onRecord) => this.#begun(onRecord, shaped, route, identity))
+      : this.#begun(begun, shaped, route, identity);
+  }
+
+  #begun(onRecord: OnRecord | Failure, shaped: Shaped, route: Route, identity: Identity): Outcome {
     if (isFailure(onRecord)) return onRecord;
+    const { audit } = route.config;
     if (audit.required) this.#client.hold();
-    const heard = audit.bodies ? new AnswerRecorder(shaped.format) : null;
-    if (heard !== null) this.#client.filterFirst(heard);
+    if (!audit.bodies) return this.#cached(onRecord, shaped, route, identity);
+    const heard = new AnswerRecorder(shaped.format);
+    this.#client.filterFirst(heard);
+    return this.#audited(this.#cached(onRecord, shaped, route, identity), heard, shaped, route);
+  }
+
+  async #audited(outcome: Outcome, heard: AnswerRecorder, shaped: Shaped, route: Route): Promise<Failure | null> {
+    const failed = await outcome;
+    this.#record.audited = this.#bodies(shaped, heard.body, route.masker ?? everyMask);
+    return failed;
+  }
+
+  #cached(onRecord: OnRecord, shaped: Shaped, route: Route, identity: Identity): Outcome {
     this.#enter("cached");
-    const failed = await throughCache({
+    return throughCache({
       client: this.#client,
       gateway: this.#gateway,
       surface: this.#surface,
@@ -280,32 +318,47 @@ class Call {
       onRecord,
       go: (missed) => this.#dispatch(missed, shaped, route, identity),
     });
-    if (heard !== null) this.#record.audited = this.#bodies(shaped, heard.body, route.masker ?? everyMask);
-    return failed;
   }
 
-  async #dispatch(missed: Missed, shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
+  #dispatch(missed: Missed, shaped: Shaped, route: Route, identity: Identity): Outcome {
     const resolved = targetsFor(route, shaped.model, this.#account);
     if (isFailure(resolved)) return resolved;
-    const first = resolved[0];
-    const owner = ownerOf(identity, route, this.#snapshot.roles);
+    const [first] = resolved;
     const model = modelAsRouted(route, shaped.model, first);
     this.#record.model = model;
     const client = this.#client;
     const caller = callerOf(identity, this.#record.address);
     const { session } = this.#record;
-    const planned = planRequest(shaped, route, resolved, identity, (name) => client.header(name), session);
-    const targets = this.#gateway.routing.plan({ ...planned, caller });
+    const planned = planRequest(shaped, route, resolved, identity, (name) => client.header(name), session, caller);
+    const targets = this.#gateway.routing.plan(planned);
     this.#enter("admit");
     const admission = admit(
       { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model, session },
       this.#gateway,
     );
-    const admitted = admission instanceof Promise ? await admission : admission;
+    return admission instanceof Promise
+      ? admission.then((admitted) => this.#send(admitted, missed, shaped, planned, first))
+      : this.#send(admission, missed, shaped, planned, first);
+  }
+
+  #send(
+    admitted: Admitted | Failure,
+    missed: Missed,
+    shaped: Shaped,
+    planned: PlanRequest,
+    { entry }: ResolvedTarget,
+  ): Outcome {
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
     this.#enter("dispatch");
-    const outcome = await dispatch(
+    const client = this.#client;
+    const { route, identity, caller = "" } = planned;
+    const { deadlineMs, deadlineIsCallers } = deadlineOf(
+      client,
+      entry.account.config.timeouts.totalMs,
+      this.#gateway.nowMs(),
+    );
+    const outcome = dispatch(
       {
         admitted,
         missed,
@@ -314,9 +367,13 @@ class Call {
         route,
         targets: admitted.targets,
         cover: admitted.cover,
-        ...deadlineOf(client, first.entry.account.config.timeouts.totalMs, this.#gateway.nowMs()),
+        deadlineMs,
+        deadlineIsCallers,
         caller,
-        sealId: (provider, id) => this.#snapshot.ids.seal(owner, provider, id),
+        sealId: (provider, id) => {
+          const { ids, roles } = this.#snapshot;
+          return ids.seal(ownerOf(identity, route, roles), provider, id);
+        },
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
         trace: this.#record.trace,
         promptTokens: roughPromptTokens(shaped.received),
@@ -326,6 +383,17 @@ class Call {
       },
       this.#gateway,
     );
+    return this.#dispatched(outcome, shaped, planned);
+  }
+
+  async #dispatched(
+    dispatching: Promise<DispatchOutcome>,
+    shaped: Shaped,
+    planned: PlanRequest,
+  ): Promise<Failure | null> {
+    const outcome = await dispatching;
+    const client = this.#client;
+    const { route } = planned;
     noteOutcome(this.#record, outcome);
     noteMove(this.#record, planned, outcome, this.#gateway.routing);
     this.#enter("settle");
@@ -417,6 +485,10 @@ class Call {
     if (unaudited) this.#client.cut();
     if (unaudited && !this.#client.closed) this.#fail(unaudited);
     this.#client.release();
+  }
+
+  async #answerLater(found: object | Failure | Promise<object | Failure>): Promise<Failure | null> {
+    return this.#answer(await found);
   }
 
   #answer(found: object | Failure): Failure | null {

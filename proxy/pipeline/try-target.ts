@@ -106,13 +106,22 @@ function peerOf({ entry, model }: ResolvedTarget): AttemptPeer {
   return { provider: genAiName ?? type.toLowerCase(), model: model.config.upstream, origin: entry.address.origin };
 }
 
-/** Returns a Failure if this target could not be asked at all. `count`: number of attempts, including this one. */
-export async function tryTarget(
+/** An attempt that was sent. */
+export interface Asked {
+  prepared: Prepared;
+  attempt: Attempt;
+}
+
+/**
+ * Sends the request. Returns what came of it if it could not be sent, or a Failure if this target could not be asked at
+ * all. Returns a promise only if the credential has to be waited for. `count`: number of attempts, including this one.
+ */
+export function ask(
   target: ResolvedTarget,
   request: DispatchRequest,
   count: number,
   dispatcher: Dispatcher,
-): Promise<Tried | Failure> {
+): Asked | Tried | Failure | Promise<Asked | Tried> {
   const nowMs = dispatcher.nowMs();
   const remainingMs = request.deadlineMs - nowMs;
   const { client } = request;
@@ -130,41 +139,50 @@ export async function tryTarget(
   const { trace } = request;
   if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
-  const outgoing = authorized instanceof Promise ? await authorized : authorized;
+  return authorized instanceof Promise
+    ? authorized.then((outgoing) => send(target, prepared, outgoing, remainingMs, request, count, dispatcher))
+    : send(target, prepared, authorized, remainingMs, request, count, dispatcher);
+}
+
+function send(
+  target: ResolvedTarget,
+  prepared: Prepared,
+  outgoing: Authorized,
+  remainingMs: number,
+  request: DispatchRequest,
+  count: number,
+  dispatcher: Dispatcher,
+): Asked | Tried {
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
+  const { client, shaped } = request;
   // A keep-alive comment has already begun the stream.
   const startStream = (headers: ResponseHeaders): void => {
     if (!client.started) client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
   };
-  const attempt = new Attempt(
-    client,
-    prepared,
-    limitsOf(target, remainingMs, count, request),
-    stream,
-    startStream,
-    dispatcher,
-  );
+  const limits = limitsOf(target, remainingMs, count, request);
+  const attempt = new Attempt(client, prepared, limits, shaped.received.stream, startStream, dispatcher);
   attempt.begin((handler) => dispatcher.upstreams.send(target.entry.address, outgoing, handler));
-  const result = await attempt.result;
-  if (request.targets.length > 1) noteUsedUp(target, attempt.headers, dispatcher);
-  return judge(target, prepared, result, request, count, dispatcher);
+  return { prepared, attempt };
 }
 
 /** Moves a provider whose rate limit is exhausted to the end of the order for a while. */
-function noteUsedUp(target: ResolvedTarget, headers: ResponseHeaders, { routing, nowMs }: Dispatcher): void {
+export function noteUsedUp(target: ResolvedTarget, headers: ResponseHeaders, { routing, nowMs }: Dispatcher): void {
   const waitMs = exhaustedForMs(headers, nowMs());
   if (waitMs !== null) routing.spare(target, waitMs);
 }
 
-/** Reads and sends a whole answer; adds the provider's text to a failure. */
-async function judge(
+/**
+ * Reads and sends a whole answer; adds the provider's text to a failure. Returns a promise only if sending takes a
+ * moment.
+ */
+export function judge(
   target: ResolvedTarget,
   prepared: Prepared,
   result: AttemptResult,
   request: DispatchRequest,
   count: number,
   { nowMs }: Dispatcher,
-): Promise<Tried> {
+): Tried | Promise<Tried> {
   if (result.kind === "failed") {
     const { errorBody } = result;
     const error =
@@ -181,14 +199,23 @@ async function judge(
     return { result, prepared, error: withheld, whole };
   const headers = request.replyHeaders(target, prepared, result.headers, count);
   headers["content-type"] = "application/json";
+  const sent: Tried = { result, prepared, error: null, whole };
   try {
     const sending = request.client.reply(200, headers, whole.body);
-    if (sending instanceof Promise) await sending;
+    return sending instanceof Promise
+      ? sending.then(
+          () => sent,
+          (cause: unknown) => unsent(cause, sent),
+        )
+      : sent;
   } catch (cause) {
-    if (!(cause instanceof FilterError)) throw cause;
-    const { code, message } = cause.failure;
-    // The answer is paid for, and another one would be as long: no other target is asked.
-    return { result, prepared, error: asProviderError("BadRequest", code, message), whole: null };
+    return unsent(cause, sent);
   }
-  return { result, prepared, error: null, whole };
+}
+
+/** A filter refused the answer. It is paid for, and another one would be as long: no other target is asked. */
+function unsent(cause: unknown, { result, prepared }: Tried): Tried {
+  if (!(cause instanceof FilterError)) throw cause;
+  const { code, message } = cause.failure;
+  return { result, prepared, error: asProviderError("BadRequest", code, message), whole: null };
 }

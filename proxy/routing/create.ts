@@ -1,3 +1,4 @@
+import type { ProviderConfig } from "../config/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type AttemptCause, causeInWords } from "../wire/causes.ts";
 import type { BreakerState } from "./breaker.ts";
@@ -78,6 +79,53 @@ export interface RoutingWatch {
   moved(route: string): void;
 }
 
+/** An attempt that didn't end well leaves its use of the quota unknown, so the estimate is kept. */
+class TargetPermit implements Permit {
+  readonly #clock: { nowMs(): number };
+  readonly #model: ModelHealth;
+  readonly #config: ProviderConfig;
+  readonly #tokens: number;
+  readonly #room: Room;
+  readonly #caller: string;
+  readonly #watch: RoutingWatch | null;
+
+  constructor(
+    clock: { nowMs(): number },
+    model: ModelHealth,
+    config: ProviderConfig,
+    tokens: number,
+    room: Room,
+    caller: string,
+    watch: RoutingWatch | null,
+  ) {
+    this.#clock = clock;
+    this.#model = model;
+    this.#config = config;
+    this.#tokens = tokens;
+    this.#room = room;
+    this.#caller = caller;
+    this.#watch = watch;
+  }
+
+  succeeded({ firstByteMs, tokens }: Parameters<Permit["succeeded"]>[0]): void {
+    this.#model.succeeded(this.#config, firstByteMs, this.#clock.nowMs(), this.#caller);
+    this.#room.settle(1, tokens > 0 ? tokens : this.#tokens);
+  }
+
+  failed({ ofCaller = true, ...failure }: Parameters<Permit["failed"]>[0]): boolean {
+    const suspect = ofCaller && this.#caller !== "" ? { caller: this.#caller } : {};
+    const { counted, opened } = this.#model.failed(this.#config, { ...failure, ...suspect }, this.#clock.nowMs());
+    if (opened) this.#watch?.opened(this.#config.id);
+    this.#room.settle(1, this.#tokens);
+    return counted;
+  }
+
+  released(): void {
+    this.#model.release(this.#caller);
+    this.#room.settle(1, this.#tokens);
+  }
+}
+
 /** `checked`: what active checks know about a provider; null if it has no check. */
 export function createRouting(
   clock: { nowMs(): number; random(): number },
@@ -98,8 +146,9 @@ export function createRouting(
     return { provider, model: provider.model(target.model.name) };
   };
 
-  const byStrategy = (request: PlanRequest, targets: readonly ResolvedTarget[]): ResolvedTarget[] => {
+  const byStrategy = (request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] => {
     const { id, routing } = request.route.config;
+    if (targets.length < 2) return targets;
     const turn = turns.get(id) ?? 0;
     switch (routing.strategy) {
       case "RoundRobin":
@@ -117,7 +166,7 @@ export function createRouting(
   };
 
   /** The strategy's order where a session begins. Every proxy chooses alike, as far as the strategy lets it. */
-  const forSession = (request: PlanRequest, targets: readonly ResolvedTarget[]): ResolvedTarget[] => {
+  const forSession = (request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] => {
     switch (request.route.config.routing.strategy) {
       case "RoundRobin":
         return affine(targets, request.session);
@@ -149,30 +198,6 @@ export function createRouting(
     return model.sparedUntilMs > nowMs || (slowAfterMs !== null && model.slowerThan(slowAfterMs, nowMs)) ? 1 : 0;
   };
 
-  /** An attempt that didn't end well leaves its use of the quota unknown, so the estimate is kept. */
-  const permit = (target: ResolvedTarget, tokens: number, room: Room, caller: string): Permit => {
-    const { model } = healthOf(target);
-    const { config } = target.entry.account;
-    return {
-      succeeded(result) {
-        model.succeeded(config, result.firstByteMs, clock.nowMs(), caller);
-        room.settle(1, result.tokens > 0 ? result.tokens : tokens);
-      },
-      failed(failure) {
-        const { ofCaller = true, ...rest } = failure;
-        const suspect = ofCaller && caller !== "" ? { caller } : {};
-        const { counted, opened } = model.failed(config, { ...rest, ...suspect }, clock.nowMs());
-        if (opened) watch?.opened(config.id);
-        room.settle(1, tokens);
-        return counted;
-      },
-      released() {
-        model.release(caller);
-        room.settle(1, tokens);
-      },
-    };
-  };
-
   const breakers = (): BreakerReading[] => {
     const readings: BreakerReading[] = [];
     for (const [provider, health] of providers) {
@@ -194,13 +219,17 @@ export function createRouting(
 
   type Chosen = ReturnType<typeof eligible>;
 
-  const forCaller = (request: PlanRequest, { targets, ordered }: Chosen, subject: string | null): ResolvedTarget[] => {
-    const order = ordered ? [...targets] : byStrategy(request, fitting(request, targets));
+  const forCaller = (
+    request: PlanRequest,
+    { targets, ordered }: Chosen,
+    subject: string | null,
+  ): readonly ResolvedTarget[] => {
+    const order = ordered ? targets : byStrategy(request, fitting(request, targets));
     return subject === null ? order : affine(order, subject);
   };
 
-  const inItsSession = (request: PlanRequest, { targets, ordered }: Chosen): ResolvedTarget[] => {
-    const order = ordered ? [...targets] : forSession(request, fitting(request, targets));
+  const inItsSession = (request: PlanRequest, { targets, ordered }: Chosen): readonly ResolvedTarget[] => {
+    const order = ordered ? targets : forSession(request, fitting(request, targets));
     const stay = stays.of(stayOf(request), clock.nowMs());
     return stay === null ? order : startingWith(order, stay);
   };
@@ -209,13 +238,29 @@ export function createRouting(
    * The policy's own order: by its rules or else its strategy, with callers kept on their target and a canary put in
    * its place.
    */
-  const wanted = (request: PlanRequest): ResolvedTarget[] => {
+  const wanted = (request: PlanRequest): readonly ResolvedTarget[] => {
     const chosen = eligible(request);
     const subject = subjectOf(request);
     const { canary } = request.route.config.routing;
     const kept = keepsSession(request) ? inItsSession(request, chosen) : forCaller(request, chosen, subject);
     if (!canary || chosen.ordered) return kept;
     return withCanary(kept, canary, 100 * (subject === null ? clock.random() : drawnBy(subject, canary.id)));
+  };
+
+  const granted = (
+    provider: ProviderHealth,
+    model: ModelHealth,
+    config: ProviderConfig,
+    tokens: number,
+    room: Room | null,
+    caller: string,
+  ): Permit | null => {
+    if (room === null) {
+      model.release(caller);
+      return null;
+    }
+    provider.took(clock.nowMs());
+    return new TargetPermit(clock, model, config, tokens, room, caller, watch);
   };
 
   return {
@@ -238,16 +283,10 @@ export function createRouting(
       const { config } = target.entry.account;
       const nowMs = clock.nowMs();
       if (!model.acquire(config, caller, nowMs)) return null;
-      const granted = (room: Room | null): Permit | null => {
-        if (room === null) {
-          model.release(caller);
-          return null;
-        }
-        provider.took(clock.nowMs());
-        return permit(target, tokens, room, caller);
-      };
       const room = quotas.take(config, target.model, tokens);
-      return room instanceof Promise ? room.then(granted) : granted(room);
+      return room instanceof Promise
+        ? room.then((got) => granted(provider, model, config, tokens, got, caller))
+        : granted(provider, model, config, tokens, room, caller);
     },
     wait(targets, caller = "") {
       const nowMs = clock.nowMs();

@@ -49,7 +49,7 @@ export interface Permit {
 
 export interface Routing {
   /** Targets to try, best first. Empty only if the route has none. */
-  plan(request: PlanRequest): ResolvedTarget[];
+  plan(request: PlanRequest): readonly ResolvedTarget[];
   /**
    * `caller`: as returned by `callerOf`; absent for the gateway's own calls. Returns null if the target can't be called
    * now (breaker open, quota used up). Returns a promise only if other proxies have to be asked.

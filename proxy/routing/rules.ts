@@ -23,7 +23,7 @@ const conditions: readonly (readonly [string, (when: When, request: PlanRequest)
   ["models", (when, request) => oneOf(when.models, request.model)],
   ["headers", (when, request) => when.headers.every(({ name, value }) => request.header(name) === value)],
   ["batchSize", (when, request) => above(when.batchSizeAbove, () => request.batchSize)],
-  ["promptTokens", (when, request) => above(when.promptTokensAbove, request.promptTokens)],
+  ["promptTokens", (when, request) => above(when.promptTokensAbove, () => request.promptTokens())],
 ];
 
 export const matchesRule = (when: When, request: PlanRequest): boolean =>
@@ -39,13 +39,15 @@ export const holds = (target: ResolvedTarget, request: PlanRequest): boolean =>
 
 /** Leaves out targets whose context window can't hold the prompt, unless that leaves none. */
 export function fitting(request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] {
+  if (targets.every((target) => holds(target, request))) return targets;
   const fits = targets.filter((target) => holds(target, request));
   return fits.length > 0 ? fits : targets;
 }
 
 /** Returns the targets to choose from, and whether a rule has already ordered them. */
 export function eligible(request: PlanRequest): { targets: readonly ResolvedTarget[]; ordered: boolean } {
-  const rule = request.route.config.routing.rules.find(({ when }) => matchesRule(when, request));
+  const { rules } = request.route.config.routing;
+  const rule = rules.length === 0 ? undefined : rules.find(({ when }) => matchesRule(when, request));
   if (rule === undefined) return { targets: request.targets, ordered: false };
   const byName = new Map(request.targets.map((target) => [target.config.name, target]));
   const targets = rule.use.flatMap((name) => byName.get(name) ?? []);

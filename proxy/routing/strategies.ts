@@ -86,7 +86,7 @@ export function startingWith(targets: readonly ResolvedTarget[], name: string): 
 }
 
 /** Moves the preferred target or provider to the front, if it is among the targets. */
-export function prefer(targets: readonly ResolvedTarget[], wish: string): ResolvedTarget[] {
+export function prefer(targets: readonly ResolvedTarget[], wish: string): readonly ResolvedTarget[] {
   const wished = (target: ResolvedTarget): boolean =>
     target.config.name === wish ||
     target.entry.account.config.id === wish ||
