@@ -63,8 +63,18 @@ function servedBy(target: ResolvedTarget, { result, prepared, whole }: Tried): S
   };
 }
 
-/** Outcome at one target: final, or failed so that the next target may be asked. */
-type TargetEnd = { done: true; end: DispatchEnd } | { done: false; failure: Failure; fallBack: boolean };
+/** An attempt that may be made. */
+interface Step {
+  target: ResolvedTarget;
+  permit: Permit;
+  /** Number of attempts at this target, including this one. */
+  attempt: number;
+  /** Whether the credential was renewed after an earlier one. */
+  renewed: boolean;
+}
+
+/** What follows: one more attempt, or the end. A promise only if something has to be waited for. */
+type Next = Step | DispatchEnd | Promise<Step | DispatchEnd>;
 
 /**
  * Another account may have a larger limit. The caller's other limits apply everywhere, and each attempt costs money.
@@ -78,6 +88,10 @@ class Dispatch {
   readonly #attempts: AttemptRecord[] = [];
   #usage: Usage | null = null;
   #lastTried: [ResolvedTarget, Tried] | null = null;
+  /** Of the attempt that is being made. */
+  #underWay: Permit | null = null;
+  /** Index of the target to try after this one. */
+  #next = 0;
   /** How the last attempt failed. */
   #last: Failure | null = null;
 
@@ -87,23 +101,46 @@ class Dispatch {
   }
 
   async run(): Promise<DispatchOutcome> {
-    let last: Failure | null = null;
-    for (const target of this.#request.targets) {
-      if (last !== null && this.#with.nowMs() >= this.#request.deadlineMs) break;
-      const acquired = this.#acquire(target);
-      const permit = acquired instanceof Promise ? await acquired : acquired;
-      if (permit === null) continue;
-      const next = await this.#target(target, permit);
-      if (next.done) return this.#outcome(next.end);
-      last = next.failure;
-      if (!next.fallBack) break;
+    try {
+      for (let next = this.#nextTarget(); ; ) {
+        const step = next instanceof Promise ? await next : next;
+        if ("kind" in step) return this.#outcome(step);
+        const began = this.#with.nowMs();
+        this.#underWay = step.permit;
+        const asking = ask(step.target, this.#request, this.#attempts.length + 1, this.#with);
+        const asked = asking instanceof Promise ? await asking : asking;
+        const judging = "attempt" in asked ? this.#judged(step.target, asked, await asked.attempt.result) : asked;
+        const tried = judging instanceof Promise ? await judging : judging;
+        this.#underWay = null;
+        next = this.#after(step, tried, this.#with.nowMs() - began);
+      }
+    } catch (cause) {
+      // An internal error. Its permit must be returned, or a half-open breaker would wait for it and admit nobody else.
+      this.#underWay?.released();
+      throw cause;
     }
-    if (last === null) return this.#outcome({ kind: "failed", failure: this.#nobodyToAsk() });
-    return this.#outcome(
-      this.#tellOwn()
-        ? { kind: "brokenOff", failure: last, told: true, served: null }
-        : { kind: "failed", failure: last },
-    );
+  }
+
+  /** The first attempt at the next target that may be called. */
+  #nextTarget(): Next {
+    const { targets, deadlineMs } = this.#request;
+    while (this.#next < targets.length && (this.#last === null || this.#with.nowMs() < deadlineMs)) {
+      const target = targets[this.#next++] as ResolvedTarget;
+      const acquired = this.#acquire(target);
+      if (acquired instanceof Promise) return acquired.then((permit) => this.#firstAt(target, permit));
+      if (acquired !== null) return this.#firstAt(target, acquired);
+    }
+    return this.#last === null ? { kind: "failed", failure: this.#nobodyToAsk() } : this.#failed(this.#last);
+  }
+
+  #firstAt(target: ResolvedTarget, permit: Permit | null): Next {
+    return permit === null ? this.#nextTarget() : this.#covered({ target, permit, attempt: 1, renewed: false });
+  }
+
+  #failed(last: Failure): DispatchEnd {
+    return this.#tellOwn()
+      ? { kind: "brokenOff", failure: last, told: true, served: null }
+      : { kind: "failed", failure: last };
   }
 
   #outcome(end: DispatchEnd): DispatchOutcome {
@@ -140,63 +177,25 @@ class Dispatch {
     });
   }
 
-  /** All attempts at one target. */
-  async #target(target: ResolvedTarget, first: Permit): Promise<TargetEnd> {
-    let permit = first;
-    let renewed = false;
-    for (let attempt = 1; ; attempt++) {
-      const uncovered = this.#last === null ? null : await this.#uncovered(target, this.#last);
-      if (uncovered !== null) {
-        permit.released();
-        // Another target may cost less.
-        return { done: false, failure: uncovered, fallBack: true };
-      }
-      const began = this.#with.nowMs();
-      const tried = await this.#tried(target, permit);
-      if ("code" in tried) {
-        permit.released();
-        return { done: false, failure: tried, fallBack: false };
-      }
-      this.#lastTried = [target, tried];
-      const durationMs = this.#with.nowMs() - began;
-      this.#record(target, tried, durationMs);
-      this.#noteFirstToken(target, tried, durationMs);
-      if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
-      if (!renewed && this.#renew(target, tried)) {
-        renewed = true;
-        continue;
-      }
-      const next = await this.#afterFailure(target, tried, tried.error, permit, attempt);
-      if ("done" in next) return next;
-      permit = next;
-    }
-  }
-
-  async #tried(target: ResolvedTarget, permit: Permit): Promise<Tried | Failure> {
-    const request = this.#request;
-    const count = this.#attempts.length + 1;
-    try {
-      const asking = ask(target, request, count, this.#with);
-      const asked = asking instanceof Promise ? await asking : asking;
-      const judging = "attempt" in asked ? this.#judged(target, asked, await asked.attempt.result, count) : asked;
-      const tried = judging instanceof Promise ? await judging : judging;
-      request.trace?.attemptEnds(!("code" in tried));
-      return tried;
-    } catch (cause) {
-      // An internal error. Its permit must be returned, or a half-open breaker would wait for it and admit nobody else.
+  #after(step: Step, tried: Tried | Failure, durationMs: number): Next {
+    const { target, permit } = step;
+    this.#request.trace?.attemptEnds(!("code" in tried));
+    if ("code" in tried) {
       permit.released();
-      throw cause;
+      return this.#failed(tried);
     }
+    this.#lastTried = [target, tried];
+    this.#record(target, tried, durationMs);
+    this.#noteFirstToken(target, tried, durationMs);
+    if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
+    if (!step.renewed && this.#renew(target, tried))
+      return this.#covered({ target, permit, attempt: step.attempt + 1, renewed: true });
+    return this.#afterFailure(step, tried, tried.error);
   }
 
-  #judged(
-    target: ResolvedTarget,
-    { prepared, attempt }: Asked,
-    result: AttemptResult,
-    count: number,
-  ): Tried | Promise<Tried> {
+  #judged(target: ResolvedTarget, { prepared, attempt }: Asked, result: AttemptResult): Tried | Promise<Tried> {
     if (this.#request.targets.length > 1) noteUsedUp(target, attempt.headers, this.#with);
-    return judge(target, prepared, result, this.#request, count, this.#with);
+    return judge(target, prepared, result, this.#request, this.#attempts.length + 1, this.#with);
   }
 
   #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
@@ -221,11 +220,21 @@ class Dispatch {
   }
 
   /**
-   * The failure when no further attempt may be made: what budgets reserved for the call, less what its attempts were
-   * charged, doesn't suffice, and no more can be reserved. The caller gets the previous failure.
+   * Whether what budgets reserved for the call, less what its attempts were charged, suffices for one more, or more can
+   * be reserved. Otherwise another target may cost less; if none does, the caller gets the previous failure.
    */
-  async #uncovered(target: ResolvedTarget, last: Failure): Promise<Failure | null> {
-    return (await this.#request.cover(target, this.#attempts)) ? null : last;
+  #covered(step: Step): Next {
+    if (this.#last === null) return step;
+    const covered = this.#request.cover(step.target, this.#attempts);
+    return covered instanceof Promise
+      ? covered.then((fits) => this.#ifCovered(fits, step))
+      : this.#ifCovered(covered, step);
+  }
+
+  #ifCovered(covered: boolean, step: Step): Next {
+    if (covered) return step;
+    step.permit.released();
+    return this.#nextTarget();
   }
 
   /** Records slow first tokens, which affect the next order of targets. Skipped if there is only one target. */
@@ -236,14 +245,8 @@ class Dispatch {
     else if (error?.class === "Timeout" && error.fault !== "caller") this.#with.routing.firstToken(target, durationMs);
   }
 
-  /** Returns a permit for one more attempt at the same target, or the outcome there. */
-  async #afterFailure(
-    target: ResolvedTarget,
-    tried: Tried,
-    error: ProviderError,
-    permit: Permit,
-    attempt: number,
-  ): Promise<Permit | TargetEnd> {
+  async #afterFailure(step: Step, tried: Tried, error: ProviderError): Promise<Step | DispatchEnd> {
+    const { target, permit, attempt, renewed } = step;
     const kind = healthClassOf(error);
     const fallback = fallbackClassOf(error);
     this.#hold(kind, tried, error, permit);
@@ -251,16 +254,12 @@ class Dispatch {
     if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
     const delayMs = kind === null ? null : retryDelayMs(target, error, attempt, this.#request, this.#with);
     const again = delayMs !== null && (await pause(this.#request.client, delayMs)) ? await this.#acquire(target) : null;
-    return (
-      again ?? {
-        done: false,
-        failure: this.#last,
-        fallBack:
-          fallback !== null &&
-          mayFallBack(fallback, error) &&
-          this.#request.route.config.routing.fallbackOn.includes(fallback),
-      }
-    );
+    if (again !== null) return this.#covered({ target, permit: again, attempt: attempt + 1, renewed });
+    const fallsBack =
+      fallback !== null &&
+      mayFallBack(fallback, error) &&
+      this.#request.route.config.routing.fallbackOn.includes(fallback);
+    return fallsBack ? this.#nextTarget() : this.#failed(this.#last);
   }
 
   /** Reports to the target's health, and to the alert counts, what a failure says about the target. */
@@ -294,22 +293,22 @@ class Dispatch {
     );
   }
 
-  #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): TargetEnd {
+  #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): DispatchEnd {
     const told = tried.result.kind === "broken" && tried.result.told;
     const failed = failureOf(error, tried);
-    return { done: true, end: { kind: "brokenOff", failure: failed, told, served: servedBy(target, tried) } };
+    return { kind: "brokenOff", failure: failed, told, served: servedBy(target, tried) };
   }
 
-  #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): TargetEnd {
+  #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): DispatchEnd {
     const served = servedBy(target, tried);
     if (tried.result.kind === "abandoned") {
       permit.released();
-      return { done: true, end: { kind: "abandoned", stalled: tried.result.stalled, served } };
+      return { kind: "abandoned", stalled: tried.result.stalled, served };
     }
-    const firstByteMs = served.firstByteMs ?? durationMs;
+    const firstByteMs = (served.firstByteMs ??= durationMs);
     const usage = this.#usage;
     permit.succeeded({ firstByteMs, durationMs, tokens: usage ? usage.prompt + usage.completion : 0 });
-    return { done: true, end: { kind: "answered", served: { ...served, firstByteMs } } };
+    return { kind: "answered", served };
   }
 }
 

@@ -383,15 +383,10 @@ class Call {
       },
       this.#gateway,
     );
-    return this.#dispatched(outcome, shaped, planned);
+    return outcome.then((end) => this.#dispatched(end, shaped, planned));
   }
 
-  async #dispatched(
-    dispatching: Promise<DispatchOutcome>,
-    shaped: Shaped,
-    planned: PlanRequest,
-  ): Promise<Failure | null> {
-    const outcome = await dispatching;
+  #dispatched(outcome: DispatchOutcome, shaped: Shaped, planned: PlanRequest): Failure | null {
     const client = this.#client;
     const { route } = planned;
     noteOutcome(this.#record, outcome);
