@@ -54,6 +54,8 @@ export function keyedDigest(pepper: Uint8Array, secret: string | Uint8Array): st
 }
 
 const blockBytes = 64;
+/** Characters of a secret, each at most three bytes. */
+const longestInPlace = 512;
 
 /**
  * `keyedDigest` for one pepper and many secrets: HMAC-SHA-256 as in RFC 2104, with both pads computed once. Node's
@@ -65,8 +67,18 @@ export function keyedDigester(pepper: Uint8Array): (secret: string) => string {
   const inner = Buffer.from(key.map((byte) => byte ^ 0x36));
   const outer = Buffer.alloc(blockBytes + 32);
   Buffer.from(key.map((byte) => byte ^ 0x5c)).copy(outer);
+  const keyed = Buffer.alloc(blockBytes + longestInPlace * 3);
+  inner.copy(keyed);
+  /** The inner text, in place for all but long secrets: it is wiped once it is hashed. */
+  const innerHash = (secret: string): Buffer => {
+    if (secret.length > longestInPlace) return hash("sha256", Buffer.concat([inner, Buffer.from(secret)]), "buffer");
+    const end = blockBytes + keyed.write(secret, blockBytes);
+    const digest = hash("sha256", keyed.subarray(0, end), "buffer");
+    keyed.fill(0, blockBytes, end);
+    return digest;
+  };
   return (secret) => {
-    hash("sha256", Buffer.concat([inner, Buffer.from(secret)]), "buffer").copy(outer, blockBytes);
+    innerHash(secret).copy(outer, blockBytes);
     return hash("sha256", outer, "hex");
   };
 }

@@ -13,6 +13,6 @@ export const regionMembers: readonly string[] = [...new Set(declared.flatMap(({ 
 /** Members that make the provider choose another model. */
 export const modelMembers: readonly string[] = [...new Set(declared.flatMap(({ models = [] }) => models))];
 /** Member → values that are charged at another price. */
-export const priceMembers: ReadonlyMap<string, ReadonlySet<unknown>> = prices;
+export const priceMembers: readonly (readonly [name: string, values: ReadonlySet<unknown>])[] = [...prices];
 
-export const steeringMembers: readonly string[] = [...regionMembers, ...modelMembers, ...priceMembers.keys()];
+export const steeringMembers: readonly string[] = [...regionMembers, ...modelMembers, ...prices.keys()];

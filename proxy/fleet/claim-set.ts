@@ -24,12 +24,12 @@ const nothing: readonly Taken[] = [];
 
 export class ClaimSet {
   readonly #claims: readonly Claim[];
-  readonly #slices: Slice[] = [];
+  readonly #slices: readonly Slice[];
   #taken: readonly Taken[] = nothing;
 
   constructor(claims: readonly Claim[], holdings: Holdings) {
     this.#claims = claims;
-    for (const { counter } of claims) this.#slices.push(holdings.of(counter));
+    this.#slices = claims.map(({ counter }) => holdings.of(counter));
   }
 
   #amount(index: number): number {

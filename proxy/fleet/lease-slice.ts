@@ -2,7 +2,7 @@
  * A slice of a period's sum, or of a number of concurrent calls. It reports totals for the store's epoch, so a lost or
  * repeated report changes nothing.
  */
-import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
+import { type CounterSpec, noLots, type Reading, Slice, type Taken } from "./slice.ts";
 import { type Growth, heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
 import type { FleetView } from "./window-slice.ts";
 
@@ -63,7 +63,7 @@ export class LeaseSlice extends Slice {
     this.#reserved += amount;
     if (this.spec.limit !== null) this.#available -= amount;
     if (this.spec.limit !== null && this.#available < Math.max(amount, this.low) && !this.tight) this.due = true;
-    return { amount, lots: [] };
+    return { amount, lots: noLots };
   }
 
   override growth(): Growth | null {

@@ -23,8 +23,8 @@ export interface CounterSpec {
 /** What one call took from one counter, to be settled later. */
 export interface Taken {
   amount: number;
-  /** The window slices that the units came from. */
-  lots: [slice: number, amount: number][];
+  /** The window slices that the units came from: number and amount alternately. */
+  lots: readonly number[];
 }
 
 export interface Reading {
@@ -33,6 +33,8 @@ export interface Reading {
   /** Time until the whole limit is free again, in milliseconds. */
   resetMs: number;
 }
+
+export const noLots: readonly number[] = [];
 
 /** How far ahead a lease reaches, in milliseconds of spending at the current rate. */
 const leaseAheadMs = 500;

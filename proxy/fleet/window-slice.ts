@@ -2,7 +2,7 @@
  * A slice of a sliding window's units. Units that aren't used soon go back; otherwise the window could be overdrawn
  * later.
  */
-import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
+import { type CounterSpec, noLots, type Reading, Slice, type Taken } from "./slice.ts";
 import { recoveryMs, type StoreOp, type StoreReply, type WindowOp, type WindowReply, windowLifeMs } from "./store.ts";
 import { Takings } from "./takings.ts";
 
@@ -104,20 +104,21 @@ export class WindowSlice extends Slice {
     this.#takings.add(amount, nowMs);
     this.#lastMs = nowMs;
     this.#underWay++;
-    const lots: Taken["lots"] = [];
+    let lots: number[] | null = null;
     let missing = amount;
     while (missing > 0) {
       const lot = this.#lots[0];
       if (lot === undefined) break;
       const part = Math.min(missing, lot.amount);
-      lots.push([lot.slice, part]);
+      if (lots === null) lots = [lot.slice, part];
+      else lots.push(lot.slice, part);
       lot.amount -= part;
       missing -= part;
       if (lot.amount === 0) this.#lots.shift();
     }
     this.#debt += missing;
     if (!this.tight && this.#fresh(nowMs) < Math.max(amount, this.low)) this.due = true;
-    return { amount, lots };
+    return { amount, lots: lots ?? noLots };
   }
 
   settle(taken: Taken, actual: number): void {
@@ -126,10 +127,9 @@ export class WindowSlice extends Slice {
     this.#takings.add(-back, this.#lastMs);
     if (back < 0) this.#debt -= back;
     if (back > 0 && taken.lots.length === 0) this.#debt = Math.max(0, this.#debt - back);
-    for (const [slice, amount] of taken.lots) {
-      if (back <= 0) break;
-      const part = Math.min(back, amount);
-      this.#giveBackLot(slice, part);
+    for (let at = 0; at < taken.lots.length && back > 0; at += 2) {
+      const part = Math.min(back, taken.lots[at + 1] ?? 0);
+      this.#giveBackLot(taken.lots[at] ?? 0, part);
       back -= part;
     }
   }
@@ -143,7 +143,7 @@ export class WindowSlice extends Slice {
     this.#debt += amount;
     this.#underWay++;
     this.due = true;
-    return { amount, lots: [] };
+    return { amount, lots: noLots };
   }
 
   op(nowMs: number): WindowOp {

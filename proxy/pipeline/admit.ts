@@ -106,7 +106,7 @@ class Reserved implements Reserving {
   }
 
   #reserved(due: Charge): number {
-    let sum = due.claim.amount;
+    let sum = due.amount;
     for (const { dues, amounts } of this.#extensions) sum += amounts[dues.indexOf(due)] ?? 0;
     return sum;
   }
@@ -120,9 +120,7 @@ class Reserved implements Reserving {
       if (missing > 0) short.push([due, missing]);
     }
     if (short.length === 0) return true;
-    const reservation = await this.#quotas.reserve(
-      short.map(([{ claim }, amount]) => ({ counter: claim.counter, amount })),
-    );
+    const reservation = await this.#quotas.reserve(short.map(([{ counter }, amount]) => ({ counter, amount })));
     if ("refused" in reservation) return false;
     this.#extensions.push({
       reservation,
@@ -154,7 +152,7 @@ function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: 
   let least: LimitReading | null = null;
   for (const due of dues) {
     if (due.shows !== what) continue;
-    const reading = quotas.reading(due.claim.counter);
+    const reading = quotas.reading(due.counter);
     if (least === null || share(reading) < share(least)) least = reading;
   }
   return least;
@@ -187,7 +185,7 @@ function outcome(
   }
   if (request.snapshot.settings.budgetHeaders) showBudget(request.client, dues);
   if (!("refused" in got)) return admitted(new Reserved(request.targets, dues, got, quotas));
-  const refusing = dues.find((due) => due.claim.counter === got.refused) as Charge;
+  const refusing = dues.find((due) => due.counter === got.refused) as Charge;
   const { attempts } = refusing;
   const elsewhere = attempts === undefined ? [] : request.targets.filter((target) => attempts.most(target) === 0);
   // A hard budget for one provider, or for paid targets only, leaves the call to the other targets.
@@ -200,7 +198,9 @@ const none: readonly BudgetConfig[] = [];
 
 function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): readonly BudgetConfig[] {
   const own = budgets.get(chargedNamespace(call));
-  return own === undefined ? none : own.filter((budget) => covers(budget, call, nowMs));
+  if (own === undefined) return none;
+  // Usually all of them do.
+  return own.every((budget) => covers(budget, call, nowMs)) ? own : own.filter((budget) => covers(budget, call, nowMs));
 }
 
 /** The limits and budgets that cover a call, and the most that it can use, which is computed only on demand. */
@@ -294,7 +294,7 @@ export async function admitAside(
   if (limited) limitCharges(subject, dues);
   if (dues.length === 0) return unmetered(request.targets);
   sort(dues);
-  const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
+  const got = await admitter.quotas.reserve(dues);
   if ("refused" in got) return null;
   return {
     settle: (record, counted) =>
@@ -303,7 +303,7 @@ export async function admitAside(
 }
 
 /** The one order in which dues are reserved, so that concurrent calls agree. */
-const inOrder = (a: Charge, b: Charge): number => (a.claim.counter.key < b.claim.counter.key ? -1 : 1);
+const inOrder = (a: Charge, b: Charge): number => (a.counter.key < b.counter.key ? -1 : 1);
 
 /** Sorts only if needed: a caller's dues come in the same order with every call, often the right one. */
 function sort(dues: Charge[]): void {
@@ -343,7 +343,7 @@ function admitCounted(
     sendCap(request.shaped, cap, subject.priced);
   }
   sort(dues);
-  const got = admitter.quotas.reserve(dues.map((due) => due.claim));
+  const got = admitter.quotas.reserve(dues);
   return got instanceof Promise
     ? got.then((one) => outcome(request, dues, one, admitter))
     : outcome(request, dues, got, admitter);

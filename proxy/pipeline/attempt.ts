@@ -270,6 +270,7 @@ export class Attempt implements UpstreamHandler, Timed {
     if (this.#phase !== "whole") return true;
     this.#idle();
     if (this.#bytes > this.#limits.maxReplyBytes) this.#fail(tooLarge);
+    else if (this.#chunks.length === 0) this.#chunks = [chunk];
     else this.#chunks.push(chunk);
     return true;
   }

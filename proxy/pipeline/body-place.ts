@@ -10,19 +10,22 @@ import { offeredTo } from "./route.ts";
 /** Initial reservation for a body of unknown length; it grows with the body. */
 const firstBytes = 65_536;
 
+const none: readonly LimitConfig[] = [];
+
 /** A caller may have any number of sessions, and the body may say which. */
-const fewest = (limits: readonly LimitConfig[]): number =>
-  limits.reduce(
-    (least, { of, per, amount }) => (of === "Concurrency" && per !== "Session" ? Math.min(least, amount) : least),
-    Infinity,
-  );
+function fewest(limits: readonly LimitConfig[]): number {
+  let least = Infinity;
+  for (const { of, per, amount } of limits)
+    if (of === "Concurrency" && per !== "Session") least = Math.min(least, amount);
+  return least;
+}
 
 /**
  * How many calls of this caller can be in flight, by the limits that are known before the body names a model: those of
  * its key and of the policies that it may call. Bodies beyond that number are not read.
  */
 function mostArriving(path: PathEntry, identity: Identity): number {
-  const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? []);
+  const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? none);
   let ofPolicies = 0;
   for (const route of path.routes) {
     if (ofPolicies === Infinity) break;

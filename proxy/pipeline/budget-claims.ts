@@ -2,7 +2,7 @@
 
 import { attemptCharges, type BilledUsage, chargesOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import { sessionIdleMs } from "../call/session-room.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { periods } from "../config/periods.ts";
@@ -181,28 +181,40 @@ const unpriced = failure(
 );
 
 class BudgetDue implements Charge {
-  readonly claim: { counter: BudgetCounter; amount: number };
-  readonly shows = null;
+  readonly counter: BudgetCounter;
+  readonly amount: number;
   readonly #budget: MoneyBudget;
+  readonly #call: BudgetSubject;
   readonly #with: BudgetWith;
 
-  readonly attempts: NonNullable<Charge["attempts"]>;
-
   constructor(budget: MoneyBudget, counter: BudgetCounter, amount: number, call: BudgetSubject, context: BudgetWith) {
-    this.claim = { counter, amount };
+    this.counter = counter;
+    this.amount = amount;
     this.#budget = budget;
+    this.#call = call;
     this.#with = context;
-    this.attempts = {
-      most: (target) =>
-        budget.enforcement === "Hard" && pays(budget, target.entry.account.config.id)
-          ? (call.worst([target])?.nanoUsd ?? 0)
-          : 0,
-      taken: (attempts) => paid(budget, attemptCharges(attempts)),
-    };
+  }
+
+  get shows(): null {
+    return null;
+  }
+
+  get attempts(): NonNullable<Charge["attempts"]> {
+    return this;
+  }
+
+  most(target: ResolvedTarget): number {
+    return this.#budget.enforcement === "Hard" && pays(this.#budget, target.entry.account.config.id)
+      ? (this.#call.worst([target])?.nanoUsd ?? 0)
+      : 0;
+  }
+
+  taken(attempts: readonly AttemptRecord[]): number {
+    return paid(this.#budget, attemptCharges(attempts));
   }
 
   left(): BudgetLeft {
-    const { counter } = this.claim;
+    const { counter } = this;
     const leftNanoUsd = Math.max(0, this.#budget.amountNanoUsd - this.#with.quotas.spent(counter));
     const { amountNanoUsd } = this.#budget;
     return { budget: budgetTitle(this.#budget), amountNanoUsd, leftNanoUsd, resetsAtMs: counter.resetsAtMs };
@@ -213,7 +225,7 @@ class BudgetDue implements Charge {
   }
 
   refuse(why: Refused): Failure {
-    const { counter, amount } = this.claim;
+    const { counter, amount } = this;
     const { quotas } = this.#with;
     if (why.why === "limit" && nearlyUsedUp(this.#budget, quotas.spent(counter)))
       quotas.refusals.note(counter.key, this.#budget.amountNanoUsd);
@@ -242,13 +254,19 @@ export function recounted(budgets: readonly BudgetConfig[], context: BudgetWith)
   return waiting === null ? null : Promise.allSettled(waiting);
 }
 
+/** A hard budget whose spending is not known. */
+function uncountedOf(budgets: readonly BudgetConfig[], context: BudgetWith): BudgetConfig | null {
+  for (const budget of budgets) if (budget.enforcement === "Hard" && !isRecounted(budget, context)) return budget;
+  return null;
+}
+
 /** Returns what the call uses of its budgets, or why it may not be made. */
 export function budgetCharges(
   call: BudgetSubject,
   context: BudgetWith,
 ): { dues: Charge[]; cap: number | null } | Failure {
-  const uncounted = call.budgets.find((budget) => budget.enforcement === "Hard" && !isRecounted(budget, context));
-  if (uncounted !== undefined) return unavailable(`the budget ${nameOf(uncounted)}`);
+  const uncounted = uncountedOf(call.budgets, context);
+  if (uncounted !== null) return unavailable(`the budget ${nameOf(uncounted)}`);
   const dues: Charge[] = [];
   let cap: number | null = null;
   for (const budget of call.budgets) {

@@ -50,12 +50,17 @@ export function dearest(prompt: number, completion: number, price: Price, units:
   return sum === 0 ? 0 : Math.ceil(sum / 1_000_000) + 2;
 }
 
+const noRates: NonNullable<Price["uses"]> = {};
+
 /**
  * Cost of the provider's own tools and of the call itself, in nano-USD. `times`: number of answers that may each use
  * them.
  */
-export function usesCost({ uses, either, calls }: ServerUses, { uses: rates = {} }: Price, times: number): number {
-  let perThousand = calls * Math.max(0, ...either.map((unit) => rates[unit] ?? 0));
-  for (const unit of Object.keys(uses) as UseUnit[]) perThousand += (uses[unit] ?? 0) * (rates[unit] ?? 0);
+export function usesCost({ uses, either, calls }: ServerUses, price: Price, times: number): number {
+  const { uses: rates = noRates } = price;
+  let dearestUse = 0;
+  for (const unit of either) dearestUse = Math.max(dearestUse, rates[unit] ?? 0);
+  let perThousand = calls * dearestUse;
+  for (const unit in uses) perThousand += (uses[unit as UseUnit] ?? 0) * (rates[unit as UseUnit] ?? 0);
   return Math.ceil((perThousand * times + (rates["request"] ?? 0)) / 1_000);
 }

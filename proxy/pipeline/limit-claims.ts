@@ -22,12 +22,14 @@ export interface BudgetLeft {
 }
 
 /** A claim, how it is settled, and the failure if it is refused. */
-export interface Charge {
-  claim: Claim;
+export interface Charge extends Claim {
   /** What the call actually used, once it is over. */
   actual(record: CallRecord): number;
   /** For money only: what one attempt at a target can cost, and what attempts have cost. */
-  attempts?: { most(target: ResolvedTarget): number; taken(attempts: readonly AttemptRecord[]): number };
+  attempts?: {
+    most(target: ResolvedTarget): number;
+    taken(attempts: readonly AttemptRecord[]): number;
+  };
   refuse(refused: Refused): Failure;
   /** For money only: what is left of the budget. */
   left?(): BudgetLeft;
@@ -146,13 +148,14 @@ function counterOf(limit: LimitConfig, owner: string, subject: string): CounterS
 }
 
 class LimitDue implements Charge {
-  readonly claim: Claim;
+  readonly counter: CounterSpec;
+  readonly amount: number;
   readonly #limit: LimitConfig;
   readonly #by: string | null;
 
   constructor(limit: LimitConfig, owner: string, subject: string, call: LimitSubject, by: string | null) {
-    const amount = limit.of === "Tokens" ? tokensOfLimit(call.tokens(), limit.amount) : 1;
-    this.claim = { counter: counterOf(limit, owner, subject), amount };
+    this.counter = counterOf(limit, owner, subject);
+    this.amount = limit.of === "Tokens" ? tokensOfLimit(call.tokens(), limit.amount) : 1;
     this.#limit = limit;
     this.#by = by;
   }

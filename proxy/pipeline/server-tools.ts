@@ -28,7 +28,7 @@ const usualCalls = 4;
 /** Anthropic's own limit on the turns of one request with server tools. */
 const anthropicTurns = 10;
 
-const none: ServerUses = { uses: {}, either: [], calls: 0, turns: 0, caps: {}, audio: false, unknown: null };
+export const noUses: ServerUses = { uses: {}, either: [], calls: 0, turns: 0, caps: {}, audio: false, unknown: null };
 
 type ToolKind = UseUnit | "tokens" | "client";
 
@@ -65,12 +65,12 @@ const searches = ["plugins", "search_parameters", "enable_search", "search_optio
 
 function ofChat(json: JsonObject, tools: readonly unknown[]): ServerUses {
   const search = searches.find((name) => (json[name] ?? false) !== false);
-  if (search === undefined && tools.length === 0 && (json["web_search_options"] ?? null) === null) return none;
+  if (search === undefined && tools.length === 0 && (json["web_search_options"] ?? null) === null) return noUses;
   const other = tools.find((tool) => !isObject(tool) || !["function", "custom"].includes(String(tool["type"])));
   const unknown = search ?? (other === undefined ? null : typeOf(other));
   // A search model searches once: https://platform.openai.com/docs/guides/tools-web-search
   const searched = (json["web_search_options"] ?? null) !== null;
-  return { ...none, unknown, ...(searched ? { uses: { webSearch: 1 }, turns: 1 } : {}) };
+  return { ...noUses, unknown, ...(searched ? { uses: { webSearch: 1 }, turns: 1 } : {}) };
 }
 
 function ofResponses(json: JsonObject, tools: readonly unknown[]): ServerUses {
@@ -78,12 +78,12 @@ function ofResponses(json: JsonObject, tools: readonly unknown[]): ServerUses {
   const run = kinds.flatMap(([, kind]) => (kind === null || kind === "client" ? [] : [kind]));
   const other = kinds.find(([, kind]) => kind === null);
   const unknown = other === undefined ? null : typeOf(other[0]);
-  if (run.length === 0) return { ...none, unknown };
+  if (run.length === 0) return { ...noUses, unknown };
   const given = json["max_tool_calls"] ?? null;
   const calls = given === null ? usualCalls : positive(given);
-  if (calls === null) return { ...none, unknown: "max_tool_calls" };
+  if (calls === null) return { ...noUses, unknown: "max_tool_calls" };
   return {
-    ...none,
+    ...noUses,
     unknown,
     // All calls of a response use one container.
     uses: run.includes("codeExecution") ? { codeExecution: 1 } : {},
@@ -116,7 +116,7 @@ function ofAnthropic(json: JsonObject, tools: readonly unknown[]): ServerUses {
   const turns = runsOthers || (json["mcp_servers"] ?? null) !== null ? anthropicTurns : Math.min(anthropicTurns, count);
   const capped = [...searches].some(([tool, { sent }]) => sent !== tool);
   return {
-    ...none,
+    ...noUses,
     uses: {
       ...(counts.length > 0 ? { webSearch: count } : {}),
       ...(kinds.includes("codeExecution") ? { codeExecution: 1 } : {}),
@@ -127,11 +127,13 @@ function ofAnthropic(json: JsonObject, tools: readonly unknown[]): ServerUses {
   };
 }
 
+const noTools: readonly unknown[] = [];
+
 /** The request as sent: the caller's body with the policy's edits. */
 export function serverUses({ received, edits, format }: Shaped): ServerUses {
   const { json } = received;
   const tools = "tools" in edits ? edits["tools"] : json["tools"];
-  const list = Array.isArray(tools) ? tools : [];
+  const list: readonly unknown[] = Array.isArray(tools) ? tools : noTools;
   const asked = "max_tool_calls" in edits ? { ...json, max_tool_calls: edits["max_tool_calls"] } : json;
   const audio =
     (json["audio"] ?? null) !== null || (Array.isArray(json["modalities"]) && json["modalities"].includes("audio"));

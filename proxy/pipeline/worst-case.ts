@@ -2,7 +2,7 @@
 
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import type { UseUnit } from "../config/price.ts";
+import type { Price, UseUnit } from "../config/price.ts";
 import type { ModelConfig } from "../config/provider.ts";
 import { priceMembers } from "../config/steering.ts";
 import type { Usage } from "../dialects/canonical.ts";
@@ -13,7 +13,7 @@ import type { JsonObject } from "../wire/json.ts";
 import { dearest, usesCost } from "./dearest-price.ts";
 import { type Links, linksOf, linksState } from "./linked.ts";
 import { roughPromptTokens } from "./plan.ts";
-import { serverUses } from "./server-tools.ts";
+import { noUses, type ServerUses, serverUses } from "./server-tools.ts";
 import { capMember } from "./shape.ts";
 
 /** Members that limit an answer's length in the formats. */
@@ -224,6 +224,10 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
 
 const bySettingIt = "ask the platform team to set it by the policy's request.overrides";
 
+function unpricedUse({ either, uses }: ServerUses, price: Price | null): UseUnit | undefined {
+  return [...either, ...(Object.keys(uses) as UseUnit[])].find((unit) => price?.uses?.[unit] === undefined);
+}
+
 /** Why a hard budget can't reserve enough for a call; null if it can. The policy's own settings are allowed. */
 export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
   const uses = serverUses(shaped);
@@ -233,9 +237,7 @@ export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTar
   }
   for (const { model, entry } of targets) {
     const { price } = model.config;
-    const missing = [...uses.either, ...(Object.keys(uses.uses) as UseUnit[])].find(
-      (unit) => price?.uses?.[unit] === undefined,
-    );
+    const missing = uses === noUses ? undefined : unpricedUse(uses, price);
     const place = `the model ${model.name} of the LLMProvider ${entry.account.config.id}`;
     if (missing !== undefined) {
       const message = `A budget of this call can't count what the tool costs: ${place} has no price.${missing}PerThousand. Leave the tool out, or ask the platform team to set that price.`;
@@ -262,12 +264,17 @@ export function worstCaseOfUpload(method: string, path: string): WorstCost | nul
 
 /** Makes the provider stay within what was reserved. `cap`: on the answer's tokens, if nothing else limits them. */
 export function sendCap(shaped: Shaped, cap: number | null, priced: boolean): void {
-  const caps: JsonObject = priced ? { ...serverUses(shaped).caps } : {};
   const member = capMember[shaped.format];
-  if (cap !== null && member !== null) caps[member] = cap;
-  for (const name in caps) {
-    // Passed-through bytes get the edit; translation reads the parsed body.
-    shaped.edits[name] = caps[name];
-    shaped.received.json[name] = caps[name];
-  }
+  if (priced) setMembers(shaped, serverUses(shaped).caps);
+  if (cap !== null && member !== null) setMember(shaped, member, cap);
+}
+
+function setMembers(shaped: Shaped, members: JsonObject): void {
+  for (const name in members) setMember(shaped, name, members[name]);
+}
+
+/** Passed-through bytes get the edit; translation reads the parsed body. */
+function setMember(shaped: Shaped, name: string, value: unknown): void {
+  shaped.edits[name] = value;
+  shaped.received.json[name] = value;
 }

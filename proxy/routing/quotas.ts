@@ -43,14 +43,22 @@ function duesOf(quota: QuotaConfig, owner: string, tokens: number): Due[] {
   return dues;
 }
 
+const none: readonly Due[] = [];
+
+const isUnlimited = ({ requestsPerMinute, tokensPerMinute }: QuotaConfig): boolean =>
+  requestsPerMinute === null && tokensPerMinute === null;
+
 /**
  * The account's own quota and the model's. Model names may contain characters that ids may not, so the two keys never
  * collide.
  */
-const allDues = (provider: ProviderConfig, model: ProviderModel, tokens: number): Due[] => [
-  ...duesOf(provider.quota, provider.id, tokens),
-  ...duesOf(model.config.quota, `${provider.id}|${model.name}`, tokens),
-];
+function allDues(provider: ProviderConfig, model: ProviderModel, tokens: number): readonly Due[] {
+  if (isUnlimited(provider.quota) && isUnlimited(model.config.quota)) return none;
+  return [
+    ...duesOf(provider.quota, provider.id, tokens),
+    ...duesOf(model.config.quota, `${provider.id}|${model.name}`, tokens),
+  ];
+}
 
 const usedOf = (due: Due, requests: number, tokens: number): number => (due.of === "Requests" ? requests : tokens);
 

@@ -27,7 +27,9 @@ export class SlidingCount {
 
   total(nowMs: number): number {
     this.#advance(nowMs);
-    return this.#counts.reduce((sum, count) => sum + count, 0);
+    let sum = 0;
+    for (const count of this.#counts) sum += count;
+    return sum;
   }
 }
 

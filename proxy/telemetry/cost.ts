@@ -109,9 +109,11 @@ export function costNanoUsd(reported: Usage, price: Price | null): number | null
   return Number(tokens + usesNanoUsd({ request: 1, ...units }, price.uses ?? {}));
 }
 
+const nothing: readonly string[] = [];
+
 /** Names of what was used and the price says nothing of, in one order: use units and modes. */
-export function unpriced({ units, modes }: Usage, price: Price | null): (UseUnit | string)[] {
-  if (price === null) return [];
+export function unpriced({ units, modes }: Usage, price: Price | null): readonly (UseUnit | string)[] {
+  if (price === null || (units === undefined && modes === undefined)) return nothing;
   const uses = useUnits.filter((unit) => (units?.[unit] ?? 0) > 0 && price.uses?.[unit] === undefined);
   return [...uses, ...(modes ?? []).filter((mode) => price.multipliers?.[mode] === undefined)];
 }

@@ -29,9 +29,10 @@ const paceMs = 5_000;
 const mostUnaskedBytes = 65_536;
 
 const nothing = Buffer.alloc(0);
+const none: Buffer[] = [];
 
 export class GatheredBody {
-  #pieces: Buffer[] = [];
+  #pieces: Buffer[] = none;
   #bytes = 0;
   #reader: Reader | null = null;
   #pace: NodeJS.Timeout | undefined;
@@ -42,7 +43,9 @@ export class GatheredBody {
 
   /** Returns false to pause the socket until the body is requested. */
   add(piece: Buffer): boolean {
-    this.#pieces.push(piece);
+    // Most bodies come in one piece, and a list that is pushed to has room for more.
+    if (this.#pieces.length === 0) this.#pieces = [piece];
+    else this.#pieces.push(piece);
     this.#bytes += piece.length;
     if (this.#reader === null) return this.#bytes < mostUnaskedBytes;
     if (this.#bytes > this.#reader.maxBytes) this.#settle("too_large");
@@ -77,7 +80,7 @@ export class GatheredBody {
   /** Removes and returns what was gathered so far. */
   take(): Buffer[] {
     const pieces = this.#pieces;
-    this.#pieces = [];
+    this.#pieces = none;
     this.#bytes = 0;
     return pieces;
   }

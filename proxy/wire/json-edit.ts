@@ -194,6 +194,19 @@ function jsonOf(value: unknown): Buffer {
   return json;
 }
 
+/** Texts that were added last, as most calls add the same. */
+const added = new Map<string, Buffer>();
+
+function bytesOf(text: string): Buffer {
+  if (text.length > keptLength) return Buffer.from(text);
+  let bytes = added.get(text);
+  if (bytes === undefined) {
+    if (added.size >= mostKept) added.clear();
+    added.set(text, (bytes = Buffer.from(text)));
+  }
+  return bytes;
+}
+
 /** `bytes` replace the range from `from` to `to`. */
 interface Cut {
   from: number;
@@ -225,10 +238,15 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
 function add(cuts: Cut[], { open, members }: Outline, replaced: readonly JsonMember[], edits: Edits): void {
   let text = "";
   for (const name in edits) {
-    if (edits[name] === undefined || replaced.some((member) => member.name === name)) continue;
+    if (edits[name] === undefined || has(replaced, name)) continue;
     text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(edits[name])}`;
   }
-  if (text !== "") cuts.push({ from: open, to: open, bytes: Buffer.from(members.length > 0 ? `${text},` : text) });
+  if (text !== "") cuts.push({ from: open, to: open, bytes: bytesOf(members.length > 0 ? `${text},` : text) });
+}
+
+function has(members: readonly JsonMember[], name: string): boolean {
+  for (const member of members) if (member.name === name) return true;
+  return false;
 }
 
 /** `cuts` are sorted by position. */

@@ -141,21 +141,21 @@ export class Upstreams {
   }
 }
 
-/** The call's events of this turn, in order. */
-type Arrival =
-  | { kind: "head"; status: number; headers: ResponseHeaders }
-  | { kind: "data"; pieces: Buffer[]; bytes: number }
-  | { kind: "end" }
-  | { kind: "error"; error: Error };
+const ended = "ended";
+const noPieces: Buffer[] = [];
 
-const ended: Arrival = { kind: "end" };
-
+/** What arrives in a turn of the event loop is passed on at its end: the head, then data, then the end. */
 class Exchange implements WireHandler, UpstreamCall, Task {
   readonly #handler: UpstreamHandler;
   #call: WireCall | null = null;
-  #arrived: Arrival[] = [];
-  /** Bytes of data in `#arrived`. */
+  #scheduled = false;
+  /** 0 if no head has arrived in this turn. */
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  #pieces = noPieces;
+  /** Bytes of `#pieces`. */
   #arrivedBytes = 0;
+  #last: typeof ended | Error | null = null;
   /** Why reading is paused: too much has arrived in this turn, or the handler wants no more for now. */
   #full = false;
   #stopped = false;
@@ -177,7 +177,7 @@ class Exchange implements WireHandler, UpstreamCall, Task {
     this.#inflater?.destroy();
     if (this.#over) return;
     this.#over = true;
-    this.#arrived = [];
+    this.#pieces = noPieces;
     this.#call?.abort();
   }
 
@@ -191,21 +191,22 @@ class Exchange implements WireHandler, UpstreamCall, Task {
     if (!this.#over && !this.#full) this.#call?.resume();
   }
 
-  #arrive(arrival: Arrival): void {
-    if (this.#over) return;
-    if (this.#arrived.length === 0) atEndOfTick(this);
-    this.#arrived.push(arrival);
+  #arrive(): void {
+    if (this.#scheduled || this.#over) return;
+    this.#scheduled = true;
+    atEndOfTick(this);
   }
 
   run(): void {
-    const arrived = this.#arrived;
-    this.#arrived = [];
+    this.#scheduled = false;
+    const pieces = this.#pieces;
+    const bytes = this.#arrivedBytes;
+    this.#pieces = noPieces;
     this.#arrivedBytes = 0;
     try {
-      for (const one of arrived) {
-        if (this.#over) return;
-        this.#hand(one);
-      }
+      if (!this.#over && this.#status > 0) this.#begin();
+      if (!this.#over && bytes > 0) this.#hand(pieces, bytes);
+      if (!this.#over && this.#last !== null) this.#finish(this.#last);
       if (!this.#full) return;
       this.#full = false;
       if (!this.#over && !this.#stopped) this.#call?.resume();
@@ -215,21 +216,33 @@ class Exchange implements WireHandler, UpstreamCall, Task {
     }
   }
 
-  #hand(arrival: Arrival): void {
-    if (arrival.kind === "data") {
-      const only = arrival.pieces[0];
-      const chunk =
-        arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
-      if (!this.#give(chunk)) this.#stop();
-    } else if (arrival.kind === "head") {
-      this.#started = true;
-      this.#head(arrival.status, arrival.headers);
-    } else {
-      this.#over = true;
-      if (arrival.kind === "error") this.#inflater?.destroy();
-      if (arrival.kind === "end") this.#end();
-      else this.#handler.error(kindOf(arrival.error, this.#started), arrival.error);
+  #begin(): void {
+    const status = this.#status;
+    this.#status = 0;
+    this.#started = true;
+    this.#head(status, this.#headers);
+  }
+
+  /** In one piece up to `maxJoinedBytes`, so that what one read brought of a stream is parsed and written once. */
+  #hand(pieces: readonly Buffer[], bytes: number): void {
+    const [only] = pieces;
+    if (pieces.length === 1 && only !== undefined) this.#take(only);
+    else if (bytes <= maxJoinedBytes) this.#take(Buffer.concat(pieces, bytes));
+    else for (let at = 0; at < pieces.length && !this.#over; at++) this.#take(pieces[at] as Buffer);
+  }
+
+  #take(chunk: Buffer): void {
+    if (!this.#give(chunk)) this.#stop();
+  }
+
+  #finish(last: typeof ended | Error): void {
+    this.#over = true;
+    if (last === ended) {
+      this.#end();
+      return;
     }
+    this.#inflater?.destroy();
+    this.#handler.error(kindOf(last, this.#started), last);
   }
 
   #head(status: number, headers: ResponseHeaders): void {
@@ -270,30 +283,30 @@ class Exchange implements WireHandler, UpstreamCall, Task {
   }
 
   head(status: number, headers: ResponseHeaders): void {
-    this.#arrive({ kind: "head", status, headers });
+    this.#status = status;
+    this.#headers = headers;
+    this.#arrive();
   }
 
-  /** Passes on what one read brought of a stream in one piece, so that it is parsed and written once. */
   data(chunk: Buffer): void {
+    if (this.#over) return;
     this.#arrivedBytes += chunk.length;
     if (this.#arrivedBytes >= maxJoinedBytes && !this.#full) {
       this.#full = true;
       this.#call?.pause();
     }
-    const last = this.#arrived.at(-1);
-    if (last?.kind !== "data" || last.bytes + chunk.length > maxJoinedBytes) {
-      this.#arrive({ kind: "data", pieces: [chunk], bytes: chunk.length });
-      return;
-    }
-    last.pieces.push(chunk);
-    last.bytes += chunk.length;
+    if (this.#pieces.length === 0) this.#pieces = [chunk];
+    else this.#pieces.push(chunk);
+    this.#arrive();
   }
 
   end(): void {
-    this.#arrive(ended);
+    this.#last = ended;
+    this.#arrive();
   }
 
   failed(error: Error): void {
-    this.#arrive({ kind: "error", error });
+    this.#last = error;
+    this.#arrive();
   }
 }

@@ -156,9 +156,9 @@ class Installation {
       context,
     );
     if ("code" in money) return money.code;
-    const got = await this.quotas.reserve(money.dues.map((due) => due.claim));
+    const got = await this.quotas.reserve(money.dues);
     if ("refused" in got) {
-      const due = money.dues.find(({ claim }) => claim.counter === got.refused);
+      const due = money.dues.find(({ counter }) => counter === got.refused);
       return due?.refuse(got).code ?? "";
     }
     const usage = { prompt: 1, cachedPrompt: 0, cacheWrite: 0, completion: 1, reasoning: 0, estimated: false };

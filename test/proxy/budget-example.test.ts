@@ -47,12 +47,12 @@ function play(from: string) {
       const say = ({ code, message }: { code: string; message: string }): string =>
         `${code} ${/budget (\S+)/.exec(message)?.[1] ?? ""} ${/resets at (\S+)\./.exec(message)?.[1] ?? ""}`.trim();
       if ("code" in money) return say(money);
-      const dues = [...money.dues].sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));
-      const reserving = quotas.reserve(dues.map((due) => due.claim));
+      const dues = [...money.dues].sort((a, b) => (a.counter.key < b.counter.key ? -1 : 1));
+      const reserving = quotas.reserve(dues);
       if (reserving instanceof Promise) time.advance(5_000);
       const got = await reserving;
       if ("refused" in got)
-        return say((dues.find((due) => due.claim.counter === got.refused) as (typeof dues)[number]).refuse(got));
+        return say((dues.find((due) => due.counter === got.refused) as (typeof dues)[number]).refuse(got));
       got.settle(
         dues.map((due) =>
           due.actual({

@@ -79,7 +79,7 @@ describe("the counters of sessions", () => {
       assert.ok("dues" in made);
       const [due] = made.dues;
       assert.ok(due);
-      return due.claim.counter;
+      return due.counter;
     };
     for (const nowMs of [0, 1, 3_599_999, 3_600_000, 40 * sessionIdleMs + 17]) {
       const { expiresAtMs, key } = counterAt(nowMs);
