@@ -103,7 +103,7 @@ class Call {
       const client = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
       const outcome = client === "answered" || isFailure(client) ? this.#preflight(client) : this.#stages(client, from);
       const failed = outcome instanceof Promise ? await outcome : outcome;
-      if (failed) this.#fail(failed);
+      if (failed !== null) this.#fail(failed);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
       this.#fail(failure("internal_error", "The gateway failed on this request. Report it with the request id."));
