@@ -18,9 +18,10 @@ it("an internal error releases its permit, so that other calls may try the targe
       throw fault;
     },
   };
+  const shaped: object = { received: { stream: false }, mustTranslate: false, forTarget: () => shaped };
   const request = {
     client: { requestId: "r-1" },
-    shaped: { received: { stream: false }, mustTranslate: false },
+    shaped,
     targets: [{ entry: { provider, account: {} } }],
     deadlineMs: 1_000,
   } as unknown as DispatchRequest;
