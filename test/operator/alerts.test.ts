@@ -15,6 +15,7 @@ import type { WorldObject } from "../../operator/compile/world.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/dispatcher.ts";
 import { type Alert, pagerDutyBody } from "../../operator/delivery/message.ts";
 import { type Senders, type Sent, send } from "../../operator/delivery/send.ts";
+import { budgetAlert } from "../../operator/loops/budgets/alert.ts";
 import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 
@@ -387,6 +388,35 @@ describe("what a budget's alerts refer to", () => {
       /\{\{budgett\}\} is unknown; known placeholders are \{\{budget\}\}/,
     );
   });
+});
+
+describe("what an alert says of money", () => {
+  const [watch] = compiled(budget({ alerts: [{ email: { to: ["a@example.com"] } }] })).watches;
+  const crossing = { percent: 80, subject: "", spent: "8.00", at: "2027-03-01T09:00:00Z" };
+  const rate = { code: "EUR", perUsdMillionths: 920_000 };
+  for (const [name, event, currency, text, facts] of [
+    ["in USD", "Threshold", null, /: USD 8\.00 of 10\.00\. /, ["", "", ""]],
+    [
+      "also in a display currency",
+      "Threshold",
+      rate,
+      /: USD 8\.00 of 10\.00 \(EUR 7\.36 of 9\.20\)\. /,
+      ["EUR", "7.36", "9.20"],
+    ],
+    ["of a spike, too", "Spike", rate, /: USD 8\.00 \(EUR 7\.36\) so far\. /, ["EUR", "7.36", "9.20"]],
+  ] as const)
+    it(name, () => {
+      assert.ok(watch);
+      const alert = budgetAlert(
+        { ...watch, ...(currency === null ? {} : { currency }) },
+        { ...crossing, event },
+        Date.parse("2027-03-02T00:00:00Z"),
+        "key",
+      );
+      assert.match(alert.text, text);
+      const { currency: code, spentInCurrency, amountInCurrency } = alert.facts;
+      assert.deepEqual([code, spentInCurrency, amountInCurrency], facts);
+    });
 });
 
 describe("the delivery of alerts", () => {

@@ -1,8 +1,22 @@
 /** What is said of a Budget's crossing. Pure. */
+import { decimalToNano } from "../../../crds/quantity.ts";
 import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import { inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import { type Alert, testAlert } from "../../delivery/message.ts";
 import { usdText } from "./state.ts";
+
+const noCurrency = { currency: "", spentInCurrency: "", amountInCurrency: "" };
+
+/** The amounts in the installation's display currency, if it has one. */
+function inDisplayCurrency({ config, currency }: BudgetWatch, spent: string): typeof noCurrency {
+  if (currency === undefined) return noCurrency;
+  return {
+    currency: currency.code,
+    spentInCurrency: inCurrency(decimalToNano(spent), currency),
+    amountInCurrency: inCurrency(config.amountNanoUsd, currency),
+  };
+}
 
 /** What receivers must know about a budget to understand its figures. */
 const termsOf = ({ id, period, timeZone, enforcement, contact = "" }: BudgetWatch["config"]) => ({
@@ -17,17 +31,22 @@ const termsOf = ({ id, period, timeZone, enforcement, contact = "" }: BudgetWatc
 const noTerms = { period: "", timeZone: "", enforcement: "", contact: "" };
 
 export function budgetAlert(
-  { config }: BudgetWatch,
+  watch: BudgetWatch,
   crossing: BudgetCrossing,
   resetsAtMs: number | null,
   key: string,
 ): Alert {
+  const { config } = watch;
   const { event, percent, subject, spent } = crossing;
+  const converted = inDisplayCurrency(watch, spent);
+  const { currency, spentInCurrency, amountInCurrency } = converted;
   const amount = usdText(config.amountNanoUsd);
   const resetsAt = resetsAtMs === null ? "" : new Date(resetsAtMs).toISOString();
   const whose = subject === "" ? "" : ` for ${subject}`;
   const until = resetsAt === "" ? "" : ` It resets at ${resetsAt}.`;
   const spike = event === "Spike";
+  const ofAmount = spike ? "" : ` of ${amountInCurrency}`;
+  const also = currency === "" ? "" : ` (${currency} ${spentInCurrency}${ofAmount})`;
   return {
     key,
     incident: key,
@@ -37,9 +56,9 @@ export function budgetAlert(
     about: `Budget/${config.id}`,
     title: `${spike ? "spending jumps" : `${percent} %`} (${config.id})`,
     text: spike
-      ? `Spending under the budget ${config.id} is at ${percent} % of a usual period: USD ${spent} so far.${until}`
-      : `The budget ${config.id}${whose} has reached ${percent} %: USD ${spent} of ${amount}.${until}`,
-    facts: { ...termsOf(config), subject, percent: String(percent), spent, amount, resetsAt, event },
+      ? `Spending under the budget ${config.id} is at ${percent} % of a usual period: USD ${spent}${also} so far.${until}`
+      : `The budget ${config.id}${whose} has reached ${percent} %: USD ${spent} of ${amount}${also}.${until}`,
+    facts: { ...termsOf(config), subject, percent: String(percent), spent, amount, ...converted, resetsAt, event },
     atMs: Date.parse(crossing.at),
   };
 }
@@ -72,13 +91,28 @@ export function budgetOver(id: string, one: BudgetUnresolved): Alert {
     about: `Budget/${id}`,
     title: `over (${id})`,
     text: `For the budget ${id} it is over.`,
-    facts: { ...noTerms, budget: id, subject, percent: String(percent), spent: "", amount: "", resetsAt: "", event },
+    facts: {
+      ...noTerms,
+      ...noCurrency,
+      budget: id,
+      subject,
+      percent: String(percent),
+      spent: "",
+      amount: "",
+      resetsAt: "",
+      event,
+    },
     atMs: Date.parse(one.at),
   };
 }
 
-export function budgetTest({ config }: BudgetWatch, requestedAt: string, atMs: number): Alert {
-  const amount = usdText(config.amountNanoUsd);
-  const facts = { ...termsOf(config), subject: "", percent: "0", spent: "0.00", amount, resetsAt: "", event: "Test" };
+export function budgetTest(watch: BudgetWatch, requestedAt: string, atMs: number): Alert {
+  const { config } = watch;
+  const facts = {
+    ...termsOf(config),
+    ...{ subject: "", percent: "0", spent: "0.00", amount: usdText(config.amountNanoUsd) },
+    ...inDisplayCurrency(watch, "0"),
+    ...{ resetsAt: "", event: "Test" },
+  };
   return testAlert(`Budget/${config.id}`, requestedAt, facts, atMs);
 }
