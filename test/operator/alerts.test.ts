@@ -392,7 +392,7 @@ describe("what a budget's alerts refer to", () => {
 
 describe("what an alert says of money", () => {
   const [watch] = compiled(budget({ alerts: [{ email: { to: ["a@example.com"] } }] })).watches;
-  const crossing = { percent: 80, subject: "", spent: "8.00", at: "2027-03-01T09:00:00Z" };
+  const crossing = { percent: 80, subject: "", spent: "8.00", at: "2027-03-01T09:00:00Z", told: [] };
   const rate = { code: "EUR", perUsdMillionths: 920_000 };
   for (const [name, event, currency, text, facts] of [
     ["in USD", "Threshold", null, /: USD 8\.00 of 10\.00\. /, ["", "", ""]],

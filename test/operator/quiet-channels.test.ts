@@ -2,12 +2,18 @@
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { after, describe, it } from "node:test";
+import type { EventsV1ApiCreateNamespacedEventRequest } from "@kubernetes/client-node";
+import { pino } from "pino";
 import { SMTPServer } from "smtp-server";
+import type { Cluster } from "../../operator/cluster/api.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
+import type { Compiled } from "../../operator/compile/compile.ts";
+import { AlertLoop } from "../../operator/delivery/alert-loop.ts";
 import { type Alert, digestOf, mailOf, slackBody, webhookBody, withLinks } from "../../operator/delivery/message.ts";
 import type { PendingAlert } from "../../operator/delivery/pending-alert.ts";
 import { readyAlerts } from "../../operator/delivery/quiet-channels.ts";
 import { send } from "../../operator/delivery/send.ts";
+import type { OperatorSettings } from "../../operator/settings/settings.ts";
 
 const alertOf = (key: string, more: Partial<Alert> = {}): Alert => ({
   key,
@@ -128,7 +134,7 @@ it("links lead to the object", () => {
   assert.equal(withLinks(alertOf("k"), { console: "", dashboard: "" }).text, "text of k");
 });
 
-it("a recipient that the mail server refuses is reported, and the others get the mail", async () => {
+describe("a recipient that the mail server refuses", async () => {
   const mails: string[] = [];
   const server = new SMTPServer({
     authOptional: true,
@@ -147,14 +153,49 @@ it("a recipient that the mail server refuses is reported, and the others get the
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   after(() => server.close());
   const { port } = server.server.address() as AddressInfo;
-  const sent = await send(alertOf("k"), channelOf("email", { to: ["here@example.com", "gone@example.com"] }), {
-    smtp: { host: "127.0.0.1", port, security: "None", from: "sluice@example.com", auth: null },
-    pagerDutyURL: "",
-    secret: () => null,
-    allowPrivate: true,
-    nowMs: () => 0,
+  const smtp = { host: "127.0.0.1", port, security: "None" as const, from: "sluice@example.com", auth: null };
+  const channel = channelOf("email", { to: ["here@example.com", "gone@example.com"] });
+
+  it("is reported, and the others get the mail", async () => {
+    const context = { smtp, pagerDutyURL: "", secret: () => null, allowPrivate: true, nowMs: () => 0 };
+    assert.deepEqual(await send(alertOf("k"), channel, context), { outcome: "done", refused: ["gone@example.com"] });
+    assert.match(mails.at(-1) ?? "", /^here@example\.com\n/);
+    assert.match(mails.at(-1) ?? "", /^Auto-Submitted: auto-generated/m);
   });
-  assert.deepEqual(sent, { outcome: "done", refused: ["gone@example.com"] });
-  assert.match(mails[0] ?? "", /^here@example\.com\n/);
-  assert.match(mails[0] ?? "", /^Auto-Submitted: auto-generated/m);
+
+  it("is named in an Event of the object, and the alert counts as sent", async () => {
+    const events: EventsV1ApiCreateNamespacedEventRequest[] = [];
+    const results: string[] = [];
+    const cluster = { events: { createNamespacedEvent: async (event: never) => void events.push(event) } };
+    const due = [pending(alertOf("event"), channel)];
+    const loop = new AlertLoop({
+      settings: {
+        alerts: { links: { console: "", dashboard: "" }, pagerDutyURL: "" },
+        privateEndpointNamespaces: ["*"],
+      } as unknown as OperatorSettings,
+      smtp,
+      books: [{ due: () => due.splice(0), testsDue: () => [] }],
+      cluster: cluster as unknown as Cluster,
+      metrics: { alert: (type, result) => void results.push(`${type} ${result}`) },
+      log: pino({ level: "silent" }),
+      leading: () => true,
+      changed: () => undefined,
+    });
+    loop.tell({} as Compiled, new Map());
+    await loop.idle();
+    loop.stop();
+    assert.deepEqual(results, ["email sent"]);
+    assert.deepEqual(
+      events.map(({ namespace, body }) => [namespace, body.reason, body.type, body.regarding?.name, body.note]),
+      [
+        [
+          "a",
+          "AlertNotDelivered",
+          "Warning",
+          "b",
+          "Alert=False: Threshold (Active) was not sent to gone@example.com (email-1) and will not be retried: the mail server refused the address",
+        ],
+      ],
+    );
+  });
 });
