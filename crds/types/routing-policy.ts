@@ -16,6 +16,7 @@ import {
   callerName,
   headerName,
   modelName,
+  modelNameOrPattern,
   namespaceName,
   objectName,
   statusBase,
@@ -27,12 +28,14 @@ import { worded } from "./worded.ts";
 const match = z
   .strictObject({
     models: z
-      .array(modelName)
+      .array(modelNameOrPattern)
       .min(1)
       .max(64)
       .optional()
       .meta({ listType: "set" })
-      .describe("Models that callers ask for. Default: any model under pathPrefix."),
+      .describe(
+        "Models that callers ask for. A * stands for any characters: gpt-* serves what the providers have and no other policy names. A name comes before a pattern, and a longer prefix before a shorter one. Default: any model under pathPrefix.",
+      ),
     pathPrefix: worded(
       z.string().max(128),
       /^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/,

@@ -162,6 +162,17 @@ export const modelName = worded(
   [[/[*?]/, "must be one model's name: patterns with * or ? are not taken, so name each model"]],
 );
 
+/** A model's name, or a pattern in which one `*` stands for any characters. */
+export const modelNameOrPattern = worded(
+  z.string().max(128),
+  /^([A-Za-z0-9]([A-Za-z0-9._:/@+-]*[A-Za-z0-9])?|[A-Za-z0-9._:/@+-]*[*][A-Za-z0-9._:/@+-]*)$/,
+  "must be a model's name, or one with a * for any characters: letters, digits and ._:/@+-, such as gpt-4o or gpt-*",
+  [
+    [/[*].*[*]/, "can have one * only, such as gpt-*: name the others in further entries"],
+    [/[?]/, "must not have ?: a * stands for any characters, such as gpt-*"],
+  ],
+);
+
 /**
  * A user or group as an identity provider may name it: `auth0|5f7c8ec7`, `CORP\\bob`, `/llm/users`, `Domain Users`,
  * `Müller`. Any printable characters, with inner spaces.

@@ -53,9 +53,9 @@ const nothing: readonly never[] = [];
 
 /** Indexes of the models that nothing serves. */
 function unserved(models: readonly string[] | undefined, namespace: string, { offers }: KeyContext): readonly number[] {
-  const names = models === undefined ? null : offers(namespace);
-  if (models === undefined || names === null) return nothing;
-  return models.flatMap((model, index) => (names.has(model) ? [] : [index]));
+  const isOffered = models === undefined ? null : offers(namespace);
+  if (models === undefined || isOffered === null) return nothing;
+  return models.flatMap((model, index) => (isOffered(model) ? [] : [index]));
 }
 
 interface Settled {

@@ -22,6 +22,7 @@ import { credentialsInUse } from "./credentials-in-use.ts";
 import { fitBudgets, fitKeys, fitProviders, fitRoutes, fitSeeds } from "./fit.ts";
 import { closedAs, lastGoodRoute, underAccess } from "./last-good.ts";
 import { CompileMemo } from "./memo.ts";
+import { warnOverlaps } from "./model-overlaps.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
 import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
@@ -271,6 +272,7 @@ function settleConflicts(candidates: Candidate[], previous: ReadonlyMap<string, 
     if (settled.problems.length > 0)
       verdict.live = settled.config === null ? "none" : verdict.live === "current" ? "partial" : verdict.live;
   }
+  warnOverlaps(left);
   return left;
 }
 

@@ -9,7 +9,7 @@ import { PrefixHolders } from "./path-prefixes.ts";
 import type { Problem } from "./verdict.ts";
 
 /** A caller with a key is served by namespace; one without a key by open policies only. */
-const sameCallers = (a: RouteConfig, b: RouteConfig): boolean => {
+export const sameCallers = (a: RouteConfig, b: RouteConfig): boolean => {
   if (a.access.anonymous && b.access.anonymous) return true;
   if (a.consumers === "*" || b.consumers === "*") return true;
   const names = b.consumers;
@@ -17,7 +17,7 @@ const sameCallers = (a: RouteConfig, b: RouteConfig): boolean => {
 };
 
 /** Callers of a namespace see the policies that serve them, so its members may know these by name, and no others. */
-const maySee = (route: RouteConfig, namespace: string): boolean =>
+export const maySee = (route: RouteConfig, namespace: string): boolean =>
   namespaceOf(route.id) === namespace || route.consumers === "*" || route.consumers.includes(namespace);
 
 /** `says`: the sentence about the winner, given the winner's name. */

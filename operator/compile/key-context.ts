@@ -2,6 +2,7 @@
 
 import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
+import { isModelPattern, matchesPattern, modelPattern } from "../../proxy/config/model-pattern.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import type { KeyRules } from "./keys.ts";
 import { problem } from "./outcome.ts";
@@ -9,7 +10,8 @@ import type { Selecting } from "./selectors.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput } from "./world.ts";
 
-type Offers = (namespace: string) => ReadonlySet<string> | null;
+/** Whether a model is offered; null if any is. */
+type Offers = (namespace: string) => ((model: string) => boolean) | null;
 
 /** The same object as long as nothing in it changes. */
 export interface KeyContext {
@@ -21,7 +23,7 @@ export interface KeyContext {
   roleProblem(role: string): Problem | null;
   /** The same object as long as its content is the same. */
   keyRules: KeyRules;
-  /** Namespace → models that its keys can call; null if a policy accepts any. */
+  /** Namespace → what its keys can call; null if a policy accepts any model. */
   offers: Offers;
   /** Namespace → its budgets that select by labels; the list is the same as long as its content is the same. */
   selecting(namespace: string): readonly Selecting[];
@@ -46,15 +48,18 @@ function roleProblems({ settings }: CompileInput, names: string | null): KeyCont
 }
 
 function offersOf(routes: readonly RouteConfig[]): Offers {
-  const known = new Map<string, ReadonlySet<string> | null>();
+  const known = new Map<string, ReturnType<Offers>>();
   return (namespace) => {
     const before = known.get(namespace);
     if (before !== undefined) return before;
     const offered = routes.filter((route) => route.consumers === "*" || route.consumers.includes(namespace));
     const any = offered.some((route) => route.models === null);
-    const models = any ? null : new Set(offered.flatMap((route) => route.models ?? []));
-    known.set(namespace, models);
-    return models;
+    const names = new Set(offered.flatMap((route) => route.models ?? []));
+    const patterns = [...names].filter(isModelPattern).map(modelPattern);
+    const offers = (model: string): boolean =>
+      names.has(model) || patterns.some((pattern) => matchesPattern(pattern, model));
+    known.set(namespace, any ? null : offers);
+    return any ? null : offers;
   };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
+import { modelsNamed } from "../../proxy/config/model-pattern.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { notResident } from "./access.ts";
@@ -20,7 +21,7 @@ function hasModel(target: TargetConfig, route: RouteConfig, provider: ProviderCo
   if (target.model !== null) return Object.hasOwn(provider.models, target.model);
   const forced = route.request.overrides["model"];
   const wanted = typeof forced === "string" ? [forced] : route.models;
-  return wanted === null || wanted.some((name) => Object.hasOwn(provider.models, name));
+  return wanted === null || wanted.some((name) => modelsNamed(name, Object.keys(provider.models)).length > 0);
 }
 
 /** A provider whose object is invalid now keeps the grants from when it was valid: they are in the last good form. */

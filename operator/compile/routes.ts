@@ -2,6 +2,7 @@
 import { durationMs } from "../../crds/quantity.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import { type CacheConfig, cacheKeyPart } from "../../proxy/config/cache.ts";
+import { isModelPattern, modelsNamed } from "../../proxy/config/model-pattern.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { compileAccess, notResident } from "./access.ts";
@@ -46,8 +47,14 @@ function requestedModels(spec: RoutingPolicySpec): string[] | null {
 
 function missingModels(target: TargetSpec, provider: ProviderConfig, spec: RoutingPolicySpec): string | null {
   if (target.model !== undefined) return Object.hasOwn(provider.models, target.model) ? null : target.model;
-  const missing = (requestedModels(spec) ?? []).filter((name) => !Object.hasOwn(provider.models, name));
-  return missing.length === 0 ? null : missing.join(", ");
+  const wanted = requestedModels(spec) ?? [];
+  const have = Object.keys(provider.models);
+  const missing = wanted.filter((name) => !isModelPattern(name) && !Object.hasOwn(provider.models, name));
+  const patterns = wanted.filter(isModelPattern);
+  // One of several wildcards is enough: they may be for different providers.
+  const unmatched = patterns.every((name) => modelsNamed(name, have).length === 0) ? patterns : [];
+  const all = [...missing, ...unmatched];
+  return all.length === 0 ? null : all.join(", ");
 }
 
 /** Why no call of this policy could ever be served by a provider; null if some can. */

@@ -17,6 +17,7 @@ const problemReasons = [
   "ProviderNotFound",
   "ProviderNotReady",
   "ModelNotFound",
+  "ModelsOverlap",
   "TargetNotFound",
   "RefNotPermitted",
   "SharingNotPermitted",

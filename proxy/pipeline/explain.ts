@@ -7,6 +7,7 @@ import type { Identity } from "../call/identity.ts";
 import { parseBody } from "../call/received.ts";
 import { sessionOf } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
+import { byPrecision, isModelPattern, listsModel, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import { type Failure, type FailureCode, failure, failures, isFailure } from "../failure.ts";
 import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
@@ -98,13 +99,16 @@ function notOffered(one: Route, identity: Identity): string {
 
 function whyNot(one: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
   if (!path.routes.includes(one)) return `serves under ${one.config.pathPrefix || "/v1"}`;
-  const claims = one.config.models === null || (model !== null && one.config.models.includes(model));
+  const claims = one.config.models === null || (model !== null && listsModel(one.config.models, model));
   if (!claims && model === null) return "serves named models, and the request names none";
   if (!claims) return `serves ${(one.config.models ?? []).join(", ")}, not ${model}`;
   if (!offeredTo(one, identity)) return notOffered(one, identity);
   if (chosen !== null && chosen.config.models !== null && one.config.models === null)
     return `takes any model, but ${chosen.config.id} names this one`;
-  return chosen === null ? "its model is not settled without a name" : `${chosen.config.id} comes first`;
+  if (chosen === null) return "its model is not settled without a name";
+  return model !== null && !one.config.models?.includes(model)
+    ? `${chosen.config.id} comes first: it names the model, or has a longer pattern`
+    : `${chosen.config.id} comes first`;
 }
 
 function routeReports(
@@ -123,8 +127,16 @@ function routeReports(
     .sort((a, b) => Number(b.chosen) - Number(a.chosen) || (a.route < b.route ? -1 : 1));
 }
 
-const chosenWhy = (one: Route, model: string | null): string =>
-  `${one.config.models === null ? "takes any model" : `names ${model ?? one.config.models.join(", ")}`}, and is offered to this caller`;
+function chosenWhy({ config: { models } }: Route, model: string | null): string {
+  const named = models === null ? [] : model === null || models.includes(model) ? [] : models.filter(isModelPattern);
+  const pattern = named
+    .map(modelPattern)
+    .sort(byPrecision)
+    .find((one) => matchesPattern(one, model ?? ""));
+  const by =
+    pattern === undefined ? `names ${model ?? models?.join(", ")}` : `has ${pattern.text}, which matches ${model}`;
+  return `${models === null ? "takes any model" : by}, and is offered to this caller`;
+}
 
 function ruleReports(plan: PlanRequest): RuleReport[] {
   let decided = false;
@@ -146,7 +158,7 @@ function attempt(
   target: ResolvedTarget,
   nowMs: number,
 ): Pick<TargetReport, "refuses" | "code" | "dropped"> {
-  const prepared = prepare(shaped, target, {
+  const prepared = prepare(shaped.forTarget(target.config), target, {
     requestId: "explain",
     nowMs,
     deadlineMs: target.entry.account.config.timeouts.totalMs,

@@ -5,7 +5,7 @@ import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { denyByLocation } from "./circumstances.ts";
-import { denyByRoleOrModel, modelNames, offeredTo, resolveTargets } from "./route.ts";
+import { denyByRoleOrModel, modelNames, offeredTo, resolveTargets, route as routeOf } from "./route.ts";
 
 /** Sizes in tokens, where they are known: those of the first target. */
 interface ListedModel {
@@ -23,12 +23,23 @@ function listed(route: Route, id: string): ListedModel {
   };
 }
 
+/** What a pattern matches may be another policy's by name. */
+function serves(path: PathEntry, route: Route, model: string, identity: Identity): boolean {
+  if (route.config.models === null || route.config.models.includes(model)) return true;
+  const routed = routeOf(path, model, identity);
+  return "route" in routed && routed.route === route;
+}
+
 function callable(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"]): ListedModel[] {
   const models = new Map<string, ListedModel>();
   for (const route of path.routes) {
     if (!offeredTo(route, identity) || denyByLocation(route, call) !== null) continue;
     for (const name of modelNames(route))
-      if (!models.has(name) && denyByRoleOrModel(route, name, identity, roles) === null)
+      if (
+        !models.has(name) &&
+        serves(path, route, name, identity) &&
+        denyByRoleOrModel(route, name, identity, roles) === null
+      )
         models.set(name, listed(route, name));
   }
   return [...models.values()].sort((a, b) => (a.id < b.id ? -1 : 1));

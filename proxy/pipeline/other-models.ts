@@ -1,6 +1,7 @@
 /** Stage: refuses bodies that name models other than the routed one, which alone was checked, priced and counted. */
 
 import type { Identity } from "../call/identity.ts";
+import { listsModel } from "../config/model-pattern.ts";
 import { modelMembers } from "../config/steering.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
@@ -26,7 +27,9 @@ export function rejectOtherModels(
   if ((json["tools"] ?? null) === null) return null;
   const other = toolModels(json["tools"]).find(
     (model) =>
-      route.config.models?.includes(model) !== true || denyByRoleOrModel(route, model, identity, roles) !== null,
+      route.config.models === null ||
+      !listsModel(route.config.models, model) ||
+      denyByRoleOrModel(route, model, identity, roles) !== null,
   );
   if (other === undefined) return null;
   const message = `A tool names the model ${JSON.stringify(other.slice(0, 128))}, which the policy of this model does not serve, or not to this key. Leave \`model\` out of the tool, or ask the platform team to add it to the policy's match.models.`;

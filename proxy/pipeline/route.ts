@@ -5,6 +5,7 @@
 
 import type { Identity, KeyIdentity } from "../call/identity.ts";
 import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
+import { isModelPattern, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
 import { keptElsewhere } from "../ids/unknown-object.ts";
@@ -60,17 +61,28 @@ const noModel = failure(
   },
 );
 
+/** Names come before patterns, and longer patterns before shorter ones. */
+function claimant({ byModel, byPattern }: PathEntry, model: string, identity: Identity): Route | undefined {
+  const named = byModel.get(model)?.find((one) => offeredTo(one, identity));
+  if (named !== undefined || byPattern.length === 0) return named;
+  for (const { pattern, routes } of byPattern) {
+    const found = matchesPattern(pattern, model) ? routes.find((one) => offeredTo(one, identity)) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** `model`: the model that the body requests, or null. */
 export function route(path: PathEntry, model: string | null, identity: Identity): Routed | Failure {
-  const claimed = model === null ? [] : (path.byModel.get(model) ?? []);
   const found =
-    claimed.find((one) => offeredTo(one, identity)) ?? path.catchAll.find((one) => offeredTo(one, identity));
+    (model === null ? undefined : claimant(path, model, identity)) ??
+    path.catchAll.find((one) => offeredTo(one, identity));
   if (found) return { route: found, model };
   if (model !== null) return unknownModel(model);
   const offered = path.routes.filter((route) => offeredTo(route, identity));
   const only = offered.length === 1 ? offered[0] : undefined;
   const supplied = path.prefix !== "" && only?.config.models?.length === 1 ? only.config.models[0] : undefined;
-  return only && supplied !== undefined ? { route: only, model: supplied } : noModel;
+  return only && supplied !== undefined && !isModelPattern(supplied) ? { route: only, model: supplied } : noModel;
 }
 
 /** Why this caller lacks a permission; null if it has it. */
@@ -205,9 +217,15 @@ function onlyModel(entry: ProviderEntry): ProviderModel | undefined {
   return entry.models.size === 1 ? entry.models.values().next().value : undefined;
 }
 
-/** The names under which a route's models are listed. */
+/** The names under which a route's models are listed. Of a pattern, those that its providers are known to have. */
 export function modelNames(route: Route): string[] {
-  if (route.config.models !== null) return route.config.models;
+  const { models } = route.config;
+  if (models !== null && !models.some(isModelPattern)) return models;
   const usable = route.targets.filter((target) => resident(route, target.entry));
-  return usable.flatMap((target) => (target.model ? [target.model.name] : [...target.entry.models.keys()]));
+  if (models === null)
+    return usable.flatMap((target) => (target.model ? [target.model.name] : [...target.entry.models.keys()]));
+  const known = usable.flatMap((target) => (target.model ? [] : [...target.entry.models.keys()]));
+  const patterns = models.filter(isModelPattern).map(modelPattern);
+  const matched = known.filter((name) => patterns.some((pattern) => matchesPattern(pattern, name)));
+  return [...models.filter((name) => !isModelPattern(name)), ...matched];
 }

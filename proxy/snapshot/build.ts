@@ -4,6 +4,7 @@ import { Origins } from "../access/client-address.ts";
 import { accessRules } from "../access/rules.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { keyedDigester } from "../config/encode.ts";
+import { byPrecision, isModelPattern, modelPattern } from "../config/model-pattern.ts";
 import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
 import type { ProviderConfig } from "../config/provider.ts";
 import type { RouteConfig } from "../config/route.ts";
@@ -113,7 +114,12 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
   }
   const open = routes.filter((route) => route.config.access.anonymous);
   const serves = allConsumers(routes);
-  return { prefix, byModel, catchAll, routes, serves, open: open.length === 0 ? null : allConsumers(open) };
+  const byPattern = [...byModel]
+    .filter(([name]) => isModelPattern(name))
+    .map(([name, claims]) => ({ pattern: modelPattern(name), routes: claims }))
+    .sort((a, b) => byPrecision(a.pattern, b.pattern));
+  for (const { pattern } of byPattern) byModel.delete(pattern.text);
+  return { prefix, byModel, byPattern, catchAll, routes, serves, open: open.length === 0 ? null : allConsumers(open) };
 }
 
 function* providersOf(

@@ -5,6 +5,7 @@ import type { AccessRules } from "../access/rules.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import type { LimitConfig } from "../config/limits.ts";
+import type { ModelPattern } from "../config/model-pattern.ts";
 import type { Permission } from "../config/roles.ts";
 import type { RouteConfig, TargetConfig } from "../config/route.ts";
 import type { Settings } from "../config/schema.ts";
@@ -68,6 +69,8 @@ export interface PathEntry {
   readonly prefix: string;
   /** Model → routes that claim it. Their consumers don't overlap; the compiler ensures that. */
   readonly byModel: ReadonlyMap<string, readonly Route[]>;
+  /** Routes that claim models by a pattern, in the order in which patterns are tried. */
+  readonly byPattern: readonly { readonly pattern: ModelPattern; readonly routes: readonly Route[] }[];
   /** Routes that accept any model. */
   readonly catchAll: readonly Route[];
   readonly routes: readonly Route[];

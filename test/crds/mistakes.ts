@@ -143,9 +143,18 @@ export const worded: Record<string, Mistake> = {
   },
   "a pattern of models": {
     ...r,
-    manifest: header("RoutingPolicy") + lines("match: {models: [gpt-*]}", `routing: {${targets}}`),
+    manifest: header("RoutingPolicy") + lines("match: {models: [gpt-*-*]}", `routing: {${targets}}`),
     ...quoted(
       "spec.match.models[0]",
+      "gpt-*-*",
+      "can have one * only, such as gpt-*: name the others in further entries",
+    ),
+  },
+  "a pattern of models in a key": {
+    ...k,
+    manifest: key("models: [gpt-*]"),
+    ...quoted(
+      "spec.models[0]",
       "gpt-*",
       "must be one model's name: patterns with * or ? are not taken, so name each model",
     ),

@@ -1,0 +1,102 @@
+/**
+ * Where a wildcard of `match.models` meets a name or a narrower wildcard for the same callers, it does not serve what it
+ * seems to. Pure.
+ */
+import {
+  byPrecision,
+  isModelPattern,
+  type ModelPattern,
+  matchesPattern,
+  modelPattern,
+} from "../../proxy/config/model-pattern.ts";
+import type { RouteConfig } from "../../proxy/config/route.ts";
+import { maySee, sameCallers } from "./conflicts.ts";
+import { namespaceOf, problem } from "./outcome.ts";
+import type { Problem, VerdictDraft } from "./verdict.ts";
+
+interface Claim {
+  name: string;
+  route: RouteConfig;
+}
+
+/** Most claims that one warning names. */
+const mostNamed = 4;
+
+/** Whether all that `narrow` matches is matched by `wide` and settled before it. */
+const isNarrower = (narrow: ModelPattern, wide: ModelPattern): boolean =>
+  narrow.text !== wide.text &&
+  byPrecision(narrow, wide) < 0 &&
+  narrow.prefix.startsWith(wide.prefix) &&
+  narrow.suffix.endsWith(wide.suffix);
+
+const takesFrom = (name: string, wide: ModelPattern): boolean =>
+  isModelPattern(name) ? isNarrower(modelPattern(name), wide) : matchesPattern(wide, name);
+
+/** Claims under one path prefix in the order of their names, so that those with a prefix stand together. */
+class Claims {
+  readonly #sorted: readonly Claim[];
+
+  constructor(claims: readonly Claim[]) {
+    this.#sorted = claims.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  }
+
+  #first(prefix: string): number {
+    let low = 0;
+    let high = this.#sorted.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#sorted[middle]?.name ?? "") < prefix) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Claims that come before the wildcard `wide` of `route`, for some of its callers. */
+  before(route: RouteConfig, wide: ModelPattern): Claim[] {
+    const found: Claim[] = [];
+    for (let index = this.#first(wide.prefix); index < this.#sorted.length && found.length <= mostNamed; index++) {
+      const claim = this.#sorted[index] as Claim;
+      if (!claim.name.startsWith(wide.prefix)) break;
+      if (takesFrom(claim.name, wide) && sameCallers(claim.route, route)) found.push(claim);
+    }
+    return found;
+  }
+}
+
+function warning(route: RouteConfig, wide: string, found: readonly Claim[]): Problem {
+  const shown = found.slice(0, mostNamed);
+  const more = found.length > mostNamed ? " and others" : "";
+  const written = (seesAll: boolean): string =>
+    shown
+      .map(({ name, route: other }) => {
+        if (other === route) return `${name} of its own`;
+        const seen = seesAll || maySee(other, namespaceOf(route.id));
+        return `${name} of ${seen ? `RoutingPolicy ${other.id}` : `a RoutingPolicy of namespace ${namespaceOf(other.id)}`}`;
+      })
+      .join(", ");
+  const says = (seesAll: boolean): string =>
+    `match.models has ${wide}, which also matches ${written(seesAll)}${more}; a name comes before a wildcard, and a longer prefix before a shorter one`;
+  const path = ["spec", "match", "models"];
+  return { ...problem("ModelsOverlap", says(false), path, "warning"), fullMessage: says(true) };
+}
+
+/** Adds a warning to the policy of each wildcard that others take models from. */
+export function warnOverlaps(settled: readonly { verdict: VerdictDraft; config: RouteConfig }[]): void {
+  const wild = settled.filter(({ config }) => config.models?.some(isModelPattern));
+  if (wild.length === 0) return;
+  const byPath = Map.groupBy(settled, ({ config }) => config.pathPrefix);
+  const claims = new Map<string, Claims>();
+  for (const { verdict, config } of wild) {
+    const path = config.pathPrefix;
+    let known = claims.get(path);
+    if (known === undefined) {
+      const routes = (byPath.get(path) ?? []).map((one) => one.config);
+      known = new Claims(routes.flatMap((route) => (route.models ?? []).map((name) => ({ name, route }))));
+      claims.set(path, known);
+    }
+    for (const name of (config.models ?? []).filter(isModelPattern)) {
+      const found = known.before(config, modelPattern(name));
+      if (found.length > 0) verdict.accepted.push(warning(config, name, found));
+    }
+  }
+}
