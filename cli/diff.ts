@@ -5,6 +5,11 @@ import { formatFinding, type LintFinding } from "../operator/folder/compile-fold
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { cliErrorText } from "./cli-error.ts";
 import { offlineOptions, offlineUsage, readOffline } from "./offline-options.ts";
+import { markdownCell, markdownCode, markdownTable } from "./tables.ts";
+import { usageBetween } from "./usage/between.ts";
+import type { UsageReport } from "./usage/effects.ts";
+import { usageGroups, usageOptions, usageRows, usageUsage } from "./usage/options.ts";
+import { usageAsJson, usageAsMarkdown, usageAsText } from "./usage/output.ts";
 
 export const diffUsage = `sluice diff BEFORE AFTER: compare what two folders of manifests would serve
 
@@ -12,6 +17,7 @@ AFTER is compiled as it would be on top of BEFORE, last good forms included. Sec
 Exits 0 where nothing changes, 1 where something does, 2 where AFTER has errors or can't be read.
 
   -o, --output FORMAT   text (default), json, or markdown for the comment on a pull request
+${usageUsage}
 ${offlineUsage}`;
 
 export interface Change {
@@ -71,28 +77,23 @@ function formatChange({ object, what, fields }: Change): string {
   return [`${signs[what]} ${object}`, ...lines].join("\n");
 }
 
-/** What a table cell of Markdown can't hold as it is. */
-const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("`", "'");
-const mostFields = 100;
-
 /** Pure. GitHub and GitLab show it alike. */
 export function markdownOf(changes: readonly Change[], findings: readonly LintFinding[]): string {
-  const problems = findings.map((finding) => `- ${cell(formatFinding(finding))}`);
+  const problems = findings.map((finding) => `- ${markdownCell(formatFinding(finding))}`);
   const rows = changes.flatMap(({ object, what, fields }) =>
     fields.length === 0
-      ? [`| \`${object}\` | ${what} | |`]
-      : fields.map(
-          ({ path, before, after }) =>
-            `| \`${object}\` | \`${cell(path)}\` | \`${cell(before ?? "(none)")}\` → \`${cell(after ?? "(none)")}\` |`,
-        ),
+      ? [[markdownCode(object), what, ""]]
+      : fields.map(({ path, before, after }) => [
+          markdownCode(object),
+          markdownCode(path),
+          `${markdownCode(before ?? "(none)")} → ${markdownCode(after ?? "(none)")}`,
+        ]),
   );
-  const more = rows.length > mostFields ? [`| and ${rows.length - mostFields} more | | |`] : [];
-  const table = ["| object | field | change |", "| --- | --- | --- |", ...rows.slice(0, mostFields), ...more];
   return [
     "### LLM gateway",
     "",
     ...(problems.length === 0 ? [] : ["**Errors:**", "", ...problems, ""]),
-    ...(rows.length === 0 ? ["Nothing that is served changes."] : table),
+    rows.length === 0 ? "Nothing that is served changes." : markdownTable(["object", "field", "change"], rows),
     "",
   ].join("\n");
 }
@@ -100,30 +101,51 @@ export function markdownOf(changes: readonly Change[], findings: readonly LintFi
 const errors = (findings: readonly LintFinding[]): LintFinding[] =>
   findings.filter((finding) => finding.severity === "error");
 
-async function compare(
-  before: string,
-  after: string,
-  values: Parameters<typeof readOffline>[1],
-): Promise<{ changes: Change[]; findings: LintFinding[] }> {
+interface Comparison {
+  changes: Change[];
+  findings: LintFinding[];
+  /** null unless usage was given. */
+  usage: UsageReport | null;
+}
+
+async function compare(before: string, after: string, values: Values): Promise<Comparison> {
   const nowMs = Date.now();
   const old = await readOffline([before], values, nowMs);
   const now = await readOffline([after], values, nowMs, old.compiled.config);
-  return { changes: changesBetween(old.compiled.config, now.compiled.config), findings: errors(now.findings) };
+  const rows = await usageRows(values);
+  const configs = { before: old.compiled.config, after: now.compiled.config };
+  return {
+    changes: changesBetween(configs.before, configs.after),
+    findings: errors(now.findings),
+    usage: rows === null ? null : usageBetween(rows, { ...configs, nowMs, groupBy: usageGroups(values) }),
+  };
 }
 
+const options = {
+  output: { type: "string", short: "o", default: "text" },
+  ...usageOptions,
+  ...offlineOptions,
+  help: { type: "boolean" },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>["values"];
+
+const outputs: Readonly<Record<string, (compared: Comparison, values: Values) => string>> = {
+  text: ({ changes, usage }, values) => {
+    const lines = changes.map((change) => `${formatChange(change)}\n`).join("");
+    return usage === null ? lines : `${lines}${lines === "" ? "" : "\n"}${usageAsText(usage, usageGroups(values))}`;
+  },
+  json: ({ changes, usage }) =>
+    `${JSON.stringify(usage === null ? changes : { changes, usage: usageAsJson(usage) }, null, 2)}\n`,
+  markdown: ({ changes, findings, usage }, values) =>
+    `${markdownOf(changes, findings)}${usage === null ? "" : `\n${usageAsMarkdown(usage, usageGroups(values))}`}`,
+};
+
 export async function runDiff(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      output: { type: "string", short: "o", default: "text" },
-      ...offlineOptions,
-      help: { type: "boolean" },
-    },
-  });
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
   const [before, after, ...more] = positionals;
-  const asked = ["text", "json", "markdown"].includes(values.output);
-  if (values.help === true || before === undefined || after === undefined || more.length > 0 || !asked) {
+  const print = Object.hasOwn(outputs, values.output) ? outputs[values.output] : undefined;
+  if (values.help === true || before === undefined || after === undefined || more.length > 0 || print === undefined) {
     process.stdout.write(`${diffUsage}\n`);
     process.exitCode = values.help === true ? 0 : 2;
     return;
@@ -136,10 +158,7 @@ export async function runDiff(args: readonly string[]): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const { changes, findings } = compared;
-  for (const finding of findings) process.stderr.write(`${formatFinding(finding)}\n`);
-  if (values.output === "json") process.stdout.write(`${JSON.stringify(changes, null, 2)}\n`);
-  else if (values.output === "markdown") process.stdout.write(markdownOf(changes, findings));
-  else for (const change of changes) process.stdout.write(`${formatChange(change)}\n`);
-  process.exitCode = findings.length > 0 ? 2 : changes.length > 0 ? 1 : 0;
+  for (const finding of compared.findings) process.stderr.write(`${formatFinding(finding)}\n`);
+  process.stdout.write(print(compared, values));
+  process.exitCode = compared.findings.length > 0 ? 2 : compared.changes.length > 0 ? 1 : 0;
 }

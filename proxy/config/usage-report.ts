@@ -116,19 +116,34 @@ export const inCurrency = (nanoUsd: number, { perUsdMillionths }: Currency): str
 
 export const tokensOf = (sums: Group["sums"]): number => sums.promptTokens + sums.completionTokens;
 
+/** The inverse of `usd`; null if the text is no such number. */
+export function nanoUsdOf(text: string): number | null {
+  const [, whole, fraction = ""] = /^(\d{1,9})(?:\.(\d{1,9}))?$/.exec(text) ?? [];
+  return whole === undefined ? null : Number(BigInt(whole) * nanoPerUsd + BigInt(fraction.padEnd(9, "0")));
+}
+
+/** Names of counts in reports and exports. */
+export const reportNames = {
+  requests: "requests",
+  errors: "errors",
+  promptTokens: "input_tokens",
+  cachedTokens: "cached_tokens",
+  cacheWriteTokens: "cache_write_tokens",
+  completionTokens: "output_tokens",
+  reasoningTokens: "reasoning_tokens",
+  estimated: "estimated_requests",
+  unpriced: "unpriced_requests",
+} as const satisfies Partial<Record<LedgerMeasure, string>>;
+
 /** The figures of a report, in one spelling for tables, CSV, JSON and the API. Money comes last. */
 export function figuresOf(sums: Group["sums"], currency: Currency | null): Record<string, number | string> {
+  const { estimated, unpriced, ...before } = reportNames;
+  const counts = (names: Partial<typeof reportNames>): Record<string, number> =>
+    Object.fromEntries(Object.entries(names).map(([measure, name]) => [name, sums[measure as LedgerMeasure]]));
   return {
-    requests: sums.requests,
-    errors: sums.errors,
-    input_tokens: sums.promptTokens,
-    cached_tokens: sums.cachedTokens,
-    cache_write_tokens: sums.cacheWriteTokens,
-    output_tokens: sums.completionTokens,
-    reasoning_tokens: sums.reasoningTokens,
+    ...counts(before),
     total_tokens: tokensOf(sums),
-    estimated_requests: sums.estimated,
-    unpriced_requests: sums.unpriced,
+    ...counts({ estimated, unpriced }),
     ...(currency === null ? {} : { [`cost_${currency.code.toLowerCase()}`]: inCurrency(sums.costNanoUsd, currency) }),
     cost_usd: usd(sums.costNanoUsd),
   };

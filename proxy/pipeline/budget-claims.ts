@@ -163,7 +163,7 @@ function throttled(budget: MoneyBudget, counter: CounterSpec, { quotas, random }
 }
 
 /** A provider outside the budget's scope costs it nothing. */
-const pays = ({ scope: { providers } }: BudgetConfig, provider: string): boolean =>
+export const pays = ({ scope: { providers } }: BudgetConfig, provider: string): boolean =>
   providers === null || providers.includes(provider);
 
 const paidTargets = (budget: BudgetConfig, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] =>
@@ -175,7 +175,7 @@ function paid(budget: BudgetConfig, charges: readonly BilledUsage[]): number {
   return sum;
 }
 
-const unpriced = failure(
+export const noPrice = failure(
   "price_unknown",
   "A hard budget covers this call, and no price is known for its model. Ask the platform team to set the price in the provider's spec.models.",
 );
@@ -276,7 +276,7 @@ export function budgetCharges(
     let amount = 0;
     if (budget.enforcement === "Hard") {
       const worst = call.worst(paidTargets(budget, call.targets));
-      if (worst === null) return unpriced;
+      if (worst === null) return noPrice;
       amount = worst.nanoUsd;
       cap ??= worst.cap;
       // A free call passes an exhausted budget and leaves nothing to settle.

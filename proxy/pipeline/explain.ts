@@ -20,7 +20,7 @@ import { inSession, leftOut, placedBy } from "./explain-places.ts";
 import { unmasked } from "./mask.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { noTarget, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
+import { noTarget, noTargetByRule, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -268,8 +268,7 @@ class Explainer {
     this.#out.targets = targetReports(shaped, plan, this.#out.rules, this.#nowMs);
     if (plan.targets.length === 0) return noTarget(chosen, shaped.model);
     const [first] = this.#out.targets;
-    if (first === undefined || first.place === null)
-      return failure("no_usable_target", "The rule that matches names no target that can be asked.");
+    if (first === undefined || first.place === null) return noTargetByRule;
     return first.refuses === null || first.code === null ? null : failure(first.code, first.refuses);
   }
 }

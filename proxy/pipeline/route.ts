@@ -213,6 +213,9 @@ export function noTarget(route: Route, model: string | null): Failure {
       });
 }
 
+/** The failure if the rule that decides names only targets that can't be asked. */
+export const noTargetByRule = failure("no_usable_target", "The rule that matches names no target that can be asked.");
+
 function onlyModel(entry: ProviderEntry): ProviderModel | undefined {
   return entry.models.size === 1 ? entry.models.values().next().value : undefined;
 }

@@ -51,7 +51,7 @@ function override(edits: JsonObject, overrides: Readonly<Record<string, unknown>
   }
 }
 
-function parameterEdits(route: Route, json: JsonObject): JsonObject {
+export function parameterEdits(route: Route, json: JsonObject): JsonObject {
   const { defaults, overrides } = route.config.request;
   const edits: JsonObject = {};
   for (const name in defaults) if (!given(json, name)) edits[name] = defaults[name];

@@ -1,7 +1,7 @@
 /** The usage ledger as key holders and report commands see it. */
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
@@ -19,7 +19,7 @@ import {
   startGateway,
   type TestGateway,
 } from "../harness/gateway.ts";
-import { sluice } from "../harness/sluice.ts";
+import { sluice, sluiceWith } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
 type Json = Record<string, unknown>;
@@ -286,6 +286,26 @@ describe("usage", () => {
     const csv = (await ledger("export")).stdout.split("\r\n");
     assert.equal(csv[0], Object.keys(rows[0] ?? {}).join(","));
     assert.equal(csv.length, 6);
+    const manifests = join(gateway.folder, "manifests.yaml");
+    const restricted = join(gateway.folder, "..", `${basename(gateway.folder)}.yaml`);
+    const now = (await readFile(manifests, "utf8")).replace(/^( +)routing:/m, "$1access: { teams: [b] }\n$1routing:");
+    await writeFile(restricted, now);
+    const compared = await sluiceWith(
+      { input: csv.join("\r\n") },
+      ...["diff", manifests, restricted, "--usage", "-", "--by", "user", "-o", "json"],
+    );
+    await rm(restricted);
+    const { usage } = JSON.parse(compared.stdout) as { usage: { calls: number; effects: Json[] } };
+    assert.deepEqual(
+      [usage.calls, usage.effects.map(({ effect, user, calls, code }) => [effect, user, calls, code])],
+      [
+        5,
+        [
+          ["refused", "alice@example.com", 3, "access_denied"],
+          ["refused", "eve@example.com", 1, "access_denied"],
+        ],
+      ],
+    );
     assert.equal((await ledger("forget", "--user", "nobody")).code, 1);
     const forgotten = await ledger("forget", "--user", "eve@example.com", "--as", "someone");
     assert.deepEqual([forgotten.stdout, forgotten.code], ["1 rows of eve@example.com are now of someone\n", 0]);

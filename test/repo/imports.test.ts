@@ -30,6 +30,10 @@ const all = globSync("{crds,charts/observability,operator,proxy,cli}/**/*.ts").f
 const composers: ReadonlySet<string> = new Set([
   "cli/dev.ts",
   "cli/explain.ts",
+  "cli/usage/between.ts",
+  "cli/usage/budgets.ts",
+  "cli/usage/effects.ts",
+  "cli/usage/moves.ts",
   "cli/main.ts",
   "cli/audit.ts",
   "cli/similarity.ts",
