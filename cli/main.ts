@@ -47,6 +47,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "limit somebody's calls, in force within seconds",
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
   },
+  connect: {
+    summary: "settings with which Claude Code, Codex and other agents call the gateway",
+    run: async (args) => (await import("./connect.ts")).runConnect(args),
+  },
   alerts: {
     summary: "try out the alert channels of a Budget, LLMProvider or RoutingPolicy",
     run: async (args) => (await import("./alerts.ts")).runAlerts(args),

@@ -1,5 +1,5 @@
 /**
- * Claude Code and Codex with their defaults, on every type of provider, which refuses what the real one refuses.
+ * Claude Code, Codex and opencode with their defaults, on every type of provider, which refuses what the real one refuses.
  * `make test-clients` runs them; they are too large for the tests of every change.
  */
 import assert from "node:assert/strict";
@@ -9,7 +9,7 @@ import { complaintsOf } from "../harness/strict/provider.ts";
 import { json, startUpstream, type Upstream } from "../harness/upstream.ts";
 import { own } from "../proxy/providers/wire/wire.ts";
 import { wires } from "../proxy/providers/wire/wires.ts";
-import { finished, installedPrograms } from "./programs.ts";
+import { connectedHome, finished, installedPrograms } from "./programs.ts";
 
 const clear = "slc_real_programs_key_0001";
 const words = "Hello from the stand-in.";
@@ -23,6 +23,32 @@ const upstreams: Readonly<Record<string, string>> = {
   OpenAI: "gpt-4o-mini",
 };
 const types = wires.map((wire) => wire.type);
+
+/** Each as `sluice connect` sets it up, with the command that its page in docs/clients has. */
+const agents = [
+  {
+    client: "claude-code",
+    program: "claude",
+    flags: ["-p", "Say hello"],
+    on: types,
+    env: { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", DISABLE_AUTOUPDATER: "1", DISABLE_TELEMETRY: "1" },
+  },
+  {
+    client: "codex",
+    program: "codex",
+    flags: ["exec", "--skip-git-repo-check", "--profile", "sluice", "Say hello"],
+    // Responses pass through to OpenAI and Azure; their stand-ins here speak chat completions only.
+    on: types.filter((name) => name !== "OpenAI" && name !== "AzureOpenAI"),
+    env: {},
+  },
+  {
+    client: "opencode",
+    program: "opencode",
+    flags: ["run", "Say hello"],
+    on: types,
+    env: { OPENCODE_DISABLE_AUTOUPDATE: "1", OPENCODE_DISABLE_MODELS_FETCH: "1" },
+  },
+];
 
 describe("the real coding agents", { timeout: 1_800_000 }, () => {
   const running: Upstream[] = [];
@@ -63,32 +89,20 @@ describe("the real coding agents", { timeout: 1_800_000 }, () => {
     for (const upstream of running) await upstream.close();
   });
 
-  for (const type of types) {
-    const model = type.toLowerCase();
-    it(`Claude Code on ${type}`, async () => {
-      const { code, output } = await finished(`${programs}/claude`, ["-p", "Say hello", "--model", model], {
-        ANTHROPIC_BASE_URL: gateway.url,
-        ANTHROPIC_API_KEY: clear,
-        ANTHROPIC_SMALL_FAST_MODEL: model,
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-        DISABLE_AUTOUPDATER: "1",
-        DISABLE_TELEMETRY: "1",
+  for (const { client, program, flags, on, env } of agents) {
+    for (const type of on) {
+      const model = type.toLowerCase();
+      it(`${client} on ${type}`, async () => {
+        const home = await connectedHome(client, gateway.url, clear, model);
+        const { code, output } = await finished(`${programs}/${program}`, flags, home, {
+          SLUICE_API_KEY: clear,
+          ...env,
+        });
+        assert.equal(code, 0, `${output}\n${refused.at(-1) ?? ""}`);
+        assert.match(output, new RegExp(words));
+        const call = gateway.logs.filter(({ msg }) => msg === "call").at(-1);
+        assert.match(String(call?.["session"]), /^[\w-]{8,}$/, "its session is known");
       });
-      assert.equal(code, 0, `${output}\n${refused.at(-1) ?? ""}`);
-      assert.match(output, new RegExp(words));
-    });
-  }
-
-  // Responses pass through to OpenAI and Azure; their stand-ins here speak chat completions only.
-  for (const type of types.filter((name) => name !== "OpenAI" && name !== "AzureOpenAI")) {
-    const model = type.toLowerCase();
-    it(`Codex on ${type}`, async () => {
-      const server = `{name="sluice",base_url="${gateway.url}/v1",env_key="SLUICE_KEY",wire_api="responses"}`;
-      const settings = [`model="${model}"`, 'model_provider="sluice"', `model_providers.sluice=${server}`];
-      const flags = ["exec", "--skip-git-repo-check", ...settings.flatMap((setting) => ["-c", setting]), "Say hello"];
-      const { code, output } = await finished(`${programs}/codex`, flags, { SLUICE_KEY: clear });
-      assert.equal(code, 0, `${output}\n${refused.at(-1) ?? ""}`);
-      assert.match(output, new RegExp(words));
-    });
+    }
   }
 });
