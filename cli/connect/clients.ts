@@ -93,8 +93,9 @@ const codex: Client = {
   }),
 };
 
+/** 0: unknown. Without an output limit, opencode asks for more than some models give. */
 function limitOf({ context, output }: ConnectedModel): Json {
-  return context === null || output === null ? {} : { limit: { context, output } };
+  return context === null && output === null ? {} : { limit: { context: context ?? 0, output: output ?? 0 } };
 }
 
 const opencode: Client = {

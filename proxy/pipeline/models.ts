@@ -15,11 +15,12 @@ interface ListedModel {
 }
 
 function listed(route: Route, id: string): ListedModel {
-  const config = resolveTargets(route, id)[0]?.model.config;
+  const target = resolveTargets(route, id)[0];
+  const config = target?.model.config;
   return {
     id,
     context: config?.contextTokens ?? config?.price?.windowTokens ?? null,
-    output: config?.maxOutputTokens ?? null,
+    output: config?.maxOutputTokens ?? target?.entry.provider.maxOutput?.(target.model) ?? null,
   };
 }
 

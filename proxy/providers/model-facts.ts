@@ -37,6 +37,12 @@ export function factsOf(model: ProviderModel, family: (upstream: string) => Mode
   };
 }
 
+/** For `Provider.maxOutput`. */
+export const maxOutputBy =
+  (family: (upstream: string) => ModelFacts) =>
+  (model: ProviderModel): number | null =>
+    factsOf(model, family).maxOutput ?? null;
+
 /** A limit that the model accepts. */
 export const cappedOutput = (limit: number, { maxOutput }: ModelFacts): number => Math.min(limit, maxOutput ?? limit);
 

@@ -234,6 +234,8 @@ export interface Provider {
   decodeError(reply: ErrorReply): ProviderError;
   /** The upstream refused the token that `authorize` added: forgets the token. Returns whether a retry makes sense. */
   renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;
+  /** Largest answer of a model, in tokens; null or absent if unknown. */
+  maxOutput?(model: ProviderModel): number | null;
   /** Base path for files, batches and fine-tuning that pass through under `/v1/…`. Absent if there is none. */
   resourcePath?(path: string, account: ProviderAccount): string | null;
 }

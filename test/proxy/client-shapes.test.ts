@@ -72,6 +72,18 @@ describe("the shapes that clients read", () => {
     );
   });
 
+  it("have the size of an answer that is known from a model's family", async () => {
+    const known = await startGateway([
+      secret("openai-credentials", { apiKey: "sk-test" }),
+      provider("openai", upstream.url, { type: "OpenAI", models: [{ name: "fast", upstream: "gpt-4o-mini" }] }),
+      policy("main", { match: { models: ["fast"] }, routing: { targets: [{ provider: { name: "openai" } }] } }),
+      ...key("reader", clear),
+    ]);
+    after(() => known.close());
+    const client = new OpenAI({ apiKey: clear, baseURL: `${known.url}/v1`, maxRetries: 0 });
+    assert.equal({ max_output_tokens: 0, ...(await client.models.retrieve("fast")) }.max_output_tokens, 16_384);
+  });
+
   it("say in Anthropic's envelope that a path or a model is unknown", async () => {
     await assert.rejects(anthropic.models.retrieve("nothing"), (error: unknown) => {
       assert.ok(error instanceof Anthropic.NotFoundError);

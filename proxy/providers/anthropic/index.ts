@@ -2,11 +2,14 @@
  * Anthropic's Messages (https://platform.claude.com/docs/en/api/overview). Requests from callers of the same API pass
  * through.
  */
+
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import { maxOutputBy } from "../model-facts.ts";
 import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
 import { messagesEdits } from "./mend.ts";
+import { claudeFacts } from "./models.ts";
 import { decodeReply } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { anthropicDecoder } from "./stream.ts";
@@ -55,6 +58,7 @@ export const provider: Provider = {
   capabilities,
   passthroughPath: (format, account) => (format === "anthropic.messages" ? messagesPath(account) : null),
   passthroughEdits: (format, _account, _model, body) => (format === "anthropic.messages" ? messagesEdits(body) : {}),
+  maxOutput: maxOutputBy(claudeFacts),
   authorize,
   chat,
   embeddings: null,

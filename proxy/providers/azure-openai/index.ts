@@ -1,5 +1,8 @@
 /** Azure OpenAI: OpenAI's format, with its own paths and authentication. */
+
+import { maxOutputBy } from "../model-facts.ts";
 import { mended, openAiEdits } from "../openai/mend.ts";
+import { openAiFacts } from "../openai/models.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { pathOf, resourcePathOf } from "./address.ts";
@@ -24,6 +27,7 @@ export const provider: Provider = {
   capabilities,
   passthroughPath: pathOf,
   passthroughEdits: openAiEdits,
+  maxOutput: maxOutputBy(openAiFacts),
   authorize,
   chat: (request, account, model, options) => ({
     ...passthroughChat(mended(request, account, model, true), account, model, options),

@@ -2,8 +2,11 @@
  * Amazon Bedrock: Converse (https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html), one format
  * for models of many vendors; Claude by InvokeModel; and its OpenAI-compatible endpoint.
  */
+
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
+import { claudeFacts } from "../anthropic/models.ts";
+import { maxOutputBy } from "../model-facts.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
@@ -62,6 +65,7 @@ export const provider: Provider = {
     format === "openai.chat" && account.config.options["api"] === "OpenAI"
       ? `${openAiAccount(account).basePath}/chat/completions`
       : null,
+  maxOutput: maxOutputBy(claudeFacts),
   authorize,
   chat,
   embeddings: null,

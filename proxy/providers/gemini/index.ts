@@ -2,10 +2,13 @@
  * Google's Gemini API in its own format (https://ai.google.dev/api). Vertex AI, which differs in paths and credentials,
  * is not covered.
  */
+
+import { maxOutputBy } from "../model-facts.ts";
 import type { Provider } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { geminiEmbeddings } from "./embeddings.ts";
 import { decodeGeminiError } from "./failure.ts";
+import { geminiFacts } from "./models.ts";
 import { geminiChat } from "./request.ts";
 
 export const provider: Provider = {
@@ -17,6 +20,7 @@ export const provider: Provider = {
     if (key !== undefined) outgoing.headers["x-goog-api-key"] = key;
     return outgoing;
   },
+  maxOutput: maxOutputBy(geminiFacts),
   chat: (request, account, model, options) => geminiChat(request, account, model, options),
   embeddings: geminiEmbeddings,
   decodeError: decodeGeminiError,

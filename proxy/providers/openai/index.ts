@@ -1,9 +1,12 @@
 /** OpenAI (https://platform.openai.com/docs/api-reference): the gateway's own format, so bytes pass through. */
+
 import type { WireFormat } from "../../config/capabilities.ts";
+import { maxOutputBy } from "../model-facts.ts";
 import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeOpenAiError } from "./failure.ts";
 import { mended, openAiEdits } from "./mend.ts";
+import { openAiFacts } from "./models.ts";
 import { passthroughChat, passthroughEmbeddings } from "./request.ts";
 
 /** Paths below the base URL, which by SDK convention ends in `/v1`. */
@@ -34,6 +37,7 @@ export const provider: Provider = {
     return path === undefined ? null : account.basePath + path;
   },
   passthroughEdits: openAiEdits,
+  maxOutput: maxOutputBy(openAiFacts),
   authorize,
   chat: (request, account, model, options) =>
     passthroughChat(mended(request, account, model, true), account, model, options),
