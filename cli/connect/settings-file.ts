@@ -9,7 +9,7 @@ import type { SettingsFile } from "./clients.ts";
 type Settings = SettingsFile["settings"];
 type Leaf = [path: string[], value: string | number | boolean];
 
-export interface Change {
+export interface SettingChange {
   path: string;
   /** What was there; undefined if nothing was. */
   before: string | undefined;
@@ -18,7 +18,7 @@ export interface Change {
 
 export interface Merged {
   text: string;
-  changes: Change[];
+  changes: SettingChange[];
 }
 
 const bare = /^[A-Za-z0-9_-]+$/;
@@ -58,8 +58,8 @@ function mergeJson(settings: Settings, before: string): Merged {
   return { text: `${JSON.stringify(parsed, null, 2)}\n`, changes };
 }
 
-function mergeInto(target: Record<string, unknown>, settings: Settings, above: string[]): Change[] {
-  return Object.entries(settings).flatMap(([key, value]): Change[] => {
+function mergeInto(target: Record<string, unknown>, settings: Settings, above: string[]): SettingChange[] {
+  return Object.entries(settings).flatMap(([key, value]): SettingChange[] => {
     const path = [...above, key];
     const had = Object.hasOwn(target, key) ? target[key] : undefined;
     if (typeof value === "object") {
@@ -75,9 +75,9 @@ function mergeInto(target: Record<string, unknown>, settings: Settings, above: s
   });
 }
 
-const added = (path: string[], value: unknown): Change => changed(path, undefined, value);
+const added = (path: string[], value: unknown): SettingChange => changed(path, undefined, value);
 
-const changed = (path: string[], before: unknown, after: unknown): Change => ({
+const changed = (path: string[], before: unknown, after: unknown): SettingChange => ({
   path: path.join("."),
   before: before === undefined ? undefined : shown(before),
   after: shown(after),
@@ -89,7 +89,7 @@ function mergeYaml(settings: Settings, before: string): Merged {
   const [broken] = document.errors;
   if (broken !== undefined) throw broken;
   if (document.contents !== null && !isMap(document.contents)) throw new Error("it is not a YAML mapping");
-  const changes: Change[] = [];
+  const changes: SettingChange[] = [];
   for (const [path, value] of leavesOf(settings)) {
     const had: unknown = document.getIn(path);
     if (had === value) continue;

@@ -194,6 +194,7 @@ describe("a provider is named in its own folder only", () => {
     "proxy/config/cloud-identity.ts": "the same cloud",
     "proxy/cloud/azure.ts": "the same cloud",
     "proxy/cloud/identities.ts": "the same cloud",
+    "cli/connect/clients.ts": "environment variables that coding agents read",
   };
 
   function namesProvider(file: string): boolean {
