@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { nearest } from "../crds/parse.ts";
 import { UsageError } from "../proxy/usage-error.ts";
-import { isObject } from "../proxy/wire/json.ts";
 import {
   type ClientSettings,
   type ConnectedModel,
@@ -12,7 +11,7 @@ import {
   clients,
   type SettingsFile,
 } from "./connect/clients.ts";
-import { freshText, merged, readIfThere, replaceFile } from "./connect/settings-file.ts";
+import { freshText, hasMembers, merged, readIfThere, replaceFile } from "./connect/settings-file.ts";
 
 const usage = `sluice connect CLIENT: settings with which a coding agent calls the gateway
 
@@ -63,9 +62,9 @@ function originOf(text: string | undefined): string {
 const numberOf = (value: unknown): number | null => (typeof value === "number" ? value : null);
 
 function modelsIn(body: unknown): ConnectedModel[] {
-  const data = isObject(body) ? body["data"] : null;
+  const data = hasMembers(body) ? body["data"] : null;
   if (!Array.isArray(data)) throw new Error("what answers there is no gateway: it has no list of models at /v1/models");
-  return data.filter(isObject).map((model) => ({
+  return data.filter(hasMembers).map((model) => ({
     name: String(model["id"]),
     context: numberOf(model["context_window"]),
     output: numberOf(model["max_output_tokens"]),

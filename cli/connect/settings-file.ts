@@ -3,8 +3,10 @@ import { randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isMap, parseDocument, stringify } from "yaml";
-import { isObject } from "../../proxy/wire/json.ts";
 import type { SettingsFile } from "./clients.ts";
+
+export const hasMembers = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 type Settings = SettingsFile["settings"];
 type Leaf = [path: string[], value: string | number | boolean];
@@ -27,11 +29,11 @@ const tomlKey = (key: string): string => (bare.test(key) ? key : JSON.stringify(
 /** Scalars come before tables, as TOML requires. */
 function tomlOf(settings: Settings, above: readonly string[] = []): string {
   const entries = Object.entries(settings);
-  const scalars = entries.filter(([, value]) => !isObject(value));
+  const scalars = entries.filter(([, value]) => !hasMembers(value));
   const lines = scalars.map(([key, value]) => `${tomlKey(key)} = ${JSON.stringify(value)}`);
   const head = above.length === 0 || lines.length === 0 ? [] : [`[${above.map(tomlKey).join(".")}]`];
   const tables = entries.flatMap(([key, value]) =>
-    isObject(value) ? [tomlOf(value as Settings, [...above, key])] : [],
+    hasMembers(value) ? [tomlOf(value as Settings, [...above, key])] : [],
   );
   return [[...head, ...lines].join("\n"), ...tables].filter((part) => part !== "").join("\n\n");
 }
@@ -53,7 +55,7 @@ const shown = (value: unknown): string => (typeof value === "string" ? value : J
 
 function mergeJson(settings: Settings, before: string): Merged {
   const parsed: unknown = JSON.parse(before);
-  if (!isObject(parsed)) throw new Error("it is not a JSON object");
+  if (!hasMembers(parsed)) throw new Error("it is not a JSON object");
   const changes = mergeInto(parsed, settings, []);
   return { text: `${JSON.stringify(parsed, null, 2)}\n`, changes };
 }
@@ -63,7 +65,7 @@ function mergeInto(target: Record<string, unknown>, settings: Settings, above: s
     const path = [...above, key];
     const had = Object.hasOwn(target, key) ? target[key] : undefined;
     if (typeof value === "object") {
-      if (isObject(had)) return mergeInto(had, value, path);
+      if (hasMembers(had)) return mergeInto(had, value, path);
       target[key] = value;
       return had === undefined
         ? leavesOf(value, path).map(([at, leaf]) => added(at, leaf))
