@@ -39,6 +39,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "which provider a request would go to, and why",
     run: async (args) => (await import("./explain.ts")).runExplain(args),
   },
+  import: {
+    summary: "turn another gateway's configuration into manifests",
+    run: async (args) => (await import("./import.ts")).runImport(args),
+  },
   keys: {
     summary: "create, rotate, revoke and list API keys",
     run: async (args) => (await import("./keys.ts")).runKeys(args),

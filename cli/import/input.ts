@@ -1,0 +1,87 @@
+/** Reads files of other gateways: YAML, JSON and CSV. Errors name a place and repeat no content. */
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
+import type { SettingPath } from "./report.ts";
+import type { ImportDocument } from "./setting.ts";
+
+export interface ImportFile {
+  name: string;
+  text: string;
+}
+
+interface Step {
+  offset: number | undefined;
+  node: unknown;
+}
+
+function descend(node: unknown, step: string | number): Step | null {
+  if (isMap(node)) {
+    const pair = node.items.find(({ key }) => (isScalar(key) ? String(key.value) === String(step) : key === step));
+    return pair === undefined ? null : { offset: (pair.key as Node).range?.[0], node: pair.value };
+  }
+  const item = isSeq(node) && typeof step === "number" ? node.items[step] : undefined;
+  return item === undefined ? null : { offset: (item as Node).range?.[0], node: item };
+}
+
+/** The line of the deepest node on the path that the text has. */
+function lineFinder(document: Document, lines: LineCounter): ImportDocument["lineOf"] {
+  return (path: SettingPath) => {
+    let offset = document.contents?.range?.[0] ?? 0;
+    let node: unknown = document.contents;
+    for (const step of path) {
+      const below = descend(node, step);
+      if (below === null) break;
+      offset = below.offset ?? offset;
+      node = below.node;
+    }
+    return lines.linePos(offset).line;
+  };
+}
+
+/** JSON is YAML. Anchors and merge keys are resolved. */
+function yamlDocuments({ name, text }: ImportFile): ImportDocument[] {
+  const lines = new LineCounter();
+  // Pretty errors quote the text, which may hold secrets.
+  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
+  return (Array.isArray(documents) ? documents : []).flatMap((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) {
+      const { line, col } = lines.linePos(error.pos[0]);
+      throw new Error(`${name}:${line}:${col}: is not valid YAML (${error.code})`);
+    }
+    const value: unknown = document.toJS({ maxAliasCount: 100_000 });
+    return value === null ? [] : [{ file: name, value, lineOf: lineFinder(document, lines) }];
+  });
+}
+
+/** Cells of RFC 4180, with the line on which each record begins. */
+function* csvRecords(text: string): Generator<{ line: number; cells: string[] }> {
+  let line = 1;
+  let start = 1;
+  let cells: string[] = [];
+  for (const [, quoted, plain = "", end = ""] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^,"\r\n]*))(,|\r?\n|$)/g)) {
+    cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+    line += (quoted ?? "").split("\n").length - 1 + (end.includes("\n") ? 1 : 0);
+    if (end === ",") continue;
+    if (cells.length > 1 || cells[0] !== "") yield { line: start, cells };
+    cells = [];
+    start = line;
+  }
+}
+
+/** One document: a list of rows by column. */
+function csvDocument({ name, text }: ImportFile): ImportDocument[] {
+  const [header, ...records] = csvRecords(text.replace(/^﻿/, ""));
+  if (header === undefined) return [];
+  const value = records.map(({ line, cells }) => {
+    if (cells.length > header.cells.length)
+      throw new Error(`${name}:${line}: has ${cells.length} cells, and the header has ${header.cells.length}`);
+    return Object.fromEntries(
+      header.cells.map((column, index) => [column.trim(), cells[index] === "" ? undefined : cells[index]]),
+    );
+  });
+  return [{ file: name, value, lineOf: ([row]) => (typeof row === "number" ? (records[row]?.line ?? 1) : 1) }];
+}
+
+export function importDocuments(file: ImportFile): ImportDocument[] {
+  return /\.csv$/i.test(file.name) ? csvDocument(file) : yamlDocuments(file);
+}

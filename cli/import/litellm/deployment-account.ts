@@ -1,0 +1,258 @@
+/** `litellm_params` → the account that a deployment calls: address, credentials and options of its type. */
+import type { Account, Credential } from "../accounts.ts";
+import { endpointFrom, placeholderEndpoint } from "../endpoint.ts";
+import { objectNameFrom } from "../names.ts";
+import { isPlaceholder } from "../secret-value.ts";
+import { type Service, serviceOf } from "../services.ts";
+import type { Setting } from "../setting.ts";
+import type { Config } from "./config.ts";
+import type { DeploymentModel } from "./deployment-model.ts";
+
+type Type = Service["type"];
+
+/** What a deployment has at its disposal: its own parameters, then those of its named credential. */
+export class Parameters {
+  readonly own: Setting;
+  readonly #config: Config;
+  readonly #credential: Setting | undefined;
+
+  constructor(own: Setting, config: Config) {
+    this.own = own;
+    this.#config = config;
+    const wanted = own.get("litellm_credential_name");
+    this.#credential = config
+      .sections("credential_list")
+      .flatMap((section) => section.items())
+      .find((credential) => credential.get("credential_name").text === wanted.text && wanted.isSet);
+    if (this.#credential === undefined) return;
+    wanted.imported("its values are used");
+    this.#credential.get("credential_name").imported();
+  }
+
+  get(...names: readonly string[]): Setting | undefined {
+    const places = [this.own, ...(this.#credential === undefined ? [] : [this.#credential.get("credential_values")])];
+    for (const place of places) for (const name of names) if (place.get(name).isSet) return place.get(name);
+    return undefined;
+  }
+
+  /** A setting that isn't secret; `otherwise` if only a variable without a value has it. */
+  plain(names: readonly string[], field: string, otherwise: string | null): string | undefined {
+    const setting = this.get(...names);
+    if (setting === undefined) return undefined;
+    const { text, variable } = this.#config.plain(setting);
+    if (text !== undefined) {
+      setting.imported(field);
+      return text;
+    }
+    setting.changed(
+      `set ${field}: the variable ${variable} has no value here${otherwise === null ? "" : `, and ${otherwise} stands for it`}`,
+    );
+    return otherwise ?? undefined;
+  }
+
+  credential(names: readonly string[], field: string): Credential[] {
+    const setting = this.get(...names);
+    const value = setting === undefined ? null : this.#config.secret(setting);
+    return setting === undefined || value === null ? [] : [{ field, value, setting }];
+  }
+}
+
+interface Address {
+  endpoint?: string;
+  allowPrivateEndpoint?: boolean;
+}
+
+const isOpenAI = (endpoint: string): boolean => /^https:\/\/api\.openai\.com(\/v1)?$/.test(endpoint);
+
+/** What the types expect of the path. */
+const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
+  AzureOpenAI: (endpoint) => endpoint.replace(/\/openai(\/.*)?$/, ""),
+  AzureAIFoundry: (endpoint) => endpoint.replace(/\/(models|openai|anthropic|providers|v1|chat)(\/.*)?$/, ""),
+  Anthropic: (endpoint) => endpoint.replace(/\/v1(\/messages)?$/, ""),
+  Watsonx: (endpoint) => endpoint.replace(/\/ml(\/.*)?$/, ""),
+  OpenAICompatible: (endpoint) => endpoint.replace(/\/(chat\/completions|completions|embeddings|responses)$/, ""),
+};
+
+const appendsV1: ReadonlySet<string> = new Set(["Ollama", "LlamaCpp", "TGI"]);
+
+function addressOf(parameters: Parameters, config: Config, service: Service): Address {
+  const setting = parameters.get("api_base", "base_url");
+  if (setting === undefined) return {};
+  const { text, variable } = config.plain(setting);
+  if (text === undefined) {
+    const endpoint = placeholderEndpoint(variable ?? "endpoint");
+    setting.changed(`set spec.endpoint: the variable ${variable} has no value here, and ${endpoint} stands for it`);
+    return { endpoint };
+  }
+  const address = endpointFrom(text);
+  if (address === null) {
+    const endpoint = placeholderEndpoint("endpoint");
+    setting.changed(`set spec.endpoint: this is no URL that Sluice accepts, and ${endpoint} stands for it`);
+    return { endpoint };
+  }
+  let endpoint = pathFor[service.type]?.(address.endpoint) ?? address.endpoint;
+  if (appendsV1.has(service.preset ?? "") && URL.parse(endpoint)?.pathname === "/") endpoint += "/v1";
+  setting.mark(
+    address.note === "" ? "Imported" : "Changed",
+    ["spec.endpoint", address.note].filter(Boolean).join("; "),
+  );
+  return { endpoint, ...(address.isPrivate ? { allowPrivateEndpoint: true } : {}) };
+}
+
+type Access = Pick<Account, "credentials"> & Partial<Pick<Account, "workloadIdentity" | "options">>;
+
+function azureAccess(parameters: Parameters): Access {
+  const key = parameters.credential(["api_key"], "apiKey");
+  if (key.length > 0) return { credentials: key };
+  parameters
+    .get("azure_ad_token")
+    ?.notImported("a token that expires: use spec.credentials.workloadIdentity.azure or an Entra application");
+  const clientSecret = parameters.credential(["client_secret", "azure_client_secret"], "clientSecret");
+  const id = "00000000-0000-0000-0000-000000000000";
+  const tenantId = parameters.plain(["tenant_id", "azure_tenant_id"], "spec.options.tenantId", id);
+  const clientId = parameters.plain(["client_id", "azure_client_id"], "spec.options.clientId", id);
+  if (clientSecret.length > 0 && tenantId !== undefined && clientId !== undefined)
+    return { credentials: clientSecret, options: { tenantId, clientId } };
+  if (parameters.get("azure_ad_token") !== undefined) return { credentials: [], workloadIdentity: { azure: {} } };
+  return { credentials: [{ field: "apiKey", value: { env: "AZURE_API_KEY" } }] };
+}
+
+function awsAccess(parameters: Parameters): Access {
+  const key = parameters.credential(["api_key"], "apiKey");
+  if (key.length > 0) return { credentials: key };
+  const access = parameters.credential(["aws_access_key_id"], "accessKeyId");
+  const secret = parameters.credential(["aws_secret_access_key"], "secretAccessKey");
+  const token = parameters.credential(["aws_session_token"], "sessionToken");
+  if (access.length > 0 && secret.length > 0) return { credentials: [...access, ...secret, ...token] };
+  const roleArn = parameters.plain(["aws_role_name"], "spec.credentials.workloadIdentity.aws.roleArn", null);
+  parameters.get("aws_session_name")?.notImported("sessions are named by Sluice");
+  const isArn = /^arn:aws[a-z-]*:iam::[0-9]{12}:role\/.+$/.test(roleArn ?? "");
+  return { credentials: [], workloadIdentity: { aws: isArn ? { roleArn } : {} } };
+}
+
+function googleAccess(parameters: Parameters, config: Config): Access {
+  const setting = parameters.get("vertex_credentials", "vertex_ai_credentials");
+  const { text, variable } = setting === undefined ? { text: undefined, variable: null } : config.plain(setting);
+  if (setting === undefined) return { credentials: [], workloadIdentity: { google: {} } };
+  const field = "serviceAccountJson";
+  if (setting.isMapping) return { credentials: [{ field, value: { clear: JSON.stringify(setting.value) }, setting }] };
+  if (text?.startsWith("{") === true) return { credentials: [{ field, value: { clear: text }, setting }] };
+  const outside =
+    text === undefined
+      ? `from the file or JSON in the variable ${variable}`
+      : "kubectl create secret generic NAME --from-file=serviceAccountJson=FILE";
+  return { credentials: [{ field, value: { outside }, setting }] };
+}
+
+function keyAccess(parameters: Parameters, service: Service, address: Address): Access {
+  const setting = parameters.get("api_key");
+  if (service.type === "OpenAICompatible" && setting !== undefined && isPlaceholder(setting.text ?? "")) {
+    setting.imported("stands for no key");
+    return { credentials: [] };
+  }
+  const key = parameters.credential(["api_key"], "apiKey");
+  if (key.length > 0) return { credentials: key };
+  // The key of a service belongs to its own address only.
+  if (
+    service.keyless === true ||
+    (address.endpoint !== undefined && service.endpoint === undefined && service.type === "OpenAICompatible")
+  )
+    return { credentials: [] };
+  return { credentials: [{ field: "apiKey", value: { env: service.variable } }] };
+}
+
+function accessOf(parameters: Parameters, config: Config, service: Service, address: Address): Access {
+  if (service.type === "AzureOpenAI") return azureAccess(parameters);
+  if (service.type === "Bedrock") return awsAccess(parameters);
+  if (service.type === "VertexAI") return googleAccess(parameters, config);
+  return keyAccess(parameters, service, address);
+}
+
+const isApiVersion = (text: string): boolean => /^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$/.test(text);
+
+function azureOptions(parameters: Parameters): Record<string, string> {
+  const version = parameters.get("api_version");
+  const text = version?.text ?? "";
+  if (version === undefined) return {};
+  if (isApiVersion(text)) {
+    version.imported("spec.options.apiVersion");
+    return { surface: "Deployments", apiVersion: text };
+  }
+  version.changed("calls go to /openai/v1, which needs no version");
+  return {};
+}
+
+type Options = Record<string, string>;
+const set = (name: string, value: string | null | undefined): Options =>
+  value === undefined || value === null ? {} : { [name]: value };
+
+/** Options of a type, from the parameters that have them. */
+const optionsFor: Partial<Record<Type, (parameters: Parameters, region: string | null) => Options>> = {
+  AzureOpenAI: azureOptions,
+  OpenAI: (parameters) => set("organization", parameters.plain(["organization"], "spec.options.organization", null)),
+  Bedrock: (parameters, region) => ({
+    region:
+      region ?? parameters.plain(["aws_region_name", "region_name"], "spec.options.region", "us-east-1") ?? "us-east-1",
+  }),
+  VertexAI: (parameters) => ({
+    project:
+      parameters.plain(["vertex_project", "vertex_ai_project"], "spec.options.project", "my-project") ?? "my-project",
+    location:
+      parameters.plain(["vertex_location", "vertex_ai_location"], "spec.options.location", "us-central1") ??
+      "us-central1",
+  }),
+  Watsonx: (parameters) => {
+    const space = parameters.plain(["space_id", "deployment_space_id"], "spec.options.spaceId", "SPACE-ID");
+    if (space !== undefined) return { spaceId: space };
+    return { projectId: parameters.plain(["project_id"], "spec.options.projectId", "PROJECT-ID") ?? "PROJECT-ID" };
+  },
+};
+
+/** `azure-contoso` for contoso.openai.azure.com, otherwise the type's or preset's name. */
+function nameOf(service: Service, { endpoint }: Address): string {
+  const base = service.preset ?? (service.type === "OpenAICompatible" ? "" : service.type);
+  const host = URL.parse(endpoint ?? service.endpoint ?? "")?.hostname ?? "";
+  const label = host.replace(/^(api|www|inference)\./, "").split(".")[0] ?? "";
+  const isNumber = /^[0-9[]/.test(host);
+  if (service.type === "AzureOpenAI" || service.type === "AzureAIFoundry") return objectNameFrom(`azure-${label}`);
+  if (base !== "") return objectNameFrom(base);
+  return objectNameFrom(isNumber || label === "" ? "compatible" : label);
+}
+
+/** A server at another address than OpenAI's own is a compatible one. */
+function actualService(service: Service, { endpoint }: Address): Service {
+  if (service.type === "OpenAI" && endpoint !== undefined && !isOpenAI(endpoint)) return serviceOf("compatible");
+  return service;
+}
+
+export function deploymentAccount(parameters: Parameters, config: Config, model: DeploymentModel): Account {
+  const address = addressOf(parameters, config, model.service);
+  const service = actualService(model.service, address);
+  const { options: more, ...access } = accessOf(parameters, config, service, address);
+  const options = { ...optionsFor[service.type]?.(parameters, model.region), ...more };
+  const needsEndpoint =
+    address.endpoint === undefined &&
+    (service.type === "AzureOpenAI" ||
+      service.type === "AzureAIFoundry" ||
+      (service.type === "OpenAICompatible" && service.endpoint === undefined && service.keyless === true));
+  const completed = needsEndpoint ? { endpoint: defaultAddress(service, parameters) } : address;
+  return {
+    name: nameOf(service, completed),
+    service,
+    ...(service.type === "OpenAI" ? {} : completed),
+    ...(needsEndpoint && service.preset === "Ollama" ? { allowPrivateEndpoint: true } : {}),
+    options,
+    ...access,
+  };
+}
+
+/** Where LiteLLM calls if the configuration doesn't say. */
+function defaultAddress(service: Service, parameters: Parameters): string {
+  if (service.preset === "Ollama") return "http://localhost:11434/v1";
+  const variable = service.type === "AzureOpenAI" ? "AZURE_API_BASE" : `${service.preset ?? service.type}_API_BASE`;
+  const endpoint = placeholderEndpoint(variable);
+  parameters.own
+    .get("model")
+    .changed(`set spec.endpoint: the configuration has no api_base, and ${endpoint} stands for it`);
+  return endpoint;
+}

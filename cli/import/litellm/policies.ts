@@ -1,0 +1,207 @@
+/** Groups of deployments → RoutingPolicies. */
+import type { Manifests, Spec } from "../manifests.ts";
+import { modelNameFrom, objectNameFrom, uniqueName } from "../names.ts";
+import type { Setting } from "../setting.ts";
+import type { Config } from "./config.ts";
+import type { Deployment } from "./deployments.ts";
+import { type Fallbacks, fallbacksOf } from "./fallbacks.ts";
+
+const maxTargets = 32;
+const ordinary = ["RateLimited", "Unavailable", "Timeout", "ServerError"];
+
+interface Strategy {
+  name: "Weighted" | "LeastLatency" | "LeastCost" | "RoundRobin";
+  /** What is different; empty if nothing. */
+  note: string;
+}
+
+const strategies: Readonly<Record<string, Strategy>> = {
+  "simple-shuffle": { name: "Weighted", note: "" },
+  weighted: { name: "Weighted", note: "" },
+  "latency-based-routing": { name: "LeastLatency", note: "" },
+  "lowest-latency": { name: "LeastLatency", note: "" },
+  "cost-based-routing": { name: "LeastCost", note: "" },
+  "lowest-cost": { name: "LeastCost", note: "" },
+  "least-busy": { name: "RoundRobin", note: "calls in flight aren't compared" },
+  "usage-based-routing": { name: "Weighted", note: "use isn't compared; quotas move traffic on" },
+  "usage-based-routing-v2": { name: "Weighted", note: "use isn't compared; quotas move traffic on" },
+};
+
+function strategyOf(config: Config): Strategy {
+  const setting = config.find(["router_settings", "routing_strategy"]);
+  const strategy = strategies[setting?.text ?? "simple-shuffle"] ?? {
+    name: "Weighted",
+    note: "this strategy has no counterpart",
+  };
+  setting?.mark(
+    strategy.note === "" ? "Imported" : "Changed",
+    ["routing.strategy of each policy with several deployments", strategy.note].filter(Boolean).join("; "),
+  );
+  return strategy;
+}
+
+/** Group → the other names that callers use for it. */
+function aliasesOf(config: Config, groups: ReadonlySet<string>): Map<string, string[]> {
+  const aliases = new Map<string, string[]>();
+  const settings = [
+    config.find(["router_settings", "model_group_alias"]),
+    config.find(["litellm_settings", "model_alias_map"]),
+    config.find(["general_settings", "model_alias_map"]),
+  ];
+  for (const [alias, setting] of settings.flatMap((one) => one?.entries() ?? [])) {
+    const group = setting.text ?? setting.get("model").text ?? "";
+    const name = modelNameFrom(alias);
+    if (!groups.has(group)) setting.notImported(`no deployment of ${group} was imported`);
+    else if (name === null || groups.has(alias)) setting.notImported("the name is taken by a group, or is none");
+    else {
+      aliases.set(group, [...(aliases.get(group) ?? []), name]);
+      setting.imported(`match.models of the policy for ${group}`);
+    }
+  }
+  return aliases;
+}
+
+type Rank = "Priority" | Strategy["name"];
+
+interface Order {
+  strategy: Rank;
+  /** `rank`: 0 for the group's own deployments, then by fallback. */
+  place(deployment: Deployment, rank: number): Spec;
+}
+
+/** With fallbacks, only weights keep the group's own deployments first; weight 0 means: if nothing else is left. */
+function orderOf(own: readonly Deployment[], hasFallbacks: boolean, strategy: Strategy): Order {
+  if (own.some(({ order }) => order !== null)) {
+    const last = Math.max(...own.map(({ order }) => order ?? 1));
+    const priority = (value: number): number => Math.min(1_000, Math.max(1, value));
+    return {
+      strategy: "Priority",
+      place: ({ order }, rank) => ({ priority: priority(rank === 0 ? (order ?? 1) : last + rank) }),
+    };
+  }
+  if (own.length === 1)
+    return hasFallbacks
+      ? { strategy: "Priority", place: (_, rank) => ({ priority: rank + 1 }) }
+      : { strategy: "Priority", place: () => ({}) };
+  if (hasFallbacks || strategy.name === "Weighted")
+    return {
+      strategy: "Weighted",
+      place: ({ weight }, rank) => ({ weight: rank > 0 ? 0 : weightFrom(weight, own) }),
+    };
+  return { strategy: strategy.name, place: () => ({}) };
+}
+
+function weightFrom(weight: number | null, own: readonly Deployment[]): number {
+  const least = Math.min(...own.map((deployment) => deployment.weight ?? 1).filter((value) => value > 0));
+  const scale = least < 1 ? 1_000 : 1;
+  return Math.min(1_000_000, Math.round((weight ?? 1) * scale));
+}
+
+function targetsOf(ranked: readonly (readonly [Deployment, number])[], order: Order): Spec[] {
+  const names = new Set<string>();
+  return ranked.slice(0, maxTargets).map(([deployment, rank]) => {
+    const { provider, model } = deployment.ref;
+    const isFirst = !names.has(provider);
+    const name = uniqueName(isFirst ? provider : objectNameFrom(`${provider}-${model}`), names);
+    return {
+      ...(name === provider ? {} : { name }),
+      provider: { name: provider },
+      model,
+      ...order.place(deployment, rank),
+    };
+  });
+}
+
+function fallbackOn(group: string, ranked: readonly unknown[], fallbacks: Fallbacks): string[] | undefined {
+  const special = [
+    ...(fallbacks.contextWindow.has(group) ? ["ContextLength"] : []),
+    ...(fallbacks.contentPolicy.has(group) ? ["ContentPolicy"] : []),
+  ];
+  const general = fallbacks.of(group).length > 0;
+  if (ranked.length < 2 || (!general && special.length === 0)) return undefined;
+  return [...ordinary, ...(general ? ["Unauthorized"] : []), ...special];
+}
+
+/** Defaults that all deployments of the group share; where they differ, those of the first. */
+function requestOf(own: readonly Deployment[]): Spec {
+  const [first] = own;
+  const defaults = first?.defaults ?? {};
+  for (const { entry, defaults: others } of own.slice(1))
+    for (const [name, value] of Object.entries(others))
+      if (JSON.stringify(defaults[name]) !== JSON.stringify(value))
+        entry.get("litellm_params", name).changed("the policy has the value of the group's first deployment");
+  return Object.keys(defaults).length === 0 ? {} : { request: { defaults } };
+}
+
+interface Plan {
+  groups: ReadonlyMap<string, Deployment[]>;
+  fallbacks: Fallbacks;
+  aliases: ReadonlyMap<string, string[]>;
+  strategy: Strategy;
+  extras: Spec;
+}
+
+function policyOf(group: string, own: readonly Deployment[], plan: Plan): Spec | null {
+  const name = modelNameFrom(group);
+  if (name === null) return null;
+  const { fallbacks } = plan;
+  const later = [
+    ...fallbacks.of(group),
+    ...(fallbacks.contextWindow.get(group) ?? []),
+    ...(fallbacks.contentPolicy.get(group) ?? []),
+  ];
+  const next = [...new Set(later)].filter((other) => other !== group);
+  const ranked = [
+    ...own.map((deployment) => [deployment, 0] as const),
+    ...next.flatMap((other, index) =>
+      (plan.groups.get(other) ?? []).map((deployment) => [deployment, index + 1] as const),
+    ),
+  ];
+  for (const [{ entry }] of ranked.slice(maxTargets))
+    entry.changed(`the policy for ${group} has ${maxTargets} targets, the most it can have, without this one`);
+  const order = orderOf(own, next.length > 0, plan.strategy);
+  const failures = fallbackOn(group, ranked, fallbacks);
+  return {
+    match: { models: [name, ...(plan.aliases.get(group) ?? [])].slice(0, 64) },
+    ...requestOf(own),
+    routing: {
+      strategy: order.strategy,
+      targets: targetsOf(ranked, order),
+      ...(failures === undefined ? {} : { fallbackOn: failures }),
+    },
+    ...plan.extras,
+  };
+}
+
+function markGroup(setting: Setting, group: string, policy: string): void {
+  const name = modelNameFrom(group);
+  const same = name === group;
+  setting.mark(same ? "Imported" : "Changed", `RoutingPolicy ${policy}${same ? "" : `; callers write ${name}`}`);
+}
+
+/** `extras`: parts that every policy gets, such as cache and guard. */
+export function addPolicies(
+  deployments: readonly Deployment[],
+  config: Config,
+  manifests: Manifests,
+  extras: Spec,
+): void {
+  const groups = Map.groupBy(deployments, ({ group }) => group);
+  const known = new Set(groups.keys());
+  const plan: Plan = {
+    groups,
+    fallbacks: fallbacksOf(config, known),
+    aliases: aliasesOf(config, known),
+    strategy: strategyOf(config),
+    extras,
+  };
+  for (const [group, own] of groups) {
+    const spec = policyOf(group, own, plan);
+    if (spec === null) {
+      for (const { entry } of own) entry.get("model_name").notImported("nothing is left of the name as a model's name");
+      continue;
+    }
+    const { name } = manifests.add("RoutingPolicy", group, spec);
+    for (const { entry } of own) markGroup(entry.get("model_name"), group, name);
+  }
+}

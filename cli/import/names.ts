@@ -1,0 +1,31 @@
+/** Names of other gateways as names of Kubernetes objects and of callers. */
+
+/** Lower-case letters, digits, - and ., as an object's name must be. */
+export function objectNameFrom(text: string, otherwise = "unnamed"): string {
+  const name = text
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]+/g, "-")
+    .slice(0, 200)
+    .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, "");
+  return name === "" ? otherwise : name;
+}
+
+const trimmed = (text: string): string => text.slice(0, 128).replace(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, "");
+
+/** A user, team, role or tag. */
+export const subjectFrom = (text: string): string => trimmed(text.replace(/[^A-Za-z0-9._@:/+-]+/g, "-")) || "unnamed";
+
+/** A model's name as callers write it; null if nothing is left of it. */
+export function modelNameFrom(text: string): string | null {
+  const name = trimmed(text.replace(/[^A-Za-z0-9._:/@+-]+/g, "-"));
+  return name === "" ? null : name;
+}
+
+/** Adds -2, -3, … to a name that is taken, and takes it. */
+export function uniqueName(name: string, taken: Set<string>): string {
+  let unique = name;
+  for (let count = 2; taken.has(unique); count++) unique = `${name}-${count}`;
+  taken.add(unique);
+  return unique;
+}

@@ -1,0 +1,45 @@
+/** Where the value of a secret comes from. */
+import type { Setting } from "./setting.ts";
+
+/**
+ * env: a variable, filled in by `sluice dev` or by envsubst. clear: the value itself, which goes into a Secret only.
+ * outside: the user makes the Secret, and the text says from what.
+ */
+export type SecretValue = { env: string } | { clear: string } | { outside: string };
+
+const references = [
+  /^os\.environ\/([A-Za-z_][A-Za-z0-9_]*)$/,
+  /^\$\{?([A-Za-z_][A-Za-z0-9_]*)(?::-[^}]*)?\}?$/,
+  /^env[.:/]([A-Za-z_][A-Za-z0-9_]*)$/i,
+  /^\{vault:\/\/env\/([A-Za-z0-9_-]+)\}$/,
+  /^\$\{?\{?\s*env ?["'(]?\s*["']?([A-Za-z_][A-Za-z0-9_]*)["']?\)?\s*\}?\}$/,
+];
+
+/** The variable that a text refers to; null if it is a value. */
+export function variableOf(text: string): string | null {
+  for (const reference of references) {
+    const name = reference.exec(text)?.[1];
+    if (name !== undefined) return name.toUpperCase() === name ? name : name.replaceAll("-", "_").toUpperCase();
+  }
+  return null;
+}
+
+/** Texts that stand for a key where a server needs none. */
+export const isPlaceholder = (text: string): boolean =>
+  /^(none|null|empty|dummy|fake|fake-key|anything|any|na|n\/a|not-needed|no-key|no-key-required|sk-fake|sk-no-key-required|ollama|x+|-)$/i.test(
+    text,
+  );
+
+export function secretFrom(setting: Setting): SecretValue | null {
+  const { text } = setting;
+  if (text === undefined || text === "") return null;
+  const env = variableOf(text);
+  return env === null ? { clear: text } : { env };
+}
+
+/** Marks the setting as moved to a Secret. */
+export function markSecret(setting: Setting, value: SecretValue, secret: string, key: string): void {
+  if ("env" in value) setting.mark("Secret", `Secret ${secret}, key ${key}, from the variable ${value.env}`);
+  else if ("clear" in value) setting.mark("Secret", `clear value moved to Secret ${secret}, key ${key}`);
+  else setting.mark("Secret", `make Secret ${secret} with key ${key}: ${value.outside.replace("NAME", secret)}`);
+}

@@ -1,0 +1,171 @@
+/**
+ * A setting of an imported configuration. Converters mark the settings that they understand; whatever nobody marked is
+ * reported as not imported, so that nothing is dropped in silence.
+ */
+import type { Mark, Outcome, ReportLine, SettingPath } from "./report.ts";
+import { pathText } from "./report.ts";
+
+/** One document of a file. */
+export interface ImportDocument {
+  file: string;
+  value: unknown;
+  lineOf(path: SettingPath): number;
+}
+
+const keyOf = (path: SettingPath): string => JSON.stringify(path);
+const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What says nothing: null, and lists and mappings without content, also as text in a table. */
+const isNothing = (value: unknown): boolean =>
+  value === null ||
+  value === "{}" ||
+  value === "[]" ||
+  value === undefined ||
+  (typeof value === "object" && Object.keys(value).length === 0);
+
+const unknownSetting = "no counterpart is known";
+
+/** The marks of one document. */
+class Marks {
+  readonly document: ImportDocument;
+  readonly #marks = new Map<string, { path: SettingPath; mark: Mark }>();
+
+  constructor(document: ImportDocument) {
+    this.document = document;
+  }
+
+  /** The first mark of a setting counts. */
+  set(path: SettingPath, mark: Mark): void {
+    const key = keyOf(path);
+    if (!this.#marks.has(key)) this.#marks.set(key, { path, mark });
+  }
+
+  lines(): ReportLine[] {
+    const lines = [...this.#marks.values()].map(({ path, mark }) => this.#line(path, mark));
+    this.#addUnmarked(this.document.value, [], lines);
+    return lines.sort((a, b) => a.line - b.line);
+  }
+
+  #line(path: SettingPath, { outcome, note }: Mark): ReportLine {
+    return { file: this.document.file, line: this.document.lineOf(path), path: pathText(path), outcome, note };
+  }
+
+  /** Adds what neither is marked nor lies below a marked setting. */
+  #addUnmarked(value: unknown, path: SettingPath, lines: ReportLine[]): void {
+    if (isNothing(value) || this.#marks.has(keyOf(path))) return;
+    const children: (readonly [string | number, unknown])[] = Array.isArray(value)
+      ? [...value.entries()]
+      : isMapping(value)
+        ? Object.entries(value)
+        : [];
+    for (const [step, child] of children) this.#addUnmarked(child, [...path, step], lines);
+    if (children.length > 0 || path.length === 0) return;
+    lines.push(this.#line(path, { outcome: "NotImported", note: unknownSetting }));
+  }
+}
+
+export class Setting {
+  readonly path: SettingPath;
+  readonly value: unknown;
+  readonly #marks: Marks;
+
+  private constructor(marks: Marks, path: SettingPath, value: unknown) {
+    this.#marks = marks;
+    this.path = path;
+    this.value = value;
+  }
+
+  static root(document: ImportDocument): Setting {
+    return new Setting(new Marks(document), [], document.value);
+  }
+
+  /** Whether the configuration has it; null counts as absent. */
+  get isSet(): boolean {
+    return this.value !== undefined && this.value !== null;
+  }
+
+  get file(): string {
+    return this.#marks.document.file;
+  }
+
+  get line(): number {
+    return this.#marks.document.lineOf(this.path);
+  }
+
+  /** The last step of its path. */
+  get name(): string {
+    return String(this.path.at(-1) ?? "");
+  }
+
+  get(...steps: readonly string[]): Setting {
+    let value = this.value;
+    for (const step of steps) value = isMapping(value) && Object.hasOwn(value, step) ? value[step] : undefined;
+    return new Setting(this.#marks, [...this.path, ...steps], value);
+  }
+
+  /** Members of a mapping; none for anything else. */
+  entries(): [string, Setting][] {
+    if (!isMapping(this.value)) return [];
+    return Object.keys(this.value).map((name) => [name, this.get(name)]);
+  }
+
+  /** Elements of a list; a single value counts as a list of one, an absent one as an empty list. */
+  items(): Setting[] {
+    if (!this.isSet) return [];
+    if (!Array.isArray(this.value)) return [this];
+    return this.value.map((value: unknown, index) => new Setting(this.#marks, [...this.path, index], value));
+  }
+
+  get isMapping(): boolean {
+    return isMapping(this.value);
+  }
+
+  /** A text, number or boolean as text; undefined for anything else. */
+  get text(): string | undefined {
+    return typeof this.value === "string" || typeof this.value === "number" || typeof this.value === "boolean"
+      ? String(this.value).trim()
+      : undefined;
+  }
+
+  get texts(): string[] {
+    return this.items().flatMap((item) => item.text ?? []);
+  }
+
+  /** Also of a number that is written as text. */
+  get number(): number | undefined {
+    if (typeof this.value === "number") return this.value;
+    const { text } = this;
+    // YAML 1.1 has 20_000.
+    const number = text === undefined || text === "" ? Number.NaN : Number(text.replace(/(?<=[0-9])_(?=[0-9])/g, ""));
+    return Number.isFinite(number) ? number : undefined;
+  }
+
+  get isTrue(): boolean {
+    return this.value === true || /^(true|t|yes|on|1)$/i.test(this.text ?? "");
+  }
+
+  /** Marks it, together with everything below that has no mark of its own. */
+  mark(outcome: Outcome, note = ""): void {
+    if (!isNothing(this.value)) this.#marks.set(this.path, { outcome, note });
+  }
+
+  imported(note = ""): this {
+    this.mark("Imported", note);
+    return this;
+  }
+
+  changed(note: string): this {
+    this.mark("Changed", note);
+    return this;
+  }
+
+  notImported(note: string): this {
+    this.mark("NotImported", note);
+    return this;
+  }
+
+  report(): ReportLine[] {
+    return this.#marks.lines();
+  }
+}

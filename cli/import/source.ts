@@ -1,0 +1,34 @@
+/** What an importer of another gateway's configuration is: a pure function, in a folder of its own. */
+import { Manifests } from "./manifests.ts";
+import type { ReportLine } from "./report.ts";
+import type { ImportDocument } from "./setting.ts";
+import { Setting } from "./setting.ts";
+
+export interface ImportOptions {
+  /** Variables for settings that aren't secret, such as addresses. */
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface ImportSource {
+  /** The word on the command line. */
+  name: string;
+  /** What its FILEs are, for the help. */
+  files: string;
+  convert(documents: readonly Setting[], manifests: Manifests, options: ImportOptions): void;
+}
+
+export interface ImportResult {
+  manifests: Manifests;
+  report: ReportLine[];
+}
+
+export function importWith(
+  source: ImportSource,
+  documents: readonly ImportDocument[],
+  options: ImportOptions,
+): ImportResult {
+  const manifests = new Manifests();
+  const settings = documents.map((document) => Setting.root(document));
+  source.convert(settings, manifests, options);
+  return { manifests, report: settings.flatMap((setting) => setting.report()) };
+}

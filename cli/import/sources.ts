@@ -1,0 +1,5 @@
+import { source as litellm } from "./litellm/index.ts";
+import type { ImportSource } from "./source.ts";
+
+/** The configurations that `sluice import` reads. */
+export const importSources: readonly ImportSource[] = [litellm];

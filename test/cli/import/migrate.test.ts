@@ -1,0 +1,74 @@
+/** The pages of docs/migrate: their first block of commands leads from a file to an answered call. */
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { removeFolder, temporaryFolder } from "../../harness/child.ts";
+import { run } from "../../harness/command.ts";
+import { freePort } from "../../harness/free-port.ts";
+import { type OpenAiUpstream, startOpenAiUpstream } from "../../harness/openai-upstream.ts";
+
+const root = join(import.meta.dirname, "../../..");
+
+interface Page {
+  page: string;
+  /** Files that a user has, with `UPSTREAM` where the provider is. */
+  files: Record<string, string>;
+  env: Record<string, string>;
+}
+
+const pages: readonly Page[] = [
+  {
+    page: "litellm.md",
+    files: {
+      "config.yaml": `
+model_list:
+  - model_name: gpt-4o
+    litellm_params: { model: openai/gpt-4o, api_base: UPSTREAM, api_key: os.environ/OPENAI_API_KEY }
+router_settings: { num_retries: 1 }
+general_settings: { master_key: os.environ/LITELLM_MASTER_KEY }
+`,
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider", LITELLM_MASTER_KEY: "sk-master-0123456789abcdef" },
+  },
+];
+
+const firstBlock = (text: string): string => /^```\n([\s\S]*?)^```/m.exec(text)?.[1] ?? "";
+
+for (const { page, files, env } of pages)
+  describe(`docs/migrate/${page}`, () => {
+    let folder: string;
+    let upstream: OpenAiUpstream;
+    before(async () => {
+      folder = await temporaryFolder("migrate");
+      upstream = await startOpenAiUpstream();
+      const program = `#!/bin/sh\nexec "${process.execPath}" "${join(root, "cli/main.ts")}" "$@"\n`;
+      await writeFile(join(folder, "sluice"), program, { mode: 0o755 });
+      for (const [name, text] of Object.entries(files))
+        await writeFile(join(folder, name), text.replaceAll("UPSTREAM", upstream.baseUrl));
+    });
+    after(async () => {
+      await upstream.stop();
+      await removeFolder(folder);
+    });
+
+    it("needs fewer than ten commands from the file to an answer", async () => {
+      const commands = firstBlock(await readFile(join(root, "docs/migrate", page), "utf8"));
+      assert.ok(commands.trim().split("\n").length < 10);
+      const script = [
+        "set -e",
+        "trap 'kill $(jobs -p)' EXIT",
+        commands.replaceAll("8080", String(await freePort())).replace(" &\n", " --status-port 0 > dev.log 2>&1 &\n"),
+      ].join("\n");
+      const { code, stdout, stderr } = await run("bash", ["-c", script], {
+        cwd: folder,
+        env: { ...process.env, ...env, PATH: `${folder}:${process.env["PATH"]}` },
+        timeout: 120_000,
+      });
+      const log = await readFile(join(folder, "dev.log"), "utf8").catch(() => "");
+      assert.equal(code, 0, `${stdout}\n${stderr}\n${log}`);
+      assert.match(stdout, /echo: Hello!/, stderr);
+      assert.ok(!Object.values(env).some((value) => `${stdout}${stderr}${log}`.includes(value)));
+      assert.deepEqual(upstream.seen, [env["OPENAI_API_KEY"]]);
+    });
+  });
