@@ -57,7 +57,7 @@ export function secondsOf(text: string): number | null {
   return total;
 }
 
-export interface Period {
+export interface ImportedPeriod {
   period: "Hourly" | "Daily" | "Weekly" | "Monthly" | "Total";
   /** The factor for an amount, where the period is shorter. */
   factor: number;
@@ -68,9 +68,9 @@ export interface Period {
 const calendar = "begins with the calendar's, and not with the first call";
 
 /** The next longer period; beyond a month, a month with its share of the amount. */
-export function periodOf(text: string | undefined): Period {
+export function periodOf(text: string | undefined): ImportedPeriod {
   if (text === undefined || text === "") return { period: "Total", factor: 1, note: "" };
-  const known: Readonly<Record<string, Period["period"]>> = {
+  const known: Readonly<Record<string, ImportedPeriod["period"]>> = {
     hourly: "Hourly",
     daily: "Daily",
     weekly: "Weekly",
@@ -81,7 +81,7 @@ export function periodOf(text: string | undefined): Period {
   const seconds = secondsOf(text);
   if (seconds === null)
     return { period: "Monthly", factor: 1, note: `the period is not understood; it became a month` };
-  const exact: readonly (readonly [number, Period["period"]])[] = [
+  const exact: readonly (readonly [number, ImportedPeriod["period"]])[] = [
     [3_600, "Hourly"],
     [86_400, "Daily"],
     [604_800, "Weekly"],

@@ -48,7 +48,7 @@ export class Manifests {
   }
 }
 
-export function manifestOf({ kind, name, labels, spec }: ImportedObject, namespace: string): object {
+export function objectManifest({ kind, name, labels, spec }: ImportedObject, namespace: string): object {
   const meta = { name, namespace, ...(Object.keys(labels).length === 0 ? {} : { labels }) };
   return { apiVersion, kind, metadata: meta, spec };
 }

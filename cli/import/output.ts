@@ -3,7 +3,14 @@ import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Kind } from "../../crds/kinds.ts";
-import { type ImportedSecret, isKnown, isShowable, type Manifests, manifestOf, secretManifest } from "./manifests.ts";
+import {
+  type ImportedSecret,
+  isKnown,
+  isShowable,
+  type Manifests,
+  objectManifest,
+  secretManifest,
+} from "./manifests.ts";
 
 interface OutputFile {
   /** Below the output directory. */
@@ -29,7 +36,7 @@ const folder = "manifests";
 export function outputFiles(manifests: Manifests, namespace: string): OutputFile[] {
   const files = Object.entries(fileOf).map(([kind, name]) => ({
     name: join(folder, name),
-    text: yamlOf(manifests.of(kind as Kind).map((object) => manifestOf(object, namespace))),
+    text: yamlOf(manifests.of(kind as Kind).map((object) => objectManifest(object, namespace))),
     isSecret: false,
   }));
   const secrets = manifests.secrets.filter(isKnown).map((secret) => secretManifest(secret, namespace));
@@ -44,7 +51,7 @@ export function outputFiles(manifests: Manifests, namespace: string): OutputFile
 /** For standard output: Secrets that only refer to variables, Helm values as a comment, and no secret. */
 export function outputStream(manifests: Manifests, namespace: string): string {
   const objects = [
-    ...manifests.objects.map((object) => manifestOf(object, namespace)),
+    ...manifests.objects.map((object) => objectManifest(object, namespace)),
     ...manifests.secrets.filter(isShowable).map((secret) => secretManifest(secret, namespace)),
   ];
   const values = Object.keys(manifests.helmValues).length === 0 ? "" : stringify(manifests.helmValues);
