@@ -16,6 +16,7 @@ import { CachingVerifier } from "./identity/verify.ts";
 import { backlog, listen } from "./listening.ts";
 import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
+import { readHeadroom } from "./pipeline/limit-report.ts";
 import { Recounts } from "./pipeline/recounts.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
@@ -36,6 +37,7 @@ import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
 import { serveActivity } from "./telemetry/activity.ts";
 import { budgetMetrics } from "./telemetry/budget-metrics.ts";
+import { limitMetrics } from "./telemetry/limit-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { RecentCalls } from "./telemetry/recent-calls.ts";
@@ -204,6 +206,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
     steadyNowMs,
   );
+  limitMetrics(metrics.registry, () => {
+    const snapshot = cell.snapshot();
+    return snapshot === null ? null : readHeadroom(snapshot, quotas);
+  });
   const gateway = gatewayOf(settings, log, records, {
     upstreams,
     routing,

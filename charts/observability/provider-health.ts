@@ -44,6 +44,18 @@ export const providerHealth: Dashboard = {
           ],
         },
         {
+          title: "Quota headroom",
+          about: "Share of the quotas in spec.quota that is left in the current minute.",
+          kind: "timeseries",
+          unit: "percentunit",
+          queries: [
+            {
+              expr: "min by (provider, model, of) (ai_gateway_provider_quota_remaining_ratio)",
+              legend: "{{provider}} {{model}} {{of}}",
+            },
+          ],
+        },
+        {
           title: "Failover",
           about: "Calls that went on from one provider to another.",
           kind: "timeseries",

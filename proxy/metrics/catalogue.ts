@@ -161,6 +161,16 @@ const states = {
     help: "1 where the health check, or without one the breakers, find a provider healthy; 0 where not; absent where nothing is known.",
     labels: ["provider"],
   },
+  ai_gateway_provider_quota_remaining_ratio: {
+    type: "gauge",
+    help: "Share of a quota of spec.quota, or with a model of spec.models[].quota, that is left in the current minute. of: requests, tokens.",
+    labels: [...target, "of"],
+  },
+  ai_gateway_limit_remaining_ratio: {
+    type: "gauge",
+    help: "Share of a policy's limit that is left, where all its callers share it (per: Route). of: requests, tokens. window: in seconds.",
+    labels: ["route", "of", "window"],
+  },
   ai_gateway_model_sunset_timestamp_seconds: {
     type: "gauge",
     help: "When a provider withdraws a model, in seconds since 1970.",

@@ -147,6 +147,12 @@ function counterOf(limit: LimitConfig, owner: string, subject: string): CounterS
   return counter;
 }
 
+/** The counters of a policy's limits that all its callers share: those `per: Route`. */
+export const sharedCounters = ({ id, limits }: Route["config"]) =>
+  limits
+    .filter(({ per, of, amount }) => per === "Route" && of !== "Concurrency" && amount > 0)
+    .map((limit) => ({ limit, counter: counterOf(limit, id, "") }));
+
 class LimitDue implements Charge {
   readonly counter: CounterSpec;
   readonly amount: number;

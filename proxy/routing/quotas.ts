@@ -2,6 +2,7 @@
 import type { ProviderConfig, QuotaConfig } from "../config/provider.ts";
 import type { Claim } from "../fleet/claim-set.ts";
 import type { Quotas, Reservation } from "../fleet/quotas.ts";
+import type { CounterSpec } from "../fleet/slice.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import { SlidingCount } from "./windows.ts";
 
@@ -87,6 +88,20 @@ export function localQuotas(nowMs: () => number): ProviderQuotas {
       };
     },
   };
+}
+
+export interface QuotaCounter {
+  of: Due["of"];
+  counter: CounterSpec;
+}
+
+/** The counters of an account's own quota, or with a model of that model's quota. */
+export function quotaCounters(provider: ProviderConfig, model: ProviderModel | null): QuotaCounter[] {
+  const dues =
+    model === null
+      ? duesOf(provider.quota, provider.id, 0)
+      : duesOf(model.config.quota, `${provider.id}|${model.name}`, 0);
+  return dues.map((due) => ({ of: due.of, counter: claimOf(due).counter }));
 }
 
 /** If the store can't be reached, the provider may still be called: it enforces its own limits. */

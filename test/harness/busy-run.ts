@@ -24,7 +24,7 @@ const callerKey = (name: string, clear: string, spec: Record<string, unknown>): 
   );
 
 export const busyManifests = (upstream: string, failing: string): Manifest[] => [
-  provider("main", upstream, priced),
+  provider("main", upstream, { ...priced, quota: { requestsPerMinute: 100_000 } }),
   readable("main-credentials", "sk-upstream"),
   provider("failing", failing, { ...priced, circuitBreaker: { failureThreshold: 3, openFor: "1h" } }),
   readable("failing-credentials", "sk-failing"),
@@ -37,10 +37,18 @@ export const busyManifests = (upstream: string, failing: string): Manifest[] => 
     match: { models: ["chat"] },
     routing: to("failing", "main"),
   }),
-  policy("faulty", { match: { models: ["faulty"] }, routing: to("faulty", "main") }),
+  policy("faulty", {
+    match: { models: ["faulty"] },
+    routing: to("faulty", "main"),
+    limits: [{ per: "Route", requests: 1_000, window: "1h" }],
+  }),
   policy("cached", { match: { models: ["cached"] }, routing: to("main"), cache: { ttl: "1h", scope: "Namespace" } }),
   policy("masked", { match: { models: ["masked"] }, routing: to("main"), guard: { mask: {} } }),
-  policy("logged", { match: { models: ["logged"] }, routing: to("main"), logging: { payloads: true } }),
+  policy("logged", {
+    match: { models: ["logged"] },
+    routing: to("main"),
+    logging: { payloads: true },
+  }),
   policy("house", { match: { models: ["house"] }, routing: { targets: [{ provider: { name: "unpriced" } }] } }),
   ...callerKey("busy", busyKey, { team: "search", tags: ["prod"] }),
   ...callerKey("poor", poorKey, { team: "interns", limits: [{ requests: 1, window: "1d" }] }),

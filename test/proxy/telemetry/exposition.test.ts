@@ -93,6 +93,15 @@ describe("what a proxy exposes", { skip }, () => {
     assert.ok(start < Date.now() / 1000 && Date.now() / 1000 < end);
   });
 
+  for (const [name, labels] of [
+    ["ai_gateway_provider_quota_remaining_ratio", 'provider="default/main",model="",of="requests"'],
+    ["ai_gateway_limit_remaining_ratio", 'route="default/faulty",of="requests",window="3600"'],
+  ] as const)
+    it(`has ${name} of what calls have used a part of`, () => {
+      const value = Number(new RegExp(`^${name}\\{${labels}\\} (\\S+)$`, "m").exec(text)?.[1]);
+      assert.ok(value < 1 && value > 0.9, String(value));
+    });
+
   it("splits the time of a call into the gateway's and the provider's", () => {
     const sum = (part: string) =>
       [...text.matchAll(new RegExp(`^ai_gateway_time_seconds_count\\{.*part="${part}"\\} (\\d+)$`, "gm"))].reduce(
