@@ -17,19 +17,21 @@ import type { Gateway } from "./pipeline/gateway.ts";
 import { keyFactsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
 import { serve } from "./pipeline/serve.ts";
+import { randomId } from "./random-id.ts";
 import { refuse } from "./refuse.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
 import type { ImplausibleReports } from "./routing/implausible.ts";
 import type { WatchTally } from "./routing/watch.ts";
 import type { Current } from "./snapshot/current.ts";
+import type { Snapshot } from "./snapshot/snapshot.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
 import type { ClientExchange, ServerTimes, TrafficListener, WireFault } from "./wire/client-exchange.ts";
 import { http1Listener } from "./wire/http1/listener.ts";
 import type { IndexedSet } from "./wire/indexed-set.ts";
 import { nodeListener } from "./wire/node-exchange.ts";
-import { atEndOfTick } from "./wire/tick-batch.ts";
+import { atEndOfTick, type Task } from "./wire/tick-batch.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
 
 const times: ServerTimes = {
@@ -55,7 +57,7 @@ const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;
 
 function requestIdOf(request: ClientExchange): string {
   const given = request.headers["x-request-id"];
-  return typeof given === "string" && wellFormedId.test(given) ? given : randomUUID();
+  return typeof given === "string" && wellFormedId.test(given) ? given : randomId();
 }
 
 const faults = {
@@ -72,6 +74,29 @@ function refusalOf(fault: WireFault, pages: boolean): string {
   const [status, code, message] = faults[fault];
   const body = JSON.stringify(surfaces.openai.errorBody(failure(code, message), ""));
   return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${pages ? "access-control-allow-origin: *\r\n" : ""}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`;
+}
+
+/** A call that waits for the end of the turn. */
+class Serving implements Task {
+  readonly #client: ClientConnection;
+  readonly #gateway: Gateway;
+  readonly #snapshot: Snapshot;
+  readonly #state: TrafficState;
+
+  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot, state: TrafficState) {
+    this.#client = client;
+    this.#gateway = gateway;
+    this.#snapshot = snapshot;
+    this.#state = state;
+  }
+
+  run(): void {
+    const done = (): void => this.#state.active.delete(this.#client);
+    serve(this.#client, this.#gateway, this.#snapshot).then(done, (cause: unknown) => {
+      done();
+      this.#gateway.unexpected(cause, this.#client.requestId);
+    });
+  }
 }
 
 export interface TrafficOptions {
@@ -100,13 +125,7 @@ export function trafficListener(
       return;
     }
     state.active.add(client);
-    const done = (): void => void state.active.delete(client);
-    const run = (): void =>
-      void serve(client, gateway, snapshot).then(done, (cause: unknown) => {
-        done();
-        gateway.unexpected(cause, client.requestId);
-      });
-    atEndOfTick({ run });
+    atEndOfTick(new Serving(client, gateway, snapshot, state));
   };
   const refusal = (fault: WireFault): string =>
     refusalOf(fault, (current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0);

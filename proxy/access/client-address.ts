@@ -61,7 +61,10 @@ interface Peer {
 /** Number of peers to keep. */
 const mostPeers = 1_000;
 
-export type HeaderLookup = (name: string) => string | null;
+export interface HeaderLookup {
+  /** By name in lower case. */
+  header(name: string): string | null;
+}
 
 export class Origins {
   readonly #trusted: Networks;
@@ -75,10 +78,10 @@ export class Origins {
     this.#countryHeader = settings.countryHeader;
   }
 
-  of(socketAddress: string, header: HeaderLookup): CallerOrigin {
+  of(socketAddress: string, headers: HeaderLookup): CallerOrigin {
     const { address, trusted } = this.#peer(socketAddress);
     if (address === null || !trusted) return { address, viaProxy: false };
-    const chain = header(this.#header);
+    const chain = headers.header(this.#header);
     return { address: chain === null ? address : this.#walk(address, chain), viaProxy: true };
   }
 
@@ -104,9 +107,9 @@ export class Origins {
   }
 
   /** The country according to a trusted proxy; null if there is no such proxy, or no country code. */
-  country(origin: CallerOrigin, header: HeaderLookup): string | null {
+  country(origin: CallerOrigin, headers: HeaderLookup): string | null {
     if (this.#countryHeader === null || !origin.viaProxy) return null;
-    return countryCode(header(this.#countryHeader));
+    return countryCode(headers.header(this.#countryHeader));
   }
 }
 

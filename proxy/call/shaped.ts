@@ -17,7 +17,7 @@ export interface Shaped {
   /** Edits of the top level of the client's body. */
   edits: JsonObject;
   /** Edits that the parsed body already has, because ids in it were opened. */
-  readonly opened: Set<string>;
+  readonly opened: string[];
   /**
    * Whether only the canonical form can carry what the route adds, so that a body in this format can't pass through
    * unchanged.

@@ -74,7 +74,7 @@ export function keyedDigester(pepper: Uint8Array): (secret: string) => string {
     if (secret.length > longestInPlace) return hash("sha256", Buffer.concat([inner, Buffer.from(secret)]), "buffer");
     const end = blockBytes + keyed.write(secret, blockBytes);
     const digest = hash("sha256", keyed.subarray(0, end), "buffer");
-    keyed.fill(0, blockBytes, end);
+    for (let at = blockBytes; at < end; at++) keyed[at] = 0;
     return digest;
   };
   return (secret) => {

@@ -39,6 +39,23 @@ export const defaultDeadlineMs = 50;
 const contentionStepMs = 20;
 const attempts = 4;
 
+class Reserved implements Reservation {
+  readonly #set: ClaimSet;
+  readonly #exchange: Exchange;
+  readonly #figures: { overruns: number };
+
+  constructor(set: ClaimSet, exchange: Exchange, figures: { overruns: number }) {
+    this.#set = set;
+    this.#exchange = exchange;
+    this.#figures = figures;
+  }
+
+  settle(actual: readonly number[]): void {
+    this.#figures.overruns += this.#set.settle(actual);
+    if (this.#set.due) this.#exchange.flushSoon();
+  }
+}
+
 export class Quotas {
   readonly #clock: Clock;
   readonly #contentionMs: number;
@@ -94,12 +111,7 @@ export class Quotas {
     if (set.due) this.#exchange.flushSoon();
     const grown = set.grown();
     if (grown !== null) this.#exchange.noteInUse(grown);
-    return {
-      settle: (actual) => {
-        this.figures.overruns += set.settle(actual);
-        if (set.due) this.#exchange.flushSoon();
-      },
-    };
+    return new Reserved(set, this.#exchange, this.figures);
   }
 
   async #wait(set: ClaimSet, first: Promise<void> | null): Promise<Reservation | Refused> {

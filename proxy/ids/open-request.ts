@@ -125,7 +125,7 @@ export class IdOpener {
 /** The parsed body has changed, so its bytes must. */
 function note(shaped: Shaped, name: string): void {
   shaped.edits[name] = shaped.received.json[name];
-  shaped.opened.add(name);
+  shaped.opened.push(name);
 }
 
 /**

@@ -10,7 +10,7 @@ import type { SessionRoom } from "../call/session-room.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { usd } from "../config/usage-report.ts";
-import { addLimitHeaders, type LimitReading } from "../dialects/limit-headers.ts";
+import { addLimitHeaders, type LimitReading, type LimitReadings } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
 import type { Quotas, Reservation } from "../fleet/quotas.ts";
@@ -180,11 +180,24 @@ function outcome(
   const { quotas, nowMs } = admitter;
   const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
   if (readings.requests !== null || readings.tokens !== null) {
-    const takenMs = nowMs();
-    request.client.always((headers) => addLimitHeaders(headers, readings, request.surface, takenMs));
+    showLimits(request, readings, nowMs());
   }
   if (request.snapshot.settings.budgetHeaders) showBudget(request.client, dues);
-  if (!("refused" in got)) return admitted(new Reserved(request.targets, dues, got, quotas));
+  return "refused" in got
+    ? refused(request, dues, got, admitter)
+    : admitted(new Reserved(request.targets, dues, got, quotas));
+}
+
+function showLimits({ client, surface }: AdmitRequest, readings: LimitReadings, takenMs: number): void {
+  client.always((headers) => addLimitHeaders(headers, readings, surface, takenMs));
+}
+
+function refused(
+  request: AdmitRequest,
+  dues: readonly Charge[],
+  got: Refused,
+  admitter: Admitter,
+): Failure | Admitted | Promise<Admitted | Failure> {
   const refusing = dues.find((due) => due.counter === got.refused) as Charge;
   const { attempts } = refusing;
   const elsewhere = attempts === undefined ? [] : request.targets.filter((target) => attempts.most(target) === 0);

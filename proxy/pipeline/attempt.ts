@@ -8,7 +8,15 @@ import { withheld } from "../dialects/verdict/withheld.ts";
 import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
-import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
+import type {
+  ResponseHeaders,
+  UpstreamCall,
+  UpstreamErrorKind,
+  UpstreamHandler,
+  UpstreamRequest,
+  Upstreams,
+} from "../wire/upstream.ts";
+import type { UpstreamAddress } from "../wire/upstream-address.ts";
 import type { Prepared } from "./prepared.ts";
 import { asProviderError } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
@@ -229,12 +237,12 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#due(limits.firstByteMs);
   }
 
-  /** Starts the attempt: `send` makes the call with this attempt as its handler. */
-  begin(send: (handler: UpstreamHandler) => UpstreamCall): void {
+  /** Sends the request. */
+  begin(upstreams: Pick<Upstreams, "send">, address: UpstreamAddress, request: UpstreamRequest): void {
     this.#client.onClose(() => this.#abandon());
     this.#client.onInterrupt(() => this.#fail(goingDown));
     if (this.#phase === "over") return;
-    this.#call = send(this);
+    this.#call = upstreams.send(address, request, this);
     if ((this.#phase as Phase) === "over") this.#call.abort();
   }
 

@@ -1,4 +1,5 @@
 /** Stage: where a call comes from, and whether the route is served there and now. */
+import type { CallerOrigin, Origins } from "../access/client-address.ts";
 import type { Countries } from "../access/countries.ts";
 import { type Circumstances, firstRefusal } from "../access/rules.ts";
 import type { Failure } from "../failure.ts";
@@ -11,15 +12,36 @@ export function circumstances(
   countries: Countries,
   nowMs: number,
 ): Circumstances {
-  const header = (name: string): string | null => client.header(name);
-  const origin = snapshot.origins.of(client.remoteAddress, header);
-  return {
-    address: origin.address,
-    header,
-    nowMs,
-    country: () =>
-      snapshot.origins.country(origin, header) ?? (origin.address === null ? null : countries.of(origin.address)),
-  };
+  return new CallCircumstances(client, snapshot.origins, countries, nowMs);
+}
+
+class CallCircumstances implements Circumstances {
+  readonly nowMs: number;
+  readonly #client: ClientConnection;
+  readonly #origins: Origins;
+  readonly #origin: CallerOrigin;
+  readonly #countries: Countries;
+
+  constructor(client: ClientConnection, origins: Origins, countries: Countries, nowMs: number) {
+    this.nowMs = nowMs;
+    this.#client = client;
+    this.#origins = origins;
+    this.#origin = origins.of(client.remoteAddress, client);
+    this.#countries = countries;
+  }
+
+  get address(): string | null {
+    return this.#origin.address;
+  }
+
+  header(name: string): string | null {
+    return this.#client.header(name);
+  }
+
+  country(): string | null {
+    const { address } = this.#origin;
+    return this.#origins.country(this.#origin, this.#client) ?? (address === null ? null : this.#countries.of(address));
+  }
 }
 
 /** Why nobody may use the route from there or at this time. Applies to calls and to the list of models. */

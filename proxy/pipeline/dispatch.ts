@@ -208,15 +208,16 @@ class Dispatch {
       this.#with.habits,
     );
     this.#usage = charge.usage ?? this.#usage;
-    this.#attempts.push({
+    const record: AttemptRecord = {
       provider: target.entry.account.config.id,
       target: target.config.name,
       model: target.model.name,
       outcome: tried.error?.class ?? "ok",
       durationMs,
-      ...(cause === null ? {} : { cause }),
       ...charge,
-    });
+    };
+    if (cause !== null) record.cause = cause;
+    this.#attempts.push(record);
   }
 
   /**

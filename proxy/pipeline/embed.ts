@@ -67,7 +67,7 @@ function shapedOf(text: string, model: string): Shaped | null {
     preferred: null,
     filled: [],
     edits: {},
-    opened: new Set(),
+    opened: [],
     mustTranslate: false,
     chat: () => ({ refused: true, code: "unsupported_parameter", param: null, message: "" }),
     embeddings: () => embeddings.decode(received.json),

@@ -260,7 +260,7 @@ class Explainer {
     const { identity, headers, promptTokens, outputTokens, batchSize } = this.#request;
     const header = (name: string): string | null => headerOf(headers, name);
     const session = sessionOf(header, [chosen.config.sessionHeader ?? ""], shaped.received.json);
-    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, header, session);
+    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, { header }, session);
     if (promptTokens !== null) plan.promptTokens = () => promptTokens;
     if (outputTokens !== null) plan.outputTokens = () => outputTokens;
     if (batchSize !== null) plan.batchSize = batchSize;

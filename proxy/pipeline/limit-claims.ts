@@ -189,6 +189,8 @@ function budgetLimits(call: LimitSubject, dues: Charge[]): void {
   }
 }
 
+const none: readonly LimitConfig[] = [];
+
 /** Adds what the call uses of its limits to `dues`. */
 export function limitCharges(call: LimitSubject, dues: Charge[]): void {
   const { identity, route, role } = call;
@@ -199,7 +201,7 @@ export function limitCharges(call: LimitSubject, dues: Charge[]): void {
   budgetLimits(call, dues);
   if (identity.anonymous) return;
   const { key, namespace } = identity;
-  for (const limit of role?.limits ?? [])
+  for (const limit of role?.limits ?? none)
     dues.push(new LimitDue(limit, `role:${key.role}`, `${namespace}/${key.user}`, call, `the role ${key.role}`));
-  for (const limit of key.limits ?? []) dues.push(new LimitDue(limit, "key", key.id, call, null));
+  for (const limit of key.limits ?? none) dues.push(new LimitDue(limit, "key", key.id, call, null));
 }

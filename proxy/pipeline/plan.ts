@@ -1,5 +1,6 @@
 /** The properties of a request that targets are chosen by. Shared by calls and `explain`. */
 
+import type { HeaderLookup } from "../access/client-address.ts";
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
 import type { Shaped } from "../call/shaped.ts";
@@ -23,17 +24,17 @@ class Plan implements PlanRequest {
   readonly caller: string;
   readonly session: string;
   readonly model: string | null;
-  readonly header: (name: string) => string | null;
   readonly preferred: string | null;
   batchSize: number;
   readonly #received: Received;
+  readonly #headers: HeaderLookup;
 
   constructor(
     shaped: Shaped,
     route: Route,
     targets: readonly ResolvedTarget[],
     identity: Identity,
-    header: (name: string) => string | null,
+    headers: HeaderLookup,
     session: string,
     caller: string,
   ) {
@@ -43,10 +44,14 @@ class Plan implements PlanRequest {
     this.caller = caller;
     this.session = session === "" ? "" : `${session}@${identity.anonymous ? "" : identity.key.id}`;
     this.model = shaped.model;
-    this.header = header;
-    this.preferred = header("x-prefer-provider") ?? shaped.preferred;
+    this.#headers = headers;
+    this.preferred = headers.header("x-prefer-provider") ?? shaped.preferred;
     this.batchSize = shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1;
     this.#received = shaped.received;
+  }
+
+  header(name: string): string | null {
+    return this.#headers.header(name);
   }
 
   promptTokens(): number {
@@ -63,9 +68,9 @@ export function planRequest(
   route: Route,
   targets: readonly ResolvedTarget[],
   identity: Identity,
-  header: (name: string) => string | null,
+  headers: HeaderLookup,
   session: string,
   caller = "",
 ): PlanRequest {
-  return new Plan(shaped, route, targets, identity, header, session, caller);
+  return new Plan(shaped, route, targets, identity, headers, session, caller);
 }

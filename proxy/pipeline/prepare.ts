@@ -150,8 +150,17 @@ function passthrough(
   const passed = new PassedThrough(outgoing, format, { hideUsage, oneChoice, dropped }, entry.provider, context);
   const { sealId } = context;
   if (sealId === undefined || !answersHoldIds(shaped)) return passed;
-  const seal = remembering((id) => sealId(entry.account.config.id, id));
-  return withSealedIds(passed, seal, format === "openai.responses");
+  return sealing(passed, sealId, entry.account.config.id, format === "openai.responses");
+}
+
+function sealing(
+  passed: Prepared,
+  sealId: NonNullable<PrepareContext["sealId"]>,
+  provider: string,
+  root: boolean,
+): Prepared {
+  const seal = remembering((id) => sealId(provider, id));
+  return withSealedIds(passed, seal, root);
 }
 
 /** Reads a whole answer that is translated. Errors in it are left to the provider's decoder. */

@@ -329,7 +329,7 @@ class Call {
     const client = this.#client;
     const caller = callerOf(identity, this.#record.address);
     const { session } = this.#record;
-    const planned = planRequest(shaped, route, resolved, identity, (name) => client.header(name), session, caller);
+    const planned = planRequest(shaped, route, resolved, identity, client, session, caller);
     const targets = this.#gateway.routing.plan(planned);
     this.#enter("admit");
     const admission = admit(
@@ -337,8 +337,18 @@ class Call {
       this.#gateway,
     );
     return admission instanceof Promise
-      ? admission.then((admitted) => this.#send(admitted, missed, shaped, planned, first))
+      ? this.#sendLater(admission, missed, shaped, planned, first)
       : this.#send(admission, missed, shaped, planned, first);
+  }
+
+  async #sendLater(
+    admission: Promise<Admitted | Failure>,
+    missed: Missed,
+    shaped: Shaped,
+    planned: PlanRequest,
+    first: ResolvedTarget,
+  ): Promise<Failure | null> {
+    return this.#send(await admission, missed, shaped, planned, first);
   }
 
   #send(

@@ -142,7 +142,7 @@ class ShapedBody implements Shaped {
   readonly preferred: string | null;
   readonly filled: readonly string[];
   readonly edits: JsonObject;
-  readonly opened: Set<string>;
+  readonly opened: string[];
   readonly mustTranslate: boolean;
   readonly #prompts: Prompts | null;
   readonly #wish: Wish;
@@ -156,7 +156,7 @@ class ShapedBody implements Shaped {
     wish: Wish,
     edits: JsonObject,
     prompts: Prompts | null,
-    opened = new Set<string>(),
+    opened: string[] = [],
   ) {
     this.opened = opened;
     this.format = format;
@@ -261,7 +261,7 @@ export function shape(
 }
 
 /** Edits of a canonical request. The model is already chosen; of two names for one limit, the edited one applies. */
-function canonicalEdits(edits: JsonObject, opened: ReadonlySet<string>): JsonObject {
+function canonicalEdits(edits: JsonObject, opened: readonly string[]): JsonObject {
   const { model: _model, max_output_tokens: _cap, ...rest } = edits;
   for (const name of opened) delete rest[name];
   for (const name of Object.keys(rest)) {

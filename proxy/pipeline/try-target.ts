@@ -16,7 +16,7 @@ import { tokenCauseOf } from "../wire/causes.ts";
 import { FilterError } from "../wire/reply-filter.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { asEventStream } from "./answer-headers.ts";
-import { Attempt, type AttemptLimits, type AttemptResult } from "./attempt.ts";
+import { Attempt, type AttemptLimits, type AttemptResult, type StartStream } from "./attempt.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
@@ -140,8 +140,30 @@ export function ask(
   if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   return authorized instanceof Promise
-    ? authorized.then((outgoing) => send(target, prepared, outgoing, remainingMs, request, count, dispatcher))
+    ? sendLater(target, prepared, authorized, remainingMs, request, count, dispatcher)
     : send(target, prepared, authorized, remainingMs, request, count, dispatcher);
+}
+
+async function sendLater(
+  target: ResolvedTarget,
+  prepared: Prepared,
+  authorizing: Promise<Authorized>,
+  remainingMs: number,
+  request: DispatchRequest,
+  count: number,
+  dispatcher: Dispatcher,
+): Promise<Asked | Tried> {
+  return send(target, prepared, await authorizing, remainingMs, request, count, dispatcher);
+}
+
+const startsNothing = (): void => undefined;
+
+/** A keep-alive comment may have begun the stream already. */
+function streamStart(target: ResolvedTarget, prepared: Prepared, request: DispatchRequest, count: number): StartStream {
+  const { client } = request;
+  return (headers) => {
+    if (!client.started) client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
+  };
 }
 
 function send(
@@ -154,14 +176,11 @@ function send(
   dispatcher: Dispatcher,
 ): Asked | Tried {
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
-  const { client, shaped } = request;
-  // A keep-alive comment has already begun the stream.
-  const startStream = (headers: ResponseHeaders): void => {
-    if (!client.started) client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
-  };
+  const { stream } = request.shaped.received;
+  const start = stream ? streamStart(target, prepared, request, count) : startsNothing;
   const limits = limitsOf(target, remainingMs, count, request);
-  const attempt = new Attempt(client, prepared, limits, shaped.received.stream, startStream, dispatcher);
-  attempt.begin((handler) => dispatcher.upstreams.send(target.entry.address, outgoing, handler));
+  const attempt = new Attempt(request.client, prepared, limits, stream, start, dispatcher);
+  attempt.begin(dispatcher.upstreams, target.entry.address, outgoing);
   return { prepared, attempt };
 }
 

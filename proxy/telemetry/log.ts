@@ -103,16 +103,20 @@ function cutShort({ broken, abandoned, stalled, code, sentBytes }: CallRecord): 
   return `,"outcome":"${gone ? byClient : "stream_error"}","sent_bytes":${sentBytes}`;
 }
 
+function statusFields({ status, code, cause, stream }: CallRecord): string {
+  if (status === 200 && code === null && cause === null)
+    return stream ? ',"status":200,"stream":true' : ',"status":200,"stream":false';
+  return `,"status":${status}${code === null ? "" : `,"code":"${code}"`}${cause === null ? "" : `,"cause":${cleaned(cause)}`},"stream":${stream}`;
+}
+
 const shared = new SharedFields();
 
 /** The fields of a call as JSON members, each after a comma. Built by hand for every call: a serialiser costs ten times as much. */
 export function callFields(call: CallRecord): string {
   const usage = call.usage;
-  let line = `,"request_id":${cleaned(call.requestId)},"address":"${call.address}"${shared.place(call)}${shared.caller(call)},"status":${call.status}`;
+  let line = `,"request_id":${cleaned(call.requestId)},"address":"${call.address}"${shared.place(call)}${shared.caller(call)}`;
   if (call.session !== "") line += `,"session":"${call.session}"`;
-  if (call.code !== null) line += `,"code":"${call.code}"`;
-  if (call.cause !== null) line += `,"cause":${cleaned(call.cause)}`;
-  line += call.stream ? ',"stream":true' : ',"stream":false';
+  line += statusFields(call);
   line += cutShort(call);
   line += `,"duration_ms":${Math.round(call.durationMs)}`;
   if (call.firstByteMs !== null) line += `,"first_token_ms":${Math.round(call.firstByteMs)}`;

@@ -194,15 +194,17 @@ function jsonOf(value: unknown): Buffer {
   return json;
 }
 
-/** Texts that were added last, as most calls add the same. */
-const added = new Map<string, Buffer>();
+/** The last number that was added under each name, as most calls add the same cap. */
+const lastAdded = new Map<string, { value: number; bytes: Buffer }>();
 
-function bytesOf(text: string): Buffer {
-  if (text.length > keptLength) return Buffer.from(text);
-  let bytes = added.get(text);
-  if (bytes === undefined) {
-    if (added.size >= mostKept) added.clear();
-    added.set(text, (bytes = Buffer.from(text)));
+/** A member to add, and a comma. */
+function memberBytes(name: string, value: unknown): Buffer {
+  const known = lastAdded.get(name);
+  if (known !== undefined && known.value === value) return known.bytes;
+  const bytes = Buffer.from(`${JSON.stringify(name)}:${JSON.stringify(value)},`);
+  if (typeof value === "number" && name.length <= keptLength) {
+    if (lastAdded.size >= mostKept) lastAdded.clear();
+    lastAdded.set(name, { value, bytes });
   }
   return bytes;
 }
@@ -219,29 +221,38 @@ const comma = Buffer.from(",");
 
 /** Returns a new buffer with the edits applied, or the same buffer if nothing changes. */
 export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
-  const names = Object.keys(edits);
-  if (names.length === 0) return body;
-  const replaced: JsonMember[] = [];
+  let count = 0;
+  for (const _ in edits) count++;
+  if (count === 0) return body;
+  let replaced: JsonMember[] | null = null;
   for (const member of found.members) {
     if (!Object.hasOwn(edits, member.name)) continue;
     if (edits[member.name] === undefined) return rewrite(body, found, edits);
-    replaced.push(member);
+    (replaced ??= []).push(member);
   }
+  if (replaced === null) return inserted(body, addition(found, none, edits));
   const cuts: Cut[] = [];
-  if (replaced.length < names.length) add(cuts, found, replaced, edits);
+  const added = replaced.length < count ? addition(found, replaced, edits) : null;
+  if (added !== null) cuts.push(added);
   for (const { name, valueStart, valueEnd } of replaced)
     cuts.push({ from: valueStart, to: valueEnd, bytes: jsonOf(edits[name]) });
-  return cuts.length === 0 ? body : spliced(body, cuts);
+  return spliced(body, cuts);
 }
 
-/** Inserts members that are not present yet after the opening brace. */
-function add(cuts: Cut[], { open, members }: Outline, replaced: readonly JsonMember[], edits: Edits): void {
-  let text = "";
+const none: readonly JsonMember[] = [];
+
+const inserted = (body: Buffer, cut: Cut | null): Buffer => (cut === null ? body : spliced(body, [cut]));
+
+/** Members that are not present yet, after the opening brace; null if there are none. */
+function addition({ open, members }: Outline, replaced: readonly JsonMember[], edits: Edits): Cut | null {
+  let bytes: Buffer | null = null;
   for (const name in edits) {
     if (edits[name] === undefined || has(replaced, name)) continue;
-    text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(edits[name])}`;
+    const member = memberBytes(name, edits[name]);
+    bytes = bytes === null ? member : Buffer.concat([bytes, member]);
   }
-  if (text !== "") cuts.push({ from: open, to: open, bytes: bytesOf(members.length > 0 ? `${text},` : text) });
+  if (bytes === null) return null;
+  return { from: open, to: open, bytes: members.length > 0 ? bytes : bytes.subarray(0, -1) };
 }
 
 function has(members: readonly JsonMember[], name: string): boolean {

@@ -8,6 +8,8 @@ import type { Prepared } from "../../proxy/pipeline/prepared.ts";
 import type { StreamReader, StreamStep } from "../../proxy/pipeline/reader.ts";
 import type { ClientConnection } from "../../proxy/wire/client.ts";
 import { Deadlines } from "../../proxy/wire/deadlines.ts";
+import type { UpstreamRequest } from "../../proxy/wire/upstream.ts";
+import type { UpstreamAddress } from "../../proxy/wire/upstream-address.ts";
 import { HandClock } from "../harness/hand-clock.ts";
 
 /** Accepts nothing until it drains. */
@@ -75,7 +77,8 @@ function streaming() {
     },
   );
   let resumed = 0;
-  attempt.begin(() => ({ abort: () => undefined, resume: () => void resumed++, sent: true }));
+  const call = { abort: () => undefined, resume: () => void resumed++, sent: true };
+  attempt.begin({ send: () => call }, {} as UpstreamAddress, {} as UpstreamRequest);
   attempt.head(200, { "content-type": "text/event-stream" });
   return {
     clock,

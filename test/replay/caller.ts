@@ -111,7 +111,9 @@ export async function throughGateway(
   const shaped = shape(received as Masked, { routed, format: "openai.chat", identity, nowMs: beganMs });
   if (isFailure(shaped)) throw new Error(shaped.message);
   const targets = resolveTargets(routed.route, shaped.model);
-  const planned = dispatcher.routing.plan(planRequest(shaped, routed.route, targets, identity, () => null, ""));
+  const planned = dispatcher.routing.plan(
+    planRequest(shaped, routed.route, targets, identity, { header: () => null }, ""),
+  );
   const got = new Received(dispatcher.nowMs);
   const outcome = await dispatch(
     {

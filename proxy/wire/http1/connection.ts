@@ -31,9 +31,11 @@ export class ClientWire implements MessageSink, IndexedMember {
   readonly #times: ServerTimes;
   readonly #parser: MessageParser;
   /** In order of arrival; the first is being answered. */
-  readonly #queue: Http1Exchange[] = [];
-  /** Those of the queue that were not handed on yet. */
-  readonly #unbegun: Http1Exchange[] = [];
+  #first: Http1Exchange | null = null;
+  #newest: Http1Exchange | null = null;
+  #queued = 0;
+  /** The first of them that was not handed on yet. */
+  #unbegun: Http1Exchange | null = null;
   /** Whether requests wait until the client has read answers. */
   #drains = false;
   /** The request whose body is arriving. */
@@ -66,9 +68,23 @@ export class ClientWire implements MessageSink, IndexedMember {
     const exchange = new Http1Exchange(this, head, this.#nowMs);
     if (head.method === "CONNECT") this.#last = true;
     this.#receiving = exchange;
-    this.#queue.push(exchange);
-    this.#unbegun.push(exchange);
+    this.#add(exchange);
     return true;
+  }
+
+  /** A list linked by its members, as a queue that is usually empty would allocate its room again for each. */
+  #add(exchange: Http1Exchange): void {
+    if (this.#newest === null) this.#first = exchange;
+    else this.#newest.next = exchange;
+    this.#newest = exchange;
+    this.#unbegun ??= exchange;
+    this.#queued++;
+  }
+
+  #removeFirst(): void {
+    this.#first = this.#first?.next ?? null;
+    if (this.#first === null) this.#newest = null;
+    this.#queued--;
   }
 
   body(piece: Buffer): void {
@@ -80,7 +96,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#receiving = null;
     exchange?.finish();
     // It was answered before it had arrived.
-    if (exchange?.ended && exchange === this.#queue[0]) this.#queue.shift();
+    if (exchange?.ended && exchange === this.#first) this.#removeFirst();
     else this.#completed = exchange;
   }
 
@@ -94,13 +110,13 @@ export class ClientWire implements MessageSink, IndexedMember {
       return true;
     }
     if (result !== null) this.#last = true;
-    if (this.#queue.length > 0) this.#phase = "busy";
+    if (this.#queued > 0) this.#phase = "busy";
     else if (this.#phase === "busy") this.#enter("idle");
     this.#completed?.flow();
     this.#completed = null;
     if (this.#receiving?.flow() === false) this.#full = true;
     this.#advance();
-    this.#paused = this.#full || this.#queue.length > mostQueued;
+    this.#paused = this.#full || this.#queued > mostQueued;
     return !this.#paused;
   }
 
@@ -118,10 +134,11 @@ export class ClientWire implements MessageSink, IndexedMember {
   /** Hands on what has arrived, unless the client is behind with reading answers. */
   #advance(): void {
     if (this.#drains) return;
-    for (let next = this.#unbegun.shift(); next !== undefined; next = this.#unbegun.shift()) {
-      if (next === this.#queue[0]) next.turn();
+    for (let next = this.#unbegun; next !== null; next = this.#unbegun) {
+      this.#unbegun = next.next;
+      if (next === this.#first) next.turn();
       this.#begin(next);
-      if (!this.socket.writableNeedDrain || this.#unbegun.length === 0) continue;
+      if (!this.socket.writableNeedDrain || this.#unbegun === null) continue;
       this.#drains = true;
       this.socket.once("drain", () => {
         this.#drains = false;
@@ -140,7 +157,7 @@ export class ClientWire implements MessageSink, IndexedMember {
   }
 
   isLast(exchange: Http1Exchange): boolean {
-    return this.#last && this.#queue.at(-1) === exchange;
+    return this.#last && this.#newest === exchange;
   }
 
   resume(): void {
@@ -158,19 +175,18 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.resume();
     // The rest of a refused body is read and dropped.
     if (!exchange.complete) return;
-    this.#queue.shift();
-    const next = this.#queue[0];
-    if (next === undefined) {
+    this.#removeFirst();
+    if (this.#first === null) {
       this.#nowMs = performance.now();
       this.#enter("idle");
-    } else next.turn();
+    } else this.#first.turn();
   }
 
   /** Closes after what was written. `clean`: the client is not sending, so nothing is lost if reading stops. */
   #close(clean: boolean): void {
     this.#nowMs = performance.now();
     this.#enter("closing");
-    this.#unbegun.length = 0;
+    this.#unbegun = null;
     if (clean) this.socket.destroySoon();
     else this.socket.end();
     this.resume();
@@ -178,8 +194,7 @@ export class ClientWire implements MessageSink, IndexedMember {
 
   /** Answers what is not a request, or was too slow. */
   #refuse(fault: WireFault): void {
-    const current = this.#queue[0];
-    if (current?.headSent) {
+    if (this.#first?.headSent) {
       this.socket.destroy();
       return;
     }
@@ -189,10 +204,13 @@ export class ClientWire implements MessageSink, IndexedMember {
   }
 
   #lose(): void {
-    const exchanges = this.#queue.splice(0);
-    this.#unbegun.length = 0;
+    let lost = this.#first;
+    this.#first = null;
+    this.#newest = null;
+    this.#unbegun = null;
+    this.#queued = 0;
     this.#receiving = null;
-    for (const exchange of exchanges) exchange.lose();
+    for (; lost !== null; lost = lost.next) lost.lose();
   }
 
   /** Call it regularly: enforces the time limits. */

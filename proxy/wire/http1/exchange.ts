@@ -30,10 +30,14 @@ type AnswerFraming = "unsent" | "length" | "chunked" | "close" | "none";
 /** Most bytes of an answer that wait for an earlier one. */
 const mostEarlyBytes = 65_536;
 
+const nothing: (string | Buffer)[] = [];
+
 const closeField = "Connection: close\r\n";
 const continues = /(?:^|\W)100-continue(?:$|\W)/i;
 
 export class Http1Exchange implements ClientExchange, Task {
+  /** The request that arrived after it. */
+  next: Http1Exchange | null = null;
   readonly #wire: ExchangeWire;
   readonly #head: MessageHead;
   readonly #body = new GatheredBody();
@@ -50,7 +54,7 @@ export class Http1Exchange implements ClientExchange, Task {
   #gone = false;
   readonly startedMs: number;
   /** What was written before all earlier requests of the connection were answered; null once it is its turn. */
-  #early: (string | Buffer)[] | null = [];
+  #early: (string | Buffer)[] | null = nothing;
   #earlyBytes = 0;
   #onDrain: (() => void) | null = null;
   ended = false;
@@ -148,7 +152,8 @@ export class Http1Exchange implements ClientExchange, Task {
   /** Writes in turn. Returns false if no more should be written for now. */
   #put(out: string | Buffer): boolean {
     if (this.#early !== null) {
-      this.#early.push(out);
+      if (this.#early === nothing) this.#early = [out];
+      else this.#early.push(out);
       this.#earlyBytes += out.length;
       return this.#earlyBytes < mostEarlyBytes;
     }

@@ -37,9 +37,19 @@ function lowerCase(spelled: string): string {
   return name;
 }
 
+/**
+ * Fields by name, without the members of an object's prototype. V8 keeps these as it keeps ordinary objects, and those
+ * of Object.create(null) as hash tables, which are three times as large.
+ */
+const Fields = (() => {
+  function Fields() {}
+  Fields.prototype = Object.create(null);
+  return Fields as unknown as new <T>() => Record<string, T>;
+})();
+
 /** Received fields by name in lower case; repeated ones joined as in node:http. */
 export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
-  const fields = Object.create(null) as Record<string, string | string[]>;
+  const fields = new Fields<string | string[]>();
   for (let at = 0; at < raw.length; at += 2) {
     const name = lowerCase(raw[at] ?? "");
     const value = raw[at + 1] ?? "";
@@ -53,7 +63,7 @@ export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
 
 /** Fields of a response by name in lower case; those that are repeated as lists. */
 export function responseFields(raw: readonly string[]): Record<string, string | string[]> {
-  const fields = Object.create(null) as Record<string, string | string[]>;
+  const fields = new Fields<string | string[]>();
   for (let at = 0; at < raw.length; at += 2) {
     const name = lowerCase(raw[at] ?? "");
     const value = raw[at + 1] ?? "";

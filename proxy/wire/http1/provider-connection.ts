@@ -41,12 +41,34 @@ function wasNotSent(error: Error): boolean {
   return syscall === "write" && (code === "EPIPE" || code === "ECONNRESET");
 }
 
-interface Running {
+class Running implements WireCall {
   /** null once it can't be sent again, so that a long answer doesn't keep its body. */
   request: UpstreamRequest | null;
-  handler: WireHandler;
+  readonly handler: WireHandler;
   /** The call that replaces it on another connection. */
-  instead: WireCall | null;
+  instead: WireCall | null = null;
+  readonly #connection: Http1Connection;
+
+  constructor(request: UpstreamRequest, handler: WireHandler, connection: Http1Connection) {
+    this.request = request;
+    this.handler = handler;
+    this.#connection = connection;
+  }
+
+  abort(): void {
+    if (this.instead === null) this.#connection.abort(this);
+    else this.instead.abort();
+  }
+
+  pause(): void {
+    if (this.instead === null) this.#connection.pause(this);
+    else this.instead.pause();
+  }
+
+  resume(): void {
+    if (this.instead === null) this.#connection.resume(this);
+    else this.instead.resume();
+  }
 }
 
 export class Http1Connection implements ProviderConnection, MessageSink {
@@ -97,25 +119,26 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   }
 
   send(request: UpstreamRequest, handler: WireHandler): WireCall {
-    const running: Running = { request, handler, instead: null };
+    const running = new Running(request, handler, this);
     this.#running = running;
     this.#headed = false;
     this.#socket.ref();
     if (this.#connected) this.#write();
-    return {
-      abort: () => {
-        if (running.instead !== null) running.instead.abort();
-        else if (this.#running === running) this.#abort();
-      },
-      pause: () => {
-        if (running.instead !== null) running.instead.pause();
-        else if (this.#running === running) this.#socket.pause();
-      },
-      resume: () => {
-        if (running.instead !== null) running.instead.resume();
-        else if (this.#running === running) this.#socket.resume();
-      },
-    };
+    return running;
+  }
+
+  pause(running: Running): void {
+    if (this.#running === running) this.#socket.pause();
+  }
+
+  resume(running: Running): void {
+    if (this.#running === running) this.#socket.resume();
+  }
+
+  abort(running: Running): void {
+    if (this.#running !== running) return;
+    this.#running = null;
+    this.#owner.released(this, false);
   }
 
   #write(): void {
@@ -189,11 +212,6 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     }
     this.#owner.released(this, reusable);
     running.handler.end();
-  }
-
-  #abort(): void {
-    this.#running = null;
-    this.#owner.released(this, false);
   }
 
   #closed(): void {

@@ -10,8 +10,8 @@ describe("where a call comes from", () => {
   const of = (peer: string, headers: Record<string, string>, settings: object = {}) => {
     const origins = new Origins(originSettings.parse({ trustedProxies: trusted, ...settings }));
     const header = (name: string) => headers[name] ?? null;
-    const origin = origins.of(peer, header);
-    return { ...origin, country: origins.country(origin, header) };
+    const origin = origins.of(peer, { header });
+    return { ...origin, country: origins.country(origin, { header }) };
   };
 
   const chains: [what: string, peer: string, chain: string, address: string | null][] = [

@@ -12,6 +12,8 @@ import { passthroughReader, type StreamReader } from "../../../proxy/pipeline/re
 import { decodeOpenAiError } from "../../../proxy/providers/openai/failure.ts";
 import type { ClientConnection } from "../../../proxy/wire/client.ts";
 import { Deadlines } from "../../../proxy/wire/deadlines.ts";
+import type { UpstreamRequest } from "../../../proxy/wire/upstream.ts";
+import type { UpstreamAddress } from "../../../proxy/wire/upstream-address.ts";
 import { HandClock } from "../../harness/hand-clock.ts";
 
 const data = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
@@ -153,7 +155,8 @@ function attempted(slowIsLate: boolean) {
     () => undefined,
     { nowMs: () => clock.now, deadlines: new Deadlines(clock) },
   );
-  attempt.begin(() => ({ abort: () => undefined, resume: () => undefined, sent: true }) as never);
+  const call = { abort: () => undefined, resume: () => undefined, sent: true };
+  attempt.begin({ send: () => call }, {} as UpstreamAddress, {} as UpstreamRequest);
   attempt.head(200, { "content-type": "text/event-stream" });
   return { clock, client, attempt, ended: () => Promise.race([attempt.result, nextTurn(null)]) };
 }

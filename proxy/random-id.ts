@@ -1,0 +1,32 @@
+/**
+ * Random ids in the form of UUIDs (RFC 9562, version 4). Node's randomUUID joins each from twenty strings, which are
+ * then joined again wherever the id is written.
+ */
+import { Buffer } from "node:buffer";
+import { randomFillSync } from "node:crypto";
+
+const idBytes = 16;
+const pool = Buffer.alloc(idBytes * 256);
+let used = pool.length;
+
+const hexDigits = Buffer.from("0123456789abcdef");
+const text = Buffer.from("00000000-0000-4000-8000-000000000000");
+/** Where each byte's two digits stand. */
+const places = Array.from({ length: idBytes }, (_, at) => 2 * at + [4, 6, 8, 10].filter((from) => at >= from).length);
+
+export function randomId(): string {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  for (let at = 0; at < idBytes; at++) {
+    const random = pool[used] ?? 0;
+    // Version and variant.
+    const byte = at === 6 ? (random & 0x0f) | 0x40 : at === 8 ? (random & 0x3f) | 0x80 : random;
+    const place = places[at] ?? 0;
+    pool[used++] = 0;
+    text[place] = hexDigits[byte >> 4] ?? 0;
+    text[place + 1] = hexDigits[byte & 15] ?? 0;
+  }
+  return text.toString("latin1");
+}
