@@ -7,6 +7,7 @@
 import type { BilledUnit } from "../config/price.ts";
 import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
+import type { blockOrder, OrderedBlock } from "./block-order.ts";
 
 /** Asks Claude's providers to cache the prompt up to here. */
 interface CacheMark {
@@ -55,6 +56,8 @@ export interface ChatMessage extends CacheMark {
   reasoning_content?: string | null;
   /** Extension: a provider's signed reasoning blocks, to be returned unchanged. */
   thinking_blocks?: JsonObject[];
+  /** Absent if reasoning comes first, then text, then calls. */
+  [blockOrder]?: readonly OrderedBlock[];
   [key: string]: unknown;
 }
 
@@ -150,6 +153,7 @@ export interface ChatChoice {
     tool_calls?: ToolCall[];
     reasoning_content?: string;
     thinking_blocks?: JsonObject[];
+    [blockOrder]?: readonly OrderedBlock[];
     [key: string]: unknown;
   };
   logprobs?: unknown;

@@ -9,6 +9,7 @@ import { closingQuoteIn } from "../wire/json-edit.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
+import { type LineEnds, lineEndsIn, toLineFeeds } from "./line-ends.ts";
 import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;
@@ -162,6 +163,7 @@ export abstract class FrameObserver implements StreamObserver {
   readonly #maxEventBytes: number;
   #held: Buffer = nothing;
   #heldBytes = 0;
+  #lineEnds: LineEnds | null = null;
 
   constructor(maxBytes = maxEventBytes) {
     this.#maxEventBytes = maxBytes;
@@ -199,7 +201,17 @@ export abstract class FrameObserver implements StreamObserver {
     const chunk = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const before = this.#heldBytes;
     const work = before === 0 ? chunk : this.#append(chunk);
-    return this.#run(work, Math.max(0, before - 2));
+    return this.#lineEnds === "LF" ? this.#run(work, Math.max(0, before - 2)) : this.#runAnyLines(work, before);
+  }
+
+  /** `before`: how much of it was held, in this observer's own memory. */
+  #runAnyLines(work: Buffer, before: number): Uint8Array {
+    const known = this.#lineEnds;
+    this.#lineEnds ??= lineEndsIn(work);
+    if (this.#lineEnds !== "CR") return this.#run(work, Math.max(0, before - 2));
+    const own = before === 0 ? Buffer.from(work) : work;
+    toLineFeeds(known === "CR" ? own.subarray(before) : own);
+    return this.#run(own, known === "CR" ? Math.max(0, before - 2) : 0);
   }
 
   #run(work: Buffer, scanFrom: number): Uint8Array {

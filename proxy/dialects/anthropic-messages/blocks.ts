@@ -1,7 +1,8 @@
 /** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
-import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
+import { argumentsIn } from "../tool-arguments.ts";
 
 type PartResult = ContentPart | Refusal;
 
@@ -114,7 +115,5 @@ export function inputText(input: unknown): string {
  * A tool's input from JSON text. Invalid JSON is wrapped as Anthropic's docs on fine-grained tool streaming describe.
  */
 export function inputOf(text: string): JsonObject {
-  if (text.trim() === "") return {};
-  const value = jsonIn(text);
-  return isObject(value) ? value : { INVALID_JSON: text };
+  return argumentsIn(text) ?? { INVALID_JSON: text };
 }

@@ -1,5 +1,6 @@
 /** Messages API messages → canonical messages. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
+import { noteOrder, type OrderedBlock } from "../block-order.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal, type ToolCall } from "../canonical.ts";
 import * as is from "../check.ts";
 import { contentOf, inputText, joined, markOf, partOf, partsOf } from "./blocks.ts";
@@ -57,36 +58,45 @@ interface AssistantTurn {
   thinking: JsonObject[];
   /** Reasoning from another provider: it has no signature, and Anthropic would refuse it. */
   unsigned: string[];
+  order: OrderedBlock[];
   mark: ReturnType<typeof markOf>;
 }
 
 type ReadBlock = (block: JsonObject, param: string, turn: AssistantTurn) => Refusal | null;
 
+function signed(block: JsonObject, turn: AssistantTurn): void {
+  turn.order.push({ kind: "thinking", index: turn.thinking.length });
+  turn.thinking.push(block);
+}
+
 const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
   text: (block, param, turn) => {
     const problem = is.required(block, "text", is.aString, `${param}.`);
-    if (!problem) turn.texts.push(block["text"] as string);
-    return problem;
+    if (problem) return problem;
+    turn.order.push({ kind: "text", text: block["text"] as string });
+    turn.texts.push(block["text"] as string);
+    return null;
   },
   tool_use: (block, param, turn) => {
     const problem =
       is.required(block, "id", is.aString, `${param}.`) ?? is.required(block, "name", is.aString, `${param}.`);
+    if (problem) return problem;
     const name = String(block["name"]);
-    if (!problem)
-      turn.calls.push({
-        id: String(block["id"]),
-        type: "function",
-        function: { name, arguments: inputText(block["input"]) },
-      });
-    return problem;
+    turn.order.push({ kind: "call", index: turn.calls.length });
+    turn.calls.push({
+      id: String(block["id"]),
+      type: "function",
+      function: { name, arguments: inputText(block["input"]) },
+    });
+    return null;
   },
   thinking: (block, _param, turn) => {
-    if (typeof block["signature"] === "string" && block["signature"] !== "") turn.thinking.push(block);
+    if (typeof block["signature"] === "string" && block["signature"] !== "") signed(block, turn);
     else if (typeof block["thinking"] === "string") turn.unsigned.push(block["thinking"]);
     return null;
   },
   redacted_thinking: (block, _param, turn) => {
-    turn.thinking.push(block);
+    signed(block, turn);
     return null;
   },
 };
@@ -100,7 +110,7 @@ export function leftOutBlocks({ messages }: JsonObject): string[] {
 
 function assistantTurn(content: unknown, param: string): Messages {
   if (typeof content === "string") return [{ role: "assistant", content }];
-  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [], mark: {} };
+  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [], order: [], mark: {} };
   const read = is.objects((block, at) => {
     const type = String(block["type"]);
     const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
@@ -123,6 +133,7 @@ function assistantTurn(content: unknown, param: string): Messages {
       ...(turn.calls.length > 0 ? { tool_calls: turn.calls } : {}),
       ...(turn.thinking.length > 0 ? { thinking_blocks: turn.thinking } : {}),
       ...(turn.unsigned.length > 0 ? { reasoning_content: turn.unsigned.join("") } : {}),
+      ...(turn.thinking.length > 0 ? noteOrder(turn.order) : {}),
       ...turn.mark,
     },
   ];

@@ -1,6 +1,7 @@
 /** Canonical answer → a Messages object (https://platform.claude.com/docs/en/api/messages). */
 import type { JsonObject } from "../../wire/json.ts";
-import type { ChatReply, FinishReason } from "../canonical.ts";
+import { orderOf } from "../block-order.ts";
+import type { ChatChoice, ChatReply, FinishReason, ToolCall } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { inputOf } from "./blocks.ts";
 import { encodeUsage } from "./usage.ts";
@@ -34,19 +35,40 @@ export function messageObject(id: string, context: ReplyContext, content: JsonOb
   };
 }
 
+const textBlocks = (text: string): JsonObject[] => (text === "" ? [] : [{ type: "text", text }]);
+
+const toolUse = ({ id, function: { name, arguments: args } }: ToolCall): JsonObject => ({
+  type: "tool_use",
+  id,
+  name,
+  input: inputOf(args),
+});
+
+function contentOf(message: ChatChoice["message"]): JsonObject[] {
+  const { thinking_blocks: signed = [], tool_calls: calls = [], reasoning_content: reasoning } = message;
+  const order = orderOf(message);
+  if (order !== null) {
+    const inOrder = order.flatMap((block): JsonObject[] => {
+      if (block.kind === "text") return textBlocks(block.text);
+      if (block.kind === "thinking") return signed.slice(block.index, block.index + 1);
+      return calls.slice(block.index, block.index + 1).map(toolUse);
+    });
+    return [...inOrder, ...textBlocks(message.refusal ?? "")];
+  }
+  const unsigned = signed.length === 0 && reasoning ? [{ type: "thinking", thinking: reasoning, signature: "" }] : [];
+  return [
+    ...signed,
+    ...unsigned,
+    ...textBlocks((message.content ?? "") + (message.refusal ?? "")),
+    ...calls.map(toolUse),
+  ];
+}
+
 /** Anthropic's format has one answer per request, so only the first choice is used. */
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
   const [choice] = reply.choices;
   const message = choice?.message;
-  const content: JsonObject[] = [];
-  const blocks = message?.thinking_blocks ?? [];
-  if (blocks.length > 0) content.push(...blocks);
-  else if (message?.reasoning_content)
-    content.push({ type: "thinking", thinking: message.reasoning_content, signature: "" });
-  const text = (message?.content ?? "") + (message?.refusal ?? "");
-  if (text !== "") content.push({ type: "text", text });
-  for (const call of message?.tool_calls ?? [])
-    content.push({ type: "tool_use", id: call.id, name: call.function.name, input: inputOf(call.function.arguments) });
+  const content = message === undefined ? [] : contentOf(message);
   return {
     ...messageObject(reply.id || context.fallbackId, context, content),
     stop_reason: stopReason(choice?.finish_reason ?? "stop", choice?.native_finish_reason, Boolean(message?.refusal)),

@@ -3,32 +3,39 @@ import type { JsonObject } from "../../wire/json.ts";
 import type { ChatChoice, ChatReply } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { clientCall, freeformNames } from "./custom-tools.ts";
+import { functionCallOf, functionReason, offersFunctions } from "./legacy-functions.ts";
 import { encodeUsage } from "./usage.ts";
 
-function encodeChoice(choice: ChatChoice, freeform: ReadonlySet<string>): JsonObject {
+function encodeChoice(choice: ChatChoice, freeform: ReadonlySet<string>, functions: boolean): JsonObject {
   const { tool_calls: calls, ...message } = choice.message;
+  const ownCalls = functions
+    ? functionCallOf(calls)
+    : calls === undefined
+      ? {}
+      : { tool_calls: calls.map((call) => clientCall(call, freeform)) };
   return {
     index: choice.index,
     message: {
       refusal: null,
       ...message,
-      ...(calls === undefined ? {} : { tool_calls: calls.map((call) => clientCall(call, freeform)) }),
+      ...ownCalls,
     },
     logprobs: choice.logprobs ?? null,
-    finish_reason: choice.finish_reason,
+    finish_reason: functions ? functionReason(choice.finish_reason) : choice.finish_reason,
     ...(choice.native_finish_reason === undefined ? {} : { native_finish_reason: choice.native_finish_reason }),
   };
 }
 
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
   const freeform = freeformNames(context.body);
+  const functions = offersFunctions(context.body);
   return {
     ...reply.extra,
     id: reply.id || context.fallbackId,
     object: "chat.completion",
     created: reply.created || context.createdSeconds,
     model: context.model,
-    choices: reply.choices.map((choice) => encodeChoice(choice, freeform)),
+    choices: reply.choices.map((choice) => encodeChoice(choice, freeform, functions)),
     ...(reply.usage === null ? {} : { usage: encodeUsage(reply.usage) }),
   };
 }

@@ -5,9 +5,10 @@
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { ChatRequest, Refusal } from "../canonical.ts";
-import { refusal } from "../canonical.ts";
+import { isRefusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { withFunctions } from "./custom-tools.ts";
+import { withTools } from "./legacy-functions.ts";
 
 const roles: ReadonlySet<unknown> = new Set(["system", "developer", "user", "assistant", "tool"]);
 
@@ -65,11 +66,6 @@ const messageMembers: Readonly<Record<string, is.Check>> = {
 
 function message(one: JsonObject, param: string): Refusal | null {
   const role = one["role"];
-  if (role === "function" || (one["function_call"] ?? null) !== null)
-    return refusal(
-      role === "function" ? `${param}.role` : `${param}.function_call`,
-      "The provider of this model doesn't support function messages. Use `tool_calls` and the role tool.",
-    );
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
   const problem = is.members(one, messageMembers, `${param}.`);
   if (problem) return problem;
@@ -155,14 +151,14 @@ export const parameters: Readonly<Record<string, is.Check>> = {
   response_format: responseFormat,
   reasoning_effort: is.aString,
   user: is.aString,
-  functions: untranslatable,
-  function_call: untranslatable,
   audio: untranslatable,
   web_search_options: untranslatable,
   modalities: textOnly,
 };
 
-export function decode(body: JsonObject): ChatRequest | Refusal {
+export function decode(given: JsonObject): ChatRequest | Refusal {
+  const body = withTools(given);
+  if (isRefusal(body)) return body;
   const problem = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
   if (problem) return problem;
   if ((body["messages"] as unknown[]).length === 0) return is.invalid("messages", "a list with at least one message");

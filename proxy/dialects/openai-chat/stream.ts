@@ -2,6 +2,7 @@
 import type { ChatDelta, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { FreeformCalls, freeformNames } from "./custom-tools.ts";
+import { functionPieces, functionReason, offersFunctions } from "./legacy-functions.ts";
 import { encodeUsage } from "./usage.ts";
 
 export class OpenAiChatEncoder implements ChatStreamEncoder {
@@ -10,12 +11,14 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   readonly #opened = new Set<number>();
   /** null if the client has no freeform tools. */
   readonly #freeform: FreeformCalls | null;
+  readonly #functions: boolean;
   #head = "";
   #usage: Usage | null = null;
 
   constructor(context: ReplyContext) {
     this.#context = context;
     const freeform = freeformNames(context.body);
+    this.#functions = offersFunctions(context.body);
     this.#freeform = freeform.size === 0 ? null : new FreeformCalls(freeform);
     // With include_usage, every chunk but the last has `usage: null`.
     this.#tail = context.includeUsage ? ',"usage":null}\n\n' : "}\n\n";
@@ -43,7 +46,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   }
 
   #finish({ choice, reason, native }: Extract<StreamEvent, { kind: "finish" }>): string {
-    return this.#choice(choice, "{}", null, reason, native);
+    return this.#choice(choice, "{}", null, this.#functions ? functionReason(reason) : reason, native);
   }
 
   #inputs(choice: number): string {
@@ -73,8 +76,15 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
 
   #delta(choice: number, delta: ChatDelta, logprobs: unknown): string {
     const { role: _role, ...rest } = delta;
-    const text = JSON.stringify(this.#freeform === null ? rest : this.#withForms(choice, rest, this.#freeform));
+    const text = JSON.stringify(this.#inClientsForm(choice, rest));
     return text === "{}" && logprobs === undefined ? "" : this.#choice(choice, text, logprobs, null);
+  }
+
+  #inClientsForm(choice: number, delta: ChatDelta): object {
+    if (this.#freeform !== null) return this.#withForms(choice, delta, this.#freeform);
+    if (!this.#functions) return delta;
+    const { tool_calls: pieces, ...rest } = delta;
+    return { ...rest, ...functionPieces(pieces) };
   }
 
   #withForms(choice: number, { tool_calls: calls, ...rest }: ChatDelta, freeform: FreeformCalls): object {

@@ -1,6 +1,7 @@
 /** Output items of a Response (https://platform.openai.com/docs/api-reference/responses/object). */
 import type { JsonObject } from "../../wire/json.ts";
-import type { ChatChoice } from "../canonical.ts";
+import { type OrderedBlock, orderOf } from "../block-order.ts";
+import type { ChatChoice, ToolCall } from "../canonical.ts";
 import { freeformInput } from "../freeform.ts";
 import { itemId } from "./made-items.ts";
 import { packThinking } from "./thinking.ts";
@@ -56,6 +57,43 @@ function logprobsOf(logprobs: unknown): unknown[] {
   return Array.isArray(content) ? content : [];
 }
 
+class Items {
+  readonly list: JsonObject[] = [];
+  readonly #id: string;
+  readonly #status: ItemStatus;
+  readonly #tools: ReadonlyMap<string, ClientTool>;
+
+  constructor(id: string, status: ItemStatus, tools: ReadonlyMap<string, ClientTool>) {
+    this.#id = id;
+    this.#status = status;
+    this.#tools = tools;
+  }
+
+  #next(prefix: string): string {
+    return itemId(prefix, this.#id, this.list.length);
+  }
+
+  thinking(blocks: readonly JsonObject[], text = thinkingText(blocks)): void {
+    if (text !== "" || blocks.length > 0) this.list.push(reasoningItem(this.#next("rs"), text, blocks));
+  }
+
+  message(content: JsonObject[]): void {
+    if (content.length > 0) this.list.push(messageItem(this.#next("msg"), this.#status, content));
+  }
+
+  call({ id: callId, function: { name, arguments: text } }: ToolCall): void {
+    const client = this.#tools.get(name);
+    const id = this.#next(client?.isFreeform ? "ctc" : "fc");
+    this.list.push(callItem(id, this.#status, { callId, name, text, client }));
+  }
+
+  block(block: OrderedBlock, { thinking_blocks: signed = [], tool_calls: calls = [] }: ChatChoice["message"]): void {
+    if (block.kind === "text") this.message([outputText(block.text)]);
+    else if (block.kind === "thinking") this.thinking(signed.slice(block.index, block.index + 1));
+    else for (const call of calls.slice(block.index, block.index + 1)) this.call(call);
+  }
+}
+
 /** Items of a whole answer, in the order the model produced them. */
 export function itemsOf(
   choice: ChatChoice,
@@ -64,19 +102,17 @@ export function itemsOf(
   tools: ReadonlyMap<string, ClientTool>,
 ): JsonObject[] {
   const { message } = choice;
-  const items: JsonObject[] = [];
-  const next = (prefix: string): string => itemId(prefix, id, items.length);
-  const blocks = message.thinking_blocks ?? [];
-  const reasoning = message.reasoning_content ?? thinkingText(blocks);
-  if (reasoning !== "" || blocks.length > 0) items.push(reasoningItem(next("rs"), reasoning, blocks));
-  const content: JsonObject[] = [];
-  if (message.content) content.push(outputText(message.content, logprobsOf(choice.logprobs)));
-  if (message.refusal) content.push({ type: "refusal", refusal: message.refusal });
-  if (content.length > 0) items.push(messageItem(next("msg"), status, content));
-  for (const { id: callId, function: called } of message.tool_calls ?? []) {
-    const client = tools.get(called.name);
-    const { name, arguments: text } = called;
-    items.push(callItem(next(client?.isFreeform ? "ctc" : "fc"), status, { callId, name, text, client }));
+  const items = new Items(id, status, tools);
+  const refusals = message.refusal ? [{ type: "refusal", refusal: message.refusal }] : [];
+  const order = orderOf(message);
+  if (order !== null) {
+    for (const block of order) items.block(block, message);
+    items.message(refusals);
+    return items.list;
   }
-  return items;
+  const blocks = message.thinking_blocks ?? [];
+  items.thinking(blocks, message.reasoning_content ?? thinkingText(blocks));
+  items.message([...(message.content ? [outputText(message.content, logprobsOf(choice.logprobs))] : []), ...refusals]);
+  for (const call of message.tool_calls ?? []) items.call(call);
+  return items.list;
 }

@@ -1,6 +1,7 @@
 /** A Messages object → canonical answer (https://platform.claude.com/docs/en/api/messages/create). */
 
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
+import { type OrderedBlock, orderIn } from "../../dialects/block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { judgeReply } from "../../dialects/verdict/answer.ts";
@@ -53,6 +54,11 @@ function joined(blocks: readonly JsonObject[], type: string, member: string): st
     .join("");
 }
 
+function kindOf(block: JsonObject): OrderedBlock["kind"] | null {
+  if (isSigned(block)) return "thinking";
+  return block["type"] === "text" ? "text" : block["type"] === "tool_use" ? "call" : null;
+}
+
 function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
   const calls = blocks.filter((block) => block["type"] === "tool_use").map(toolCall);
   const content = joined(blocks, "text", "text");
@@ -70,6 +76,7 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
       ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
+      ...orderIn(blocks, kindOf, (block) => text(block["text"])),
     },
     finish_reason: reason,
     ...(native === null ? {} : { native_finish_reason: native }),

@@ -5,9 +5,11 @@
  * System prompts are separate, turns alternate and begin with the user, and tool results come first in the user's turn.
  */
 import { createHash } from "node:crypto";
+import { type OrderedBlock, orderOf } from "../../dialects/block-order.ts";
 import type { ChatMessage, ContentPart, FilePart, ImagePart, Refusal } from "../../dialects/canonical.ts";
 import { isRefusal, refusal } from "../../dialects/canonical.ts";
-import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
+import { argumentsIn } from "../../dialects/tool-arguments.ts";
+import type { JsonObject } from "../../wire/json.ts";
 
 /** How a provider writes blocks. */
 export interface BlockForms {
@@ -47,11 +49,9 @@ export function toolId(id: string): string {
 
 const isBlank = (text: string): boolean => text.trim() === "";
 
-/** Arguments of a tool call; "" means none. */
 function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
-  if (isBlank(text)) return { input: {} };
-  const value = jsonIn(text);
-  if (isObject(value)) return { input: value };
+  const input = argumentsIn(text);
+  if (input !== null) return { input };
   return refusal(param, `\`${param}\` must be the text of a JSON object.`, "invalid_value");
 }
 
@@ -139,9 +139,20 @@ class Turns {
     const calls = this.#calls(message, param);
     if (isRefusal(calls)) return calls;
     // Signed reasoning alone is not an answer, and neither provider accepts a turn that ends with it.
-    if (blocks.length + refused.length + calls.length > 0)
-      this.#add("assistant", this.#marked([...thinking, ...blocks, ...refused, ...calls], message.cache_control));
+    if (blocks.length + refused.length + calls.length === 0) return null;
+    const order = orderOf(message);
+    const said = order === null ? [...thinking, ...blocks, ...refused, ...calls] : this.#inOrder(order, message, calls);
+    this.#add("assistant", this.#marked(said, message.cache_control));
     return null;
+  }
+
+  #inOrder(order: readonly OrderedBlock[], message: ChatMessage, calls: readonly JsonObject[]): JsonObject[] {
+    return order.flatMap((block): JsonObject[] => {
+      if (block.kind === "text") return isBlank(block.text) ? [] : [this.#forms.text(block.text)];
+      if (block.kind === "call") return calls.slice(block.index, block.index + 1);
+      const thinking = this.#forms.thinking(message.thinking_blocks?.[block.index] ?? {});
+      return thinking === null ? [] : [thinking];
+    });
   }
 
   /** Marks the last of the blocks. */

@@ -3,6 +3,7 @@
  * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax).
  */
 
+import { type OrderedBlock, orderIn } from "../../dialects/block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
@@ -75,6 +76,12 @@ function members(blocks: readonly JsonObject[], name: string): JsonObject[] {
   return blocks.map((block) => block[name]).filter(isObject);
 }
 
+function kindOf(block: JsonObject): OrderedBlock["kind"] | null {
+  const { reasoningContent } = block;
+  if (isObject(reasoningContent)) return isSigned(thinkingBlock(reasoningContent)) ? "thinking" : null;
+  return isObject(block["toolUse"]) ? "call" : typeof block["text"] === "string" ? "text" : null;
+}
+
 function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
   const content = blocks.map((block) => text(block["text"])).join("");
   const calls = members(blocks, "toolUse").map(toolCall);
@@ -87,6 +94,7 @@ function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
     ...(calls.length > 0 ? { tool_calls: calls } : {}),
     ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
+    ...orderIn(blocks, kindOf, (block) => text(block["text"])),
   };
 }
 

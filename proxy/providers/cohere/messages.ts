@@ -40,7 +40,8 @@ function userContent(
 }
 
 function toolCall({ id, function: { name, arguments: args } }: ToolCall): JsonObject {
-  return { id, type: "function", function: { name, arguments: args.trim() === "" ? "{}" : args } };
+  const isNone = args.trim() === "" || args.trim() === "null";
+  return { id, type: "function", function: { name, arguments: isNone ? "{}" : args } };
 }
 
 /** Reasoning is sent back only as the plan of a tool call, where every model accepts it. */

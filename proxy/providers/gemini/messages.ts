@@ -4,6 +4,7 @@
  * function's name, which OpenAI's tool messages don't have.
  */
 import { type ChatMessage, isRefusal, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import { argumentsIn } from "../../dialects/tool-arguments.ts";
 import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
 import { partsOf, textOf } from "./parts.ts";
 import { isShallow } from "./reply.ts";
@@ -98,7 +99,7 @@ class Conversation {
 
   #call(call: ToolCall, param: string): JsonObject | Refusal {
     const text = call.function.arguments;
-    const args = text.trim() === "" ? {} : parsedObject(text);
+    const args = argumentsIn(text);
     if (args === null)
       return refusal(
         `${param}.function.arguments`,

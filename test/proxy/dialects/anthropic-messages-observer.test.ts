@@ -32,6 +32,12 @@ const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: 
     ended: true,
     usage,
   },
+  "lone CR line ends become LF": {
+    in: (start + text("Hé") + delta + stop).replaceAll("\n", "\r"),
+    out: start + text("Hé") + delta + stop,
+    ended: true,
+    usage,
+  },
   "CRLF line ends stay": { in: (start + text("Hé") + delta + stop).replaceAll("\n", "\r\n"), ended: true, usage },
   "names without a blank": { in: (start + delta + stop).replaceAll(": ", ":"), ended: true, usage },
   "comments and unknown events pass": {

@@ -28,6 +28,11 @@ const rows: Record<
     ended: true,
   },
   "comments pass": { in: `: ping\n\n${content("a")}${done}`, out: `: ping\n\n${content("a")}${done}`, ended: true },
+  "lone CR line ends become LF": {
+    in: `: ping\n\n${content("Hé")}${content("llo 🎉")}${done}`.replaceAll("\n", "\r"),
+    out: `: ping\n\n${content("Hé")}${content("llo 🎉")}${done}`,
+    ended: true,
+  },
   "CRLF line ends stay": {
     in: (content("a") + done).replaceAll("\n", "\r\n"),
     out: (content("a") + done).replaceAll("\n", "\r\n"),

@@ -24,6 +24,12 @@ const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: 
   "a completed response": { in: created + text("Hé") + end("response.completed"), ended: true, usage },
   "an incomplete response": { in: created + end("response.incomplete"), ended: true, usage },
   "a failed response": { in: created + end("response.failed"), ended: true, usage },
+  "lone CR line ends become LF": {
+    in: (created + end("response.completed")).replaceAll("\n", "\r"),
+    out: created + end("response.completed"),
+    ended: true,
+    usage,
+  },
   "CRLF line ends stay": { in: (created + end("response.completed")).replaceAll("\n", "\r\n"), ended: true, usage },
   "a stream that just stops has not ended": { in: created + text("event: response.completed") },
   "an error event is held back": {

@@ -120,6 +120,46 @@ for (const wire of translating) {
         body: JSON.stringify({ model: "m", ...body }),
       });
 
+    // Bytes of chat completions pass through to servers of the same format.
+    const translates = wire.type !== "OpenAICompatible";
+    const functions = [{ name: "look", description: "Looks.", parameters: schema }];
+    const looked: Said = { calls: [{ id: "call00001", name: "look", args: { message: "a" } }], usage };
+    const asked = [{ role: "user", content: "Hi" }];
+
+    it("takes legacy functions as tools, and gives a call back as a function call", { skip: !translates }, async () => {
+      next = looked;
+      const response = await post("/v1/chat/completions", {
+        messages: [
+          ...asked,
+          { role: "assistant", content: null, function_call: { name: "look", arguments: "null" } },
+          { role: "function", name: "look", content: "nothing" },
+        ],
+        functions,
+        function_call: "auto",
+      });
+      const body = (await response.json()) as Json;
+      assert.equal(response.status, 200, JSON.stringify(body));
+      assert.deepEqual(wire.asked(last()).tools, ["look"]);
+      assert.deepEqual(wire.asked(last()).toolResults, ["nothing"]);
+      const [choice] = list(body["choices"]);
+      const call = own(own(choice?.["message"])["function_call"]);
+      assert.equal(call["name"], "look");
+      assert.deepEqual(JSON.parse(String(call["arguments"])), { message: "a" });
+      assert.equal(choice?.["finish_reason"], "function_call");
+      assert.ok(!("tool_calls" in own(choice?.["message"])));
+    });
+
+    it("streams a call of a legacy function", { skip: !translates }, async () => {
+      next = looked;
+      const response = await post("/v1/chat/completions", { messages: asked, functions, stream: true });
+      const choices = frames(await response.text()).flatMap((frame) => list(frame["choices"]));
+      const calls = choices.map((choice) => own(own(choice["delta"])["function_call"]));
+      assert.equal(calls.find((call) => call["name"] !== undefined)?.["name"], "look");
+      assert.deepEqual(JSON.parse(calls.map((call) => call["arguments"] ?? "").join("")), { message: "a" });
+      assert.equal(choices.at(-1)?.["finish_reason"], "function_call");
+      assert.ok(choices.every((choice) => !("tool_calls" in own(choice["delta"]))));
+    });
+
     it("takes Codex's tools, names those that only OpenAI has, and gives calls back in their own form", async () => {
       next = said;
       const response = await post("/v1/responses", {
