@@ -1,7 +1,7 @@
 /** Turns a Secret's value into what may be known of it outside. */
 import { Buffer } from "node:buffer";
 import { keyedDigest } from "../proxy/config/encode.ts";
-import { leastKeyCharacters } from "./compile/keys.ts";
+import { leastKeyCharacters } from "../proxy/config/key-record.ts";
 import type { SecretFact } from "./compile/world.ts";
 import { pemFacts } from "./pem.ts";
 

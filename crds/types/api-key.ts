@@ -24,13 +24,39 @@ export const apiKeySpec = z
       .meta({ listType: "set" })
       .describe("Models that the key may call. Default: all that policies allow."),
     limits: keyLimits.optional(),
+    digests: z
+      .array(
+        z.strictObject({
+          algorithm: z.enum(["sha256"]).default("sha256").describe("How the value was made of the clear key."),
+          value: worded(
+            shortText,
+            /^[0-9a-f]{64}$/,
+            "must be a SHA-256 digest: 64 digits and letters from a to f, in lower case",
+            [
+              [/^[0-9A-Fa-f]{64}$/, "must be in lower case"],
+              [/^sha256:/, "must be the digest alone, without sha256: before it"],
+              [/./, "must be the SHA-256 digest of a key, 64 hexadecimal digits, and never the key itself"],
+            ],
+          )
+            .meta({ unquoted: true })
+            .describe("The digest, in hexadecimal."),
+        }),
+      )
+      .min(1)
+      .max(8)
+      .optional()
+      .meta({ listType: "map", listMapKeys: ["value"] })
+      .describe(
+        "Keys that another gateway issued, known by their digest only: they are accepted as keys of this object. Only for random keys of at least 20 characters.",
+      ),
     writeTo: z
       .strictObject({
         name: secretName.describe("Name of the Secret in this namespace."),
         key: secretKey.default("apiKey").describe("Key within the Secret that holds the clear key."),
       })
+      .optional()
       .describe(
-        'The Secret that holds the clear key. The operator creates the Secret with a key where there is none, and adds the key to a Secret that it made or that has the label sluice.dev/writable: "true". A key that is there is used.',
+        'The Secret that holds the clear key. Required unless `digests` is set. The operator creates the Secret with a key where there is none, and adds the key to a Secret that it made or that has the label sluice.dev/writable: "true". A key that is there is used.',
       ),
     clientTokens: z
       .strictObject({
@@ -79,6 +105,14 @@ export const apiKeySpec = z
   .meta({
     cel: [
       { rule: "!(has(self.expiresAt) && has(self.expiresAfter))", message: "set expiresAt or expiresAfter, not both" },
+      {
+        rule: "has(self.writeTo) || has(self.digests)",
+        message: "set writeTo, the Secret that holds the key: without it and digests there is no key",
+      },
+      {
+        rule: "has(self.writeTo) || !has(self.rotation)",
+        message: "rotation needs writeTo: keys that are known by their digest only can't be replaced",
+      },
     ],
   })
   .describe("Desired state of the key.");
@@ -88,6 +122,12 @@ export const apiKeyStatus = z
   .strictObject({
     ...statusBase,
     keyPrefix: z.string().max(32).optional().describe("First characters of the key, to identify it."),
+    foreignKeys: z
+      .int()
+      .min(0)
+      .max(8)
+      .optional()
+      .describe("Number of keys of another gateway that are accepted by their digest. Absent if there are none."),
     expiresAt: z.string().max(40).optional().describe("When the key expires."),
     rotatedAt: z.string().max(40).optional().describe("When the key was last rotated."),
     nextRotationAt: z.string().max(40).optional().describe("When the key will be rotated."),

@@ -70,6 +70,7 @@ export class KeyDuties {
     const parsed = object.kind === "ApiKey" ? parseSpec("ApiKey", object.spec ?? {}) : null;
     if (parsed === null || !parsed.ok || parsed.spec.revoked) return;
     const { writeTo, rotation } = parsed.spec;
+    if (writeTo === undefined) return;
     const place = { secret: `${object.meta.namespace}/${writeTo.name}`, key: writeTo.key };
     this.#places.set(object, place);
     this.#look(object, place, secrets);

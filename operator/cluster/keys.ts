@@ -24,7 +24,7 @@ export function missingKeys(objects: readonly WorldObject[], secrets: ReadonlyMa
   for (const object of objects) {
     if (object.kind !== "ApiKey") continue;
     const parsed = parseSpec("ApiKey", object.spec ?? {});
-    if (!parsed.ok || parsed.spec.revoked) continue;
+    if (!parsed.ok || parsed.spec.revoked || parsed.spec.writeTo === undefined) continue;
     const { name, key } = parsed.spec.writeTo;
     if (secrets.get(`${object.meta.namespace}/${name}`)?.[key] === undefined)
       missing.push({ object, secret: name, key });

@@ -41,7 +41,7 @@ function turnOf(
   values: SecretValues,
   nowMs: number,
 ): DueRotation["action"] | null {
-  if (rotation === undefined || values[writeTo.key] === undefined) return null;
+  if (rotation === undefined || writeTo === undefined || values[writeTo.key] === undefined) return null;
   const rotatedMs = momentOf(values[rotatedAtOf(writeTo.key)]);
   if (due(rotation, rotatedMs ?? meta.createdAtMs, nowMs)) return "rotate";
   const over = nowMs >= (rotatedMs ?? 0) + durationMs(rotation.grace);
@@ -59,6 +59,7 @@ export function dueRotations(
     const parsed = kind === "ApiKey" ? parseSpec("ApiKey", spec ?? {}) : null;
     if (parsed === null || !parsed.ok || parsed.spec.revoked) continue;
     const { writeTo } = parsed.spec;
+    if (writeTo === undefined) continue;
     const action = turnOf(parsed.spec, meta, secrets.get(`${meta.namespace}/${writeTo.name}`) ?? {}, nowMs);
     if (action !== null)
       turns.push({ namespace: meta.namespace, name: meta.name, secret: writeTo.name, key: writeTo.key, action });
@@ -77,6 +78,7 @@ export function ownRotations(turns: readonly DueRotation[], objects: readonly Wo
     const parsed = object.kind === "ApiKey" ? parseSpec("ApiKey", object.spec ?? {}) : null;
     if (parsed === null || !parsed.ok) continue;
     const { writeTo } = parsed.spec;
+    if (writeTo === undefined) continue;
     const place = placeOf({ namespace: object.meta.namespace, secret: writeTo.name, key: writeTo.key });
     if (!owners.has(place)) continue;
     const owner = owners.get(place);

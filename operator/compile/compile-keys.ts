@@ -8,7 +8,7 @@ import { applyDelta, delta } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { type KeyContext, KeyContextMemo } from "./key-context.ts";
-import { always, KeyEntry, type KeyOutcome, overlap, type Span, within } from "./key-entry.ts";
+import { always, digestsOf, KeyEntry, type KeyOutcome, overlap, type Span, within } from "./key-entry.ts";
 import type { Selecting } from "./selectors.ts";
 import type { VerdictDraft } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
@@ -72,13 +72,13 @@ interface Settled {
 function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<KeyEntry, KeyEntry> | null {
   const older = new Map<KeyEntry, KeyEntry>();
   for (const one of keys) {
-    const { digest } = one;
-    if (digest === null) continue;
-    const owner = owners.get(digest);
-    if (owner !== undefined && byAge(owner, one) < 0) older.set(one, owner);
+    const { digests } = one;
+    const others = digests.flatMap((digest) => owners.get(digest) ?? []);
+    const owner = others.find((other) => byAge(other, one) < 0);
+    if (owner !== undefined) older.set(one, owner);
     else if (one.fits) {
-      if (owner !== undefined) return null;
-      owners.set(digest, one);
+      if (others.length > 0) return null;
+      for (const digest of digests) owners.set(digest, one);
     }
   }
   return older;
@@ -100,8 +100,9 @@ function settle(
   const held = new Set<string>();
   const freeLast = (one: KeyEntry): KeyRecord | undefined => {
     const last = lastOf(one.id);
-    if (last === undefined || owners.has(last.digest) || held.has(last.digest)) return undefined;
-    held.add(last.digest);
+    const digests = last === undefined ? [] : digestsOf(last);
+    if (last === undefined || digests.some((digest) => owners.has(digest) || held.has(digest))) return undefined;
+    for (const digest of digests) held.add(digest);
     return last;
   };
   const finish = (one: KeyEntry): void => {
@@ -160,6 +161,11 @@ interface Turnover {
   were: KeyOutcome[];
 }
 
+/** Removes a key from the owners. */
+function disown(key: KeyEntry, owners: Map<string, KeyEntry>): void {
+  for (const digest of key.digests) if (owners.get(digest) === key) owners.delete(digest);
+}
+
 /** Removes them from the owners; null if there are so many that settling all keys again is as cheap. */
 function turnover(before: State, objects: readonly WorldObject[], world: World, memo: KeyMemo): Turnover | null {
   const { gone, come } = delta(before.objects, objects);
@@ -171,8 +177,7 @@ function turnover(before: State, objects: readonly WorldObject[], world: World, 
   if (before.secrets !== world.secrets)
     for (const one of memo.known.values()) if (one.hasOtherSecret(world)) again.add(one);
   const both = [...left, ...again];
-  for (const one of both)
-    if (one.digest !== null && before.owners.get(one.digest) === one) before.owners.delete(one.digest);
+  for (const one of both) disown(one, before.owners);
   const fresh = come.map((object) => new KeyEntry(object));
   for (const one of fresh) memo.known.set(one.object, one);
   return { again: [...again, ...fresh], were: both.flatMap((one) => one.outcome ?? []) };

@@ -115,12 +115,16 @@ function selected(
 
 /** `owner`: id of the older key. A key of another namespace is named only to those who see every object. */
 function duplicateKey(owner: string, namespace: string): Problem {
-  const says = (older: string): string => `${older} is older and has the same key; give this one a Secret of its own`;
+  const says = (older: string): string => `${older} is older and has the same key; give this one a key of its own`;
   const full = says(`ApiKey ${owner}`);
   const path = ["spec", "writeTo"];
   if (namespaceOf(owner) === namespace) return problem("DuplicateKey", full, path);
   return { ...problem("DuplicateKey", says("an ApiKey of another namespace"), path), fullMessage: full };
 }
+
+/** All digests that a record is found by, each once. */
+export const digestsOf = ({ digest, foreign }: KeyRecord): readonly string[] =>
+  foreign === undefined ? [digest] : [...new Set([digest, ...foreign])];
 
 const sameStanding = (a: KeyStanding, b: KeyStanding): boolean =>
   a.owner === b.owner &&
@@ -145,12 +149,14 @@ export class KeyEntry {
     this.id = idOf(object.meta);
     this.#parsed = parseSpec("ApiKey", object.spec ?? {});
     this.key = this.#parsed.ok ? { kind: "ApiKey", meta: object.meta, id: this.id, spec: this.#parsed.spec } : null;
-    this.#secretRef = this.#parsed.ok ? `${object.meta.namespace}/${this.#parsed.spec.writeTo.name}` : "";
+    const writeTo = this.#parsed.ok ? this.#parsed.spec.writeTo : undefined;
+    this.#secretRef = writeTo === undefined ? "" : `${object.meta.namespace}/${writeTo.name}`;
   }
 
-  /** Digest of the value in its Secret; null if there is none. */
-  get digest(): string | null {
-    return this.#alone?.compiled.record?.digest ?? null;
+  /** Digests of the value in its Secret, and of keys of another gateway. */
+  get digests(): readonly string[] {
+    const record = this.#alone?.compiled.record;
+    return record === null || record === undefined ? [] : digestsOf(record);
   }
 
   /** Whether nothing of its own keeps it from being live. */
@@ -216,6 +222,7 @@ export class KeyEntry {
     if (alone?.fits && owner === undefined) {
       const { displayPrefix, rotation, rotationRefusal, record } = alone.compiled;
       if (displayPrefix !== "") verdict.status["keyPrefix"] = displayPrefix;
+      if (record?.foreign !== undefined) verdict.status["foreignKeys"] = record.foreign.length;
       noteRotation(verdict, rotation, rotationRefusal);
       // A key of an unknown role goes live all the same, so that its holder gets an error that explains it; no call
       // succeeds.

@@ -1,6 +1,7 @@
 /** ApiKey → KeyRecord. Holds digests only. */
 import { durationMs } from "../../crds/quantity.ts";
-import type { KeyRecord } from "../../proxy/config/key-record.ts";
+import { sha256Hex } from "../../proxy/config/encode.ts";
+import { type KeyRecord, leastKeyCharacters } from "../../proxy/config/key-record.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import { browserOrigin } from "../../proxy/config/origin.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
@@ -10,13 +11,16 @@ import { rightsTo, writableLabel } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretFact, World } from "./world.ts";
 
+type WriteTo = NonNullable<ParsedObject<"ApiKey">["spec"]["writeTo"]>;
+
 /** The previous key, during its grace period. */
 function rotationOf(
   key: ParsedObject<"ApiKey">,
+  writeTo: WriteTo,
   secret: Readonly<Record<string, SecretFact>> | undefined,
   nowMs: number,
 ): Rotation {
-  const { rotation, writeTo } = key.spec;
+  const { rotation } = key.spec;
   const rotatedAtMs = (secret && own(secret, rotatedAtOf(writeTo.key))?.momentMs) ?? null;
   const before = secret && own(secret, previousOf(writeTo.key));
   const untilMs = rotatedAtMs === null ? null : rotatedAtMs + durationMs(rotation?.grace ?? defaultGrace);
@@ -80,12 +84,12 @@ function expiryOf(key: ParsedObject<"ApiKey">, accepted: Problem[]): number | nu
 
 /** Why the Secret gives no key; null if it does. */
 function secretProblem(
-  { spec, meta }: ParsedObject<"ApiKey">,
+  { meta }: ParsedObject<"ApiKey">,
+  { name, key }: WriteTo,
   world: World,
   secret: Readonly<Record<string, SecretFact>> | undefined,
   fact: SecretFact | undefined,
 ): Problem | null {
-  const { name, key } = spec.writeTo;
   const path = ["spec", "writeTo"];
   if (secret === undefined) {
     const message = `Secret ${name} is not in namespace ${meta.namespace}; in a cluster the operator makes it; in a folder, add it with key ${key}`;
@@ -119,11 +123,8 @@ function labelsOf({ meta }: ParsedObject<"ApiKey">, { reportLabels }: KeyRules):
   return names.length === 0 ? {} : { labels: Object.fromEntries(names.map((name) => [name, meta.labels[name] ?? ""])) };
 }
 
-export const leastKeyCharacters = 20;
-
-function weakness({ spec }: ParsedObject<"ApiKey">, fact: SecretFact, rules: KeyRules): Problem | null {
+function weakness({ name, key }: WriteTo, fact: SecretFact, rules: KeyRules): Problem | null {
   if (!rules.refuseWeak) return null;
-  const { name, key } = spec.writeTo;
   const advice = "delete it from the Secret to have Sluice make one, or name another Secret";
   const path = ["spec", "writeTo"];
   if (rules.credentials.has(credentialName(fact.digest))) {
@@ -136,10 +137,9 @@ function weakness({ spec }: ParsedObject<"ApiKey">, fact: SecretFact, rules: Key
 }
 
 /** Why the key can't be rotated; null if it can, or no rotation is requested. */
-function rotationRefusal({ spec, meta }: ParsedObject<"ApiKey">, world: World): string | null {
-  const rights = rightsTo(world, meta.namespace, spec.writeTo.name);
+function rotationRefusal({ spec, meta }: ParsedObject<"ApiKey">, { name, key }: WriteTo, world: World): string | null {
+  const rights = rightsTo(world, meta.namespace, name);
   if (rights === undefined || spec.rotation === undefined) return null;
-  const { name, key } = spec.writeTo;
   if (!rights.writable)
     return `the key is not rotated: Sluice did not make Secret ${name}, and nobody has handed it over; name another Secret in spec.writeTo`;
   const foreign = [key, previousOf(key), rotatedAtOf(key)].find((one) => rights.foreign.includes(one));
@@ -166,6 +166,7 @@ function recordOf(
     models: spec.models === undefined ? null : [...spec.models].sort(),
     expiresAtMs,
     ...(previous ? { previous } : {}),
+    ...(spec.digests === undefined ? {} : { foreign: spec.digests.map(({ value }) => value).sort() }),
     revoked: spec.revoked,
     ...limits,
     ...(clientTokens
@@ -179,30 +180,98 @@ function recordOf(
   };
 }
 
+/** Keys that examples and tests show: everybody knows them. */
+const knownKeys = new Set(
+  [
+    "",
+    "sk-1234",
+    "sk-12345",
+    "sk-123456",
+    "sk-1234567890",
+    "sk-test",
+    "sk-litellm",
+    "sk-litellm-master-key",
+    "sk-my-key",
+    "test",
+    "changeme",
+    "password",
+    "dummy",
+    "anything",
+  ].map((clear) => sha256Hex(clear)),
+);
+
+/** A digest of a key that everybody knows. Of others only the proxy can tell, which refuses short keys. */
+function weakDigests({ spec: { digests = [] } }: ParsedObject<"ApiKey">): Problem[] {
+  return digests.flatMap(({ value }, index) => {
+    if (!knownKeys.has(value)) return [];
+    const message = `spec.digests[${index}] is the digest of a key that examples show; remove it, and give the caller a new key`;
+    return [problem("WeakKey", message, ["spec", "digests", index, "value"])];
+  });
+}
+
+/** What the Secret of `writeTo` adds. */
+interface FromSecret {
+  digest: string | null;
+  rotation: Rotation;
+  displayPrefix: string;
+  rotationRefusal: string | null;
+  wrong: Problem | null;
+  weak: Problem | null;
+}
+
+const withoutSecret: FromSecret = {
+  digest: null,
+  rotation: { rotatedAtMs: null, nextAtMs: null, previous: null, graceEndsMs: null },
+  displayPrefix: "",
+  rotationRefusal: null,
+  wrong: null,
+  weak: null,
+};
+
+function fromSecret(key: ParsedObject<"ApiKey">, world: World, nowMs: number, rules: KeyRules): FromSecret {
+  const { writeTo } = key.spec;
+  if (writeTo === undefined) return withoutSecret;
+  const secret = own(world.secrets, `${key.meta.namespace}/${writeTo.name}`);
+  const fact = secret && own(secret, writeTo.key);
+  const wrong = secretProblem(key, writeTo, world, secret, fact);
+  return {
+    digest: fact !== undefined && fact.unusable === undefined ? fact.digest : null,
+    rotation: rotationOf(key, writeTo, secret, nowMs),
+    displayPrefix: fact?.displayPrefix ?? "",
+    rotationRefusal: rotationRefusal(key, writeTo, world),
+    wrong,
+    weak: fact === undefined || wrong !== null ? null : weakness(writeTo, fact, rules),
+  };
+}
+
+/** An ApiKey without a Secret is known by the first key of another gateway. */
+function digestOf({ spec: { writeTo, digests = [] } }: ParsedObject<"ApiKey">, secret: FromSecret): string | null {
+  if (writeTo !== undefined) return secret.digest;
+  return digests.map(({ value }) => value).sort()[0] ?? null;
+}
+
 export function compileKey(
   key: ParsedObject<"ApiKey">,
   world: World,
   nowMs: number,
   rules: KeyRules = anyKey,
 ): CompiledKey {
-  const { spec, meta } = key;
   const accepted: Problem[] = [];
   const expiresAtMs = expiryOf(key, accepted);
-  const secret = own(world.secrets, `${meta.namespace}/${spec.writeTo.name}`);
-  const fact = secret && own(secret, spec.writeTo.key);
-  const rotation = rotationOf(key, secret, nowMs);
-  const wrong = secretProblem(key, world, secret, fact);
-  const weak = fact === undefined || wrong !== null ? null : weakness(key, fact, rules);
-  const limits = compileKeyLimits(spec.limits, accepted);
-  const usable = fact !== undefined && fact.unusable === undefined;
+  const secret = fromSecret(key, world, nowMs, rules);
+  const { rotation, wrong, weak } = secret;
+  const limits = compileKeyLimits(key.spec.limits, accepted);
+  const known = weakDigests(key);
+  const digest = digestOf(key, secret);
   return {
-    record: usable ? { ...recordOf(key, fact.digest, rotation, expiresAtMs, limits), ...labelsOf(key, rules) } : null,
+    record:
+      digest === null ? null : { ...recordOf(key, digest, rotation, expiresAtMs, limits), ...labelsOf(key, rules) },
     rotation,
     expiresAtMs,
-    displayPrefix: fact?.displayPrefix ?? "",
-    isWeak: weak !== null,
-    rotationRefusal: rotationRefusal(key, world),
-    accepted,
+    displayPrefix: secret.displayPrefix,
+    isWeak: weak !== null || known.length > 0,
+    rotationRefusal: secret.rotationRefusal,
+    accepted: [...accepted, ...known],
     resolvedRefs: [wrong, weak].filter((one) => one !== null),
   };
 }

@@ -11,7 +11,10 @@ export const clientTokenRight = z.object({
 });
 
 export const keyRecord = z.object({
-  /** HMAC-SHA-256 of the clear key with the pepper, lower-case hex. */
+  /**
+   * HMAC-SHA-256 of the clear key with the pepper, lower-case hex. For an ApiKey that only has keys of another gateway,
+   * the first of `foreign`, which no clear key has as its HMAC.
+   */
   digest: z.string().length(64),
   id,
   user: z.string(),
@@ -24,6 +27,8 @@ export const keyRecord = z.object({
   expiresAtMs: z.int().nullable(),
   /** The key before a rotation, accepted until `untilMs`. */
   previous: z.object({ digest: z.string().length(64), untilMs: z.int() }).optional(),
+  /** SHA-256 of clear keys that another gateway issued, lower-case hex. Absent if there are none. */
+  foreign: z.array(z.string().length(64)).optional(),
   revoked: z.boolean(),
   /** Absent if the key has no limits of its own. */
   limits: z.array(limitConfig).optional(),
@@ -33,6 +38,9 @@ export const keyRecord = z.object({
   clientTokens: clientTokenRight.optional(),
 });
 export type KeyRecord = z.output<typeof keyRecord>;
+
+/** Shorter keys are refused: they could be guessed. */
+export const leastKeyCharacters = 20;
 
 /** The namespace of the ApiKey. */
 export const namespaceOfKey = ({ id }: Pick<KeyRecord, "id">): string => id.slice(0, id.indexOf("/"));

@@ -3,7 +3,8 @@ import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { accessRules } from "../access/rules.ts";
 import type { BudgetConfig } from "../config/budget.ts";
-import { keyedDigester } from "../config/encode.ts";
+import { keyedDigester, sha256Hex } from "../config/encode.ts";
+import { leastKeyCharacters } from "../config/key-record.ts";
 import { byPrecision, isModelPattern, modelPattern } from "../config/model-pattern.ts";
 import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
 import type { ProviderConfig } from "../config/provider.ts";
@@ -16,7 +17,7 @@ import { Masker } from "../masking/masker.ts";
 import { additionsOf, type Provider, type ProviderAccount, tlsOf, upstreamAddress } from "../providers/provider.ts";
 import { actedNames } from "./acted-names.ts";
 import { answerFingerprint } from "./fingerprint.ts";
-import { KeyIndex } from "./keys.ts";
+import { type FoundKey, KeyIndex } from "./keys.ts";
 import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
 import { roleBudget, roleLimits } from "./role-limits.ts";
 import type { Embedder, Namespaces, PathEntry, ProviderEntry, Route, RouteTarget, Snapshot } from "./snapshot.ts";
@@ -160,6 +161,11 @@ export interface SnapshotSecrets {
   credentials: ReadonlyMap<string, string>;
 }
 
+/** By plain SHA-256, for keys that another gateway issued. */
+function findForeign(keys: KeyIndex, clear: string): FoundKey | null {
+  return keys.hasForeign && clear.length >= leastKeyCharacters ? keys.findForeign(sha256Hex(clear)) : null;
+}
+
 /** `build` in steps. */
 export function* building(
   config: KeylessConfig,
@@ -193,7 +199,7 @@ export function* building(
     keyCount: keys.size,
     budgets: Map.groupBy(seeded(config), (budget) => budget.namespace),
     digest,
-    findKey: (clear) => keys.find(digest(clear)),
+    findKey: (clear) => keys.find(digest(clear)) ?? findForeign(keys, clear),
     keysOf: (id) => keys.of(id),
     clientTokens: new ClientTokens(secrets.pepper),
     statusToken: statusToken(secrets.pepper),

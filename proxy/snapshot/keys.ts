@@ -17,11 +17,13 @@ export class KeyIndex {
   /** For each shard, the parts that may hold its digests. As the operator writes them, that is one part. */
   readonly #shards: readonly (readonly PackedKeys[])[];
   readonly #before: readonly PackedKeys[];
+  readonly #foreign: readonly PackedKeys[];
 
   constructor(parts: readonly PackedKeys[]) {
     this.#parts = parts;
     this.#shards = Array.from({ length: keyShards }, (_, shard) => parts.filter((part) => part.shards.has(shard)));
     this.#before = parts.filter((part) => part.hasBefore);
+    this.#foreign = parts.filter((part) => part.hasForeign);
     this.size = parts.reduce((sum, part) => sum + part.size, 0);
   }
 
@@ -34,6 +36,20 @@ export class KeyIndex {
     for (const part of this.#before) {
       const record = part.findBefore(digest);
       if (record?.previous !== undefined) return { record, untilMs: record.previous.untilMs };
+    }
+    return null;
+  }
+
+  /** Whether any key of another gateway is known. */
+  get hasForeign(): boolean {
+    return this.#foreign.length > 0;
+  }
+
+  /** Returns the record of the key of another gateway with this SHA-256, whatever its state, or null. */
+  findForeign(sha256: string): FoundKey | null {
+    for (const part of this.#foreign) {
+      const record = part.findForeign(sha256);
+      if (record !== null) return { record, untilMs: null };
     }
     return null;
   }

@@ -51,8 +51,13 @@ class Places {
   }
 }
 
-/** Compares in constant time. The timing of the look-up before it reveals nothing, since the digest is keyed. */
+/**
+ * Compares in constant time. The timing of the look-up before it reveals nothing: a digest is keyed, and what a SHA-256
+ * begins with says nothing of a random key.
+ */
 const same = (a: string, b: string): boolean => timingSafeEqual(Buffer.from(a), Buffer.from(b));
+
+type NamesBy = Record<"digest" | "before" | "id" | "foreign", Names>;
 
 export class PackedKeys {
   readonly size: number;
@@ -63,20 +68,18 @@ export class PackedKeys {
   readonly #bytes: Buffer;
   /** Where the text of each record begins, and where the last one ends. */
   readonly #starts: Uint32Array;
+  /** Whether it has keys of another gateway. */
+  readonly hasForeign: boolean;
   readonly #byDigest: Places;
   readonly #before: Places;
   readonly #byId: Places;
+  readonly #foreign: Places;
   /** Parsed records, by place. */
   readonly #made = new Map<number, KeyRecord>();
   /** Records of keys that were used, by digest. */
   readonly #used = new Map<string, KeyRecord>();
 
-  constructor(
-    bytes: Buffer,
-    starts: Uint32Array,
-    names: Record<"digest" | "before" | "id", Names>,
-    shards: Set<number>,
-  ) {
+  constructor(bytes: Buffer, starts: Uint32Array, names: NamesBy, shards: Set<number>) {
     this.size = starts.length - 1;
     this.shards = shards;
     this.hasBefore = names.before.hashes.length > 0;
@@ -85,6 +88,8 @@ export class PackedKeys {
     this.#byDigest = new Places(names.digest.hashes, names.digest.places);
     this.#before = new Places(names.before.hashes, names.before.places);
     this.#byId = new Places(names.id.hashes, names.id.places);
+    this.hasForeign = names.foreign.hashes.length > 0;
+    this.#foreign = new Places(names.foreign.hashes, names.foreign.places);
   }
 
   #record(place: number): KeyRecord {
@@ -112,6 +117,12 @@ export class PackedKeys {
   findBefore(digest: string): KeyRecord | null {
     const records = this.#before.of(digest).map((place) => this.#record(place));
     return records.find(({ previous }) => previous !== undefined && same(previous.digest, digest)) ?? null;
+  }
+
+  /** Returns the record of the key of another gateway with this SHA-256. */
+  findForeign(sha256: string): KeyRecord | null {
+    const records = this.#foreign.of(sha256).map((place) => this.#record(place));
+    return records.find(({ foreign = [] }) => foreign.some((value) => same(value, sha256))) ?? null;
   }
 
   /** Returns the records of the ApiKey `namespace/name`. */
@@ -148,10 +159,11 @@ export class KeyPacker implements Keeper<PackedKeys> {
   readonly #scratch: Scratch;
   readonly #starts = [0];
   #end = 0;
-  readonly #names: Record<"digest" | "before" | "id", Names> = {
+  readonly #names: NamesBy = {
     digest: { hashes: [], places: [] },
     before: { hashes: [], places: [] },
     id: { hashes: [], places: [] },
+    foreign: { hashes: [], places: [] },
   };
   readonly #shards = new Set<number>();
 
@@ -169,10 +181,11 @@ export class KeyPacker implements Keeper<PackedKeys> {
     this.#name("digest", record.digest, place);
     this.#name("id", record.id, place);
     if (record.previous !== undefined) this.#name("before", record.previous.digest, place);
+    for (const value of record.foreign ?? []) this.#name("foreign", value, place);
     this.#shards.add(keyShardOf(record.digest));
   }
 
-  #name(by: "digest" | "before" | "id", name: string, place: number): void {
+  #name(by: keyof NamesBy, name: string, place: number): void {
     this.#names[by].hashes.push(hashOf(name));
     this.#names[by].places.push(place);
   }

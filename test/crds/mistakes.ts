@@ -103,6 +103,24 @@ export const worded: Record<string, Mistake> = {
     manifest: key("expiresAt: 2027-02-28"),
     ...quoted("spec.expiresAt", "2027-02-28", "needs a time and a zone after the day, such as 2027-02-28T12:00:00Z"),
   },
+  "a clear key where a digest belongs": {
+    ...k,
+    manifest: key("digests: [{value: sk-proj-0123456789abcdef}]"),
+    ...unquoted(
+      "spec.digests[0].value",
+      "must be the SHA-256 digest of a key, 64 hexadecimal digits, and never the key itself",
+    ),
+  },
+  "a digest in capitals": {
+    ...k,
+    manifest: key(`digests: [{value: "${"AB".repeat(32)}"}]`),
+    ...unquoted("spec.digests[0].value", "must be in lower case"),
+  },
+  "a digest with its algorithm before it": {
+    ...k,
+    manifest: key(`digests: [{value: "sha256:${"ab".repeat(32)}"}]`),
+    ...unquoted("spec.digests[0].value", "must be the digest alone, without sha256: before it"),
+  },
   "a day of another country": {
     ...p,
     manifest: model("{name: a, sunset: 28.02.2027}"),

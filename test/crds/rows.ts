@@ -734,6 +734,12 @@ export const boundRefusals: Record<string, Refusal> = {
     /spec\.user: Required value/,
     /spec\.user is required/,
   ),
+  "a key without a Secret and digests": same("ApiKey", { user: "a" }, /set writeTo, the Secret that holds the key/),
+  "a rotation of keys that are known by their digest": same(
+    "ApiKey",
+    { user: "a", digests: [{ value: "ab".repeat(32) }], rotation: { every: "30d" } },
+    /rotation needs writeTo/,
+  ),
   "a Secret's name in upper case": same(
     "ApiKey",
     apiKey({ writeTo: { name: "Alice" } }),
@@ -1021,6 +1027,10 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       expiresAfter: "90d12h",
       revoked: true,
     },
+  },
+  "a key of another gateway": {
+    kind: "ApiKey",
+    spec: { user: "alice@example.com", digests: [{ algorithm: "sha256", value: "0123456789abcdef".repeat(4) }] },
   },
   "a key that expires at a moment elsewhere": {
     kind: "ApiKey",

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Kind } from "../../crds/kinds.ts";
@@ -670,6 +671,36 @@ const rows: Row[] = [
     of: ["ApiKey", "a/l"],
     reasons: ["DuplicateKey"],
     live: "none",
+  },
+  {
+    name: "a key of another gateway is live by its digest, without a Secret",
+    objects: [object("ApiKey", "a/k", { user: "u", digests: [{ value: "ab".repeat(32) }] })],
+    of: ["ApiKey", "a/k"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "the younger of two objects with one digest is refused, whichever of its digests it is",
+    objects: [
+      object("ApiKey", "b/old", { user: "u", digests: [{ value: "cd".repeat(32) }, { value: "ab".repeat(32) }] }, 1),
+      object("ApiKey", "a/new", { user: "u", digests: [{ value: "ab".repeat(32) }, { value: "ef".repeat(32) }] }, 2),
+    ],
+    of: ["ApiKey", "a/new"],
+    reasons: ["DuplicateKey"],
+    live: "none",
+  },
+  {
+    name: "a digest of a key that examples show is refused",
+    objects: [
+      object("ApiKey", "a/k", {
+        user: "u",
+        digests: [{ value: createHash("sha256").update("sk-1234").digest("hex") }],
+      }),
+    ],
+    of: ["ApiKey", "a/k"],
+    reasons: ["WeakKey"],
+    live: "none",
+    message: /spec\.digests\[0\] is the digest of a key that examples show/,
   },
   {
     name: "in a folder, time of life has nothing to count from",

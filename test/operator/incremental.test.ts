@@ -95,6 +95,9 @@ const keySpecs: ((secret: string) => unknown)[] = [
   (name) => ({ user: "u", writeTo: { name }, expiresAfter: "3h" }),
   (name) => ({ user: "u", writeTo: { name }, rotation: { every: "30d", grace: "2h" } }),
   (name) => ({ user: "u", writeTo: { name, key: "none" } }),
+  (name) => ({ user: "u", writeTo: { name }, digests: [{ value: "ab".repeat(32) }] }),
+  () => ({ user: "u", digests: [{ value: "cd".repeat(32) }, { value: "ab".repeat(32) }] }),
+  () => ({ user: "u", digests: [{ value: "cd".repeat(32) }] }),
   () => ({ user: 7, revoked: true }),
 ];
 

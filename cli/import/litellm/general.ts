@@ -1,10 +1,9 @@
 /** Settings of the whole proxy: keys, alerts, and what the report says of the rest. */
+import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import type { Outcome } from "../report.ts";
 import { markSecret } from "../secret-value.ts";
 import type { Config } from "./config.ts";
-
-const leastKeyCharacters = 20;
 
 /** The master key becomes an administrator's key, if it is strong enough. */
 function addMasterKey(config: Config, manifests: Manifests): void {

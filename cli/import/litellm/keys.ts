@@ -1,11 +1,11 @@
 /** The value of a virtual key: its hash, or in a list of keys its clear text. */
+import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { ImportedObject, Manifests } from "../manifests.ts";
 import { objectNameFrom } from "../names.ts";
 import { markSecret, secretFrom } from "../secret-value.ts";
 import type { Setting } from "../setting.ts";
 
 const isHash = (text: string): boolean => /^[0-9a-f]{64}$/i.test(text);
-const leastKeyCharacters = 20;
 
 /** Its alias, or the first digits of its hash. Never clear text. */
 export function keyName(row: Setting): string {
@@ -27,6 +27,12 @@ export function writeKey(row: Setting, object: ImportedObject, manifests: Manife
     secret.values.set("apiKey", value);
     object.spec["writeTo"] = { name: secret.name };
     markSecret(setting, value, secret.name, "apiKey");
+    return;
+  }
+  const hash = ["token", "key"].map((name) => row.get(name)).find((one) => isHash(one.text ?? ""));
+  if (hash !== undefined) {
+    object.spec["digests"] = [{ algorithm: "sha256", value: hash.text?.toLowerCase() }];
+    hash.imported("digests: the key goes on working");
     return;
   }
   object.spec["writeTo"] = { name: `${object.name}-llm-key` };

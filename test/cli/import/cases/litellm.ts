@@ -634,9 +634,9 @@ litellm_settings:
       }),
     },
     want: [
-      "ApiKey frontend-team-key: user=alice@example.com team=Front-End role=admin tags=[widget] models=[gpt-4o,gemini-flash] limits=[{requests:100,window:1m},{tokens:50000,window:1m},{concurrency:8}] expiresAt=2027-03-01T00:00:00Z writeTo={name:frontend-team-key-llm-key}",
+      "ApiKey frontend-team-key: user=alice@example.com team=Front-End role=admin tags=[widget] models=[gpt-4o,gemini-flash] limits=[{requests:100,window:1m},{tokens:50000,window:1m},{concurrency:8}] expiresAt=2027-03-01T00:00:00Z digests=[{algorithm:sha256,value:88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b}]",
       "Budget key-frontend-team-key: amount=500 period=Monthly thresholds=[80,100] scope={apiKeys:[frontend-team-key]}",
-      "ApiKey key-4b1fd5a6c3: user=key-4b1fd5a6c3 team=data models=[claude] limits=[{requests:5,window:1m}] revoked=true writeTo={name:key-4b1fd5a6c3-llm-key}",
+      "ApiKey key-4b1fd5a6c3: user=key-4b1fd5a6c3 team=data models=[claude] limits=[{requests:5,window:1m}] revoked=true digests=[{algorithm:sha256,value:4b1fd5a6c3e2908f7d6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e}]",
       "Budget key-key-4b1fd5a6c3: amount=3 period=Daily scope={apiKeys:[key-4b1fd5a6c3]}",
       "Budget team-front-end: amount=1000 period=Weekly scope={teams:[Front-End]}",
       "Budget user-alice-example.com: amount=20 period=Total scope={users:[alice@example.com]}",
@@ -652,9 +652,9 @@ litellm_settings:
 `,
     },
     want: [
-      "ApiKey mobile-app: user=bob@example.com tags=[mobile,eu] models=[gpt-4o,my-model] expiresAt=2027-01-31T12:00:00Z writeTo={name:mobile-app-llm-key}",
+      "ApiKey mobile-app: user=bob@example.com tags=[mobile,eu] models=[gpt-4o,my-model] expiresAt=2027-01-31T12:00:00Z digests=[{algorithm:sha256,value:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}]",
       "Budget key-mobile-app: amount=2.5 period=Monthly scope={apiKeys:[mobile-app]}",
-      "ApiKey key-60303ae22b: user=key-60303ae22b limits=[{tokens:1000,window:1m}] revoked=true writeTo={name:key-60303ae22b-llm-key}",
+      "ApiKey key-60303ae22b: user=key-60303ae22b limits=[{tokens:1000,window:1m}] revoked=true digests=[{algorithm:sha256,value:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752}]",
     ],
   },
 ];
