@@ -180,8 +180,8 @@ function recordOf(
   };
 }
 
-/** Keys that examples and tests show: everybody knows them. */
-const knownKeys = new Set(
+/** SHA-256 of keys that examples and tests show: everybody knows them. */
+export const exampleKeyDigests: ReadonlySet<string> = new Set(
   [
     "",
     "sk-1234",
@@ -203,7 +203,7 @@ const knownKeys = new Set(
 /** A digest of a key that everybody knows. Of others only the proxy can tell, which refuses short keys. */
 function weakDigests({ spec: { digests = [] } }: ParsedObject<"ApiKey">): Problem[] {
   return digests.flatMap(({ value }, index) => {
-    if (!knownKeys.has(value)) return [];
+    if (!exampleKeyDigests.has(value)) return [];
     const message = `spec.digests[${index}] is the digest of a key that examples show; remove it, and give the caller a new key`;
     return [problem("WeakKey", message, ["spec", "digests", index, "value"])];
   });

@@ -1,4 +1,5 @@
 /** The value of a virtual key: its hash, or in a list of keys its clear text. */
+import { exampleKeyDigests } from "../../../operator/compile/keys.ts";
 import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { ImportedObject, Manifests } from "../manifests.ts";
 import { objectNameFrom } from "../names.ts";
@@ -30,12 +31,16 @@ export function writeKey(row: Setting, object: ImportedObject, manifests: Manife
     return;
   }
   const hash = ["token", "key"].map((name) => row.get(name)).find((one) => isHash(one.text ?? ""));
-  if (hash !== undefined) {
+  if (hash !== undefined && !exampleKeyDigests.has(hash.text?.toLowerCase() ?? "")) {
     object.spec["digests"] = [{ algorithm: "sha256", value: hash.text?.toLowerCase() }];
     hash.imported("digests: the key goes on working");
     return;
   }
   object.spec["writeTo"] = { name: `${object.name}-llm-key` };
   for (const name of ["token", "key"])
-    row.get(name).changed("the ApiKey gets a new key, in the Secret that spec.writeTo names");
+    row
+      .get(name)
+      .changed(
+        `${hash === undefined ? "" : "this is the hash of a key that examples show; "}the ApiKey gets a new key, in the Secret that spec.writeTo names`,
+      );
 }

@@ -591,7 +591,7 @@ litellm_settings:
       "tables.json": JSON.stringify({
         LiteLLM_VerificationToken: [
           {
-            token: "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b",
+            token: "3f2a7c1e9b5d8046a1c3e5f7092b4d6e8fa0c2e4163758697b8d9faebcd0f1e2",
             key_name: "sk-...Ab12",
             key_alias: "frontend-team-key",
             user_id: "u-1",
@@ -634,7 +634,7 @@ litellm_settings:
       }),
     },
     want: [
-      "ApiKey frontend-team-key: user=alice@example.com team=Front-End role=admin tags=[widget] models=[gpt-4o,gemini-flash] limits=[{requests:100,window:1m},{tokens:50000,window:1m},{concurrency:8}] expiresAt=2027-03-01T00:00:00Z digests=[{algorithm:sha256,value:88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b}]",
+      "ApiKey frontend-team-key: user=alice@example.com team=Front-End role=admin tags=[widget] models=[gpt-4o,gemini-flash] limits=[{requests:100,window:1m},{tokens:50000,window:1m},{concurrency:8}] expiresAt=2027-03-01T00:00:00Z digests=[{algorithm:sha256,value:3f2a7c1e9b5d8046a1c3e5f7092b4d6e8fa0c2e4163758697b8d9faebcd0f1e2}]",
       "Budget key-frontend-team-key: amount=500 period=Monthly thresholds=[80,100] scope={apiKeys:[frontend-team-key]}",
       "ApiKey key-4b1fd5a6c3: user=key-4b1fd5a6c3 team=data models=[claude] limits=[{requests:5,window:1m}] revoked=true digests=[{algorithm:sha256,value:4b1fd5a6c3e2908f7d6a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e}]",
       "Budget key-key-4b1fd5a6c3: amount=3 period=Daily scope={apiKeys:[key-4b1fd5a6c3]}",
@@ -648,13 +648,14 @@ litellm_settings:
     files: {
       "keys.csv": `token,key_name,key_alias,spend,expires,models,aliases,user_id,team_id,metadata,blocked,tpm_limit,rpm_limit,max_budget,budget_duration
 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,sk-...1a,"mobile, app",0.25,2027-01-31 12:00:00,"{gpt-4o,""my model""}",{},bob@example.com,,"{""tags"": [""mobile"", ""eu""]}",f,,,2.5,1mo
-60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752,sk-...2b,,0,,{},{},,,{},t,1000,,,
+a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90,sk-...2b,,0,,{},{},,,{},t,1000,,,
 `,
     },
+    says: ["Changed [0].token: this is the hash of a key that examples show", "Imported [1].token: digests"],
     want: [
-      "ApiKey mobile-app: user=bob@example.com tags=[mobile,eu] models=[gpt-4o,my-model] expiresAt=2027-01-31T12:00:00Z digests=[{algorithm:sha256,value:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}]",
+      "ApiKey mobile-app: user=bob@example.com tags=[mobile,eu] models=[gpt-4o,my-model] expiresAt=2027-01-31T12:00:00Z writeTo={name:mobile-app-llm-key}",
       "Budget key-mobile-app: amount=2.5 period=Monthly scope={apiKeys:[mobile-app]}",
-      "ApiKey key-60303ae22b: user=key-60303ae22b limits=[{tokens:1000,window:1m}] revoked=true digests=[{algorithm:sha256,value:60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752}]",
+      "ApiKey key-a1b2c3d4e5: user=key-a1b2c3d4e5 limits=[{tokens:1000,window:1m}] revoked=true digests=[{algorithm:sha256,value:a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90}]",
     ],
   },
 ];
