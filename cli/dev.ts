@@ -249,6 +249,7 @@ export async function startDev(
   const source = new FolderConfig(paths, env, print, {
     ...given,
     countryDatabase: given.countryDatabase || settings.countryDatabase !== "",
+    durableAudit: settings.auditDir !== "" || settings.auditRedis,
   });
   await source.reload();
   const local = isLoopback(settings.statusHost);

@@ -6,11 +6,12 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Compiled } from "../operator/compile/compile.ts";
 import { isError } from "../operator/compile/outcome.ts";
-import { observeCluster } from "../operator/observe.ts";
+import { type ObservedCluster, observeCluster } from "../operator/observe.ts";
 import type { Identity } from "../proxy/call/identity.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { authenticate } from "../proxy/pipeline/authenticate.ts";
-import { type ExplainRequest, type Explanation, explainCall, type TargetReport } from "../proxy/pipeline/explain.ts";
+import { type ExplainRequest, type Explanation, explainCall } from "../proxy/pipeline/explain.ts";
+import type { TargetReport } from "../proxy/pipeline/explain-targets.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
 import { providers } from "../proxy/providers/registry.generated.ts";
 import { build } from "../proxy/snapshot/build.ts";
@@ -28,7 +29,7 @@ import {
 export const explainUsage = `sluice explain [FOLDER…]: which provider a request would go to, and why
 
 With folders their manifests are compiled; without, the cluster's objects are read. Nothing is sent or written, and
-every provider is taken to be well. Exits 0 where a provider would be asked, 1 where the request would be refused.
+every provider is taken to be well, and budgets and limits to be unused. Exits 0 where a provider would be asked, 1 where the request would be refused.
 
   --key NAMESPACE/NAME  the caller's ApiKey object
   --key-env VARIABLE    the caller's clear key, from the environment
@@ -205,14 +206,10 @@ const environment = new Proxy<Record<string, string | undefined>>(
   { get: (_, name) => process.env[String(name)] ?? offlineEnvironment[String(name)] },
 );
 
-async function compiledOf(
-  paths: readonly string[],
-  values: Values,
-  nowMs: number,
-): Promise<{ compiled: Compiled; notes: string[] }> {
+async function compiledOf(paths: readonly string[], values: Values, nowMs: number): Promise<ObservedCluster> {
   if (paths.length > 0) {
     const read = await readOffline(paths, values, nowMs, null, environment);
-    return { compiled: read.compiled, notes: assumedLine(read) };
+    return { compiled: read.compiled, notes: assumedLine(read), durableAudit: read.durableAudit };
   }
   const place = {
     kubeconfig: values.kubeconfig ?? null,
@@ -258,7 +255,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     batchSize: wholeNumber("batch-size", values),
   };
   const headers = headersOf(values);
-  const { compiled, notes } = await compiledOf(positionals, values, nowMs);
+  const { compiled, notes, durableAudit } = await compiledOf(positionals, values, nowMs);
   const { manifest } = encode(compiled.config, sha256Hex(offlinePepper));
   const snapshot = build(compiled.config, manifest, { pepper: offlinePepper, credentials: new Map() }, providers);
   const request: ExplainRequest = {
@@ -268,9 +265,10 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     headers,
     address: values.address ?? null,
     country: values.country?.toUpperCase() ?? null,
+    durableAudit,
     ...numbers,
   };
-  const explained = explainCall(snapshot, request, nowMs);
+  const explained = await explainCall(snapshot, request, nowMs);
   const said = [...notes, ...notesOf(compiled), ...pricesOf(explained, snapshot)];
   process.stdout.write(
     values.output === "json"

@@ -18,6 +18,8 @@ export interface ObservedCluster {
   compiled: Compiled;
   /** What could not be read, and what was assumed instead. */
   notes: string[];
+  /** Whether audit records can be kept safe; null if unknown. */
+  durableAudit: boolean | null;
 }
 
 export interface ObserveOptions {
@@ -119,5 +121,5 @@ export async function observeCluster(
     },
     capabilitiesByType,
   );
-  return { compiled, notes };
+  return { compiled, notes, durableAudit: settings.durableAudit };
 }

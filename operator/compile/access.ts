@@ -101,3 +101,15 @@ export function notResident(regions: readonly string[] | null, provider: Provide
       : `processes data in ${provider.region}`;
   return `LLMProvider ${provider.id} ${where}, and spec.access.residency allows ${regions.join(", ")} only`;
 }
+
+/** Without `settings.durableAudit`, nothing is said. */
+export function warnUnrecorded(
+  { required }: { required: boolean },
+  settings: CompileSettings,
+  accepted: Problem[],
+): void {
+  if (!required || settings.durableAudit !== false) return;
+  const message =
+    "this installation keeps no audit records in a file or the store, so every call will be refused; set audit.file or audit.redis";
+  accepted.push(problem("Unsupported", message, ["spec", "audit", "required"], "warning"));
+}

@@ -5,7 +5,7 @@ import { type CacheConfig, cacheKeyPart } from "../../proxy/config/cache.ts";
 import { isModelPattern, modelsNamed } from "../../proxy/config/model-pattern.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/route.ts";
-import { compileAccess, notResident } from "./access.ts";
+import { compileAccess, notResident, warnUnrecorded } from "./access.ts";
 import { type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
 import { compileGuard } from "./guard.ts";
@@ -324,6 +324,7 @@ export function compileRoute(
   warnModelless(policy, targets, view, accepted);
   const rules = compileRules(spec, new Set(spec.routing.targets.map(targetName)), accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
+  warnUnrecorded(spec.audit, settings, accepted);
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
   const limits = compileLimits(spec.limits, accepted);
   const resources = resourcesOf(policy, last, view, world, resolvedRefs);

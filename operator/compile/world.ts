@@ -129,6 +129,8 @@ export interface CompileSettings {
   cloudIdentities?: readonly CloudIdentityGrant[];
   /** Whether proxies have a database or a header to tell countries; absent if unknown, as when linting. */
   knowsCountries?: boolean;
+  /** Whether proxies keep audit records where `audit.required` can rely on them; absent or null if unknown. */
+  durableAudit?: boolean | null;
   /** Prices that the installation sets, by provider type and upstream model; they override published ones. */
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
   /** Labels of ApiKeys that reports can group by; absent: none. */

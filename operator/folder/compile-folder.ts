@@ -101,6 +101,7 @@ export async function compileFolder(
         ...(installed
           ? {
               knowsCountries: knowsCountries(installed),
+              durableAudit: installed.durableAudit,
               knowsRoles: true,
               anonymousNamespaces: installed.anonymousNamespaces,
               pathPrefixes: installed.pathPrefixes,

@@ -22,6 +22,8 @@ export type OfflineSecrets = "assumed" | "required";
 export interface OfflineFolder extends CompiledFolder {
   /** `namespace/name` of the Secrets that were taken to exist. */
   assumed: string[];
+  /** Whether audit records can be kept safe; null if unknown. */
+  durableAudit: boolean | null;
 }
 
 /** Names of the Secrets that the operator makes, or adds keys to. */
@@ -120,5 +122,11 @@ export async function compileOffline(
     priceSources,
   };
   const compiled = compile(input, capabilitiesByType);
-  return { compiled, folder, findings: findingsOf(folder, compiled), assumed };
+  return {
+    compiled,
+    folder,
+    findings: findingsOf(folder, compiled),
+    assumed,
+    durableAudit: settings?.durableAudit ?? null,
+  };
 }

@@ -19,6 +19,7 @@ export function compileSettings(
     privateEndpointNamespaces: settings.privateEndpointNamespaces,
     cloudIdentities: settings.cloudIdentities,
     knowsCountries: knowsCountries(settings),
+    durableAudit: settings.durableAudit,
     knowsRoles: true,
     refuseWeakKeys: true,
     hasMail: settings.alerts.smtp !== null,

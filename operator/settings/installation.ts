@@ -106,6 +106,8 @@ export const installation = z.strictObject({
     .prefault({}),
   /** Whether proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
+  /** Whether proxies keep audit records where `audit.required` can rely on them; null if unknown. */
+  durableAudit: z.boolean().nullable().default(null),
   /** Namespaces whose policies may serve callers without a key; "*" for all. */
   anonymousNamespaces: z.array(z.string()).default(["*"]),
   /** Path prefixes that each namespace may claim; "*" for namespaces that are not listed. */

@@ -37,7 +37,7 @@ import {
 } from "./worst-case.ts";
 
 export interface AdmitRequest {
-  client: ClientConnection;
+  client: Pick<ClientConnection, "always" | "method" | "path">;
   surface: Addressed["surface"];
   snapshot: Snapshot;
   route: Route;
@@ -159,7 +159,7 @@ function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: 
 }
 
 /** Adds headers about the budget with the smallest share left. */
-function showBudget(client: ClientConnection, dues: readonly Charge[]): void {
+function showBudget(client: AdmitRequest["client"], dues: readonly Charge[]): void {
   const share = ({ leftNanoUsd, amountNanoUsd }: BudgetLeft): number =>
     amountNanoUsd === 0 ? 0 : leftNanoUsd / amountNanoUsd;
   const [tight] = dues.flatMap((due) => due.left?.() ?? []).sort((a, b) => share(a) - share(b));

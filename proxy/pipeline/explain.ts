@@ -8,19 +8,16 @@ import { parseBody } from "../call/received.ts";
 import { sessionOf } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { byPrecision, isModelPattern, listsModel, matchesPattern, modelPattern } from "../config/model-pattern.ts";
-import { type Failure, type FailureCode, failure, failures, isFailure } from "../failure.ts";
-import { createRouting } from "../routing/create.ts";
-import type { PlanRequest } from "../routing/routing.ts";
-import { holds, matchesRule, unmet } from "../routing/rules.ts";
-import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { authorise } from "./checks.ts";
-import { inSession, leftOut, placedBy } from "./explain-places.ts";
+import { admitUnused } from "./explain-admission.ts";
+import { plannedOrder, type RuleReport, ruleReports, type TargetReport, targetReports } from "./explain-targets.ts";
 import { unmasked } from "./mask.ts";
+import { unrecorded } from "./on-record.ts";
 import { planRequest } from "./plan.ts";
-import { prepare } from "./prepare.ts";
-import { noTarget, noTargetByRule, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
+import { modelAsRouted, noTarget, noTargetByRule, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -37,35 +34,14 @@ export interface ExplainRequest {
   /** Where the call comes from, and when. null if unknown, as behind an untrusted proxy. */
   address: string | null;
   country: string | null;
+  /** Whether the installation can keep audit records safe; null if unknown. */
+  durableAudit: boolean | null;
 }
 
 export interface RouteReport {
   route: string;
   chosen: boolean;
   why: string;
-}
-
-export interface RuleReport {
-  /** Counted from 1. */
-  rule: number;
-  decides: boolean;
-  why: string;
-}
-
-export interface TargetReport {
-  target: string;
-  provider: string;
-  /** The provider's own name for the model; null if it has no matching model. */
-  upstreamModel: string | null;
-  /** Position in the order, from 1; null if it would not be asked. */
-  place: number | null;
-  why: string;
-  /** The failure if this target were asked; null if it could serve. */
-  refuses: string | null;
-  /** Code of that failure. */
-  code: FailureCode | null;
-  /** Parameters that would be dropped. */
-  dropped: string[];
 }
 
 export interface Explanation {
@@ -138,61 +114,6 @@ function chosenWhy({ config: { models } }: Route, model: string | null): string 
   return `${models === null ? "takes any model" : by}, and is offered to this caller`;
 }
 
-function ruleReports(plan: PlanRequest): RuleReport[] {
-  let decided = false;
-  return plan.route.config.routing.rules.map(({ when }, index) => {
-    const holdsAll = matchesRule(when, plan);
-    const decides = holdsAll && !decided;
-    const why = decides
-      ? "every condition holds"
-      : holdsAll
-        ? "an earlier rule decides"
-        : `does not match: ${unmet(when, plan).join(", ")}`;
-    decided ||= decides;
-    return { rule: index + 1, decides, why };
-  });
-}
-
-function attempt(
-  shaped: Shaped,
-  target: ResolvedTarget,
-  nowMs: number,
-): Pick<TargetReport, "refuses" | "code" | "dropped"> {
-  const prepared = prepare(shaped.forTarget(target.config), target, {
-    requestId: "explain",
-    nowMs,
-    deadlineMs: target.entry.account.config.timeouts.totalMs,
-    forwarded: {},
-  });
-  return "outgoing" in prepared
-    ? { refuses: null, code: null, dropped: prepared.dropped }
-    : { refuses: prepared.message, code: prepared.code, dropped: [] };
-}
-
-function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
-  const rule = rules.find((rule) => rule.decides)?.rule ?? null;
-  // Shows a canary at the position that it has for most requests.
-  const luck = plan.route.config.routing.canary === null ? 0 : 0.999_999;
-  const order = createRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
-  const reports = plan.route.targets.map((target): TargetReport => {
-    const resolved = plan.targets.find((one) => one.config.name === target.config.name);
-    const at = order.findIndex((one) => one.config.name === target.config.name);
-    const placed = at >= 0 && resolved !== undefined;
-    const small = placed && !holds(resolved, plan) ? "; no target's context can hold the prompt" : "";
-    return {
-      target: target.config.name,
-      provider: target.config.provider,
-      upstreamModel: resolved?.model.config.upstream ?? null,
-      place: placed ? at + 1 : null,
-      why: placed
-        ? placedBy(resolved, plan, rule) + inSession(resolved, order[0], plan) + small
-        : leftOut(target, resolved, plan, rule),
-      ...(resolved === undefined ? { refuses: null, code: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
-    };
-  });
-  return reports.sort((a, b) => (a.place ?? Number.POSITIVE_INFINITY) - (b.place ?? Number.POSITIVE_INFINITY) || 0);
-}
-
 class Explainer {
   readonly #snapshot: Snapshot;
   readonly #request: ExplainRequest;
@@ -217,17 +138,18 @@ class Explainer {
     };
   }
 
-  run(): Explanation {
+  async run(): Promise<Explanation> {
     const { identity, path } = this.#request;
     const found = address("POST", path, this.#snapshot);
     const failed = isFailure(found)
       ? found
-      : this.#addressed(addressFor(identity, found, "POST", path, this.#snapshot));
+      : await this.#addressed(addressFor(identity, found, "POST", path, this.#snapshot));
     if (failed) this.#out.failure = told(failed);
     return this.#out;
   }
 
-  #addressed({ path, operation }: Addressed): Failure | null {
+  async #addressed(addressed: Addressed): Promise<Failure | null> {
+    const { path, operation } = addressed;
     const { identity } = this.#request;
     const format = formatOf(operation);
     this.#out.operation = format;
@@ -253,11 +175,12 @@ class Explainer {
     const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#nowMs });
     if (isFailure(shaped)) return shaped;
     this.#out.model = shaped.model;
-    return this.#targets(shaped, routed.route);
+    if (routed.route.config.audit.required && this.#request.durableAudit === false) return unrecorded;
+    return this.#targets(shaped, routed.route, addressed);
   }
 
-  #targets(shaped: Shaped, chosen: Route): Failure | null {
-    const { identity, headers, promptTokens, outputTokens, batchSize } = this.#request;
+  async #targets(shaped: Shaped, chosen: Route, { operation, surface }: Addressed): Promise<Failure | null> {
+    const { identity, headers, promptTokens, outputTokens, batchSize, path } = this.#request;
     const header = (name: string): string | null => headerOf(headers, name);
     const session = sessionOf(header, [chosen.config.sessionHeader ?? ""], shaped.received.json);
     const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, { header }, session);
@@ -265,14 +188,30 @@ class Explainer {
     if (outputTokens !== null) plan.outputTokens = () => outputTokens;
     if (batchSize !== null) plan.batchSize = batchSize;
     this.#out.rules = ruleReports(plan);
-    this.#out.targets = targetReports(shaped, plan, this.#out.rules, this.#nowMs);
+    const order = plannedOrder(plan, this.#nowMs);
+    const [likely] = plan.targets;
+    const admitted =
+      likely === undefined || operation.kind !== "generate"
+        ? order
+        : await admitUnused(
+            {
+              ...{ path, surface, snapshot: this.#snapshot, route: chosen, identity, shaped, session },
+              model: modelAsRouted(chosen, shaped.model, likely),
+            },
+            order,
+            this.#nowMs,
+          );
+    const kept = { order, admitted: isFailure(admitted) ? order : admitted };
+    this.#out.targets = targetReports(shaped, plan, kept, this.#out.rules, this.#nowMs);
     if (plan.targets.length === 0) return noTarget(chosen, shaped.model);
+    if (order.length === 0) return noTargetByRule;
+    if (isFailure(admitted)) return admitted;
     const [first] = this.#out.targets;
     if (first === undefined || first.place === null) return noTargetByRule;
     return first.refuses === null || first.code === null ? null : failure(first.code, first.refuses);
   }
 }
 
-export function explainCall(snapshot: Snapshot, request: ExplainRequest, nowMs: number): Explanation {
+export function explainCall(snapshot: Snapshot, request: ExplainRequest, nowMs: number): Promise<Explanation> {
   return new Explainer(snapshot, request, nowMs).run();
 }

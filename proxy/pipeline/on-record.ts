@@ -13,7 +13,7 @@ import type { OnRecord } from "./proof.ts";
 /** How long a call waits for its audit record to be durable, in milliseconds. */
 const waitMs = 1_000;
 
-const refused = failure(
+export const unrecorded = failure(
   "audit_unavailable",
   "Calls of this model must be on record, and no record can be kept right now. Try again in a moment.",
   {
@@ -25,7 +25,7 @@ const proof = {} as OnRecord;
 
 async function begin(audit: AuditLog | null, call: CallRecord): Promise<OnRecord | Failure> {
   audit?.write("begun", call);
-  return (await (audit?.durable(waitMs) ?? false)) ? proof : refused;
+  return (await (audit?.durable(waitMs) ?? false)) ? proof : unrecorded;
 }
 
 /** Resolves at once if the policy doesn't require auditing. */
@@ -48,5 +48,5 @@ export async function endOnRecord(
   // A stream that broke off, or whose client disconnected, has nothing left to withhold.
   if (client.started && (call.broken || client.closed)) return null;
   audit?.write("withheld", call);
-  return refused;
+  return unrecorded;
 }

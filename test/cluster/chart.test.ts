@@ -117,6 +117,7 @@ describe("the chart", { skip }, () => {
         maxBodyBytes: 20_971_520,
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
+        durableAudit: false,
         identity: { issuers: [] },
         privateEndpointNamespaces: [],
         cloudIdentities: [],

@@ -250,6 +250,7 @@ describe("lint with the installation's settings", () => {
     policy("shared", "  allowedNamespaces: { from: All }\n").replace("gpt-4o", "shared-model"),
     policy("open", "  access: { anonymous: true }\n").replace("models: [gpt-4o]", "pathPrefix: /open"),
     policy("nowhere", "  access: { countries: { allow: [DE] } }\n").replace("gpt-4o", "elsewhere"),
+    policy("audited", "  audit: { required: true }\n").replace("gpt-4o", "audited-model"),
     policy("theirs", "", "b").replace("models: [gpt-4o]", "pathPrefix: /theirs"),
     key(", role: enginer"),
     key(", expiresAfter: 90d", "bob").replace("alice,", "bob,"),
@@ -264,6 +265,7 @@ describe("lint with the installation's settings", () => {
     privateEndpointNamespaces: fc.constantFrom([], ["a"]),
     pathPrefixes: fc.constantFrom({ "*": ["/"] }, { "*": ["/{namespace}"] }),
     countryDatabase: fc.boolean(),
+    durableAudit: fc.boolean(),
     roles: fc.constantFrom({}, { enginer: { permissions: ["use_models" as const] } }),
     secretAccess: fc.constantFrom("Labelled" as const, "Namespace" as const),
     alerts: fc.constantFrom({}, { smtp: { host: "mail", from: "x@example.com" } }),
@@ -320,6 +322,27 @@ describe("lint with the installation's settings", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("says of audit what the installation lacks, and explain gives the proxy's code", async () => {
+    const file = join(folder, "audited.yaml");
+    const settings = join(folder, "settings.yaml");
+    await writeFile(file, [provider(), policy("chat", "  audit: { required: true }\n"), key()].join("---\n"));
+    for (const [durableAudit, warnings, code] of [
+      [false, ["warning Unsupported"], "audit_unavailable"],
+      [true, [], undefined],
+      [null, [], undefined],
+    ] as const) {
+      await writeFile(settings, `durableAudit: ${durableAudit}\nsecretAccess: Namespace\n`);
+      const linted = await sluice("lint", file, "--settings", settings, "-o", "json");
+      const findings = JSON.parse(linted.stdout) as { severity: string; reason: string }[];
+      assert.deepEqual([linted.code, findings.map(({ severity, reason }) => `${severity} ${reason}`)], [0, warnings]);
+      const explained = await sluice(
+        ...["explain", file, "--settings", settings, "--key", "a/alice", "--model", "gpt-4o", "-o", "json"],
+      );
+      const { failure } = JSON.parse(explained.stdout) as { failure: { code: string } | null };
+      assert.deepEqual([explained.code, failure?.code], [code === undefined ? 0 : 1, code]);
+    }
   });
 
   it("leaves out what belongs to another installation", async () => {

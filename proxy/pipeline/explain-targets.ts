@@ -1,0 +1,100 @@
+/** Which rule and which targets a plan comes to, and why not the others. For `explain`. */
+import type { Shaped } from "../call/shaped.ts";
+import type { FailureCode } from "../failure.ts";
+import { createRouting } from "../routing/create.ts";
+import type { PlanRequest } from "../routing/routing.ts";
+import { holds, matchesRule, unmet } from "../routing/rules.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import { inSession, leftOut, placedBy } from "./explain-places.ts";
+import { prepare } from "./prepare.ts";
+
+export interface RuleReport {
+  /** Counted from 1. */
+  rule: number;
+  decides: boolean;
+  why: string;
+}
+
+export interface TargetReport {
+  target: string;
+  provider: string;
+  /** The provider's own name for the model; null if it has no matching model. */
+  upstreamModel: string | null;
+  /** Position in the order, from 1; null if it would not be asked. */
+  place: number | null;
+  why: string;
+  /** The failure if this target were asked; null if it could serve. */
+  refuses: string | null;
+  /** Code of that failure. */
+  code: FailureCode | null;
+  /** Parameters that would be dropped. */
+  dropped: string[];
+}
+
+export function ruleReports(plan: PlanRequest): RuleReport[] {
+  let decided = false;
+  return plan.route.config.routing.rules.map(({ when }, index) => {
+    const holdsAll = matchesRule(when, plan);
+    const decides = holdsAll && !decided;
+    const why = decides
+      ? "every condition holds"
+      : holdsAll
+        ? "an earlier rule decides"
+        : `does not match: ${unmet(when, plan).join(", ")}`;
+    decided ||= decides;
+    return { rule: index + 1, decides, why };
+  });
+}
+
+function attempt(
+  shaped: Shaped,
+  target: ResolvedTarget,
+  nowMs: number,
+): Pick<TargetReport, "refuses" | "code" | "dropped"> {
+  const prepared = prepare(shaped.forTarget(target.config), target, {
+    requestId: "explain",
+    nowMs,
+    deadlineMs: target.entry.account.config.timeouts.totalMs,
+    forwarded: {},
+  });
+  return "outgoing" in prepared
+    ? { refuses: null, code: null, dropped: prepared.dropped }
+    : { refuses: prepared.message, code: prepared.code, dropped: [] };
+}
+
+export function plannedOrder(plan: PlanRequest, nowMs: number): readonly ResolvedTarget[] {
+  // Shows a canary at the position that it has for most requests.
+  const luck = plan.route.config.routing.canary === null ? 0 : 0.999_999;
+  return createRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
+}
+
+/** `order`: the targets that could be asked. `admitted`: those of them that budgets have room for. */
+export function targetReports(
+  shaped: Shaped,
+  plan: PlanRequest,
+  { order, admitted }: { order: readonly ResolvedTarget[]; admitted: readonly ResolvedTarget[] },
+  rules: readonly RuleReport[],
+  nowMs: number,
+): TargetReport[] {
+  const rule = rules.find((rule) => rule.decides)?.rule ?? null;
+  const reports = plan.route.targets.map((target): TargetReport => {
+    const resolved = plan.targets.find((one) => one.config.name === target.config.name);
+    const at = admitted.findIndex((one) => one.config.name === target.config.name);
+    const placed = at >= 0 && resolved !== undefined;
+    const isPriced = !placed && resolved !== undefined && order.includes(resolved);
+    const small = placed && !holds(resolved, plan) ? "; no target's context can hold the prompt" : "";
+    return {
+      target: target.config.name,
+      provider: target.config.provider,
+      upstreamModel: resolved?.model.config.upstream ?? null,
+      place: placed ? at + 1 : null,
+      why: placed
+        ? placedBy(resolved, plan, rule) + inSession(resolved, admitted[0], plan) + small
+        : isPriced
+          ? "a hard budget has no room for it"
+          : leftOut(target, resolved, plan, rule),
+      ...(resolved === undefined ? { refuses: null, code: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
+    };
+  });
+  return reports.sort((a, b) => (a.place ?? Number.POSITIVE_INFINITY) - (b.place ?? Number.POSITIVE_INFINITY) || 0);
+}
