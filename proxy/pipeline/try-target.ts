@@ -101,9 +101,17 @@ export function errorReply(
   return { status: status ?? 502, headers, body: parseLoosely(body, account), nowMs };
 }
 
-function peerOf({ entry, model }: ResolvedTarget): AttemptPeer {
+const peers = new WeakMap<ResolvedTarget, AttemptPeer>();
+
+function peerOf(target: ResolvedTarget): AttemptPeer {
+  const known = peers.get(target);
+  if (known !== undefined) return known;
+  const { entry, model } = target;
   const { genAiName, type } = entry.provider.capabilities;
-  return { provider: genAiName ?? type.toLowerCase(), model: model.config.upstream, origin: entry.address.origin };
+  const provider = genAiName ?? type.toLowerCase();
+  const peer = { provider, model: model.config.upstream, origin: entry.address.origin };
+  peers.set(target, peer);
+  return peer;
 }
 
 /** An attempt that was sent. */

@@ -1,7 +1,7 @@
 /** The spans of a finished call, with the attributes of OpenTelemetry's GenAI conventions. */
-import type { AttemptTime, CallTrace } from "../call/call-trace.ts";
+import type { AttemptPeer, AttemptTime, CallTrace } from "../call/call-trace.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
-import { GrowingMap } from "../growing-map.ts";
+import { by, GrowingMap } from "../growing-map.ts";
 import { attributeText, spanText } from "./otlp-json.ts";
 
 const nanoUsd = 1_000_000_000;
@@ -28,50 +28,57 @@ const usageText = ({ usage }: Pick<AttemptRecord, "usage">): string =>
       attributeText("gen_ai.usage.cache_write.input_tokens", usage.cacheWrite || null) +
       attributeText("gen_ai.usage.reasoning.output_tokens", usage.reasoning || null);
 
-/** Texts that are the same from call to call, by what they are made of. */
-class KnownTexts {
-  readonly #texts = new Map<string, string>();
+/** Texts about targets, which a snapshot keeps. */
+const peers = new WeakMap<AttemptPeer, { provider: string; target: string; text: string }>();
 
-  of(key: string, make: () => string): string {
-    const known = this.#texts.get(key);
-    if (known !== undefined) return known;
-    // Users and models come and go; most of what is current is made again at once.
-    if (this.#texts.size >= maxTexts) this.#texts.clear();
-    const text = make();
-    this.#texts.set(key, text);
-    return text;
-  }
+function peerText({ peer }: AttemptTime, provider: string, target: string): string {
+  const known = peers.get(peer);
+  if (known !== undefined && known.provider === provider && known.target === target) return known.text;
+  const { protocol, hostname, port } = new URL(peer.origin);
+  const text = flat(
+    attributeText("gen_ai.provider.name", peer.provider),
+    attributeText("gen_ai.request.model", peer.model),
+    attributeText("server.address", hostname),
+    attributeText("server.port", Number(port) || (protocol === "https:" ? 443 : 80)),
+    attributeText("sluice.provider", provider),
+    attributeText("sluice.target", target),
+  );
+  peers.set(peer, { provider, target, text });
+  return text;
 }
 
-const maxTexts = 4_096;
-const peers = new KnownTexts();
-const callers = new KnownTexts();
+/** A concatenated string would be flattened again for each span. */
+const flat = (...texts: readonly string[]): string => texts.join("");
 
-const peerText = ({ peer }: AttemptTime, provider: string, target: string): string =>
-  peers.of(`${peer.provider}\n${peer.origin}\n${peer.model}\n${provider}\n${target}`, () => {
-    const { protocol, hostname, port } = new URL(peer.origin);
-    return (
-      attributeText("gen_ai.provider.name", peer.provider) +
-      attributeText("gen_ai.request.model", peer.model) +
-      attributeText("server.address", hostname) +
-      attributeText("server.port", Number(port) || (protocol === "https:" ? 443 : 80)) +
-      attributeText("sluice.provider", provider) +
-      attributeText("sluice.target", target)
-    );
-  });
+type Caller = Pick<CallRecord, "user" | "team" | "role" | "tags">;
 
-const callerText = ({ route, model, key, user, team, role, tags }: CallRecord): string =>
-  callers.of(`${route}\n${model}\n${key}\n${user}\n${team}\n${role}\n${tags.join()}`, () => {
-    return (
-      attributeText("gen_ai.request.model", model) +
-      attributeText("sluice.route", route) +
-      attributeText("sluice.key", key) +
-      attributeText("sluice.user", user) +
-      attributeText("sluice.team", team) +
-      attributeText("sluice.role", role) +
-      attributeText("sluice.tags", tags.length > 0 ? tags : null)
-    );
-  });
+const noCaller = (): Caller & { text: string } => ({ user: "", team: "", role: "", tags: [], text: "" });
+/** By key, policy and model. Keys and models come and go; what is current is soon known again. */
+const newCallers = by(by(by(noCaller)));
+const mostCallers = 4_096;
+let callers = newCallers();
+let callersKept = 0;
+
+function callerText(call: CallRecord): string {
+  const { route, model, key, user, team, role, tags } = call;
+  const known = callers.get(key)?.get(route)?.get(model);
+  if (known?.user === user && known.team === team && known.role === role && known.tags === tags) return known.text;
+  if (++callersKept > mostCallers) {
+    callers = newCallers();
+    callersKept = 1;
+  }
+  const text = flat(
+    attributeText("gen_ai.request.model", model),
+    attributeText("sluice.route", route),
+    attributeText("sluice.key", key),
+    attributeText("sluice.user", user),
+    attributeText("sluice.team", team),
+    attributeText("sluice.role", role),
+    attributeText("sluice.tags", tags.length > 0 ? tags : null),
+  );
+  Object.assign(callers.at(key).at(route).at(model), { user, team, role, tags, text });
+  return text;
+}
 
 function attemptText(attempt: AttemptRecord): string {
   return (

@@ -23,8 +23,10 @@ const tellEveryMs = 60_000;
 const resource = `{"attributes":${attributesText({ "service.name": "sluice-proxy" })}}`;
 const scope = '{"name":"sluice.proxy"}';
 
-const tracesBody = (spans: readonly string[]): string =>
-  `{"resourceSpans":[{"resource":${resource},"scopeSpans":[{"scope":${scope},"spans":[${spans.join(",")}]}]}]}`;
+const tracesFrame = {
+  before: `{"resourceSpans":[{"resource":${resource},"scopeSpans":[{"scope":${scope},"spans":[`,
+  after: "]}]}]}",
+};
 
 const metricsBody = (metrics: string): string =>
   `{"resourceMetrics":[{"resource":${resource},"scopeMetrics":[{"scope":${scope},"metrics":[${metrics}]}]}]}`;
@@ -58,7 +60,8 @@ export function startTracing(settings: ProxySettings, log: Logger, registry: Reg
   });
   let toldMs = Number.NEGATIVE_INFINITY;
   const queue = new SpanQueue({
-    send: (spans) => collector.post("/v1/traces", tracesBody(spans)),
+    frame: tracesFrame,
+    send: (body) => collector.post("/v1/traces", body),
     after: clock.after,
     trouble(why) {
       if (clock.nowMs() - toldMs < tellEveryMs) return;

@@ -1,4 +1,5 @@
 /** An OpenTelemetry collector, spoken to by OTLP over HTTP with JSON. */
+import type { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { Agent, request } from "undici";
 import { causeInWords, causeOf } from "./causes.ts";
@@ -23,7 +24,7 @@ export class Collector {
   }
 
   /** `path`: /v1/traces or /v1/metrics. Returns null, or why the collector didn't take it. */
-  async post(path: string, body: string): Promise<{ why: string; again: boolean } | null> {
+  async post(path: string, body: string | Buffer): Promise<{ why: string; again: boolean } | null> {
     const { url, headers, ca } = this.#options;
     const signal = AbortSignal.timeout(timeoutMs);
     try {

@@ -82,6 +82,7 @@ describe("the queue of spans", () => {
     const due: (() => void)[] = [];
     let answer: (result: null) => void = () => undefined;
     const queue = new SpanQueue({
+      frame: { before: "[", after: "]" },
       send: () => new Promise((resolve) => (answer = resolve)),
       after: (_ms, then) => {
         due.push(then);
@@ -102,6 +103,7 @@ describe("the queue of spans", () => {
     let due: (() => void) | null = null;
     let works = false;
     const queue = new SpanQueue({
+      frame: { before: "[", after: "]" },
       send: () => Promise.resolve(works ? null : { why: "gone", again: true }),
       after: (ms, then) => {
         pauses.push(ms);
