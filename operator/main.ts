@@ -104,7 +104,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
     cluster,
     metrics,
     log,
-    leading: election.leading,
+    leading: () => election.leading(),
     changed() {
       unsaved = true;
       observing?.trigger();
@@ -152,7 +152,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
     rollouts,
     alert: (compiled, values) => alerts.tell(compiled, values),
     nowMs: Date.now,
-    leading: election.leading,
+    leading: () => election.leading(),
     observe(pass) {
       metrics.pass(pass);
       metrics.alarms(alarms.counts());
@@ -210,7 +210,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
   return {
     statusUrl,
     consoleUrl: shown?.url ?? null,
-    leading: election.leading,
+    leading: () => election.leading(),
     async stop() {
       alerts.stop();
       await loop?.stop();

@@ -28,13 +28,14 @@ import { ImplausibleReports } from "./routing/implausible.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
-import { proxyStatusServer, type TrafficState, trafficListener } from "./server.ts";
+import { type TrafficState, trafficListener } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { callMetricsOptions } from "./signal-settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
+import { proxyStatusServer } from "./status-port.ts";
 import { serveActivity } from "./telemetry/activity.ts";
 import { budgetMetrics } from "./telemetry/budget-metrics.ts";
 import { limitMetrics } from "./telemetry/limit-metrics.ts";
@@ -237,13 +238,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     tls === null || secure === null
       ? () => undefined
       : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
-  const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, {
-    ledger,
-    quotas,
-    recounts,
-    implausible,
+  const status = proxyStatusServer({
+    ...{ current: cell, metrics, state, routing, canaries, watched },
+    ...{ ledger, quotas, recounts, implausible, identities },
     flushLedger: () => fleet.ledger.flush(),
-    identities,
   });
   guardStatus(status, {
     host: settings.statusHost,

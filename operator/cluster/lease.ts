@@ -29,37 +29,70 @@ export interface Election {
   stop(): Promise<void>;
 }
 
-export function elect(
-  cluster: Cluster,
-  options: {
-    namespace: string;
-    name: string;
-    identity: string;
-    times: LeaseTimes;
-    nowMs(): number;
-    changed(leading: boolean): void;
-  },
-): Election {
-  const { namespace, name, identity, times, nowMs } = options;
-  let leading = false;
-  let renewedMs = 0;
-  let seen: ObservedLease | null = null;
-  let timer: NodeJS.Timeout | null = null;
-  let overdue: NodeJS.Timeout | null = null;
-  let stopped = false;
+export interface ElectionOptions {
+  namespace: string;
+  name: string;
+  identity: string;
+  times: LeaseTimes;
+  nowMs(): number;
+  changed(leading: boolean): void;
+}
 
-  const become = (now: boolean): void => {
-    if (leading === now) return;
-    leading = now;
-    options.changed(now);
-  };
-  const observe = (lease: V1Lease | null): void => {
+class LeaseElection implements Election {
+  readonly #cluster: Cluster;
+  readonly #options: ElectionOptions;
+  #leading = false;
+  #renewedMs = 0;
+  #seen: ObservedLease | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #overdue: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(cluster: Cluster, options: ElectionOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+    void this.#loop();
+  }
+
+  leading(): boolean {
+    const { nowMs, times } = this.#options;
+    return this.#leading && nowMs() - this.#renewedMs < times.renewDeadlineMs;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    if (this.#overdue) clearTimeout(this.#overdue);
+    if (!this.#leading) return;
+    this.#become(false);
+    try {
+      const lease = await this.#read();
+      if (lease?.spec?.holderIdentity === this.#options.identity) await this.#write(lease, "");
+    } catch {
+      // The lease expires without being released.
+    }
+  }
+
+  #become(leading: boolean): void {
+    if (this.#leading === leading) return;
+    this.#leading = leading;
+    this.#options.changed(leading);
+  }
+
+  #read(): Promise<V1Lease | null> {
+    const { namespace, name } = this.#options;
+    return orNull(this.#cluster.coordination.readNamespacedLease({ namespace, name }));
+  }
+
+  #observe(lease: V1Lease | null): void {
     const holder = lease?.spec?.holderIdentity ?? "";
     const version = lease?.metadata?.resourceVersion ?? "";
-    if (lease === null) seen = null;
-    else if (seen?.version !== version) seen = { holder, version, sinceMs: nowMs() };
-  };
-  const write = async (lease: V1Lease | null, holder: string): Promise<void> => {
+    if (lease === null) this.#seen = null;
+    else if (this.#seen?.version !== version) this.#seen = { holder, version, sinceMs: this.#options.nowMs() };
+  }
+
+  async #write(lease: V1Lease | null, holder: string): Promise<void> {
+    const { namespace, name, times, nowMs } = this.#options;
     const fresh = lease?.spec?.holderIdentity !== holder;
     const time = new V1MicroTime(nowMs());
     const spec = {
@@ -69,57 +102,49 @@ export function elect(
       renewTime: time,
       ...(fresh ? { acquireTime: time, leaseTransitions: (lease?.spec?.leaseTransitions ?? -1) + 1 } : {}),
     };
+    const { coordination } = this.#cluster;
     if (lease === null)
-      await cluster.coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
+      await coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
     else
-      await cluster.coordination.replaceNamespacedLease({
+      await coordination.replaceNamespacedLease({
         namespace,
         name,
         body: { metadata: lease.metadata ?? { name }, spec },
       });
-  };
-  const turn = async (): Promise<void> => {
-    const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
-    observe(lease);
-    if (stopped) return;
-    if (!mayHoldLease(identity, seen, nowMs(), times)) {
-      become(false);
+  }
+
+  async #turn(): Promise<void> {
+    const { identity, times, nowMs } = this.#options;
+    const lease = await this.#read();
+    this.#observe(lease);
+    if (this.#stopped) return;
+    if (!mayHoldLease(identity, this.#seen, nowMs(), times)) {
+      this.#become(false);
       return;
     }
     // The time before the write: others may count from the moment it is stored, however late the response arrives.
     const beganMs = nowMs();
-    await write(lease, identity);
-    renewedMs = beganMs;
-    if (overdue) clearTimeout(overdue);
+    await this.#write(lease, identity);
+    this.#renewedMs = beganMs;
+    if (this.#overdue) clearTimeout(this.#overdue);
     // Fires in time even while a call hangs.
-    overdue = setTimeout(() => become(false), Math.max(0, renewedMs + times.renewDeadlineMs - nowMs()));
-    overdue.unref();
-    become(true);
-  };
-  const loop = async (): Promise<void> => {
+    this.#overdue = setTimeout(
+      () => this.#become(false),
+      Math.max(0, this.#renewedMs + times.renewDeadlineMs - nowMs()),
+    );
+    this.#overdue.unref();
+    this.#become(true);
+  }
+
+  async #loop(): Promise<void> {
     try {
-      await turn();
+      await this.#turn();
     } catch (cause) {
       // Another process was quicker, or the API server is away: a leader stays one until its deadline.
-      if (statusCode(cause) === 409) become(false);
+      if (statusCode(cause) === 409) this.#become(false);
     }
-    if (!stopped) timer = setTimeout(() => void loop(), times.retryMs);
-  };
-  void loop();
-  return {
-    leading: () => leading && nowMs() - renewedMs < times.renewDeadlineMs,
-    async stop() {
-      stopped = true;
-      if (timer) clearTimeout(timer);
-      if (overdue) clearTimeout(overdue);
-      if (!leading) return;
-      become(false);
-      try {
-        const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
-        if (lease?.spec?.holderIdentity === identity) await write(lease, "");
-      } catch {
-        // The lease expires without being released.
-      }
-    },
-  };
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#loop(), this.#options.times.retryMs);
+  }
 }
+
+export const elect = (cluster: Cluster, options: ElectionOptions): Election => new LeaseElection(cluster, options);

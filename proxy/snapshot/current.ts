@@ -39,83 +39,115 @@ const sliceMs = 1;
  */
 const mostDropped = 3;
 
-export function current(
-  source: ConfigSource,
-  registry: Readonly<Record<string, Provider>>,
-  nowMs: () => number,
-  events: CurrentEvents,
-): Current {
-  let live: Snapshot | null = null;
-  let rejection: Rejection | null = null;
-  let running: Promise<void> | null = null;
-  let again = false;
-  let dropped = 0;
+class LiveConfig implements Current {
+  readonly #source: ConfigSource;
+  readonly #registry: Readonly<Record<string, Provider>>;
+  readonly #nowMs: () => number;
+  readonly #events: CurrentEvents;
+  readonly #cache: ParsedDocuments = new Map();
+  readonly #scratch = new Scratch();
+  readonly #stop: () => void;
+  #live: Snapshot | null = null;
+  #rejection: Rejection | null = null;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #dropped = 0;
   /** The version of the live content. */
-  let settled: string | null = null;
-  const cache: ParsedDocuments = new Map();
-  const scratch = new Scratch();
+  #settled: string | null = null;
 
-  const reject = (reason: string): void => {
-    if (rejection?.reason === reason) return;
-    rejection = { reason, atMs: nowMs() };
-    events.rejected(reason);
-  };
+  constructor(
+    source: ConfigSource,
+    registry: Readonly<Record<string, Provider>>,
+    nowMs: () => number,
+    events: CurrentEvents,
+  ) {
+    this.#source = source;
+    this.#registry = registry;
+    this.#nowMs = nowMs;
+    this.#events = events;
+    this.#stop = source.watch(() => void this.refresh());
+  }
 
-  const prepare = function* (files: ConfigFiles): Steps<Snapshot | null> {
-    const parsed = yield* parsing(files, cache, () => new KeyPacker(scratch));
+  snapshot(): Snapshot | null {
+    return this.#live;
+  }
+
+  rejection(): Rejection | null {
+    return this.#rejection;
+  }
+
+  refresh(): Promise<void> {
+    this.#again = this.#running !== null;
+    this.#running ??= this.#loop();
+    return this.#running;
+  }
+
+  close(): void {
+    this.#stop();
+  }
+
+  #reject(reason: string): void {
+    if (this.#rejection?.reason === reason) return;
+    this.#rejection = { reason, atMs: this.#nowMs() };
+    this.#events.rejected(reason);
+  }
+
+  *#prepare(files: ConfigFiles): Steps<Snapshot | null> {
+    const parsed = yield* parsing(files, this.#cache, () => new KeyPacker(this.#scratch));
     if (!parsed.ok) {
-      reject(parsed.reason);
+      this.#reject(parsed.reason);
       return null;
     }
     const { config, manifest, keys } = parsed;
-    if (manifest.revision === live?.revision) return live;
+    if (manifest.revision === this.#live?.revision) return this.#live;
     const secrets = readCredentials(files, manifest);
-    if (secrets.ok) return yield* building(config, keys, manifest, secrets, registry);
-    reject(secrets.reason);
+    if (secrets.ok) return yield* building(config, keys, manifest, secrets, this.#registry);
+    this.#reject(secrets.reason);
     return null;
-  };
+  }
 
-  const load = async (): Promise<void> => {
+  async #load(): Promise<void> {
+    const source = this.#source;
     const version = (await source.version?.()) ?? null;
-    if (version !== null && version === settled) {
-      rejection = null;
+    if (version !== null && version === this.#settled) {
+      this.#rejection = null;
       return;
     }
     const superseded = async (): Promise<boolean> =>
-      again && dropped < mostDropped && version !== null && (await source.version?.()) !== version;
-    const prepared = await paced(prepare(await source.current()), sliceMs, superseded);
-    dropped = prepared === null ? dropped + 1 : 0;
+      this.#again && this.#dropped < mostDropped && version !== null && (await source.version?.()) !== version;
+    const prepared = await paced(this.#prepare(await source.current()), sliceMs, superseded);
+    this.#dropped = prepared === null ? this.#dropped + 1 : 0;
     if (prepared === null) return;
     const next = prepared.done;
     // Kubelet may link new entries after it has swapped the content, so what is missing now may be there at the next
     // read.
-    settled = next === null ? null : version;
+    this.#settled = next === null ? null : version;
     if (next === null) return;
-    rejection = null;
-    if (next === live) return;
-    const previous = live;
-    live = next;
-    events.swapped(next, previous);
-  };
+    this.#rejection = null;
+    if (next === this.#live) return;
+    const previous = this.#live;
+    this.#live = next;
+    this.#events.swapped(next, previous);
+  }
 
-  const loop = async (): Promise<void> => {
-    // Lets `running` be set first, so that a refresh from within this loop's callbacks doesn't start a second loop.
+  async #loop(): Promise<void> {
+    // Lets `#running` be set first, so that a refresh from within this loop's callbacks doesn't start a second loop.
     await null;
     do {
-      again = false;
+      this.#again = false;
       try {
-        await load();
+        await this.#load();
       } catch (cause) {
-        reject(cause instanceof Error ? cause.message : String(cause));
+        this.#reject(cause instanceof Error ? cause.message : String(cause));
       }
-    } while (again);
-    running = null;
-  };
-  const refresh = (): Promise<void> => {
-    again = running !== null;
-    running ??= loop();
-    return running;
-  };
-  const stop = source.watch(() => void refresh());
-  return { snapshot: () => live, rejection: () => rejection, refresh, close: stop };
+    } while (this.#again);
+    this.#running = null;
+  }
 }
+
+export const current = (
+  source: ConfigSource,
+  registry: Readonly<Record<string, Provider>>,
+  nowMs: () => number,
+  events: CurrentEvents,
+): Current => new LiveConfig(source, registry, nowMs, events);
