@@ -16,9 +16,9 @@ import { authorizedCall } from "../providers/authorized-call.ts";
 import type { Permit } from "../routing/routing.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
-import { type AttemptCause, causeOf, isOfProvider, tokenCauseOf } from "../wire/causes.ts";
+import { type AttemptCause, isOfProvider, tokenCauseOf } from "../wire/causes.ts";
 import { isObject, parseJson } from "../wire/json.ts";
-import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
+import type { ResponseHeaders } from "../wire/upstream.ts";
 import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
 import { estimatedUsage } from "./estimated.ts";
@@ -27,6 +27,7 @@ import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
 import { isProviderError, parseLoosely } from "./provider-error.ts";
 import { healthClassOf } from "./retry.ts";
+import { type SmallReply, sendSmall } from "./small-call.ts";
 
 export interface EmbedWith extends Dispatcher, Admitter {
   record(call: CallRecord): void;
@@ -52,7 +53,6 @@ export interface Embedded {
 
 export type NoVector = Exclude<SemanticLookup["result"], "hit" | "miss" | "would_hit">;
 
-const maxBytes = 1_048_576;
 /** Most dimensions of a vector: comparing takes time in proportion to their number and blocks everything else. */
 const mostDimensions = 4_096;
 
@@ -74,54 +74,6 @@ function shapedOf(text: string, model: string): Shaped | null {
     forTarget: () => shaped,
   };
   return shaped;
-}
-
-interface Reply {
-  status: number;
-  headers: ResponseHeaders;
-  body: Buffer;
-}
-
-/**
- * Returns null if the call failed, the answer is too large, or `signal` aborted it. `broke` is called with the cause of
- * a connection failure.
- */
-function send(
-  upstreams: Pick<Upstreams, "send">,
-  embedder: Embedder,
-  outgoing: Prepared["outgoing"],
-  signal: AbortSignal,
-  broke: (cause: AttemptCause) => void,
-): Promise<Reply | null> {
-  return new Promise((resolve) => {
-    let status = 0;
-    let headers: ResponseHeaders = {};
-    let size = 0;
-    const chunks: Buffer[] = [];
-    const call = upstreams.send(embedder.entry.address, outgoing, {
-      head(code, given) {
-        status = code;
-        headers = given;
-      },
-      data(chunk) {
-        size += chunk.length;
-        if (size > maxBytes) cut();
-        else chunks.push(chunk);
-        return true;
-      },
-      end: () => resolve({ status, headers, body: Buffer.concat(chunks) }),
-      error(_kind, thrown) {
-        broke(causeOf(thrown, status !== 0));
-        resolve(null);
-      },
-    });
-    const cut = (): void => {
-      resolve(null);
-      // Deferred: within `send`, the value that it returns is not available yet.
-      queueMicrotask(() => call.abort());
-    };
-    signal.addEventListener("abort", cut, { once: true });
-  });
 }
 
 function vectorOf(body: Uint8Array | string): Float32Array | null {
@@ -219,7 +171,7 @@ class Embedding {
     }
   }
 
-  async #send(shaped: Shaped): Promise<(Reply & { prepared: Prepared }) | null> {
+  async #send(shaped: Shaped): Promise<(SmallReply & { prepared: Prepared }) | null> {
     const { embedder, record, timeoutMs } = this.#request;
     const prepared = prepare(shaped, embedder, {
       requestId: record.requestId,
@@ -232,7 +184,13 @@ class Embedding {
       const outgoing = await authorizedCall(embedder.entry, prepared.outgoing, this.#with.auth);
       const reply = this.#signal.aborted
         ? null
-        : await send(this.#with.upstreams, embedder, outgoing, this.#signal, (cause) => (this.#cause = cause));
+        : await sendSmall(
+            this.#with.upstreams,
+            embedder.entry.address,
+            outgoing,
+            this.#signal,
+            (cause) => (this.#cause = cause),
+          );
       return reply === null ? null : { ...reply, prepared };
     } catch (thrown) {
       this.#cause = tokenCauseOf(thrown);
@@ -255,7 +213,7 @@ class Embedding {
 
   #read(
     shaped: Shaped,
-    { status, headers, body, prepared }: Reply & { prepared: Prepared },
+    { status, headers, body, prepared }: SmallReply & { prepared: Prepared },
     permit: Permit,
   ): Float32Array | NoVector {
     const durationMs = this.#with.nowMs() - this.#began;

@@ -5,6 +5,7 @@ import type { Identity } from "../call/identity.ts";
 import type { CallRecord } from "../call/record.ts";
 import { failures } from "../failure.ts";
 import type { PlanRequest, Routing } from "../routing/routing.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { Operation } from "./address.ts";
 import type { DispatchOutcome, Served } from "./dispatch.ts";
@@ -54,6 +55,15 @@ export function noteMove(record: CallRecord, request: PlanRequest, outcome: Disp
   if (outcome.kind === "failed" || outcome.served === null) return;
   const move = routing.answered(request, outcome.served.target, outcome.usage);
   if (move !== null) record.moved = move;
+}
+
+/** Notes which provider is asked about a prompt, for a call that no provider answers itself. */
+export function noteAsked(record: CallRecord, model: string, { entry, model: asked }: ResolvedTarget): void {
+  const { config } = entry.account;
+  record.model = model;
+  record.provider = config.id;
+  record.upstreamModel = asked.config.upstream;
+  record.region = config.region ?? "";
 }
 
 function noteServed(record: CallRecord, { target, dropped, firstByteMs }: Served): void {

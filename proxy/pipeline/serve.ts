@@ -11,8 +11,7 @@ import type { Received } from "../call/received.ts";
 import { type CallRecord, newRecord } from "../call/record.ts";
 import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
-import { isRefusal } from "../dialects/canonical.ts";
-import { estimatePromptTokens } from "../dialects/estimate.ts";
+import { type ChatRequest, isRefusal } from "../dialects/canonical.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
 import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
@@ -35,6 +34,7 @@ import { throughCache } from "./cached.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
+import { countCall, countTokens, estimatedCount, type TokenCount } from "./count-tokens.ts";
 import { deadlineOf } from "./deadline.ts";
 import { type DispatchOutcome, dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
@@ -48,7 +48,7 @@ import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
 import type { Missed, OnRecord, Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
-import { noteIdentity, noteMove, noteOutcome, noteRoute } from "./record-fields.ts";
+import { noteAsked, noteIdentity, noteMove, noteOutcome, noteRoute } from "./record-fields.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
@@ -268,15 +268,52 @@ class Call {
     if (isFailure(opened)) return opened;
     this.#account = opened.account;
     return operation.kind === "countTokens"
-      ? this.#countTokens(shaped)
+      ? this.#countTokens(shaped, routed.route, identity)
       : this.#generate(shaped, routed.route, identity);
   }
 
-  #countTokens(shaped: Shaped): Failure | null {
+  async #countTokens(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
     const request = shaped.chat();
-    return isRefusal(request)
-      ? failure(request.code, request.message)
-      : this.#answer({ input_tokens: estimatePromptTokens(request) });
+    if (isRefusal(request)) return failure(request.code, request.message);
+    const counted = await this.#counted(shaped, request, route, identity);
+    if (isFailure(counted)) return counted;
+    const how = counted.estimated ? "estimated" : "provider";
+    this.#client.always((headers) => void (headers["x-sluice-token-count"] = how));
+    return this.#answer({ input_tokens: counted.tokens });
+  }
+
+  /** A call to the provider for a count is on record and within limits, as every other. */
+  async #counted(
+    shaped: Shaped,
+    request: ChatRequest,
+    route: Route,
+    identity: Identity,
+  ): Promise<TokenCount | Failure> {
+    const client = this.#client;
+    const targets = targetsFor(route, shaped.model, this.#account);
+    if (isFailure(targets)) return estimatedCount(request);
+    const caller = callerOf(identity, this.#record.address);
+    const { session } = this.#record;
+    const planned = planRequest(shaped, route, targets, identity, client, session, caller);
+    const [target] = this.#gateway.routing.plan(planned);
+    const call = target === undefined ? null : countCall(shaped, request, target);
+    if (target === undefined || call === null) return estimatedCount(request);
+    const model = modelAsRouted(route, shaped.model, targets[0]);
+    noteAsked(this.#record, model, target);
+    if (route.config.audit.required) client.hold();
+    const onRecord = await beginOnRecord(route, this.#gateway.audit, this.#record);
+    if (isFailure(onRecord)) return onRecord;
+    this.#enter("admit");
+    const [snapshot, surface] = [this.#snapshot, this.#surface];
+    const admitted = await admit(
+      { client, surface, snapshot, route, identity, shaped: null, targets: [], model, session },
+      this.#gateway,
+    );
+    if (isFailure(admitted)) return admitted;
+    this.#admitted = admitted;
+    this.#enter("dispatch");
+    const forwarded = forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text));
+    return countTokens({ request, target, call, caller, forwarded }, this.#gateway);
   }
 
   /** The call to the cache or a provider, within the audit records that the policy requires. */

@@ -12,6 +12,7 @@ import type {
   Refusal,
   StreamEvent,
 } from "../dialects/canonical.ts";
+import type { JsonObject } from "../wire/json.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
 
 /** Headers and query parameters in clear text. Never logged. */
@@ -148,6 +149,14 @@ export interface EmbeddingsCall {
   ): EmbeddingsReply | ProviderError;
 }
 
+/** A question for the number of tokens in a prompt. */
+export interface TokenCountCall {
+  path: string;
+  body: string;
+  /** Returns null if the answer has no number. */
+  read(body: unknown): number | null;
+}
+
 /** An answer that isn't 2xx. */
 export interface ErrorReply {
   status: number;
@@ -234,6 +243,16 @@ export interface Provider {
   decodeError(reply: ErrorReply): ProviderError;
   /** The upstream refused the token that `authorize` added: forgets the token. Returns whether a retry makes sense. */
   renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;
+  /**
+   * How the provider is asked for the number of tokens in a prompt; null or absent if it can't be. `body`: as the caller
+   * wrote it, in Anthropic's format.
+   */
+  tokenCount?(
+    request: ChatRequest,
+    account: ProviderAccount,
+    model: ProviderModel,
+    body: JsonObject,
+  ): TokenCountCall | Refusal | null;
   /** Largest answer of a model, in tokens; null or absent if unknown. */
   maxOutput?(model: ProviderModel): number | null;
   /** Base path for files, batches and fine-tuning that pass through under `/v1/…`. Absent if there is none. */

@@ -13,6 +13,7 @@ import { claudeFacts } from "./models.ts";
 import { decodeReply } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { anthropicDecoder } from "./stream.ts";
+import { claudeTokenCount } from "./token-count.ts";
 
 const defaultVersion = "2023-06-01";
 
@@ -62,5 +63,7 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: null,
+  tokenCount: (_request, account, model, body) =>
+    claudeTokenCount(`${messagesPath(account)}/count_tokens`, body, { model: model.config.upstream }),
   decodeError,
 };

@@ -88,6 +88,8 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),
+  tokenCount: (request, account, model, body) =>
+    isClaude(account, model) ? (anthropic.tokenCount?.(request, claudeAccount(account), model, body) ?? null) : null,
   decodeError: (reply) =>
     isObject(reply.body) && reply.body["type"] === "error" ? anthropic.decodeError(reply) : decodeAzureError(reply),
   renew(account, reply, env) {

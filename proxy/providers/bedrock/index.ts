@@ -6,6 +6,7 @@
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 import { claudeFacts } from "../anthropic/models.ts";
+import { countIn } from "../anthropic/token-count.ts";
 import { maxOutputBy } from "../model-facts.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { mended } from "../openai/mend.ts";
@@ -29,6 +30,12 @@ function segment(id: string): string {
 
 const modelPath = ({ basePath }: ProviderAccount, { config }: ProviderModel): string =>
   `${basePath}/model/${segment(config.upstream)}`;
+
+/**
+ * Tokens are counted for a model, not for an inference profile
+ * (https://docs.aws.amazon.com/bedrock/latest/userguide/count-tokens.html).
+ */
+const baseModel = (upstream: string): string => upstream.replace(/^(us|us-gov|eu|apac|jp|au|ca|sa|global)\./, "");
 
 /** https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html */
 const openAiAccount = (account: ProviderAccount): ProviderAccount => ({
@@ -69,6 +76,17 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: null,
+  tokenCount(request, account, model) {
+    if (account.config.options["api"] === "OpenAI") return null;
+    const encoded = encodeRequest(request, account, model);
+    if (isRefusal(encoded)) return encoded;
+    const { messages, system, toolConfig } = encoded.body;
+    return {
+      path: `${account.basePath}/model/${segment(baseModel(model.config.upstream))}/count-tokens`,
+      body: JSON.stringify({ input: { converse: { messages, system, toolConfig } } }),
+      read: countIn("inputTokens"),
+    };
+  },
   decodeError: (reply) =>
     isObject(reply.body) && isObject(reply.body["error"]) ? decodeOpenAiError(reply) : decodeError(reply),
   renew: renewSession,

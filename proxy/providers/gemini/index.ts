@@ -9,7 +9,8 @@ import { capabilities } from "./capabilities.ts";
 import { geminiEmbeddings } from "./embeddings.ts";
 import { decodeGeminiError } from "./failure.ts";
 import { geminiFacts } from "./models.ts";
-import { geminiChat } from "./request.ts";
+import { geminiChat, modelPath } from "./request.ts";
+import { geminiTokenCount } from "./token-count.ts";
 
 export const provider: Provider = {
   capabilities,
@@ -23,5 +24,11 @@ export const provider: Provider = {
   maxOutput: maxOutputBy(geminiFacts),
   chat: (request, account, model, options) => geminiChat(request, account, model, options),
   embeddings: geminiEmbeddings,
+  tokenCount(request, account, model) {
+    const name = modelPath(model.config.upstream);
+    return geminiTokenCount(request, account, model, (body) => ({
+      generateContentRequest: { model: decodeURIComponent(name), ...body },
+    }));
+  },
   decodeError: decodeGeminiError,
 };

@@ -22,5 +22,9 @@ export function claudePath(account: ProviderAccount, model: ProviderModel, strea
   return `${location(account)}/publishers/anthropic/models/${name}:${stream ? "streamRawPredict" : "rawPredict"}`;
 }
 
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens */
+export const claudeCountPath = (account: ProviderAccount): string =>
+  `${location(account)}/publishers/anthropic/models/count-tokens:rawPredict`;
+
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/start/openai */
 export const openAiBase = (account: ProviderAccount): string => `${location(account)}/endpoints/openapi`;

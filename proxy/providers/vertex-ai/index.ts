@@ -3,15 +3,17 @@
  * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own.
  */
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
-import { isObject } from "../../wire/json.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { decodeError as decodeClaudeError } from "../anthropic/failure.ts";
 import { decodeReply } from "../anthropic/reply.ts";
 import { encodeRequest } from "../anthropic/request.ts";
 import { anthropicDecoder } from "../anthropic/stream.ts";
+import { claudeTokenCount } from "../anthropic/token-count.ts";
 import { boundedRequest } from "../bounds.ts";
 import { decodeGeminiError } from "../gemini/failure.ts";
 import { geminiChat } from "../gemini/request.ts";
+import { geminiTokenCount } from "../gemini/token-count.ts";
 import { mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
 import type {
@@ -23,7 +25,7 @@ import type {
   ProviderAccount,
   ProviderModel,
 } from "../provider.ts";
-import { apiOf, claudePath, geminiBase, openAiBase } from "./address.ts";
+import { apiOf, claudeCountPath, claudePath, geminiBase, openAiBase } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
 
@@ -70,6 +72,14 @@ function chat(
   }
 }
 
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens */
+const countMembers = ({ contents, systemInstruction, tools, generationConfig }: JsonObject): JsonObject => ({
+  contents,
+  systemInstruction,
+  tools,
+  generationConfig,
+});
+
 function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
   const { apiKey, serviceAccountJson } = account.credentials;
   const hasIdentity = account.config.identity !== undefined;
@@ -92,6 +102,13 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: null,
+  tokenCount(request, account, model, body) {
+    const api = apiOf(account, model);
+    if (api === "Gemini")
+      return geminiTokenCount(request, { ...account, basePath: geminiBase(account) }, model, countMembers);
+    const own = { anthropic_version: claudeVersion, model: model.config.upstream };
+    return api === "Claude" ? claudeTokenCount(claudeCountPath(account), body, own) : null;
+  },
   // Errors of Claude itself are in Anthropic's envelope, those of Google's front end in Google's.
   decodeError: (reply) =>
     isObject(reply.body) && reply.body["type"] === "error" ? decodeClaudeError(reply) : decodeGeminiError(reply),
