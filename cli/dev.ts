@@ -94,15 +94,12 @@ class FolderConfig implements ConfigSource {
 
   /** Reads the folder again and prints its problems if they changed. */
   async reload(): Promise<void> {
-    const { compiled, folder, findings } = await compileFolder(
-      this.#paths,
-      this.#env,
-      this.#pepper,
-      this.#previous,
-      Date.now(),
-      this.#installed,
-      this.#canaries,
-    );
+    const { compiled, folder, findings } = await compileFolder(this.#paths, this.#env, this.#pepper, {
+      previous: this.#previous,
+      nowMs: Date.now(),
+      installed: this.#installed,
+      canaries: this.#canaries,
+    });
     // An unreadable file hides objects, so the rest must not be taken for the whole folder.
     const unreadable = folder.problems.length > 0 && this.#previous !== null;
     for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);

@@ -35,102 +35,114 @@ function standingOf({ kind, accepted, resolvedRefs, conditions }: Verdict): stri
   return [kind, wrong.length === 0, ...reasons].join(" ");
 }
 
+/** What is counted, registered with `registry`. */
+function instruments(registry: Registry) {
+  const registers = [registry];
+  return {
+    passes: new Counter({
+      name: "sluice_operator_reconciles_total",
+      help: "Passes by result.",
+      labelNames: ["result"],
+      registers,
+    }),
+    seconds: new Histogram({
+      name: "sluice_operator_compile_seconds",
+      help: "Time to compile everything.",
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    }),
+    rollouts: new Histogram({
+      name: "sluice_operator_apply_to_live_seconds",
+      help: "Time from a change of an object until every ready proxy serves it.",
+      buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
+      registers,
+    }),
+    writes: new Counter({
+      name: "sluice_operator_objects_published_total",
+      help: "ConfigMaps and Secrets written.",
+      registers,
+    }),
+    watches: new Counter({
+      name: "sluice_operator_watch_errors_total",
+      help: "Lists and watches that failed and were restarted.",
+      registers,
+    }),
+    objects: new Gauge({
+      name: "sluice_operator_objects",
+      help: "Objects by kind and whether they are accepted.",
+      labelNames: ["kind", "accepted"],
+      registers,
+    }),
+    refusals: new Gauge({
+      name: "sluice_operator_refusals",
+      help: "Objects refused in whole or in part, by kind and reason.",
+      labelNames: ["kind", "reason"],
+      registers,
+    }),
+    proxies: new Gauge({
+      name: "sluice_operator_proxies",
+      help: "Ready proxies, and those at the newest revision.",
+      labelNames: ["state"],
+      registers,
+    }),
+    leader: new Gauge({ name: "sluice_operator_leader", help: "1 while this process leads.", registers }),
+    alerts: new Counter({
+      name: "sluice_operator_alerts_total",
+      help: "Alerts by channel and result; retried counts each failed attempt.",
+      labelNames: ["channel", "result"],
+      registers,
+    }),
+    alarms: new Gauge({
+      name: "sluice_operator_alarms",
+      help: "Providers and policies whose spec.alertWhen is true now, by kind and event.",
+      labelNames: ["kind", "event"],
+      registers,
+    }),
+  };
+}
+
+type Instruments = ReturnType<typeof instruments>;
+
+function countObjects({ objects, refusals }: Instruments, standings: Iterable<string>): void {
+  const counts = new Map<string, number>();
+  for (const standing of standings) counts.set(standing, (counts.get(standing) ?? 0) + 1);
+  objects.reset();
+  refusals.reset();
+  for (const [standing, count] of counts) {
+    const [kind = "", accepted = "", ...reasons] = standing.split(" ");
+    objects.inc({ kind, accepted }, count);
+    for (const reason of reasons) refusals.inc({ kind, reason }, count);
+  }
+}
+
 export function operatorMetrics(): OperatorMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   // Gauges that are named like counters; the same by type stay.
   for (const what of ["handles", "requests", "resources"]) registry.removeSingleMetric(`nodejs_active_${what}_total`);
-  const registers = [registry];
   const standings = new MapMemo<Verdict, string>();
-  const passes = new Counter({
-    name: "sluice_operator_reconciles_total",
-    help: "Passes by result.",
-    labelNames: ["result"],
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "sluice_operator_compile_seconds",
-    help: "Time to compile everything.",
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
-    registers,
-  });
-  const rollouts = new Histogram({
-    name: "sluice_operator_apply_to_live_seconds",
-    help: "Time from a change of an object until every ready proxy serves it.",
-    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300],
-    registers,
-  });
-  const writes = new Counter({
-    name: "sluice_operator_objects_published_total",
-    help: "ConfigMaps and Secrets written.",
-    registers,
-  });
-  const watches = new Counter({
-    name: "sluice_operator_watch_errors_total",
-    help: "Lists and watches that failed and were restarted.",
-    registers,
-  });
-  const objects = new Gauge({
-    name: "sluice_operator_objects",
-    help: "Objects by kind and whether they are accepted.",
-    labelNames: ["kind", "accepted"],
-    registers,
-  });
-  const refusals = new Gauge({
-    name: "sluice_operator_refusals",
-    help: "Objects refused in whole or in part, by kind and reason.",
-    labelNames: ["kind", "reason"],
-    registers,
-  });
-  const proxies = new Gauge({
-    name: "sluice_operator_proxies",
-    help: "Ready proxies, and those at the newest revision.",
-    labelNames: ["state"],
-    registers,
-  });
-  const leader = new Gauge({ name: "sluice_operator_leader", help: "1 while this process leads.", registers });
-  const alerts = new Counter({
-    name: "sluice_operator_alerts_total",
-    help: "Alerts by channel and result; retried counts each failed attempt.",
-    labelNames: ["channel", "result"],
-    registers,
-  });
-  const alarms = new Gauge({
-    name: "sluice_operator_alarms",
-    help: "Providers and policies whose spec.alertWhen is true now, by kind and event.",
-    labelNames: ["kind", "event"],
-    registers,
-  });
+  const all = instruments(registry);
   const shown = objectMetrics(registry);
   return {
     registry,
     alarms(counts) {
-      alarms.reset();
-      for (const { kind, event, on } of counts) alarms.set({ kind, event }, on);
+      all.alarms.reset();
+      for (const { kind, event, on } of counts) all.alarms.set({ kind, event }, on);
     },
-    alert: (channel, result) => alerts.inc({ channel, result }),
-    pass({ compileMs, written, compiled, programmed, objects: present, liveMs }) {
-      shown.seen(present, compiled.verdicts);
-      if (liveMs !== null) rollouts.observe(liveMs / 1000);
-      passes.inc({ result: "ok" });
-      seconds.observe(compileMs / 1000);
-      writes.inc(written);
-      objects.reset();
-      const counts = new Map<string, number>();
-      for (const standing of standings.of(compiled.verdicts, standingOf))
-        counts.set(standing, (counts.get(standing) ?? 0) + 1);
-      refusals.reset();
-      for (const [standing, count] of counts) {
-        const [kind = "", accepted = "", ...reasons] = standing.split(" ");
-        objects.inc({ kind, accepted }, count);
-        for (const reason of reasons) refusals.inc({ kind, reason }, count);
-      }
-      proxies.set({ state: "ready" }, programmed.total);
-      proxies.set({ state: "current" }, programmed.live);
+    alert: (channel, result) => all.alerts.inc({ channel, result }),
+    pass({ compileMs, written, compiled, programmed, objects, liveMs }) {
+      shown.seen(objects, compiled.verdicts);
+      if (liveMs !== null) all.rollouts.observe(liveMs / 1000);
+      all.passes.inc({ result: "ok" });
+      all.seconds.observe(compileMs / 1000);
+      all.writes.inc(written);
+      countObjects(all, standings.of(compiled.verdicts, standingOf));
+      all.proxies.set({ state: "ready" }, programmed.total);
+      all.proxies.set({ state: "current" }, programmed.live);
     },
-    failed: () => passes.inc({ result: "error" }),
-    watchFailed: () => watches.inc(),
-    leading: (now) => leader.set(now ? 1 : 0),
+    failed: () => all.passes.inc({ result: "error" }),
+    watchFailed: () => all.watches.inc(),
+    leading: (now) => all.leader.set(now ? 1 : 0),
   };
 }
 

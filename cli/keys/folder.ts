@@ -151,13 +151,9 @@ export async function revokeInFolder(folder: string, values: KeysValues, namespa
 }
 
 export async function listInFolder(folder: string, values: KeysValues, namespace: string | null): Promise<KeyRow[]> {
-  const { compiled, folder: world } = await compileFolder(
-    [folder],
-    offlineEnvironment,
-    offlinePepper,
-    null,
-    Date.now(),
-  );
+  const { compiled, folder: world } = await compileFolder([folder], offlineEnvironment, offlinePepper, {
+    nowMs: Date.now(),
+  });
   return compiled.verdicts
     .filter((verdict) => verdict.kind === "ApiKey" && (namespace === null || verdict.meta.namespace === namespace))
     .map((verdict) => {

@@ -20,36 +20,67 @@ const address = worded(
   ],
 );
 
+/** Where an entry leads: one of these. */
+const places = {
+  slack: z.strictObject({ secretRef }).optional().describe("Slack incoming webhook. The Secret holds its URL."),
+  email: z
+    .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
+    .optional()
+    .describe("E-mail, sent by the installation's mail server (Helm value alerts.smtp)."),
+  pagerDuty: z
+    .strictObject({ secretRef })
+    .optional()
+    .describe("PagerDuty Events API v2. The Secret holds the integration's routing key."),
+  webhook: z
+    .strictObject({
+      secretRef,
+      signingKeyRef: z
+        .strictObject({
+          name: secretName.describe("Name of the Secret, in the object's namespace."),
+          key: secretKey.describe("Key within the Secret."),
+        })
+        .optional()
+        .describe(
+          "Key that signs each POST with HMAC-SHA-256, so that the receiver can authenticate it. Default: not signed.",
+        ),
+    })
+    .optional()
+    .describe("HTTP POST of JSON. The Secret holds the URL."),
+};
+
+/** When an entry is sent. */
+const timing = {
+  silencedUntil: moment
+    .optional()
+    .describe(
+      "Nothing is sent to this channel before this time. What still applies then is sent. Ends of PagerDuty incidents are sent at once.",
+    ),
+  digest: duration
+    .optional()
+    .describe(
+      "Collects the object's alerts for this long after the first, and sends them as one message. 1m to 24h. Not for pagerDuty.",
+    ),
+};
+
+/** Rules of an entry. */
+const entryRules = [
+  {
+    rule: "[has(self.slack), has(self.email), has(self.pagerDuty), has(self.webhook)].filter(x, x).size() == 1",
+    message: "set exactly one of slack, email, pagerDuty and webhook; write a second entry for another",
+  },
+  {
+    rule: "!has(self.digest) || !has(self.pagerDuty)",
+    message: "digest is not for pagerDuty, which groups incidents itself",
+  },
+];
+
 /** Channels of a kind of object. `facts`: placeholders of a message; `why`: the description. */
 export function channels(events: readonly [string, ...string[]], facts: readonly string[], why: string) {
   return z
     .array(
       z
         .strictObject({
-          slack: z.strictObject({ secretRef }).optional().describe("Slack incoming webhook. The Secret holds its URL."),
-          email: z
-            .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
-            .optional()
-            .describe("E-mail, sent by the installation's mail server (Helm value alerts.smtp)."),
-          pagerDuty: z
-            .strictObject({ secretRef })
-            .optional()
-            .describe("PagerDuty Events API v2. The Secret holds the integration's routing key."),
-          webhook: z
-            .strictObject({
-              secretRef,
-              signingKeyRef: z
-                .strictObject({
-                  name: secretName.describe("Name of the Secret, in the object's namespace."),
-                  key: secretKey.describe("Key within the Secret."),
-                })
-                .optional()
-                .describe(
-                  "Key that signs each POST with HMAC-SHA-256, so that the receiver can authenticate it. Default: not signed.",
-                ),
-            })
-            .optional()
-            .describe("HTTP POST of JSON. The Secret holds the URL."),
+          ...places,
           events: z
             .array(z.enum(events))
             .min(1)
@@ -57,16 +88,7 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
             .optional()
             .meta({ listType: "set" })
             .describe("Events to send to this channel. Default: all."),
-          silencedUntil: moment
-            .optional()
-            .describe(
-              "Nothing is sent to this channel before this time. What still applies then is sent. Ends of PagerDuty incidents are sent at once.",
-            ),
-          digest: duration
-            .optional()
-            .describe(
-              "Collects the object's alerts for this long after the first, and sends them as one message. 1m to 24h. Not for pagerDuty.",
-            ),
+          ...timing,
           message: z
             .string()
             .min(1)
@@ -80,18 +102,7 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
                 .join(", ")} and {{${facts.at(-1)}}} stand for their values.`,
             ),
         })
-        .meta({
-          cel: [
-            {
-              rule: "[has(self.slack), has(self.email), has(self.pagerDuty), has(self.webhook)].filter(x, x).size() == 1",
-              message: "set exactly one of slack, email, pagerDuty and webhook; write a second entry for another",
-            },
-            {
-              rule: "!has(self.digest) || !has(self.pagerDuty)",
-              message: "digest is not for pagerDuty, which groups incidents itself",
-            },
-          ],
-        }),
+        .meta({ cel: entryRules }),
     )
     .min(1)
     .max(8)

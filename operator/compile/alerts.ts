@@ -167,15 +167,21 @@ function timingOf(
   };
 }
 
+export interface ChannelContext {
+  namespace: string;
+  world: World;
+  /** Whether the installation has a mail server. */
+  mail: boolean;
+  /** Receive the problems of the object itself and of what it refers to. */
+  accepted: Problem[];
+  refs: Problem[];
+}
+
 /** `facts`: placeholders that a message may use. */
 export function compileChannels(
   entries: AlertsSpec | undefined,
-  namespace: string,
   facts: readonly string[],
-  world: World,
-  mail: boolean,
-  accepted: Problem[],
-  refs: Problem[],
+  { namespace, world, mail, accepted, refs }: ChannelContext,
 ): Channel[] {
   const channels: Channel[] = [];
   const names = channelNames(entries);

@@ -177,7 +177,10 @@ function watchOf(
   accepted: Problem[],
   resolvedRefs: Problem[],
 ): BudgetWatch | null {
-  const channels = compileChannels(spec.alerts, meta.namespace, budgetFacts, world, mail, accepted, resolvedRefs);
+  const channels = compileChannels(spec.alerts, budgetFacts, {
+    ...{ namespace: meta.namespace, world, mail },
+    ...{ accepted, refs: resolvedRefs },
+  });
   const amountNanoUsd = config?.amountNanoUsd ?? null;
   if (config === null || amountNanoUsd === null) return null;
   const spike =

@@ -90,15 +90,13 @@ export function compileObjectAlerts(
       : given;
   const problems: Problem[] = [];
   const refs: Problem[] = [];
-  const channels = compileChannels(
-    object.spec.alerts,
-    object.meta.namespace,
-    objectAlertFacts,
+  const channels = compileChannels(object.spec.alerts, objectAlertFacts, {
+    namespace: object.meta.namespace,
     world,
     mail,
-    problems,
+    accepted: problems,
     refs,
-  );
+  });
   const events = eventsOf(when);
   if (object.kind === "LLMProvider") verdict.toldByAlerts = toldByAlerts(events, object.spec.healthCheck !== undefined);
   for (const message of checkEvents(channels, events))

@@ -78,16 +78,21 @@ function withRights({ world, secretLabels }: FolderWorld): World {
   return { ...world, secretRights: Object.fromEntries(rights) };
 }
 
+export interface FolderOptions {
+  /** null for a first pass. */
+  previous?: RenderedConfig | null;
+  nowMs: number;
+  /** Absent: the installation's settings are unknown, so nothing that depends on them is reported. */
+  installed?: Installation | undefined;
+  /** Absent: every canary is at its start. */
+  canaries?: CanaryBook;
+}
+
 export async function compileFolder(
   paths: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   pepper: Uint8Array,
-  previous: RenderedConfig | null,
-  nowMs: number,
-  /** Absent: the installation's settings are unknown, so nothing that depends on them is reported. */
-  installed?: Installation,
-  /** Absent: every canary is at its start. */
-  canaries?: CanaryBook,
+  { previous = null, nowMs, installed, canaries }: FolderOptions,
 ): Promise<CompiledFolder> {
   const folder = await readFolder(paths, env, pepper);
   const compiled = compile(

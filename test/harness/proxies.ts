@@ -18,7 +18,7 @@ async function published(manifests: readonly Manifest[]): Promise<ConfigFiles> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   try {
     await writeFile(join(folder, "manifests.yaml"), text(manifests));
-    const { compiled, folder: read, findings } = await compileFolder([folder], {}, pepper, null, Date.now());
+    const { compiled, folder: read, findings } = await compileFolder([folder], {}, pepper, { nowMs: Date.now() });
     const wrong = findings.filter((finding) => finding.severity === "error");
     if (wrong.length > 0) throw new Error(wrong.map((one) => one.message).join("\n"));
     const { documents, manifest } = encode(compiled.config, sha256Hex(pepper));

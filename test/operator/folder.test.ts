@@ -20,7 +20,7 @@ after(() => rm(folder, { recursive: true, force: true }));
 async function findings(text: string, env: Record<string, string> = {}): Promise<string[]> {
   const file = join(folder, "one.yaml");
   await writeFile(file, text);
-  const { findings: found } = await compileFolder([folder], env, new Uint8Array(32), null, 0);
+  const { findings: found } = await compileFolder([folder], env, new Uint8Array(32), { nowMs: 0 });
   return found.map((one) => formatFinding({ ...one, file: "one.yaml" }));
 }
 
@@ -128,7 +128,7 @@ describe("a folder of manifests", () => {
       file,
       "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData:\n  a: ${A}\n  b: ${B:-fallback}\n",
     );
-    const { folder: read } = await compileFolder([folder], { A: "from-env" }, new Uint8Array(32), null, 0);
+    const { folder: read } = await compileFolder([folder], { A: "from-env" }, new Uint8Array(32), { nowMs: 0 });
     assert.deepEqual([...read.secretValues.values()].sort(), ["fallback", "from-env"]);
   });
 });

@@ -70,7 +70,7 @@ describe("the message for a wrong option", () => {
         join(folder, "one.yaml"),
         `apiVersion: sluice.dev/v1alpha1\nkind: LLMProvider\nmetadata: { name: p }\nspec: ${spec}\n`,
       );
-      const { findings } = await compileFolder([folder], {}, new Uint8Array(32), null, 0);
+      const { findings } = await compileFolder([folder], {}, new Uint8Array(32), { nowMs: 0 });
       assert.ok(
         findings.some((finding) => finding.message === said),
         JSON.stringify(findings),

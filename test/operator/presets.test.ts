@@ -34,7 +34,7 @@ async function compiled(manifest: string, name: string): Promise<Compiled> {
       : `---\napiVersion: v1\nkind: Secret\nmetadata: {name: ${ref}}\nstringData: {${stringData}}\n`;
   const file = join(folder, `${name}.yaml`);
   await writeFile(file, `${manifest}\n${secret}`);
-  const { compiled: result, findings } = await compileFolder([file], {}, Buffer.alloc(32, 1), null, Date.now());
+  const { compiled: result, findings } = await compileFolder([file], {}, Buffer.alloc(32, 1), { nowMs: Date.now() });
   return {
     config: result.config.providers[0],
     problems: findings.filter((finding) => finding.severity === "error").map((finding) => finding.message),

@@ -14,7 +14,7 @@ import type { Route } from "../../proxy/snapshot/snapshot.ts";
 import { VirtualTime } from "./fleet/virtual.ts";
 
 const folder = join(import.meta.dirname, "../../examples/budgets");
-const { compiled, findings } = await compileFolder([folder], {}, Buffer.alloc(32), null, 0);
+const { compiled, findings } = await compileFolder([folder], {}, Buffer.alloc(32), { nowMs: 0 });
 const { budgets } = compiled.config;
 
 const usd = 1_000_000_000;
