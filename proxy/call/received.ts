@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { type Failure, failure } from "../failure.ts";
 import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
-import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
+import { applyEdits, type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
 import { skimmed } from "../wire/json-skim.ts";
 
 const maxJsonDepth = 64;
@@ -55,6 +55,12 @@ export function parseBody(bytes: Buffer): Received | Failure {
   if (typeof stream !== "boolean")
     return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
   return tooMany(body) ?? { bytes, json: body, outline: parsed.outline, model, stream };
+}
+
+/** The body with this model instead of its own; null: as it is. */
+export function withModel(received: Received, model: string | null): Received | Failure {
+  if (model === null || model === received.model) return received;
+  return parseBody(applyEdits(received.bytes, received.outline, { model }));
 }
 
 /** Most entries allowed in each list of a request. */

@@ -24,6 +24,8 @@ export interface Addressed {
   path: PathEntry;
   operation: Operation;
   surface: SurfaceName;
+  /** The model, if the path names it; then the body's is ignored. */
+  deployment: string | null;
 }
 
 /** Paths below the prefix (or /v1), as an SDK with that base URL requests them. */
@@ -40,21 +42,48 @@ const mint: Operation = { kind: "mint" };
 const usage: Operation = { kind: "usage" };
 const bare: Operation = { kind: "generate", format: "openai.chat" };
 
+interface Below {
+  /** The path below the base URL. */
+  rest: string;
+  deployment: string | null;
+}
+
+/**
+ * SDKs of Azure put `/openai` before the path, and the model's name into it
+ * (https://learn.microsoft.com/azure/ai-foundry/openai/reference#rest-api-versioning).
+ */
+const azurePath = /^\/openai(?:\/v1)?(?:\/deployments\/([^/]+))?(\/.*)$/;
+
+function azureBelow(path: string): Below | null {
+  const [, name, rest = ""] = azurePath.exec(path) ?? [];
+  if (rest === "") return null;
+  try {
+    return { rest, deployment: name === undefined ? null : decodeURIComponent(name) };
+  } catch {
+    return null;
+  }
+}
+
+function below(rest: string): Below {
+  if (rest.startsWith("/v1/")) return { rest: rest.slice(3), deployment: null };
+  const own = { rest, deployment: null };
+  return rest.startsWith("/openai/") ? (azureBelow(rest) ?? own) : own;
+}
+
 /** Returns the longest prefix for which `wanted` is true. */
 function split(
   path: string,
   snapshot: Snapshot,
   wanted: (entry: PathEntry) => boolean,
-): { entry: PathEntry; rest: string } | null {
+): (Below & { entry: PathEntry }) | null {
   for (const prefix of snapshot.prefixes) {
     if (!path.startsWith(prefix)) continue;
     const rest = path.slice(prefix.length);
     const entry = snapshot.paths.get(prefix);
-    if (entry && (rest === "" || rest.startsWith("/")) && wanted(entry))
-      return { entry, rest: rest.startsWith("/v1/") ? rest.slice(3) : rest };
+    if (entry && (rest === "" || rest.startsWith("/")) && wanted(entry)) return { entry, ...below(rest) };
   }
   const entry = snapshot.paths.get("");
-  return entry && path.startsWith("/v1/") ? { entry, rest: path.slice(3) } : null;
+  return entry && /^\/(v1|openai)\//.test(path) ? { entry, ...below(path) } : null;
 }
 
 function models(rest: string): Operation | null {
@@ -110,7 +139,7 @@ export function address(
       "method_not_allowed",
       `${method.slice(0, 16)} is not allowed here. Use ${allowedAt(path).join(" or ")}.`,
     );
-  return { path: found.entry, operation, surface: surfaceFor(operation) };
+  return { path: found.entry, operation, surface: surfaceFor(operation), deployment: found.deployment };
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
-import { parseBody } from "../call/received.ts";
+import { parseBody, withModel } from "../call/received.ts";
 import { sessionOf } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { byPrecision, isModelPattern, listsModel, matchesPattern, modelPattern } from "../config/model-pattern.ts";
@@ -149,11 +149,12 @@ class Explainer {
   }
 
   async #addressed(addressed: Addressed): Promise<Failure | null> {
-    const { path, operation } = addressed;
+    const { path, operation, deployment } = addressed;
     const { identity } = this.#request;
     const format = formatOf(operation);
     this.#out.operation = format;
-    const received = parseBody(this.#request.body);
+    const given = parseBody(this.#request.body);
+    const received = isFailure(given) ? given : withModel(given, deployment);
     if (isFailure(received)) return received;
     this.#out.model = received.model;
     const routed =

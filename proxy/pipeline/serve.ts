@@ -7,7 +7,7 @@ import type { Circumstances } from "../access/rules.ts";
 import type { BodyPlace } from "../call/body-room.ts";
 import { callerOf } from "../call/caller.ts";
 import type { Identity } from "../call/identity.ts";
-import type { Received } from "../call/received.ts";
+import { type Received, withModel } from "../call/received.ts";
 import { type CallRecord, newRecord } from "../call/record.ts";
 import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
@@ -218,8 +218,15 @@ class Call {
   }
 
   /** The stages from the body on. */
-  #received(received: Received, { path, operation }: Addressed, identity: Identity, from: Circumstances): Outcome {
+  #received(
+    given: Received,
+    { path, operation, deployment }: Addressed,
+    identity: Identity,
+    from: Circumstances,
+  ): Outcome {
     this.#enter("route");
+    const received = withModel(given, deployment);
+    if (isFailure(received)) return received;
     const routed = route(path, received.model, identity);
     if (isFailure(routed)) return routed;
     noteRoute(this.#record, routed.route);
