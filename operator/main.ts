@@ -9,9 +9,10 @@ import { connectCluster, inWords, loadConfig, statusCode } from "./cluster/api.t
 import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
-import { Nudger } from "./cluster/proxies.ts";
+import { Nudger, sendRevocations } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { report } from "./cluster/report.ts";
+import { RevocationPath } from "./cluster/revocation-path.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import { StatusWriter } from "./cluster/status-writer.ts";
@@ -67,6 +68,28 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
       log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting again");
     },
   );
+  const nudger = new Nudger(cluster, settings);
+  const revocations = new RevocationPath({
+    cluster,
+    namespace: settings.namespace,
+    prefix: settings.publishPrefix,
+    stateOf: (id) => source.keyState(id),
+    leading: () => election.leading(),
+    async send(text) {
+      const tokens = context.published?.tokens;
+      if (tokens !== undefined) await sendRevocations(cluster, settings, tokens, text);
+    },
+    async nudge() {
+      observing?.trigger();
+      await nudger.nudge(revocations.mark(publisher.revision()));
+    },
+    written: (keys) => log.info({ keys }, "revocations published"),
+    failed(cause) {
+      metrics.failed();
+      log.warn({ status: statusCode(cause), err: inWords(cause) }, "revocations could not be published; trying again");
+    },
+  });
+  source.onKey((id) => revocations.changed(id));
   const election = elect(cluster, {
     namespace: settings.namespace,
     name: `${settings.publishPrefix}-operator`,
@@ -79,6 +102,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
       log.info({ leading }, "leadership");
       if (leading) {
         fresh = true;
+        revocations.forget();
         context.seeds = null;
         context.published = null;
         context.ready = null;
@@ -137,7 +161,8 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
       () => publisher.previous(),
     ),
     publisher,
-    nudger: new Nudger(cluster, settings),
+    nudger,
+    revocations,
     memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
     book: new StatusBook(),
     statuses,
@@ -167,6 +192,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
       if (resync || fresh) {
         source.resync();
         await publisher.read();
+        await revocations.found(publisher.previous()?.keys ?? []);
         fresh = false;
       }
       try {
@@ -215,6 +241,8 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
       alerts.stop();
       await loop?.stop();
       await observing?.stop();
+      await revocations.idle();
+      revocations.stop();
       await alerts.idle();
       // The next leader sends every alert again that no status records as sent.
       if (unsaved) await observing?.last();

@@ -7,10 +7,11 @@ import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
-import { statusToken } from "../proxy/config/status-token.ts";
+import { operatorToken, statusToken } from "../proxy/config/status-token.ts";
 import type { Cluster } from "./cluster/api.ts";
-import { askBudgets, askFleet, type Nudger } from "./cluster/proxies.ts";
+import { askBudgets, askFleet, type Nudger, type StatusTokens } from "./cluster/proxies.ts";
 import type { Publication, Publisher } from "./cluster/publish.ts";
+import type { RevocationPath } from "./cluster/revocation-path.ts";
 import type { ClusterSource } from "./cluster/source.ts";
 import { firstStatuses, type StatusBook } from "./cluster/status-book.ts";
 import type { StatusWriter } from "./cluster/status-writer.ts";
@@ -38,6 +39,7 @@ export interface Reconciler {
   issuer(): Promise<ClusterIssuer | null>;
   publisher: Publisher;
   nudger: Nudger;
+  revocations: RevocationPath;
   /** What passes remember for the next one. */
   memo: { compile: CompileMemo; encode: EncodeMemo };
   book: StatusBook;
@@ -72,8 +74,7 @@ export interface Published {
   values: ReadonlyMap<string, string>;
   publication: Publication;
   compileMs: number;
-  /** Token of the proxies' status ports. */
-  token: string;
+  tokens: StatusTokens;
   /** Objects written and not yet counted. */
   written: number;
 }
@@ -83,7 +84,8 @@ export async function publishPass(context: Reconciler): Promise<void> {
   const { source, publisher, settings } = context;
   const changedAtMs = context.rollouts.reads(context.nowMs());
   const pepper = await publisher.pepper();
-  const token = statusToken(pepper);
+  const tokens = { status: statusToken(pepper), operator: operatorToken(pepper) };
+  const turn = context.revocations.reading();
   const { world, values, others } = await source.read(pepper);
   const before = publisher.previous();
   context.takenOver ??= { config: before };
@@ -106,10 +108,13 @@ export async function publishPass(context: Reconciler): Promise<void> {
   const next = encode(compiled.config, publisher.pepperId(pepper), context.memo.encode);
   if (!context.leading()) return;
   greet(context, world.objects, compiled, next.manifest.revision);
+  await context.revocations.publishing(compiled.config.keys, turn);
   const publication = await publisher.publish(compiled.config, next, values);
+  const found = publication.live?.config.keys ?? [];
+  context.revocations.published(found, found === compiled.config.keys ? turn : 0);
   if (publication.written > 0) context.rollouts.published(changedAtMs);
   const written = publication.written + (context.published?.written ?? 0);
-  context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, token };
+  context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, tokens };
   const { live, failure } = publication;
   // At once: the config that proxies wait for is published.
   const unnudged = publication.written > 0 && live !== null ? await nudge(context, live.manifest.revision) : null;
@@ -127,16 +132,16 @@ function greet(context: Reconciler, objects: readonly WorldObject[], compiled: C
 export async function observePass(context: Reconciler): Promise<boolean> {
   const { published, settings, publisher } = context;
   if (published === null) return true;
-  const { compiled, publication, objects, values, compileMs, token } = published;
+  const { compiled, publication, objects, values, compileMs, tokens } = published;
   const revision = publication.live?.manifest.revision ?? "";
-  const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings, token);
-  if (context.leading()) await publisher.publishStatusToken(token);
+  const { proxies, revocations, reports, canaries, watched } = await askFleet(context.cluster, settings, tokens.status);
+  if (context.leading()) await publisher.publishStatusToken(tokens.status);
   context.ready = proxies.length;
   const programmed = { revision, live: proxies.filter((proxy) => proxy === revision).length, total: proxies.length };
   context.budgets.learn(published.others);
   context.alarms.learn(published.others);
   const alerts = context.alarms.report(compiled, reports, watched, context.nowMs(), values);
-  const budgets = await readBudgets(context, compiled, values, token);
+  const budgets = await readBudgets(context, compiled, values, tokens.status);
   const { decided, patches } = context.canaries.judge(compiled, canaries, context.nowMs());
   const all = [...healthPatches(compiled.others, reports), ...alerts, ...budgets, ...patches];
   const patched = withPatches(compiled.verdicts, all);
@@ -153,13 +158,30 @@ export async function observePass(context: Reconciler): Promise<boolean> {
       context.book.due(objects, verdicts, { revision, proxies }, context.nowMs(), context.takenOver?.config),
     );
   if (context.leading()) context.alert(compiled, values);
-  const failure = everywhere ? null : await nudge(context, revision);
-  if (failure !== null) throw failure;
-  if (everywhere && whole && publication.live !== null && context.leading() && context.published === published)
-    await publisher.tidy(publication.live);
+  const refusing = revocations.every((id) => context.revocations.isEnough(id));
+  await hasten(context, revision, { everywhere, refusing });
+  if (everywhere && context.published === published) await tidy(context, publication);
   // A verdict on a canary changes the rendered config.
   if (decided) context.changed();
-  return everywhere;
+  return everywhere && refusing;
+}
+
+/** For proxies that lack the revision or revocations. */
+async function hasten(
+  context: Reconciler,
+  revision: string,
+  { everywhere, refusing }: { everywhere: boolean; refusing: boolean },
+): Promise<void> {
+  if (everywhere && refusing) return;
+  if (!refusing && context.leading()) await context.revocations.resend();
+  const failure = await nudge(context, revision);
+  if (failure !== null) throw failure;
+}
+
+/** Every proxy is at the last publication. */
+async function tidy({ revocations, publisher, leading }: Reconciler, { live, failure }: Publication): Promise<void> {
+  revocations.everywhere();
+  if (failure === null && live !== null && leading()) await publisher.tidy(live);
 }
 
 async function readBudgets(
@@ -180,9 +202,9 @@ async function readBudgets(
 }
 
 /** What went wrong; null if nothing did. */
-function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unknown> {
+function nudge({ nudger, revocations, leading }: Reconciler, revision: string): Promise<unknown> {
   if (!leading()) return Promise.resolve(null);
-  return nudger.nudge(revision).then(
+  return nudger.nudge(revocations.mark(revision)).then(
     () => null,
     (cause: unknown) => cause,
   );

@@ -20,6 +20,7 @@ import { readHeadroom } from "./pipeline/limit-report.ts";
 import { Recounts } from "./pipeline/recounts.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
+import { receiveRevocations } from "./receive-revocations.ts";
 import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
 import { createRouting } from "./routing/create.ts";
@@ -176,6 +177,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         "config live",
       );
     },
+    revoked(keys) {
+      log.info({ keys }, "revocations live");
+    },
     rejected(reason) {
       metrics.rejected();
       log.warn(
@@ -254,6 +258,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     done();
   });
   serveActivity(status, recent, tally);
+  receiveRevocations(status, cell);
   options.extendStatus?.(status);
   const statusUrl = await listen(status.server, settings.statusHost, settings.statusPort, (host) =>
     status.listen({ host, port: settings.statusPort, backlog }),

@@ -47,6 +47,7 @@ function requestIdOf(request: ClientExchange): string {
 const faults = {
   timeout: ["408 Request Timeout", "request_timeout", "The request took too long to arrive."],
   headers_too_large: ["431 Request Header Fields Too Large", "invalid_value", "The request's headers are too large."],
+  plain_http: ["400 Bad Request", "invalid_value", "This port speaks TLS. Use https:// instead of http://."],
   malformed: ["400 Bad Request", "invalid_value", "The request is not valid HTTP."],
 } as const;
 

@@ -132,6 +132,7 @@ function statusOf(parts: StatusParts, instance: string) {
   const breakers = breakersByProvider(routing);
   return {
     revision: snapshot?.revision ?? null,
+    revocations: current.revocations(),
     ready: isReady(parts),
     draining: state.draining,
     rejected: rejection === null ? null : { reason: rejection.reason, since: new Date(rejection.atMs).toISOString() },

@@ -121,7 +121,7 @@ export const access = z
       .meta({ listType: "set" })
       .describe("Roles that may call. Default: all."),
     teams: z
-      .array(subject)
+      .array(callerName)
       .min(1)
       .max(256)
       .optional()

@@ -74,7 +74,7 @@ export const budgetSpec = z
     scope: z
       .strictObject({
         users: subjects("users", callerName),
-        teams: subjects("teams"),
+        teams: subjects("teams", callerName),
         roles: subjects("roles"),
         tags: subjects("tags", callerName),
         apiKeys: z

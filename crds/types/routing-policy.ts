@@ -145,7 +145,7 @@ const when = z
       .meta({ listType: "set" })
       .describe("The key has one of these roles."),
     teams: z
-      .array(subject)
+      .array(callerName)
       .min(1)
       .max(64)
       .optional()

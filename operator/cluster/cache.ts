@@ -9,6 +9,7 @@ export interface ObjectCache<T extends KubernetesObject> {
   /** Whether the first list has succeeded. */
   synced(): boolean;
   list(): readonly T[];
+  get(name: string, namespace: string): T | undefined;
   stop(): Promise<void>;
 }
 
@@ -21,6 +22,8 @@ export function objectCache<T extends KubernetesObject>(
   list: () => Promise<KubernetesListObject<T>>,
   changed: () => void,
   failed: (path: string, cause: unknown) => void,
+  /** Receives each object that is added, changed or deleted. */
+  seen: (object: T) => void = () => undefined,
 ): ObjectCache<T> {
   let synced = false;
   let pauseMs = firstPauseMs;
@@ -47,12 +50,17 @@ export function objectCache<T extends KubernetesObject>(
   const start = (): void => {
     informer.start().catch(again);
   };
-  for (const verb of ["add", "update", "delete"] as const) informer.on(verb, changed);
+  for (const verb of ["add", "update", "delete"] as const)
+    informer.on(verb, (object) => {
+      seen(object);
+      changed();
+    });
   informer.on("error", again);
   start();
   return {
     synced: () => synced,
     list: () => informer.list(),
+    get: (name, namespace) => informer.get(name, namespace),
     async stop() {
       stopped = true;
       if (timer) clearTimeout(timer);

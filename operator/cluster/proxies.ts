@@ -3,7 +3,7 @@
  */
 import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
-import { statusTokenHeader } from "../../proxy/config/status-token.ts";
+import { operatorTokenHeader, statusTokenHeader } from "../../proxy/config/status-token.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
@@ -106,9 +106,39 @@ export async function askBudgets(
   return [...answers, ...others.filter((answer) => answer !== null)];
 }
 
+/** Tokens of the proxies' status ports. */
+export interface StatusTokens {
+  status: string;
+  operator: string;
+}
+
+/** Sends revocations to every proxy. One that can't be reached reads them from its volume. */
+export async function sendRevocations(
+  cluster: Cluster,
+  settings: OperatorSettings,
+  tokens: StatusTokens,
+  text: string,
+): Promise<void> {
+  const headers = {
+    [statusTokenHeader]: tokens.status,
+    [operatorTokenHeader]: tokens.operator,
+    "content-type": "application/json",
+  };
+  const send = (url: string): Promise<unknown> =>
+    fetch(`${url}/revocations`, {
+      method: "PUT",
+      headers,
+      body: text,
+      signal: AbortSignal.timeout(askTimeoutMs),
+    }).then((answer) => answer.arrayBuffer());
+  await Promise.allSettled((await findUrls(cluster, settings)).map(send));
+}
+
 export interface FleetReport {
   /** The revision of each ready proxy; null for one that has none or does not answer. */
   proxies: (string | null)[];
+  /** The revocations that each of them has read; null if it doesn't say. */
+  revocations: (string | null)[];
   /** What the proxies that answered report on providers. */
   reports: ProxyReport[];
   /** What they have counted for canaries. */
@@ -126,6 +156,7 @@ export async function askFleet(cluster: Cluster, settings: OperatorSettings, tok
   const counted = answers.filter((answer) => (answer === null ? !outside : answer.ready || answer.revision !== null));
   return {
     proxies: counted.map((answer) => answer?.revision ?? null),
+    revocations: counted.map((answer) => answer?.revocations ?? null),
     reports: counted.flatMap((answer) => (answer === null ? [] : [answer.providers])),
     canaries: answers.flatMap((answer) => answer?.canaries ?? []),
     watched: answers.flatMap((answer) => answer?.watched ?? []),
@@ -150,7 +181,7 @@ export class Nudger {
     this.#settings = settings;
   }
 
-  /** Call this while some proxy is not at the revision. */
+  /** Call this while some proxy is not at the revision, or lacks revocations. `revision` changes with both. */
   async nudge(revision: string): Promise<void> {
     if (revision !== this.#revision) this.#count = 0;
     this.#revision = revision;

@@ -28,6 +28,7 @@ const canary = z.object({ route: z.string(), id: z.string(), canary: side, basel
 const proxyStatus = z.object({
   ready: z.boolean().catch(false),
   revision: z.string().nullable().catch(null),
+  revocations: z.string().max(64).nullable().catch(null),
   providers: z.array(provider).catch([]),
   instance: z.string().max(64).catch(""),
   canaries: z.array(canary).catch([]),
@@ -37,6 +38,8 @@ const proxyStatus = z.object({
 export interface ProxyStatus {
   ready: boolean;
   revision: string | null;
+  /** null from a proxy that doesn't report it. */
+  revocations: string | null;
   providers: ProxyReport;
   canaries: CanaryReport[];
   watched: WatchReading[];
@@ -46,7 +49,7 @@ export interface ProxyStatus {
 export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const parsed = proxyStatus.safeParse(body);
   if (!parsed.success) return null;
-  const { ready, revision, providers, instance, watched } = parsed.data;
+  const { ready, revision, revocations, providers, instance, watched } = parsed.data;
   // Counts of a proxy without a name can't be told apart from another's.
   const canaries =
     instance === ""
@@ -64,5 +67,5 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
       },
     ] as const;
   });
-  return { ready, revision, providers: new Map(reports), canaries, watched };
+  return { ready, revision, revocations, providers: new Map(reports), canaries, watched };
 }

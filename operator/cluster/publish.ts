@@ -27,7 +27,10 @@ import { eachOf } from "./each.ts";
 const pepperBytes = 32;
 const pepperNames = ["pepper", "pepper-copy", "pepper-previous"];
 const writesAtOnce = 8;
-const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
+export const publishedLabels = {
+  "app.kubernetes.io/managed-by": "sluice-operator",
+  "app.kubernetes.io/part-of": "sluice",
+};
 
 const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>>): boolean =>
   a !== undefined &&
@@ -202,7 +205,7 @@ export class Publisher {
       await this.#cluster.apply({
         apiVersion: "v1",
         kind: "Secret",
-        metadata: { name, namespace, labels, annotations: untracked },
+        metadata: { name, namespace, labels: publishedLabels, annotations: untracked },
         type: "Opaque",
         data,
       });
@@ -231,7 +234,7 @@ export class Publisher {
 
   async #applySecret(name: string, data: Record<string, string>): Promise<void> {
     this.#mustLead();
-    const metadata = { name, namespace: this.#namespace, labels, annotations: untracked };
+    const metadata = { name, namespace: this.#namespace, labels: publishedLabels, annotations: untracked };
     await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
     this.#secrets.set(name, data);
   }
@@ -241,7 +244,7 @@ export class Publisher {
     await this.#cluster.apply({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: { name, namespace: this.#namespace, labels, annotations: untracked },
+      metadata: { name, namespace: this.#namespace, labels: publishedLabels, annotations: untracked },
       data,
     });
     this.#maps.set(name, data);

@@ -2,6 +2,7 @@
 import type { KubernetesListObject, V1Namespace } from "@kubernetes/client-node";
 import { group, kindNames, version } from "../../crds/kinds.ts";
 import type { World, WorldObject } from "../compile/world.ts";
+import type { KeyState } from "../publish/revocation-book.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import { type Cluster, orNull } from "./api.ts";
 import { mayRefresh, refreshBaseURL } from "./base-url.ts";
@@ -14,6 +15,7 @@ import { mayRotate } from "./secret-ownership.ts";
 import { SecretReader, type SecretValues } from "./secrets.ts";
 import {
   type CustomObject,
+  keyState,
   namespaceLabels,
   pluralOf,
   SecretFacts,
@@ -37,6 +39,10 @@ export interface ClusterSource {
   read(pepper: Uint8Array): Promise<Read>;
   /** All objects with their status, as the caches have them. */
   objects(): WorldObject[];
+  /** What the watch knows of the ApiKey `namespace/name` right now. */
+  keyState(id: string): KeyState;
+  /** Calls `listener` with `namespace/name` of each ApiKey that the watch reports, at once. */
+  onKey(listener: (id: string) => void): void;
   /** Call at every resync: reads again what is not watched. */
   resync(): void;
   stop(): Promise<void>;
@@ -53,6 +59,8 @@ export function clusterSource(
   makesKeys = true,
   nowMs: () => number = Date.now,
 ): ClusterSource {
+  let keySeen: (id: string) => void = () => undefined;
+  const seen = ({ metadata }: CustomObject): void => keySeen(`${metadata?.namespace}/${metadata?.name}`);
   const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
   const caches = kindNames.flatMap((kind) =>
     places.map((namespace) => {
@@ -67,7 +75,7 @@ export function clusterSource(
           : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace });
       return {
         kind,
-        cache: objectCache<CustomObject>(cluster, path, list, changed, failed),
+        cache: objectCache(cluster, path, list, changed, failed, kind === "ApiKey" ? seen : undefined),
         objects: new WorldObjects(kind, settings.className),
       };
     }),
@@ -135,6 +143,15 @@ export function clusterSource(
         values: valuesOf(others, known, facts),
         others,
       };
+    },
+    keyState(id) {
+      const [namespace = "", name = ""] = id.split("/");
+      const keys = caches.filter(({ kind }) => kind === "ApiKey");
+      const object = keys.map(({ cache }) => cache.get(name, namespace)).find((held) => held !== undefined);
+      return keyState(object, settings.className);
+    },
+    onKey(listener) {
+      keySeen = listener;
     },
     objects: () => caches.flatMap(({ cache, objects }) => objects.of(cache.list())),
     resync: () => secrets.resync(),

@@ -4,6 +4,7 @@ import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
 import { delta, MapMemo } from "../../proxy/config/incremental.ts";
 import { classOf, type SecretFact, type World, type WorldObject } from "../compile/world.ts";
+import type { KeyState } from "../publish/revocation-book.ts";
 import { secretFact } from "../secrets.ts";
 import type { SecretValues } from "./secrets.ts";
 
@@ -28,6 +29,14 @@ function worldObject(kind: Kind, object: CustomObject): WorldObject {
     spec: object.spec,
     status: object.status ?? {},
   };
+}
+
+/** Of an ApiKey as the API server holds it; undefined if it holds none. An invalid spec can still revoke. */
+export function keyState(object: CustomObject | undefined, className: string): KeyState {
+  const { metadata, spec } = object ?? {};
+  if (metadata === undefined || metadata.deletionTimestamp !== undefined) return "Gone";
+  if (classOf({ labels: metadata.labels ?? {} }) !== className) return "Gone";
+  return spec?.["revoked"] === true ? "Revoked" : "Live";
 }
 
 interface ReferringTls {

@@ -3,6 +3,7 @@
 import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { isModelPattern, matchesPattern, modelPattern } from "../../proxy/config/model-pattern.ts";
+import { browserOrigin } from "../../proxy/config/origin.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import type { KeyRules } from "./keys.ts";
 import { problem } from "./outcome.ts";
@@ -94,17 +95,19 @@ export class KeyContextMemo {
   }
 
   #rulesOf(
-    { refuseWeakKeys: refuseWeak = false, reportLabels = [] }: CompileInput["settings"],
+    { refuseWeakKeys: refuseWeak = false, reportLabels = [], knowsRoles, proxy }: CompileInput["settings"],
     credentials: ReadonlySet<string>,
   ): KeyRules {
+    const origins = knowsRoles === true ? (proxy.cors?.allowedOrigins ?? []).map(browserOrigin) : null;
     const before = this.#ground?.keyRules;
     const same =
       before !== undefined &&
       before.refuseWeak === refuseWeak &&
       before.reportLabels.join() === reportLabels.join() &&
+      before.origins?.join() === origins?.join() &&
       before.credentials.size === credentials.size &&
       before.credentials.isSubsetOf(credentials);
-    return same ? before : { refuseWeak, credentials, reportLabels };
+    return same ? before : { refuseWeak, credentials, reportLabels, origins };
   }
 
   #selectingOf(all: readonly Selecting[]): KeyContext["selecting"] {

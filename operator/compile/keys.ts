@@ -113,9 +113,21 @@ export interface KeyRules {
   credentials: ReadonlySet<string>;
   /** Labels that reports can group by. */
   reportLabels: readonly string[];
+  /** Origins of web pages that may read answers; null if unknown. */
+  origins: readonly string[] | null;
 }
 
-export const anyKey: KeyRules = { refuseWeak: false, credentials: new Set(), reportLabels: [] };
+export const anyKey: KeyRules = { refuseWeak: false, credentials: new Set(), reportLabels: [], origins: null };
+
+/** A page of another origin can't read an answer, whatever its token says. */
+function warnOrigins({ spec }: ParsedObject<"ApiKey">, { origins }: KeyRules, accepted: Problem[]): void {
+  if (origins === null) return;
+  for (const [index, origin] of (spec.clientTokens?.origins ?? []).entries()) {
+    if (origins.includes(browserOrigin(origin))) continue;
+    const message = `pages of ${origin} can't use a token: the Helm value cors.allowedOrigins does not list their origin`;
+    accepted.push(problem("OriginNotAllowed", message, ["spec", "clientTokens", "origins", index], "warning"));
+  }
+}
 
 /** The key's labels that reports can group by, sorted; absent if it has none. */
 function labelsOf({ meta }: ParsedObject<"ApiKey">, { reportLabels }: KeyRules): Pick<KeyRecord, "labels"> {
@@ -263,6 +275,7 @@ export function compileKey(
   const limits = compileKeyLimits(key.spec.limits, accepted);
   const known = weakDigests(key);
   const digest = digestOf(key, secret);
+  warnOrigins(key, rules, accepted);
   return {
     record:
       digest === null ? null : { ...recordOf(key, digest, rotation, expiresAtMs, limits), ...labelsOf(key, rules) },

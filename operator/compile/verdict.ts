@@ -26,6 +26,7 @@ const problemReasons = [
   "Conflicted",
   "Unsupported",
   "NotResident",
+  "OriginNotAllowed",
   "PrivateEndpointNotPermitted",
   "CloudIdentityNotPermitted",
   "UnreachableRule",

@@ -144,7 +144,7 @@ export interface CompileSettings {
    * folder.
    */
   refuseWeakKeys?: boolean;
-  /** `proxy.roles` is the complete list; absent if unknown. */
+  /** `proxy.roles` and `proxy.cors` are the installation's; absent if they are unknown. */
   knowsRoles?: boolean;
 }
 

@@ -33,6 +33,9 @@ export interface CompiledFolder {
   findings: LintFinding[];
 }
 
+export const byPlace = (a: Place, b: Place): number =>
+  a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1;
+
 /** In order of files and lines. */
 export function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
   const findings: LintFinding[] = folder.problems.map((problem) => ({
@@ -64,9 +67,7 @@ export function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding
     verdict.resolvedRefs.forEach(add);
     if (kind === "LLMProvider") unpriced.get(`${meta.namespace}/${meta.name}`)?.forEach(add);
   }
-  return findings.sort((a, b) =>
-    a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
-  );
+  return findings.sort(byPlace);
 }
 
 /** As in a cluster with this setting: a Secret needs the label. In a folder nobody writes to Secrets. */

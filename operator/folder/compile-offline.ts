@@ -5,12 +5,12 @@ import { assumedFacts, withAssumed } from "../assumed-secrets.ts";
 import { secretRefs } from "../cluster/world.ts";
 import { compile } from "../compile/compile.ts";
 import { readableLabel, type SecretAccess, writableLabel } from "../compile/secret-rights.ts";
-import { classOf, type SecretRights, type World, type WorldObject } from "../compile/world.ts";
+import { type CompileInput, classOf, type SecretRights, type World, type WorldObject } from "../compile/world.ts";
 import { priceSources, priceTable } from "../prices/table.ts";
 import { compileSettings } from "../settings/compile-settings.ts";
 import { installation, renderedSettings } from "../settings/installation.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
-import { type CompiledFolder, findingsOf } from "./compile-folder.ts";
+import { byPlace, type CompiledFolder, findingsOf, type LintFinding } from "./compile-folder.ts";
 import { type FolderWorld, readFolder } from "./read.ts";
 
 /**
@@ -110,11 +110,11 @@ export async function compileOffline(
   const { pepper, previous, nowMs, settings } = options;
   const folder = ofClass(await readFolder(paths, env, pepper), settings);
   const { world, assumed } = worldInCluster(folder, options.secrets, nowMs);
-  const input = {
+  const input: CompileInput = {
     world: { ...world, secretRights: rightsIn(folder, settings?.secretAccess ?? "Namespace") ?? {} },
     settings:
       settings === null
-        ? { proxy: renderedSettings(installation.parse({})), sharingNamespaces: "*" as const, prices: {} }
+        ? { proxy: renderedSettings(installation.parse({})), sharingNamespaces: "*", prices: {} }
         : compileSettings(settings),
     previous,
     nowMs,
@@ -122,11 +122,25 @@ export async function compileOffline(
     priceSources,
   };
   const compiled = compile(input, capabilitiesByType);
+  const findings = findingsOf(folder, compiled);
+  if (settings === null) findings.push(...refusedByDefault(folder, input));
   return {
     compiled,
     folder,
-    findings: findingsOf(folder, compiled),
+    findings: findings.sort(byPlace),
     assumed,
     durableAudit: settings?.durableAudit ?? null,
   };
+}
+
+/** What an installation with the chart's default values refuses, whichever one these manifests are for. */
+function refusedByDefault(folder: FolderWorld, input: CompileInput): LintFinding[] {
+  const world = { ...input.world, secretRights: rightsIn(folder, "Labelled") ?? {} };
+  const compiled = compile(
+    { ...input, world, settings: { ...input.settings, refuseWeakKeys: true } },
+    capabilitiesByType,
+  );
+  return findingsOf(folder, compiled)
+    .filter(({ reason }) => reason === "SecretNotPermitted" || reason === "WeakKey")
+    .map((finding) => ({ ...finding, severity: "warning" }));
 }

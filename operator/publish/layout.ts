@@ -13,7 +13,7 @@ const pad = (shard: number): string => String(shard).padStart(2, "0");
 const numbered = (name: string, count: number): string[] =>
   Array.from({ length: count }, (_, shard) => `${name}-${shard}`);
 
-/** Names of all ConfigMaps that may exist, for a prefix such as the release's name. */
+/** Names of all ConfigMaps that may hold a part of the config, for a prefix such as the release's name. */
 export function configMapNames(prefix: string): string[] {
   const keys = Array.from({ length: keyShards }, (_, shard) => `${prefix}-keys-${pad(shard)}`);
   return [
@@ -24,6 +24,9 @@ export function configMapNames(prefix: string): string[] {
     ...keys,
   ];
 }
+
+/** ConfigMap of the revocations, which belong to no revision. */
+export const revocationsMapName = (prefix: string): string => `${prefix}-revocations`;
 
 /** Secret with the token of the proxies' status ports, for people who may read reports. */
 export const statusSecretName = (prefix: string): string => `${prefix}-status-token`;

@@ -1,6 +1,6 @@
 /** The cache key: what makes two calls the same. Pure. */
 
-import type { Identity } from "../call/identity.ts";
+import { type Identity, userOf } from "../call/identity.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { CacheConfig, CacheKeyPart } from "../config/cache.ts";
 import { canonicalJson } from "../config/encode.ts";
@@ -56,14 +56,14 @@ function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unkn
   const { key, namespace } = identity;
   if (scope === "Namespace") return ["namespace", namespace];
   if (scope === "ApiKey") return ["key", key.id];
-  if (scope === "User") return ["user", namespace, key.user];
+  if (scope === "User") return ["user", namespace, userOf(identity)];
   return key.team === null ? null : ["team", namespace, key.team];
 }
 
 /** Answers with ids of what the provider keeps are of use to one user only: for the others the ids are sealed. */
 function keepersOf(shaped: Shaped, body: JsonObject, identity: Identity): readonly unknown[] {
   if (!answersHoldIds(shaped) || body["store"] === false) return [];
-  return [identity.anonymous ? "anonymous" : [identity.namespace, identity.key.user || identity.key.id]];
+  return [identity.anonymous ? "anonymous" : [identity.namespace, userOf(identity)]];
 }
 
 /** Everything that distinguishes two calls. */

@@ -7,6 +7,8 @@ export interface KeyIdentity {
   anonymous: false;
   key: KeyRecord;
   namespace: string;
+  /** Tells a ServiceAccount from an earlier one of the same name. */
+  uid?: string;
   /** Set for a client token limited to models: it can call these and nothing else. */
   modelsOnly?: true;
 }
@@ -23,5 +25,9 @@ export interface AnonymousIdentity {
    */
   known?: KeyRecord;
 }
+
+/** Whose the objects and answers are that belong to one user of a namespace, whatever key is used. */
+export const userOf = ({ key, uid }: KeyIdentity): string =>
+  uid === undefined ? key.user || key.id : `${key.user || key.id} ${uid}`;
 
 export type Identity = KeyIdentity | AnonymousIdentity;

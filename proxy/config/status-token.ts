@@ -11,6 +11,13 @@ import { hkdfSync } from "node:crypto";
  */
 export const statusTokenHeader = "x-sluice-status-token";
 
-export function statusToken(pepper: Uint8Array): string {
-  return `sst_${Buffer.from(hkdfSync("sha256", pepper, "", "sluice status port v1", 32)).toString("base64url")}`;
-}
+/** Header for the token of the operator. */
+export const operatorTokenHeader = "x-sluice-operator-token";
+
+const derived = (pepper: Uint8Array, purpose: string): string =>
+  Buffer.from(hkdfSync("sha256", pepper, "", purpose, 32)).toString("base64url");
+
+export const statusToken = (pepper: Uint8Array): string => `sst_${derived(pepper, "sluice status port v1")}`;
+
+/** For what only the operator may change. No Secret holds it, so who may read reports doesn't have it. */
+export const operatorToken = (pepper: Uint8Array): string => `sot_${derived(pepper, "sluice operator v1")}`;

@@ -14,6 +14,8 @@ const mostTags = 1024;
 export interface TokenCaller {
   key: KeyRecord;
   namespace: string;
+  /** Of a ServiceAccount. */
+  uid?: string;
 }
 
 /** A claim that can't be used: `claim` is its name, the message says why and never holds its value. */
@@ -141,7 +143,10 @@ function workload(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
   const user = `system:serviceaccount:${namespace}:${account}`;
   if (payload.sub !== user)
     throw new UnusableClaimError("sub", "it is another ServiceAccount than kubernetes.io names");
-  return record(issuer, payload, namespace, user);
+  const uid = own(own(about, "serviceaccount"), "uid");
+  if (typeof uid !== "string" || uid === "" || uid.length > longestName)
+    throw new UnusableClaimError("kubernetes.io", "it does not have the uid of the ServiceAccount");
+  return { ...record(issuer, payload, namespace, user), uid };
 }
 
 /** Throws UnusableClaimError. */

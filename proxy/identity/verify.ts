@@ -16,15 +16,16 @@ import { type Failure, failure } from "../failure.ts";
 import { parseJson } from "../wire/json.ts";
 import { keyOfClaims, UnusableClaimError } from "./claims.ts";
 import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";
+import { Turns } from "./turns.ts";
 
 /** Verified again at least this often, so that a key which its issuer withdrew stops counting. */
 const keptMs = 300_000;
 const maxKept = 10_000;
 /**
  * Signatures of one issuer's tokens checked at once: they share threads with the look-up of names, which a flood of forged
- * tokens must not hold up. Callers that wait for an issuer's keys are not counted here, but by `IssuerKeys`.
+ * tokens must not hold up. Addresses take turns. Callers that wait for an issuer's keys are not counted here, but by `IssuerKeys`.
  */
-const maxAtOnce = 64;
+const checks = { running: 16, waitingOfSource: 32, waiting: 4_096 };
 /** Keys tried for a token that does not say which one signed it. */
 const mostTried = 8;
 /** RFC 8725, 3.11: what is signed for another use, such as a logout token, is no proof of who calls. */
@@ -33,8 +34,11 @@ const tokenTypes: ReadonlySet<string> = new Set(["jwt", "at+jwt"]);
 const otherUses: ReadonlySet<string> = new Set(["refresh", "offline", "logout", "backchannel-logout"]);
 
 export interface TokenVerifier {
-  /** Settles at once for a token that was verified before. */
-  verify(token: string, issuers: readonly IdentityIssuer[]): Identity | Promise<Identity>;
+  /**
+   * Settles at once for a token that was verified before. `source`: the caller's address; callers of other addresses have
+   * their turn, however many tokens it sends.
+   */
+  verify(token: string, issuers: readonly IdentityIssuer[], source?: string): Identity | Promise<Identity>;
 }
 
 interface Kept {
@@ -140,7 +144,7 @@ export class CachingVerifier implements TokenVerifier {
   /** Tokens that are being verified now, by digest. */
   readonly #pending = new Map<string, Promise<Identity>>();
   /** Signatures that are being checked, by issuer. */
-  readonly #checking = new Map<string, number>();
+  readonly #checking = new Map<string, Turns>();
   /** By the issuer's whole settings: other settings, other keys. */
   readonly #keys = new Map<string, IssuerKeys>();
   readonly #names = new WeakMap<IdentityIssuer, string>();
@@ -151,7 +155,7 @@ export class CachingVerifier implements TokenVerifier {
     this.#failed = failed;
   }
 
-  verify(token: string, issuers: readonly IdentityIssuer[]): Identity | Promise<Identity> {
+  verify(token: string, issuers: readonly IdentityIssuer[], source = ""): Identity | Promise<Identity> {
     const digest = hash("sha256", token, "base64");
     const kept = this.#kept.get(digest);
     if (kept !== undefined) {
@@ -161,7 +165,7 @@ export class CachingVerifier implements TokenVerifier {
     }
     const pending = this.#pending.get(digest);
     if (pending !== undefined) return pending;
-    const verifying = this.#verify(token, digest, issuers)
+    const verifying = this.#verify(token, digest, issuers, source)
       .catch(refusalOf)
       .finally(() => this.#pending.delete(digest));
     this.#pending.set(digest, verifying);
@@ -191,7 +195,7 @@ export class CachingVerifier implements TokenVerifier {
     return keys;
   }
 
-  async #verify(token: string, digest: string, issuers: readonly IdentityIssuer[]): Promise<Identity> {
+  async #verify(token: string, digest: string, issuers: readonly IdentityIssuer[], source: string): Promise<Identity> {
     const claimed = unverified(token);
     const named = issuers.filter((issuer) => issuer.issuer === claimed.issuer);
     if (named.length === 0) return refused(meanings["iss"] ?? "");
@@ -201,15 +205,13 @@ export class CachingVerifier implements TokenVerifier {
     const keys = this.#keysOf(issuer).resolver(claimed.keyId);
     const key = keys instanceof Promise ? await keys : keys;
     const name = this.#nameOf(issuer);
-    const checking = this.#checking.get(name) ?? 0;
-    if (checking >= maxAtOnce) return { anonymous: true, failure: busy };
-    this.#checking.set(name, checking + 1);
+    const checking = this.#checking.get(name) ?? new Turns(checks);
+    this.#checking.set(name, checking);
     try {
-      return await this.#check(token, digest, issuer, key);
+      const identity = checking.run(source, () => this.#check(token, digest, issuer, key));
+      return identity === null ? { anonymous: true, failure: busy } : await identity;
     } finally {
-      const left = (this.#checking.get(name) ?? 1) - 1;
-      if (left > 0) this.#checking.set(name, left);
-      else this.#checking.delete(name);
+      if (checking.idle) this.#checking.delete(name);
     }
   }
 
@@ -229,8 +231,7 @@ export class CachingVerifier implements TokenVerifier {
     const { exp = 0, iat = 0 } = payload;
     if ((exp - iat) * 1000 > issuer.maxLifetimeMs) return refused(meanings["iat"] ?? "", "it lives too long");
     if (iat * 1000 > nowMs + issuer.clockSkewMs) return refused(meanings["nbf"] ?? "", "it was issued in the future");
-    const { key: record, namespace } = keyOfClaims(issuer, claims);
-    const identity: Identity = { anonymous: false, key: record, namespace };
+    const identity: Identity = { anonymous: false, ...keyOfClaims(issuer, claims) };
     this.#remember(digest, { identity, issuer: this.#nameOf(issuer), untilMs: Math.min(nowMs + keptMs, exp * 1000) });
     return identity;
   }

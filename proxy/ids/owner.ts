@@ -1,5 +1,5 @@
 /** Whose the objects are that a caller has a provider make: those of a user of a namespace, whatever its keys. */
-import type { Identity } from "../call/identity.ts";
+import { type Identity, userOf } from "../call/identity.ts";
 import type { Owner } from "../identity/id-seal.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 
@@ -10,5 +10,5 @@ export function ownerOf(identity: Identity, route: Route | null, roles: Readonly
   const { key, namespace } = identity;
   const seesNamespace =
     identity.modelsOnly !== true && roles.get(key.role)?.permissions.has("view_all_requests") === true;
-  return { namespace, user: key.user || key.id, seesNamespace };
+  return { namespace, user: userOf(identity), seesNamespace };
 }

@@ -6,6 +6,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { parseJson } from "../wire/json.ts";
 import type { Unambiguous } from "./proof.ts";
+import { servesModel } from "./route.ts";
 
 const maxBodyBytes = 16_384;
 /** Largest body in bytes: one this small arrives in one piece. */
@@ -72,6 +73,11 @@ export async function mint(
   const foreign = (asked.models ?? []).find((name) => key.models !== null && !key.models.includes(name));
   if (foreign !== undefined)
     return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, {
+      param: "models",
+    });
+  const unserved = (asked.models ?? []).find((name) => !servesModel(snapshot, name, identity));
+  if (unserved !== undefined)
+    return failure("model_not_found", `No policy serves ${JSON.stringify(unserved)} to this API key.`, {
       param: "models",
     });
   const origin = asked.origin ?? null;

@@ -22,6 +22,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
+import { withCleanErrors } from "./clean-errors.ts";
 import type { Prepared } from "./prepared.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
@@ -274,11 +275,13 @@ const translate = (shaped: Shaped, target: ResolvedTarget, context: PrepareConte
 export function prepare(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const { provider, account } = target.entry;
   const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
-  const prepared =
+  const raw =
     path === null
       ? translate(shaped, target, context)
       : (rewritten(shaped, target, context) ?? passthrough(shaped, target, path, context));
-  if (!("outgoing" in prepared) || account.config.unsupportedParameters !== "Refuse") return prepared;
+  if (!("outgoing" in raw)) return raw;
+  const prepared = withCleanErrors(raw, account);
+  if (account.config.unsupportedParameters !== "Refuse") return prepared;
   // A mark for a prompt cache changes the price, never the answer.
   const lost = prepared.dropped.filter((name) => name !== "cache_control");
   const [first] = lost;

@@ -11,7 +11,7 @@ import { type Failure, failure } from "../failure.ts";
 import { keptElsewhere } from "../ids/unknown-object.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { Namespaces, PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
+import type { Namespaces, PathEntry, ProviderEntry, Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 
 export interface Routed {
   route: Route;
@@ -130,6 +130,14 @@ export function denyByRoleOrModel(
     missingPermission(identity, "use_models", roles) ?? modelDenied(key, roles.get(key.role)?.models ?? null, model);
   if (refused !== null) return refused;
   return denyByPolicyScope(route, identity);
+}
+
+/** Whether any policy, under any path, lets this caller use the model. */
+export function servesModel(snapshot: Snapshot, model: string, identity: Identity): boolean {
+  for (const { byModel, catchAll } of snapshot.paths.values())
+    for (const route of [...(byModel.get(model) ?? []), ...catchAll])
+      if (offeredTo(route, identity) && denyByRoleOrModel(route, model, identity, snapshot.roles) === null) return true;
+  return false;
 }
 
 /** Why this caller may not use the route, whatever the model; null if it may. */

@@ -214,7 +214,7 @@ class Call {
   }
 
   #verify(token: string): Identity | Promise<Identity> {
-    return this.#gateway.tokens.verify(token, this.#snapshot.settings.identity.issuers);
+    return this.#gateway.tokens.verify(token, this.#snapshot.settings.identity.issuers, this.#record.address);
   }
 
   /** The stages from the body on. */

@@ -10,7 +10,7 @@ import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
 import type { ProviderConfig } from "../config/provider.ts";
 import type { RouteConfig } from "../config/route.ts";
 import type { Manifest, RenderedConfig } from "../config/schema.ts";
-import { statusToken } from "../config/status-token.ts";
+import { operatorToken, statusToken } from "../config/status-token.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { IdSeal } from "../identity/id-seal.ts";
 import { Masker } from "../masking/masker.ts";
@@ -203,6 +203,7 @@ export function* building(
     keysOf: (id) => keys.of(id),
     clientTokens: new ClientTokens(secrets.pepper),
     statusToken: statusToken(secrets.pepper),
+    operatorToken: operatorToken(secrets.pepper),
     ids: new IdSeal(secrets.pepper, providers.keys(), secrets.previousPepper ? [secrets.previousPepper] : []),
   };
 }

@@ -1,9 +1,11 @@
 /** The one cell that holds the live snapshot. It is swapped as a whole, and only for a complete snapshot. */
 import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type Steps } from "../config/parse.ts";
+import { revocationsName } from "../config/revocations.ts";
 import type { Provider } from "../providers/provider.ts";
 import { building } from "./build.ts";
 import { paced } from "./pace.ts";
 import { KeyPacker, Scratch } from "./packed-keys.ts";
+import { RevokedKeys, withRevoked } from "./revoked-keys.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { ConfigSource } from "./source.ts";
 
@@ -18,6 +20,10 @@ export interface Current {
   snapshot(): Snapshot | null;
   /** Why the newest config is not live; null if it is. */
   rejection(): Rejection | null;
+  /** Names the revocations that apply on top of the config; "" if there are none. */
+  revocations(): string;
+  /** Applies what the operator sent, at once. Returns the reason if it can't be used. */
+  revoke(text: string): string | null;
   /** Reads the source once. Resolves when the new config is live or rejected. */
   refresh(): Promise<void>;
   close(): void;
@@ -26,6 +32,8 @@ export interface Current {
 export interface CurrentEvents {
   swapped(snapshot: Snapshot, previous: Snapshot | null): void;
   rejected(reason: string): void;
+  /** Keys are refused from now on that the live config may still accept. */
+  revoked(keys: number): void;
 }
 
 /**
@@ -47,6 +55,12 @@ class LiveConfig implements Current {
   readonly #cache: ParsedDocuments = new Map();
   readonly #scratch = new Scratch();
   readonly #stop: () => void;
+  readonly #revoked = new RevokedKeys();
+  /** The revocations in `live`. */
+  #applied = this.#revoked.digests;
+  /** As rendered. */
+  #built: Snapshot | null = null;
+  /** As served: with revocations that are newer. */
   #live: Snapshot | null = null;
   #rejection: Rejection | null = null;
   #running: Promise<void> | null = null;
@@ -76,8 +90,20 @@ class LiveConfig implements Current {
     return this.#rejection;
   }
 
+  revocations(): string {
+    return this.#revoked.id;
+  }
+
+  revoke(text: string): string | null {
+    const problem = this.#revoked.send(text);
+    this.#applyRevoked();
+    return problem;
+  }
+
   refresh(): Promise<void> {
     this.#again = this.#running !== null;
+    // Revocations don't wait for a config that is being prepared.
+    if (this.#again) void this.#readRevocations().catch((cause: unknown) => this.#failed(cause));
     this.#running ??= this.#loop();
     return this.#running;
   }
@@ -92,6 +118,28 @@ class LiveConfig implements Current {
     this.#events.rejected(reason);
   }
 
+  #failed(cause: unknown): void {
+    this.#reject(cause instanceof Error ? cause.message : String(cause));
+  }
+
+  #applyRevoked(): void {
+    const { digests } = this.#revoked;
+    if (digests === this.#applied) return;
+    this.#applied = digests;
+    this.#live = this.#built === null ? null : withRevoked(this.#built, digests);
+    if (digests.size > 0) this.#events.revoked(digests.size);
+  }
+
+  /** Returns whether what was read can be used. */
+  async #readRevocations(): Promise<boolean> {
+    const content = await this.#source.read?.(revocationsName);
+    if (content === undefined) return true;
+    const problem = this.#revoked.add(content);
+    if (problem !== null) this.#reject(problem);
+    this.#applyRevoked();
+    return problem === null;
+  }
+
   *#prepare(files: ConfigFiles): Steps<Snapshot | null> {
     const parsed = yield* parsing(files, this.#cache, () => new KeyPacker(this.#scratch));
     if (!parsed.ok) {
@@ -99,7 +147,7 @@ class LiveConfig implements Current {
       return null;
     }
     const { config, manifest, keys } = parsed;
-    if (manifest.revision === this.#live?.revision) return this.#live;
+    if (manifest.revision === this.#built?.revision) return this.#built;
     const secrets = readCredentials(files, manifest);
     if (secrets.ok) return yield* building(config, keys, manifest, secrets, this.#registry);
     this.#reject(secrets.reason);
@@ -115,18 +163,32 @@ class LiveConfig implements Current {
     }
     const superseded = async (): Promise<boolean> =>
       this.#again && this.#dropped < mostDropped && version !== null && (await source.version?.()) !== version;
+    this.#revoked.begin();
+    const usable = await this.#readRevocations();
     const prepared = await paced(this.#prepare(await source.current()), sliceMs, superseded);
     this.#dropped = prepared === null ? this.#dropped + 1 : 0;
     if (prepared === null) return;
     const next = prepared.done;
     // Kubelet may link new entries after it has swapped the content, so what is missing now may be there at the next
     // read.
-    this.#settled = next === null ? null : version;
+    this.#settled = next === null || !usable ? null : version;
     if (next === null) return;
-    this.#rejection = null;
-    if (next === this.#live) return;
-    const previous = this.#live;
-    this.#live = next;
+    if (usable) {
+      this.#rejection = null;
+      this.#revoked.settle();
+    }
+    this.#serve(next);
+  }
+
+  #serve(next: Snapshot): void {
+    if (next === this.#built) {
+      this.#applyRevoked();
+      return;
+    }
+    const previous = this.#built;
+    this.#built = next;
+    this.#applied = this.#revoked.digests;
+    this.#live = withRevoked(next, this.#applied);
     this.#events.swapped(next, previous);
   }
 
@@ -138,7 +200,7 @@ class LiveConfig implements Current {
       try {
         await this.#load();
       } catch (cause) {
-        this.#reject(cause instanceof Error ? cause.message : String(cause));
+        this.#failed(cause);
       }
     } while (this.#again);
     this.#running = null;

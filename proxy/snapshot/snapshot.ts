@@ -114,6 +114,8 @@ export interface Snapshot {
   readonly clientTokens: ClientTokens;
   /** The token that opens the status port. */
   readonly statusToken: string;
+  /** The token with which the operator changes something at the status port. */
+  readonly operatorToken: string;
   /** Seals the ids of what providers keep for callers. */
   readonly ids: IdSeal;
 }

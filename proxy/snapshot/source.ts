@@ -8,6 +8,8 @@ export interface ConfigSource {
   current(): Promise<ConfigFiles>;
   /** Returns an identifier of the content without reading it, or null if there is none. Optional. */
   version?(): Promise<string | null>;
+  /** Reads one file, faster than the whole content; null if it does not exist. Optional. */
+  read?(name: string): Promise<Uint8Array | null>;
   /** Calls `onChange` after a possible change. Returns a function that stops watching. */
   watch(onChange: () => void): () => void;
 }
@@ -42,6 +44,8 @@ export function folderSource(folder: string, pollMs: number): ConfigSource {
     current: () => readFolder(folder),
     // Kubelet writes each version of the content to a new folder.
     version: () => readlink(join(folder, "..data")).catch(() => null),
+    // Through `..data`, since the link to a file that is new is made after the content is swapped.
+    read: async (name) => (await readIfThere(join(folder, "..data", name))) ?? readIfThere(join(folder, name)),
     watch(onChange) {
       const poll = setInterval(onChange, pollMs);
       poll.unref();

@@ -46,7 +46,7 @@ export interface ClientExchange {
 }
 
 /** Why a connection is closed with an answer of the server's own. */
-export type WireFault = "malformed" | "headers_too_large" | "timeout";
+export type WireFault = "malformed" | "headers_too_large" | "timeout" | "plain_http";
 
 /** What a server does with requests. */
 export interface ExchangeHandler {

@@ -8,6 +8,7 @@ import type { AnswerFields, ClientExchange, ExchangeHandler, ServerTimes, Traffi
 import { asBuffer, framed, lastChunk, maxDrainedBytes, maxJoinedBytes } from "./framing.ts";
 import type { Body, ReadBounds } from "./gathered-body.ts";
 import { Incoming } from "./incoming.ts";
+import { answerPlainHttp } from "./plain-http.ts";
 import { afterTick, type Task } from "./tick-batch.ts";
 import type { TlsMaterial } from "./tls.ts";
 
@@ -173,6 +174,7 @@ export function nodeListener(tls: TlsMaterial | null, times: ServerTimes, handle
   const options = optionsOf(times);
   const server: Server | SecureServer =
     tls === null ? createServer(options, handle) : createSecureServer({ ...options, ...tls.options }, handle);
+  if (tls !== null) answerPlainHttp(server as SecureServer, () => handler.refusal("plain_http"));
   server.on("clientError", (error: { code?: string }, socket: Duplex) => {
     if (error.code === "ECONNRESET" || !socket.writable) {
       socket.destroy();

@@ -10,6 +10,7 @@ import { KeyDuties } from "../../operator/cluster/key-duties.ts";
 import { Nudger } from "../../operator/cluster/proxies.ts";
 import { Publisher } from "../../operator/cluster/publish.ts";
 import { report } from "../../operator/cluster/report.ts";
+import { RevocationPath } from "../../operator/cluster/revocation-path.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
 import type { ClusterSource } from "../../operator/cluster/source.ts";
 import { StatusBook } from "../../operator/cluster/status-book.ts";
@@ -117,6 +118,17 @@ export async function startPasses(
     issuer: async () => null,
     publisher: new Publisher(cluster, "system", "sluice", () => true),
     nudger: new Nudger(cluster, settings),
+    revocations: new RevocationPath({
+      cluster,
+      namespace: "system",
+      prefix: "sluice",
+      stateOf: () => "Live",
+      leading: () => true,
+      send: () => Promise.resolve(),
+      nudge: () => Promise.resolve(),
+      written: () => undefined,
+      failed: () => undefined,
+    }),
     memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
     book: new StatusBook(),
     canaries: new CanaryBook(),

@@ -4,7 +4,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { grafanaJson } from "../../charts/observability/dashboard.ts";
 import { dashboards } from "../../charts/observability/index.ts";
 import { alertGroups } from "../../charts/observability/rules.ts";
-import { configMapNames, credentialsSecretNames } from "../../operator/publish/layout.ts";
+import { configMapNames, credentialsSecretNames, revocationsMapName } from "../../operator/publish/layout.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { callMetricsOptions } from "../../proxy/signal-settings.ts";
@@ -60,13 +60,14 @@ describe("the chart", { skip }, () => {
         configMap?: { name: string };
         secret?: { name: string };
       }[];
-      assert.deepEqual(sources.flatMap((source) => source.configMap?.name ?? []).sort(), configMapNames(prefix).sort());
+      const maps = [...configMapNames(prefix), revocationsMapName(prefix)].sort();
+      assert.deepEqual(sources.flatMap((source) => source.configMap?.name ?? []).sort(), maps);
       assert.deepEqual(
         sources.flatMap((source) => source.secret?.name ?? []),
         credentialsSecretNames(prefix),
       );
       const rules = documents.find((document) => document.kind === "Role")?.["rules"] as { resourceNames?: string[] }[];
-      assert.deepEqual(rules[0]?.resourceNames?.toSorted(), configMapNames(prefix).sort());
+      assert.deepEqual(rules[0]?.resourceNames?.toSorted(), maps);
       assert.deepEqual(rules[1]?.resourceNames, credentialsSecretNames(prefix));
       assert.deepEqual(rules[2]?.resourceNames, [`${prefix}-operator`]);
     }

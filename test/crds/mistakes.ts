@@ -282,9 +282,9 @@ export const worded: Record<string, Mistake> = {
     ),
   },
   "a team with a space": {
-    ...r,
-    manifest: policy("access: {teams: [data science]}"),
-    ...quoted("spec.access.teams[0]", "data science", "must not have spaces: use - or . for them, as in data-science"),
+    ...k,
+    manifest: key("team: data science"),
+    ...quoted("spec.team", "data science", "must not have spaces: use - or . for them, as in data-science"),
   },
   "an origin with a path": {
     ...k,

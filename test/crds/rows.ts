@@ -883,7 +883,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       match: { models: ["gpt-4", "gpt-4o"], pathPrefix: "/team-a/chat" },
       access: {
         roles: ["developer", "data-scientist"],
-        teams: ["a"],
+        teams: ["Data Science"],
         tags: ["internal"],
         networks: ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"],
         countries: { allow: ["DE", "FR"] },
@@ -983,7 +983,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       timeZone: "America/Argentina/Buenos_Aires",
       scope: {
         users: ["alice@example.com"],
-        teams: ["a"],
+        teams: ["Data Science"],
         roles: ["developer"],
         tags: ["internal"],
         models: ["gpt-4o"],

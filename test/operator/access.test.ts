@@ -127,6 +127,18 @@ describe("rules of access, compiled", () => {
     assert.deepEqual(found(run([...providers, policy(access)])).problems, []);
   });
 
+  it("warns of a client token's origins whose pages can't read answers", () => {
+    const origins = ["https://chat.example.com:443", "https://other.example.com"];
+    const key = object("ApiKey", "k", { user: "u", writeTo: { name: "k" }, clientTokens: { origins } });
+    const warnings = (more: Partial<CompileSettings>): string[] =>
+      run([key], null, more).verdicts.flatMap(({ accepted }) =>
+        accepted.map((one) => `${one.severity} ${one.reason} ${one.path.join(".")}`),
+      );
+    const proxy = { maxBodyBytes: 1_000_000, cors: { allowedOrigins: ["https://chat.example.com"] } };
+    assert.deepEqual(warnings({ proxy, knowsRoles: true }), ["warning OriginNotAllowed spec.clientTokens.origins.1"]);
+    assert.deepEqual(warnings({ proxy }), []);
+  });
+
   it("warns of roles that nobody has, and says nothing if the installation is unknown", () => {
     const objects = [...providers, policy({ roles: ["developer", "enginer"] })];
     const proxy = { maxBodyBytes: 1_000_000, roles: { ...builtinRoles, engineer: builtinRoles.developer } };

@@ -139,9 +139,29 @@ describe("a repository without Secrets", () => {
   for (const { name, text, mode = "assumed", settings, said, assumed = [] } of rows)
     it(name, async () => {
       const read = await offline(text, mode, settings ?? null);
-      assert.deepEqual(read.said, said);
+      // The next test is about labels.
+      const ofSettings = (line: string): boolean => settings === undefined && line === "warning SecretNotPermitted";
+      assert.deepEqual(
+        read.said.filter((line) => !ofSettings(line)),
+        said,
+      );
       assert.deepEqual(read.assumed, assumed);
     });
+
+  it("is warned of what the chart's defaults refuse: Secrets without a label, keys that are too short", async () => {
+    const labelled = 'sluice.dev/readable: "true"';
+    const short = `${key("", "openai")}---\n${secret("apiKey: short", 'sluice.dev/writable: "true"')}`;
+    const both = `${key("", "openai")}---\n${provider()}---\n${secret("apiKey: long-enough-for-any-key", labelled)}`;
+    for (const [text, lenient, strictly] of [
+      [`${provider()}---\n${secret("apiKey: sk-1")}`, ["warning SecretNotPermitted"], ["error SecretNotPermitted"]],
+      [`${provider()}---\n${secret("apiKey: sk-1", labelled)}`, [], []],
+      [short, ["warning WeakKey"], ["error WeakKey"]],
+      [both, ["warning WeakKey"], ["error WeakKey"]],
+    ] as const) {
+      assert.deepEqual((await offline(text, "required")).said, lenient, text);
+      assert.deepEqual((await offline(text, "required", strict)).said, strictly, text);
+    }
+  });
 
   it("is what README's first manifests are", async () => {
     const manifests = /<<'YAML'\n([\s\S]*?)\nYAML/.exec(await readFile("README.md", "utf8"))?.[1] ?? "";

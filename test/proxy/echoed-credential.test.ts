@@ -34,4 +34,46 @@ describe("an account's credential", () => {
         for (const form of [credential, JSON.stringify(credential).slice(1, -1)])
           assert.ok(!text.includes(form), text.slice(0, 300));
     });
+
+  const chunk = `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "gpt-4o", choices: [{ index: 0, delta: { role: "assistant", content: "Hi" }, finish_reason: null }] })}\n\n`;
+  const said = { message: `your header was Bearer ${credential}`, type: "server_error", param: credential, code: "x" };
+  const failedResponse = { id: "resp_1", object: "response", status: "failed", error: said, output: [] };
+  const created = { type: "response.created", sequence_number: 0, response: { id: "resp_1", status: "in_progress" } };
+  const delta = { type: "response.output_text.delta", sequence_number: 1, item_id: "msg_1", delta: "Hi" };
+  const failed = { type: "response.failed", sequence_number: 2, response: failedResponse };
+  const event = (data: { type: string }): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+  const rows: [what: string, path: string, type: string, body: string][] = [
+    ["a stream's first event", "chat/completions", "text/event-stream", `data: ${JSON.stringify({ error: said })}\n\n`],
+    ["a later event", "chat/completions", "text/event-stream", `${chunk}data: ${JSON.stringify({ error: said })}\n\n`],
+    ["a Responses stream", "responses", "text/event-stream", event(created) + event(delta) + event(failed)],
+    ["an error with status 200", "chat/completions", "application/json", JSON.stringify({ error: said })],
+  ];
+  for (const [what, path, type, body] of rows)
+    it(`is removed from ${what}`, async () => {
+      const upstream = await startUpstream((_request, response) => {
+        response.writeHead(200, { "content-type": type });
+        response.end(body);
+      });
+      const gateway = await startGateway([
+        provider("up", upstream.url),
+        secret("up-credentials", { apiKey: credential }),
+        policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+        ...key("alice", alice),
+      ]);
+      after(async () => {
+        await gateway.close();
+        await upstream.close();
+      });
+      const asked = path === "responses" ? { input: "Hi" } : { messages: [{ role: "user", content: "Hi" }] };
+      const answer = await fetch(`${gateway.url}/v1/${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o", stream: type !== "application/json", ...asked }),
+      });
+      const told = await answer.text();
+      assert.match(told, /your header was Bearer \[credential\]/);
+      for (const text of [told, gateway.logText()])
+        for (const form of [credential, JSON.stringify(credential).slice(1, -1)])
+          assert.ok(!text.includes(form), text.slice(0, 300));
+    });
 });

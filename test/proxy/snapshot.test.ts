@@ -213,6 +213,7 @@ describe("a proxy on a mounted config", () => {
 /** Contents that are delivered one after another, each identified by its number. */
 class Given implements ConfigSource {
   files: Files;
+  read?: (name: string) => Promise<Uint8Array | null>;
   number = 1;
   reads = 0;
   /** Called whenever the proxy asks for the current content. */
@@ -272,6 +273,7 @@ function cellOf(source: ConfigSource): { cell: Current; swapped: string[]; rejec
   const events = {
     swapped: (one: Snapshot) => void swapped?.push(one.revision),
     rejected: (reason: string) => void rejected?.push(reason),
+    revoked: () => undefined,
   };
   return { cell: current(source, {}, Date.now, events), swapped: swapped ?? [], rejected: rejected ?? [] };
 }
@@ -372,6 +374,85 @@ describe("a large config", () => {
     const parsed = parseDocuments({ ...files, [name]: spoiled, "manifest.json": JSON.stringify(manifest) });
     assert.ok(!parsed.ok);
     assert.match(parsed.reason, new RegExp(`^${name}: keys\\.\\d+\\.revoked: `));
+  });
+});
+
+describe("revocations besides the config", () => {
+  const owner = "a/key-0";
+  const digest = sha256Hex("0");
+  const document = (digests: string[]): string =>
+    JSON.stringify({ schemaVersion: 1, id: digests.length === 0 ? "" : `of-${digests.length}`, digests });
+  const given = (digests: string[], round = 1, keys = 10): { source: Given; next(digests: string[]): void } => {
+    const source = new Given(large(round, keys).files);
+    let mounted = digests;
+    source.read = async () => Buffer.from(document(mounted));
+    const next = (digests: string[]): void => {
+      mounted = digests;
+      source.number++;
+    };
+    return { source, next };
+  };
+  const isRevoked = (cell: Current): boolean | undefined => cell.snapshot()?.keysOf(owner)[0]?.revoked;
+
+  it("apply from the first config on, and others while a large one is being prepared", async () => {
+    const { source, next } = given([]);
+    const { cell } = cellOf(source);
+    await cell.refresh();
+    assert.equal(isRevoked(cell), false);
+    source.give(large(2).files);
+    const refreshed = cell.refresh();
+    await new Promise((resolve) => setImmediate(resolve));
+    next([digest]);
+    void cell.refresh();
+    await eventually(async () => isRevoked(cell) === true && cell.snapshot()?.keyCount === 10);
+    await refreshed;
+    assert.deepEqual([isRevoked(cell), cell.snapshot()?.keyCount], [true, 20_000]);
+  });
+
+  it("end with a config that was read after them, and not before one is live", async () => {
+    const { source, next } = given([digest]);
+    const { cell, rejected } = cellOf(source);
+    await cell.refresh();
+    assert.equal(isRevoked(cell), true);
+    const good = source.files;
+    next([]);
+    source.give({ "manifest.json": "{" });
+    await cell.refresh();
+    assert.deepEqual([isRevoked(cell), rejected.length], [true, 1]);
+    source.give(good);
+    await cell.refresh();
+    assert.equal(isRevoked(cell), false);
+  });
+
+  it("sent by the operator apply at once, outlast older content of the volume, and end when it takes them back", async () => {
+    const { source, next } = given([]);
+    const { cell } = cellOf(source);
+    await cell.refresh();
+    assert.equal(cell.revoke(document([digest])), null);
+    assert.deepEqual([isRevoked(cell), cell.revocations()], [true, "of-1"]);
+    source.give(large(2, 10).files);
+    await cell.refresh();
+    assert.deepEqual([isRevoked(cell), cell.revocations()], [true, "of-1"]);
+    next([digest]);
+    await cell.refresh();
+    next([]);
+    await cell.refresh();
+    assert.deepEqual([isRevoked(cell), cell.revocations()], [false, ""]);
+    cell.revoke(document([digest]));
+    cell.revoke(document([]));
+    assert.equal(isRevoked(cell), false);
+  });
+
+  it("that can't be read leave those in use that were read before, and are reported", async () => {
+    const { source, next } = given([digest]);
+    const { cell, rejected } = cellOf(source);
+    await cell.refresh();
+    source.read = async () => Buffer.from("{}");
+    next([]);
+    await cell.refresh();
+    assert.deepEqual([isRevoked(cell), rejected], [true, ["revocations.json does not fit the schema"]]);
+    assert.equal(cell.revoke("[]"), "revocations.json does not fit the schema");
+    assert.equal(isRevoked(cell), true);
   });
 });
 

@@ -36,6 +36,21 @@ describe("the status port", () => {
     await gateway.close();
   });
 
+  it("takes revocations from the operator alone, on loopback as well", async () => {
+    const gateway = await start();
+    const shown = /sst_[\w-]+/.exec(gateway.printed.join("\n"))?.[0] ?? "";
+    for (const headers of [{}, { "x-sluice-status-token": shown }, { "x-sluice-operator-token": shown }])
+      for (const body of ["{}", '{"schemaVersion":1,"id":"x","digests":[]}']) {
+        const answer = await fetch(`${gateway.statusUrl}/revocations`, {
+          method: "PUT",
+          headers: { "content-type": "application/json", ...headers },
+          body,
+        });
+        assert.equal(answer.status, 401);
+      }
+    await gateway.close();
+  });
+
   it("needs no token on loopback", async () => {
     const gateway = await start();
     for (const path of guarded.slice(0, 3))

@@ -109,7 +109,9 @@ describe("TLS", () => {
     }))
       text += part.choices[0]?.delta.content ?? "";
     assert.equal(text, "Hello there");
-    await assert.rejects(fetch(url.replace("https", "http")));
+    const plain = await fetch(url.replace("https", "http"));
+    assert.equal(plain.status, 400);
+    assert.match(await plain.text(), /This port speaks TLS/);
     await dispatcher.close();
     await close();
   });

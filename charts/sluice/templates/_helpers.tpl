@@ -50,6 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "sluice.configMaps" -}}
 {{- $prefix := include "sluice.configName" . -}}
 - {{ $prefix }}-config
+- {{ $prefix }}-revocations
 {{- range $kind := list "providers" "budgets" "routes" }}
 {{- range until 8 }}
 - {{ $prefix }}-{{ $kind }}-{{ . }}

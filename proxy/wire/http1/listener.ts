@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:tls";
 import type { ExchangeHandler, ServerTimes, TrafficListener } from "../client-exchange.ts";
 import { IndexedSet } from "../indexed-set.ts";
+import { answerPlainHttp } from "../plain-http.ts";
 import type { TlsMaterial } from "../tls.ts";
 import { ClientWire } from "./connection.ts";
 
@@ -33,6 +34,7 @@ export function http1Listener(tls: TlsMaterial | null, times: ServerTimes, handl
   if (tls === null) server = createServer(options, take);
   else {
     secure = createSecureServer({ ...options, ALPNProtocols: ["http/1.1"], ...tls.options }, take);
+    answerPlainHttp(secure, () => handler.refusal("plain_http"));
     secure.on("tlsClientError", (_error, socket) => socket.destroy());
     server = secure;
   }

@@ -104,6 +104,8 @@ describe("client tokens", () => {
     );
     const wide = await mint(bob, { models: ["gpt-4o"] });
     assert.deepEqual([wide.status, wide.body.error?.code], [403, "model_not_allowed"]);
+    const unserved = await mint(alice, { origin: page, models: ["gpt-4o", "nope"] });
+    assert.deepEqual([unserved.status, unserved.body.error?.code], [404, "model_not_found"]);
   });
 
   const beyond: [method: string, path: string][] = [

@@ -30,7 +30,7 @@ function verifierOf(issuers: readonly IdentityIssuer[], fetchKeys: FetchJson = f
     () => clock.now,
     () => undefined,
   );
-  const verify = async (token: string) => one.verify(token, issuers);
+  const verify = async (token: string, source?: string) => one.verify(token, issuers, source);
   const said = async (token: string): Promise<string> => {
     const identity = await verify(token);
     return identity.anonymous ? identity.failure.code : identity.key.user;
@@ -156,6 +156,29 @@ describe("a real identity", () => {
     await two.rotate();
     const { said } = verifierOf([settings(two)]);
     assert.equal(await said(await two.token({}, { header: { kid: undefined } })), "alice");
+  });
+});
+
+describe("forged tokens with a key id that exists", () => {
+  it("take no turn from callers of other addresses, though thousands arrive at once", async () => {
+    const issuer = await startIssuer();
+    after(() => issuer.close());
+    const { verify } = verifierOf([settings(issuer)]);
+    const valid = await issuer.token({ sub: "first" });
+    assert.ok(!(await verify(valid)).anonymous);
+    const forge = (number: number): string => {
+      const [head, payload] = valid.split(".");
+      return `${head}.${payload}.${Buffer.alloc(64, `${number}`).toString("base64url")}`;
+    };
+    const genuine = await Promise.all(Array.from({ length: 20 }, (_, at) => issuer.token({ sub: `user-${at}` })));
+    const forged = Array.from({ length: 3_000 }, (_, at) => verify(forge(at), "203.0.113.9"));
+    const answers = await Promise.all(genuine.map((token, at) => verify(token, `198.51.100.${at}`)));
+    assert.deepEqual(
+      answers.map((identity) => (identity.anonymous ? identity.failure.code : identity.key.user)),
+      genuine.map((_, at) => `user-${at}`),
+    );
+    const codes = (await Promise.all(forged)).map((identity) => identity.anonymous && identity.failure.code);
+    assert.deepEqual([...new Set(codes)].sort(), ["identity_unavailable", "invalid_token"]);
   });
 });
 

@@ -132,7 +132,7 @@ describe("callers with tokens", () => {
   const alice = { email: "alice@example.com", role: "data-scientist", groups: ["internal"] };
   const workload = {
     sub: "system:serviceaccount:team-b:worker",
-    "kubernetes.io": { namespace: "team-b", serviceaccount: { name: "worker" } },
+    "kubernetes.io": { namespace: "team-b", serviceaccount: { name: "worker", uid: "u" } },
   };
 
   const rows: [what: string, token: () => Promise<string>, model: string, expected: string][] = [

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type IdentityIssuer, identityIssuer } from "../../../proxy/config/identity.ts";
 import { CachingVerifier } from "../../../proxy/identity/verify.ts";
+import { ownerOf } from "../../../proxy/ids/owner.ts";
 import { type Issuer, startIssuer } from "../../harness/issuer.ts";
 
 const fetchJson = async (url: string): Promise<unknown> => {
@@ -241,7 +242,15 @@ describe("tokens of an issuer", () => {
       ["team-b", "system:serviceaccount:team-b:worker", "workload", "platform"],
     );
     assert.equal(issuer.asked.length, asked);
+    const again = claims("team-b", "worker");
+    again["kubernetes.io"].serviceaccount.uid = "another";
+    const recreated = await one.verify(await issuer.token(again), [kubernetes]);
+    assert.ok(!recreated.anonymous);
+    assert.equal(recreated.key.user, identity.key.user);
+    const owners = [identity, recreated].map((caller) => ownerOf(caller, null, new Map()));
+    assert.notDeepEqual(owners[0], owners[1], "an account of the same name doesn't own what the old one did");
     for (const forged of [
+      { ...claims("team-b", "worker"), "kubernetes.io": { namespace: "team-b", serviceaccount: { name: "worker" } } },
       claims("team-b", "worker", "system:serviceaccount:team-a:worker"),
       claims("Team B", "worker"),
       { sub: "system:serviceaccount:team-b:worker" },

@@ -1,0 +1,19 @@
+/**
+ * Keys that were revoked since the published key records were rendered. The document is published on its own, outside
+ * the manifest, so that a revocation waits for nothing else. A key that it names is refused, whatever its record says.
+ */
+import { z } from "zod";
+
+export const revocationsName = "revocations.json";
+
+/** More than this would not fit into one ConfigMap; further revocations go out with the key records. */
+export const mostRevocations = 10_000;
+
+export const revocationsDocument = z.object({
+  schemaVersion: z.int(),
+  /** Names this content in the proxies' status. */
+  id: z.string().max(64),
+  /** Digests of keys. */
+  digests: z.array(z.string().length(64)),
+});
+export type Revocations = z.output<typeof revocationsDocument>;

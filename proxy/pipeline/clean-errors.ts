@@ -1,0 +1,59 @@
+/** Removes the account's credentials from errors within answers, as `parseLoosely` does for error responses. */
+import { Buffer } from "node:buffer";
+import type { ProviderError } from "../dialects/canonical.ts";
+import { accountSecrets, type ProviderAccount } from "../providers/provider.ts";
+import { parseJson } from "../wire/json.ts";
+import type { Prepared } from "./prepared.ts";
+import { isProviderError, withoutCredentials } from "./provider-error.ts";
+import type { StreamReader, StreamStep } from "./reader.ts";
+
+type Account = Pick<ProviderAccount, "credentials" | "additions">;
+
+/** All its texts: the provider's own members of an error are passed on, too. */
+function cleanError(error: ProviderError, account: Account): ProviderError {
+  const text = JSON.stringify(error);
+  const clean = withoutCredentials(text, account);
+  return clean === text ? error : (parseJson(clean) as ProviderError);
+}
+
+function cleanBytes(out: Uint8Array | string, account: Account): Uint8Array | string {
+  const text = typeof out === "string" ? out : Buffer.from(out).toString("latin1");
+  const clean = withoutCredentials(text, account);
+  if (clean === text) return out;
+  return typeof out === "string" ? clean : Buffer.from(clean, "latin1");
+}
+
+function cleanStep(step: StreamStep, account: Account): StreamStep {
+  const { error, told, out, own } = step;
+  if (error === null) return step;
+  const clean = { ...step, error: cleanError(error, account) };
+  if (told !== true) return clean;
+  return {
+    ...clean,
+    out: cleanBytes(out, account),
+    ...(own === undefined ? {} : { own: Buffer.from(cleanBytes(own, account)) }),
+  };
+}
+
+function cleanReader(reader: StreamReader, account: Account): StreamReader {
+  return {
+    ...reader,
+    push: (bytes) => cleanStep(reader.push(bytes), account),
+    close: () => cleanStep(reader.close(), account),
+  };
+}
+
+export function withCleanErrors(prepared: Prepared, account: Account): Prepared {
+  if (accountSecrets(account).length === 0) return prepared;
+  return {
+    ...prepared,
+    whole(bytes, headers) {
+      const whole = prepared.whole(bytes, headers);
+      return isProviderError(whole) ? cleanError(whole, account) : whole;
+    },
+    reader() {
+      const reader = prepared.reader();
+      return reader === null ? null : cleanReader(reader, account);
+    },
+  };
+}

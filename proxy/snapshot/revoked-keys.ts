@@ -1,0 +1,101 @@
+/**
+ * Keys to refuse whatever the live config says. Additions apply at once. Removals apply once a config that was read
+ * after them is live: the operator removes a revocation when the key's record says the same, and a proxy that still
+ * serves an older record must not accept the key again.
+ */
+import { Buffer } from "node:buffer";
+import { type Revocations, revocationsDocument, revocationsName } from "../config/revocations.ts";
+import { acceptedSchemaVersions } from "../config/schema.ts";
+import { parseJson } from "../wire/json.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+type Content = string | Uint8Array | null;
+
+const none: Revocations = { schemaVersion: 1, id: "", digests: [] };
+
+const unusable = `${revocationsName} does not fit the schema`;
+
+/** null if the content can't be used. */
+function parse(text: string): Revocations | null {
+  if (text === "") return none;
+  try {
+    const parsed = revocationsDocument.safeParse(parseJson(text));
+    return parsed.success && acceptedSchemaVersions.includes(parsed.data.schemaVersion) ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+export class RevokedKeys {
+  #digests: ReadonlySet<string> = new Set();
+  /** From the volume. */
+  #mounted: ReadonlySet<string> = new Set();
+  /** What was read from it since the config began to be read that is now being prepared; a part of `#mounted`. */
+  #read = new Set<string>();
+  #last = { text: "", revocations: none };
+  /** What the operator sent, until the volume holds the same. A restart forgets it, and reads the volume. */
+  #sent: Revocations | null = null;
+
+  /** Names the content that came last; "" if there is none. */
+  get id(): string {
+    return (this.#sent ?? this.#last.revocations).id;
+  }
+
+  /** The same object until something is added or removed. */
+  get digests(): ReadonlySet<string> {
+    return this.#digests;
+  }
+
+  /** Takes what the operator sent. Returns the reason if it can't be used. */
+  send(text: string): string | null {
+    const revocations = parse(text);
+    if (revocations === null) return unusable;
+    this.#sent = revocations.id === this.#last.revocations.id ? null : revocations;
+    this.#join();
+    return null;
+  }
+
+  /** Takes what was read from the volume. Returns the reason if it can't be used; what was read before stays in use. */
+  add(content: Content): string | null {
+    const text = content === null ? "" : Buffer.from(content).toString("utf8");
+    const revocations = text === this.#last.text ? this.#last.revocations : parse(text);
+    if (revocations === null) return unusable;
+    this.#last = { text, revocations };
+    for (const digest of revocations.digests) this.#read.add(digest);
+    this.#mounted = new Set([...this.#mounted, ...revocations.digests]);
+    if (revocations.id === this.#sent?.id) this.#sent = null;
+    this.#join();
+    return null;
+  }
+
+  /** Call before a config is read, and `add` what is read at that time. */
+  begin(): void {
+    this.#read = new Set();
+  }
+
+  /** Call when the config that was read since `begin` is live. */
+  settle(): void {
+    this.#mounted = new Set(this.#read);
+    this.#join();
+  }
+
+  #join(): void {
+    const digests = new Set([...this.#mounted, ...(this.#sent?.digests ?? [])]);
+    if (digests.size !== this.#digests.size || !digests.isSubsetOf(this.#digests)) this.#digests = digests;
+  }
+}
+
+/** The snapshot with keys refused that are in `digests`. */
+export function withRevoked(snapshot: Snapshot, digests: ReadonlySet<string>): Snapshot {
+  if (digests.size === 0) return snapshot;
+  return {
+    ...snapshot,
+    findKey(clear) {
+      const match = snapshot.findKey(clear);
+      if (match === null || !digests.has(match.record.digest)) return match;
+      return { ...match, record: { ...match.record, revoked: true } };
+    },
+    keysOf: (id) =>
+      snapshot.keysOf(id).map((record) => (digests.has(record.digest) ? { ...record, revoked: true } : record)),
+  };
+}
