@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { answered, manifestPrice, refusedOnce, type Script, startBilling } from "../harness/billing-upstream.ts";
 import { pastDayTurn } from "../harness/day-turn.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
-import { seeded } from "./fleet/fleet.ts";
+import { seeded } from "../harness/seeded.ts";
 
 await pastDayTurn(120_000);
 const clear = "slc_alice_key_0001_0123456789";

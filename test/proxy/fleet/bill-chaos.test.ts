@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis as Client } from "ioredis";
 import { answered, refusedOnce, type Script, startBilling } from "../../harness/billing-upstream.ts";
 import { startRedis } from "../../harness/redis.ts";
-import { clear, seeded, startFleet } from "./fleet.ts";
+import { seeded } from "../../harness/seeded.ts";
+import { clear, startFleet } from "./fleet.ts";
 
 const random = seeded(5);
 

@@ -165,17 +165,6 @@ export interface Tally {
   codes: Record<string, number>;
 }
 
-/** A small seeded source of numbers from 0 to 1. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
 /** Makes one call; some streams are abandoned after their first bytes. Resolves to the status, or 0 if the connection broke. */
 function callOnce(agent: Agent, url: string, random: () => number, tally: Tally): Promise<number> {
   const stream = random() < 0.3;

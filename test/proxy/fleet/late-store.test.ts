@@ -6,7 +6,7 @@ import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import { Quotas } from "../../../proxy/fleet/quotas.ts";
 import type { CounterSpec } from "../../../proxy/fleet/slice.ts";
 import type { FleetStore, StoreOp, StoreReply } from "../../../proxy/fleet/store.ts";
-import { seeded } from "./fleet.ts";
+import { seeded } from "../../harness/seeded.ts";
 import { VirtualTime } from "./virtual.ts";
 
 const limit = 50;

@@ -11,7 +11,7 @@ import type { FleetStore, LedgerBatch, LedgerRow } from "../../../proxy/fleet/st
 import { costNanoUsd } from "../../../proxy/telemetry/cost.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
-import { seeded } from "./fleet.ts";
+import { seeded } from "../../harness/seeded.ts";
 
 const calls = 100_000;
 const price = {

@@ -5,7 +5,8 @@ import { periodAt } from "../../../proxy/config/periods.ts";
 import { RedisStore } from "../../../proxy/fleet/redis.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { type Redis, startRedis } from "../../harness/redis.ts";
-import { type Bill, type Fleet, hammer, seeded, startBiller, startFleet, type Tally } from "./fleet.ts";
+import { seeded } from "../../harness/seeded.ts";
+import { type Bill, type Fleet, hammer, startBiller, startFleet, type Tally } from "./fleet.ts";
 
 const calls = Number(process.env["OVERSPEND_CALLS"] ?? 10_000);
 const callers = 400;

@@ -1,4 +1,5 @@
 /** The shares that a replay of usage counts on are those that routing draws. */
+
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
@@ -6,6 +7,7 @@ import { createRouting } from "../../../proxy/routing/create.ts";
 import type { PlanRequest } from "../../../proxy/routing/routing.ts";
 import { firstShares } from "../../../proxy/routing/shares.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
+import { seeded } from "../../harness/seeded.ts";
 
 const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
 const quota = { requestsPerMinute: null, tokensPerMinute: null };
@@ -79,20 +81,17 @@ function requestOf({ strategy, targets, canary, affinity, rule, user }: Spec): P
   } as unknown as PlanRequest;
 }
 
-/** Draws that cover 0 to 1 evenly, in an order that has nothing to do with turns. */
-const draws = 2_000;
-const evenDraws = (): (() => number) => {
-  let turn = 0;
-  return () => (((turn++ * 1_237) % draws) + 0.5) / draws;
-};
+/** Enough that a share off by 0.05 is more than six standard deviations. */
+const draws = 4_000;
 
 it("are what routing does while all targets are healthy", () => {
+  let turns = 1;
   fc.assert(
     fc.property(spec, (given) => {
       // Latencies are not known to a replay.
       fc.pre(given.strategy !== "LeastLatency" || given.targets.length === 1);
       const request = requestOf(given);
-      const routing = createRouting({ nowMs: () => 0, random: evenDraws() });
+      const routing = createRouting({ nowMs: () => 0, random: seeded(turns++) });
       const counts = new Map<string, number>();
       for (let turn = 0; turn < draws; turn++) {
         const name = routing.plan(request)[0]?.config.name ?? "";
