@@ -133,8 +133,7 @@ class Kept {
     this.#work = work;
   }
 
-  add(verdict: FrameVerdict, start: number, end: number): void {
-    if (verdict === true) return;
+  add(verdict: Exclude<FrameVerdict, true>, start: number, end: number): void {
     this.#close(start);
     if (verdict !== false) this.#pieces.push(verdict);
     this.#from = end;
@@ -150,6 +149,9 @@ class Kept {
     return this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : (this.#pieces[0] ?? nothing);
   }
 }
+
+const upTo = (work: Buffer, end: number): Buffer =>
+  end === work.length ? work : end === 0 ? nothing : work.subarray(0, end);
 
 export abstract class FrameObserver implements StreamObserver {
   ended = false;
@@ -215,15 +217,17 @@ export abstract class FrameObserver implements StreamObserver {
   }
 
   #run(work: Buffer, scanFrom: number): Uint8Array {
-    const kept = new Kept(work);
+    // Made for the first frame that isn't passed on as it is.
+    let kept: Kept | null = null;
     let start = 0;
     this.begin(work);
     for (let end = frameEnd(work, scanFrom); end >= 0; end = frameEnd(work, start)) {
-      kept.add(end - start > this.#maxEventBytes ? this.#tooLarge() : this.frame(work, start, end), start, end);
+      const verdict = end - start > this.#maxEventBytes ? this.#tooLarge() : this.frame(work, start, end);
+      if (verdict !== true) (kept ??= new Kept(work)).add(verdict, start, end);
       start = end;
       if (this.ended || this.error !== null) break;
     }
-    const out = kept.bytes(start);
+    const out = kept === null ? upTo(work, start) : kept.bytes(start);
     this.#hold(work, start);
     return out;
   }

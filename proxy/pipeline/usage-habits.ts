@@ -123,15 +123,22 @@ export class ModelHabits {
 const charactersPerToken = 4;
 
 export class UsageHabits {
-  readonly #habits = new Map<string, ModelHabits>();
+  /** By model, then by provider. */
+  readonly #habits = new Map<string, Map<string, ModelHabits>>();
 
   /** Habits of a provider's model. `provider`: "" for the model at any provider. */
   of(provider: string, model: string): ModelHabits {
-    const key = `${provider}\n${model}`;
-    let habits = this.#habits.get(key);
-    if (habits !== undefined) return habits;
-    if (this.#habits.size >= mostModels) this.#habits.delete(this.#habits.keys().next().value ?? "");
-    this.#habits.set(key, (habits = new ModelHabits(provider === "" ? null : this.of("", model))));
+    return this.#habits.get(model)?.get(provider) ?? this.#made(provider, model);
+  }
+
+  #made(provider: string, model: string): ModelHabits {
+    let ofModel = this.#habits.get(model);
+    if (ofModel === undefined) {
+      if (this.#habits.size >= mostModels) this.#habits.delete(this.#habits.keys().next().value ?? "");
+      this.#habits.set(model, (ofModel = new Map()));
+    }
+    const habits = new ModelHabits(provider === "" ? null : this.of("", model));
+    ofModel.set(provider, habits);
     return habits;
   }
 }

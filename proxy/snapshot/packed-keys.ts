@@ -103,7 +103,7 @@ export class PackedKeys {
   /** Returns the record of the key with this digest. */
   find(digest: string): KeyRecord | null {
     const used = this.#used.get(digest);
-    if (used !== undefined) return same(used.digest, digest) ? used : null;
+    if (used !== undefined) return used;
     for (const place of this.#byDigest.of(digest)) {
       const record = this.#record(place);
       if (!same(record.digest, digest)) continue;

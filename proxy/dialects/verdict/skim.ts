@@ -10,6 +10,7 @@ const colon = 0x3a;
 const openBracket = 0x5b;
 const openBrace = 0x7b;
 const LETTER_N = 0x6e;
+const LETTER_S = 0x73;
 
 const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
@@ -31,17 +32,23 @@ function memberValue(bytes: Buffer, name: Buffer, from = 0): number {
   return -1;
 }
 
-const errorWord = Buffer.from('"error"');
+const errorStart = Buffer.from('"error');
 const cancelledWord = Buffer.from('"cancelled"');
-const errorsName = Buffer.from('"errors"');
 
-/** Whether `"error"` occurs as a name or a value, other than `"error": null`. */
+/** Whether `"error"` occurs as a name or a value, other than `"error": null`; or `"errors"`, or `"cancelled"`. */
 function mentionsError(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(errorWord); at >= 0; at = bytes.indexOf(errorWord, at + errorWord.length)) {
-    const next = skipBlanks(bytes, at + errorWord.length);
-    if (bytes[next] !== colon || bytes[skipBlanks(bytes, next + 1)] !== LETTER_N) return true;
+  for (let at = bytes.indexOf(errorStart); at >= 0; at = bytes.indexOf(errorStart, at + errorStart.length)) {
+    const behind = at + errorStart.length;
+    if (bytes[behind] === LETTER_S && bytes[behind + 1] === quote) return true;
+    if (bytes[behind] === quote && !isNullMember(bytes, behind + 1)) return true;
   }
-  return bytes.includes(cancelledWord) || bytes.includes(errorsName);
+  return bytes.includes(cancelledWord);
+}
+
+/** Whether a colon and null follow. */
+function isNullMember(bytes: Buffer, from: number): boolean {
+  const next = skipBlanks(bytes, from);
+  return bytes[next] === colon && bytes[skipBlanks(bytes, next + 1)] === LETTER_N;
 }
 
 /** The member that holds the answer, a list of objects, and a member whose text shows that it is complete. */
