@@ -6,6 +6,8 @@ import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { onHost } from "../proxy/config/listen-host.ts";
 import { connectCluster, inWords, loadConfig, statusCode } from "./cluster/api.ts";
+import { tellContest } from "./cluster/contest-event.ts";
+import { Contests } from "./cluster/contests.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
@@ -32,6 +34,8 @@ import { operatorStatusServer } from "./status-server.ts";
 
 /** On shutdown, pending statuses are written within this time; the next leader writes the rest. */
 const lastStatusesMs = 5_000;
+/** How long another installation that writes the same statuses is believed to be there. */
+const contestHoldMs = 30 * 60_000;
 
 export interface RunningOperator {
   statusUrl: string;
@@ -134,9 +138,21 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
       observing?.trigger();
     },
   });
+  const contests = new Contests(`${settings.namespace}/${settings.publishPrefix}`, {
+    holdMs: contestHoldMs,
+    nowMs: () => performance.now(),
+    told(contest) {
+      const { namespace, rival, yields } = contest;
+      log.error({ namespace, rival, yields }, "another installation writes statuses of the same objects");
+      tellContest(cluster, contest).catch(() => undefined);
+    },
+  });
   const statuses = new StatusWriter(
-    async ({ verdict, object, status }) => {
-      if (election.leading()) await report(cluster, verdict, object, status, Date.now());
+    async (due) => {
+      const write = election.leading() ? contests.admit(due) : null;
+      if (write === null) return;
+      const { verdict, object, status } = write;
+      if (await report(cluster, verdict, object, status, Date.now())) contests.wrote(write);
     },
     (cause) => {
       metrics.failed();
@@ -180,6 +196,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
     leading: () => election.leading(),
     observe(pass) {
       metrics.pass(pass);
+      metrics.contested(contests.namespaces.length);
       metrics.alarms(alarms.counts());
       if (pass.programmed.revision === revision) return;
       revision = pass.programmed.revision;

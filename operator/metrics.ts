@@ -21,6 +21,8 @@ export interface OperatorMetrics {
   }): void;
   failed(): void;
   watchFailed(): void;
+  /** Number of namespaces in which another installation writes statuses as well. */
+  contested(namespaces: number): void;
   leading(now: boolean): void;
   alert(channel: string, result: string): void;
   /** Number of alerts that are firing. */
@@ -60,6 +62,11 @@ function instruments(registry: Registry) {
     writes: new Counter({
       name: "sluice_operator_objects_published_total",
       help: "ConfigMaps and Secrets written.",
+      registers,
+    }),
+    contests: new Gauge({
+      name: "sluice_operator_contested_namespaces",
+      help: "Namespaces in which another installation writes statuses as well.",
       registers,
     }),
     watches: new Counter({
@@ -142,6 +149,7 @@ export function operatorMetrics(): OperatorMetrics {
     },
     failed: () => all.passes.inc({ result: "error" }),
     watchFailed: () => all.watches.inc(),
+    contested: (namespaces) => all.contests.set(namespaces),
     leading: (now) => all.leader.set(now ? 1 : 0),
   };
 }

@@ -299,4 +299,11 @@ export const statusBase = {
     .max(1024)
     .optional()
     .describe("The first problem, in the words of its condition. Absent if there is none."),
+  writtenBy: z
+    .string()
+    .max(317)
+    .optional()
+    .describe(
+      "Installation that wrote this status, as namespace/prefix. Only there while several installations write it.",
+    ),
 };

@@ -168,7 +168,8 @@ export async function tellGivenUp(
   await tell(cluster, about, { condition, warning: true }, Date.now()).catch(() => undefined);
 }
 
-async function tell(
+/** Writes an Event. Throws if it can't be written. */
+export async function tell(
   cluster: Cluster,
   verdict: Pick<Verdict, "kind" | "meta">,
   { condition, warning }: Transition,

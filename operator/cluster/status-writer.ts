@@ -18,7 +18,7 @@ const longestRetryMs = 15_000;
 const refOf = ({ verdict: { kind, meta } }: StatusWrite): string => `${kind}/${meta.namespace}/${meta.name}`;
 
 /** The status without the transition times of its conditions. */
-const textOf = (status: object): string =>
+export const statusText = (status: unknown): string =>
   JSON.stringify(status, (name, value: unknown) => (name === "lastTransitionTime" ? undefined : value));
 
 export class StatusWriter {
@@ -97,7 +97,7 @@ export class StatusWriter {
       due
         .map((one) => [refOf(one), one] as const)
         .filter(([ref, { verdict, status }]) => {
-          const text = textOf(status);
+          const text = statusText(status);
           const written = this.#written.get(ref);
           return this.#running.get(ref)?.text !== text && (written?.uid !== verdict.meta.uid || written.text !== text);
         }),
@@ -113,7 +113,7 @@ export class StatusWriter {
         this.#running.delete(ref);
         this.#pump();
       });
-      this.#running.set(ref, { done, text: textOf(next.status) });
+      this.#running.set(ref, { done, text: statusText(next.status) });
     }
   }
 
@@ -141,7 +141,7 @@ export class StatusWriter {
       await this.#write(this.#afterOwnWrite(ref, due));
       this.#written.delete(ref);
       const { uid } = due.verdict.meta;
-      this.#written.set(ref, { uid, text: textOf(due.status), status: due.status, atMs: performance.now() });
+      this.#written.set(ref, { uid, text: statusText(due.status), status: due.status, atMs: performance.now() });
       this.#retryMs = firstRetryMs;
     } catch (cause) {
       this.#failed(cause);

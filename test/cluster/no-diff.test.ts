@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { parseAllDocuments } from "yaml";
+import { parseAllDocuments, stringify } from "yaml";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { type Finished, run } from "../harness/command.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
-const skip = await skipWithout("etcd", "kube-apiserver", "kubectl");
+const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
 const root = join(import.meta.dirname, "../..");
 const examples = ["teams", "budgets", "alerts", "quickstart/policies", "quickstart/simulated"];
 
@@ -21,12 +21,21 @@ interface Manifest {
 }
 
 /** Objects that this API server knows: not those of Flux, Argo CD or the External Secrets Operator. */
+const knownIn = (text: string): Manifest[] =>
+  parseAllDocuments(text)
+    .map((one) => one.toJS() as Manifest)
+    .filter((one) => one?.apiVersion?.startsWith("sluice.dev/") || one?.kind === "Namespace");
+
 function known(example: string): Manifest[] {
   const files = globSync(`examples/${example}/**/*.yaml`, { cwd: root }).sort();
-  return files
-    .flatMap((file) => parseAllDocuments(readFileSync(join(root, file), "utf8")).map((one) => one.toJS() as Manifest))
-    .filter((one) => one?.apiVersion?.startsWith("sluice.dev/") || one?.kind === "Namespace");
+  return files.flatMap((file) => knownIn(readFileSync(join(root, file), "utf8")));
 }
+
+const isNamespace = ({ kind }: Manifest): boolean => kind === "Namespace";
+
+/** Text that Helm's templates leave as it is. */
+const asTemplate = (objects: readonly Manifest[]): string =>
+  objects.map((one) => stringify(one).replaceAll("{{", '{{ "{{" }}')).join("---\n");
 
 describe("after an example is applied", { skip }, () => {
   let server: ApiServer;
@@ -48,14 +57,30 @@ describe("after an example is applied", { skip }, () => {
       env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
     });
 
+  const applied = async (objects: readonly Manifest[], name: string): Promise<string> => {
+    const file = join(folder, `${name.replaceAll("/", "-")}.json`);
+    await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
+    const namespaces = new Set(objects.flatMap(({ metadata }) => metadata?.namespace ?? []));
+    for (const namespace of namespaces) await kubectl("create", "namespace", namespace);
+    return file;
+  };
+  const expectSuccess = async (tool: Promise<Finished>): Promise<string> => {
+    const { code, stdout, stderr } = await tool;
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    return stdout;
+  };
+  const helm = async (...args: string[]): Promise<string> =>
+    expectSuccess(
+      run(await ensureTool("helm"), args, {
+        env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
+      }),
+    );
+
   for (const example of examples)
     it(`nobody sees a difference: ${example}`, async () => {
       const objects = known(example);
       assert.ok(objects.length > 0);
-      const file = join(folder, `${example.replace("/", "-")}.json`);
-      await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
-      const namespaces = new Set(objects.flatMap(({ metadata }) => metadata?.namespace ?? []));
-      for (const namespace of namespaces) await kubectl("create", "namespace", namespace);
+      const file = await applied(objects, example);
       const succeeds = async (...args: string[]): Promise<string> => {
         const { code, stdout, stderr } = await kubectl(...args, "-f", file);
         assert.equal(code, 0, `kubectl ${args.join(" ")}: ${stdout}${stderr}`);
@@ -73,5 +98,54 @@ describe("after an example is applied", { skip }, () => {
       await succeeds("diff", "--server-side");
       await succeeds("apply", "--server-side", "--field-manager=argocd-controller");
       await succeeds("diff", "--server-side", "--field-manager=argocd-controller");
+    });
+
+  for (const example of examples)
+    it(`Helm sees none after an upgrade to the same: ${example}`, async () => {
+      const objects = known(example).filter((one) => !isNamespace(one));
+      const name = example.replaceAll("/", "-");
+      const file = await applied(objects, `helm-${name}`);
+      await kubectl("delete", "--ignore-not-found", "-f", file);
+      const chart = join(folder, `chart-${name}`);
+      await mkdir(join(chart, "templates"), { recursive: true });
+      await writeFile(join(chart, "Chart.yaml"), `apiVersion: v2\nname: ${name}\nversion: 1.0.0\n`);
+      await writeFile(join(chart, "templates", "objects.yaml"), asTemplate(objects));
+      await helm("install", name, chart);
+      const versions = (): Promise<string> =>
+        expectSuccess(
+          kubectl(
+            "get",
+            "-f",
+            file,
+            "-o",
+            "jsonpath={range .items[*]}{.metadata.name} {.metadata.generation} {.metadata.resourceVersion}{'\\n'}{end}",
+          ),
+        );
+      const before = await versions();
+      for (let upgrade = 0; upgrade < 2; upgrade++) await helm("upgrade", name, chart);
+      assert.equal(await versions(), before);
+      const rendered = join(folder, `${name}-rendered.yaml`);
+      await writeFile(rendered, await helm("template", name, chart));
+      await expectSuccess(kubectl("diff", "-f", rendered));
+      // As Helm 4 applies.
+      await expectSuccess(
+        kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", rendered),
+      );
+      await expectSuccess(
+        kubectl("diff", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", rendered),
+      );
+      await helm("upgrade", name, chart);
+      await expectSuccess(kubectl("diff", "-f", rendered));
+    });
+
+  const kustomizations = globSync("examples/teams/**/kustomization.yaml", { cwd: root }).map(dirname);
+  for (const kustomization of kustomizations)
+    it(`kustomize sees none: ${kustomization}`, async () => {
+      const built = await expectSuccess(kubectl("kustomize", join(root, kustomization)));
+      const objects = knownIn(built);
+      assert.ok(objects.length > 0);
+      const file = await applied(objects, kustomization);
+      await expectSuccess(kubectl("apply", "-f", file));
+      await expectSuccess(kubectl("diff", "-f", file));
     });
 });

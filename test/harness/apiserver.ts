@@ -34,6 +34,8 @@ export interface ApiServer {
   stop(): Promise<void>;
   /** An outage: etcd and its data stay. */
   stopApiServer(): Promise<void>;
+  /** Ends etcd and starts another on the same data; `meanwhile` runs while there is none. */
+  restartEtcd(meanwhile: () => Promise<void>): Promise<void>;
   /** Same data, port, certificate and keys: earlier kubeconfigs go on working. */
   startApiServerAgain(): Promise<void>;
 }
@@ -53,7 +55,9 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
 
 async function start(dir: string, options: ApiServerOptions): Promise<ApiServer> {
   const binary = await ensureTool("kube-apiserver");
-  const { etcd, etcdUrl } = await startEtcd(dir);
+  const first = await startEtcd(dir);
+  const { etcdUrl } = first;
+  let { etcd } = first;
   const port = await freePort();
   const url = `https://127.0.0.1:${port}`;
   const adminToken = randomBytes(24).toString("hex");
@@ -81,14 +85,22 @@ async function start(dir: string, options: ApiServerOptions): Promise<ApiServer>
       removeFolder(dir);
     },
     stopApiServer: () => apiServer.end(),
+    restartEtcd: async (meanwhile) => {
+      await etcd.end();
+      try {
+        await meanwhile();
+      } finally {
+        ({ etcd } = await startEtcd(dir, etcdUrl));
+      }
+    },
     startApiServerAgain: async () => {
       if (!apiServer.running()) apiServer = await launch();
     },
   };
 }
 
-async function startEtcd(dir: string): Promise<{ etcd: Child; etcdUrl: string }> {
-  const etcdUrl = `http://127.0.0.1:${await freePort()}`;
+async function startEtcd(dir: string, etcdUrl?: string): Promise<{ etcd: Child; etcdUrl: string }> {
+  etcdUrl ??= `http://127.0.0.1:${await freePort()}`;
   const peerUrl = `http://127.0.0.1:${await freePort()}`;
   const args = [
     `--data-dir=${join(dir, "etcd")}`,

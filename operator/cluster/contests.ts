@@ -1,0 +1,118 @@
+/**
+ * Notices that another installation writes the statuses of the same objects: nobody else writes them, so a status that
+ * has to be written again, word for word, was overwritten. Both then put their names into the statuses, and the one
+ * whose name sorts last stops writing for a while. It tries again later, because the other may have gone.
+ */
+import type { WorldObject } from "../compile/world.ts";
+import type { StatusWrite } from "./status-book.ts";
+import { statusText } from "./status-writer.ts";
+
+/** This many statuses of a namespace written again are no accident, such as an edit by hand. */
+const repeatsOfContest = 3;
+const mostWritten = 10_000;
+
+export interface Contest {
+  namespace: string;
+  /** The other installation; null before it is known. */
+  rival: string | null;
+  /** Whether this installation stops writing statuses there. */
+  yields: boolean;
+  /** An object whose status was overwritten. */
+  object: WorldObject;
+}
+
+interface Contested {
+  rival: string | null;
+  untilMs: number;
+}
+
+const writerOf = ({ status }: WorldObject): string | null =>
+  (status as { writtenBy?: string } | null | undefined)?.writtenBy ?? null;
+
+export class Contests {
+  readonly #me: string;
+  readonly #holdMs: number;
+  readonly #nowMs: () => number;
+  readonly #told: (contest: Contest) => void;
+  /** The status that was written last, by uid; oldest first. */
+  readonly #written = new Map<string, string>();
+  readonly #repeats = new Map<string, number>();
+  readonly #contested = new Map<string, Contested>();
+  #sinceMs: number;
+
+  /** `me`: names this installation in the cluster. `holdMs`: how long a contest counts after it was noticed. */
+  constructor(me: string, options: { holdMs: number; nowMs(): number; told(contest: Contest): void }) {
+    this.#me = me;
+    this.#holdMs = options.holdMs;
+    this.#nowMs = options.nowMs;
+    this.#told = options.told;
+    this.#sinceMs = options.nowMs();
+  }
+
+  /** Namespaces in which another installation writes statuses as well. */
+  get namespaces(): string[] {
+    this.#forget();
+    return [...this.#contested.keys()];
+  }
+
+  /** Returns what to write instead, or null if this installation leaves the status to the other one. */
+  admit(write: StatusWrite): StatusWrite | null {
+    this.#forget();
+    const { namespace } = write.verdict.meta;
+    const contested = this.#contested.get(namespace);
+    if (contested === undefined) return write;
+    const writer = writerOf(write.object);
+    if (writer !== null && writer !== this.#me && contested.rival === null) {
+      contested.rival = writer;
+      this.#tell(namespace, contested, write.object);
+    }
+    if (this.#yields(contested)) return null;
+    const status = { ...write.status, writtenBy: this.#me };
+    return statusText(status) === statusText(write.object.status) ? null : { ...write, status };
+  }
+
+  /** Call after a status was written. */
+  wrote({ verdict: { meta }, object, status }: StatusWrite): void {
+    const { writtenBy: _name, ...own } = status as { writtenBy?: string };
+    const text = statusText(own);
+    const again = this.#written.get(meta.uid) === text;
+    this.#written.delete(meta.uid);
+    this.#written.set(meta.uid, text);
+    for (const oldest of this.#written.keys()) {
+      if (this.#written.size <= mostWritten) break;
+      this.#written.delete(oldest);
+    }
+    if (!again) return;
+    const repeats = (this.#repeats.get(meta.namespace) ?? 0) + 1;
+    this.#repeats.set(meta.namespace, repeats);
+    if (repeats < repeatsOfContest) return;
+    const known = this.#contested.get(meta.namespace);
+    const contested = { rival: known?.rival ?? null, untilMs: this.#nowMs() + this.#holdMs };
+    this.#contested.set(meta.namespace, contested);
+    if (known === undefined) this.#tell(meta.namespace, contested, object);
+  }
+
+  #yields({ rival }: Contested): boolean {
+    return rival !== null && rival < this.#me;
+  }
+
+  #tell(namespace: string, contested: Contested, object: WorldObject): void {
+    this.#told({ namespace, rival: contested.rival, yields: this.#yields(contested), object });
+  }
+
+  #forget(): void {
+    const nowMs = this.#nowMs();
+    for (const [namespace, { untilMs }] of this.#contested) {
+      if (nowMs < untilMs) continue;
+      this.#contested.delete(namespace);
+      this.#repeats.delete(namespace);
+      // What the other one wrote meanwhile proves nothing about now.
+      this.#written.clear();
+    }
+    // Repeats count only if they come close together.
+    if (nowMs - this.#sinceMs < this.#holdMs) return;
+    this.#sinceMs = nowMs;
+    this.#written.clear();
+    for (const namespace of this.#repeats.keys()) if (!this.#contested.has(namespace)) this.#repeats.delete(namespace);
+  }
+}
