@@ -14,6 +14,7 @@ import type { ConsoleSource, PublishedState } from "../operator/console/source.t
 import { compileFolder, formatFinding, unpricedModels } from "../operator/folder/compile-folder.ts";
 import { watchFolders } from "../operator/folder/watch.ts";
 import { CanaryBook } from "../operator/loops/canaries/book.ts";
+import { DiscoveryBook } from "../operator/loops/discovery/book.ts";
 import { type Installation, installation, readInstallation } from "../operator/settings/installation.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { credentialName } from "../proxy/config/names.ts";
@@ -70,6 +71,7 @@ class FolderConfig implements ConfigSource {
   #previous: RenderedConfig | null = null;
   #files: ConfigFiles = {};
   readonly #canaries = new CanaryBook();
+  readonly #discovery = new DiscoveryBook();
   readonly #phases = new Map<string, string>();
   #compiled: Compiled | null = null;
   #canaryPatches: readonly StatusPatch[] = [];
@@ -99,6 +101,7 @@ class FolderConfig implements ConfigSource {
       nowMs: Date.now(),
       installed: this.#installed,
       canaries: this.#canaries,
+      discovered: this.#discovery.facts(),
     });
     // An unreadable file hides objects, so the rest must not be taken for the whole folder.
     const unreadable = folder.problems.length > 0 && this.#previous !== null;
@@ -175,8 +178,16 @@ class FolderConfig implements ConfigSource {
     return status;
   }
 
-  hasCanaries(): boolean {
-    return (this.#compiled?.canaries.length ?? 0) > 0;
+  /** Whether what the proxy reports can change the config. */
+  learns(): boolean {
+    if (this.#compiled === null) return false;
+    const { canaries, config } = this.#compiled;
+    return canaries.length > 0 || config.providers.some(({ discovery }) => discovery !== undefined);
+  }
+
+  learn({ canaries, providers }: Pick<ProxyStatus, "canaries" | "providers">): void {
+    if (this.#discovery.learn([providers])) this.#reload();
+    this.judge(canaries);
   }
 
   /** Judges canaries as the operator does, by the proxy's counts. Verdicts last as long as the process. */
@@ -273,7 +284,7 @@ export async function startDev(
   if (!local && token !== undefined)
     print(`the status port asks for its token, but for probes and metrics: ${statusTokenHeader}: ${token}`);
   const judging = setInterval(() => {
-    if (source.hasCanaries()) void statusOfProxy(proxy).then((status) => source.judge(status?.canaries ?? []));
+    if (source.learns()) void statusOfProxy(proxy).then((status) => status !== null && source.learn(status));
   }, judgeEveryMs).unref();
   return {
     proxy,

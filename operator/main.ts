@@ -26,6 +26,7 @@ import { Loop } from "./loop.ts";
 import { ObjectAlertBook } from "./loops/alerts/book.ts";
 import { BudgetBook } from "./loops/budgets/book.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
+import { DiscoveryBook } from "./loops/discovery/book.ts";
 import { operatorMetrics } from "./metrics.ts";
 import { observePass, publishPass, type Reconciler } from "./reconcile.ts";
 import { RolloutClock } from "./rollout-clock.ts";
@@ -114,6 +115,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
         context.book = new StatusBook();
         // Another leader may have got further: what it wrote counts.
         canaries.forget();
+        discovery.forget();
         budgets.forget();
         alarms.forget();
         loop?.trigger();
@@ -121,6 +123,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
     },
   });
   const canaries = new CanaryBook();
+  const discovery = new DiscoveryBook();
   const budgets = new BudgetBook();
   const alarms = new ObjectAlertBook();
   /** Alerts delivered or given up that no pass has put into a status yet. */
@@ -187,6 +190,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
     takenOver: null,
     changed: () => loop?.trigger(),
     canaries,
+    discovery,
     budgets,
     alarms,
     seeds: null,

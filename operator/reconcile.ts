@@ -23,6 +23,7 @@ import type { WorldObject } from "./compile/world.ts";
 import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
 import type { CanaryBook } from "./loops/canaries/book.ts";
+import type { DiscoveryBook } from "./loops/discovery/book.ts";
 import type { OperatorMetrics } from "./metrics.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
 import { markUnpublished } from "./publish/unpublished.ts";
@@ -46,6 +47,7 @@ export interface Reconciler {
   statuses: StatusWriter;
   canaries: CanaryBook;
   budgets: BudgetBook;
+  discovery: DiscoveryBook;
   alarms: ObjectAlertBook;
   /** Sends alerts on budgets, providers and policies, with the values of Secrets by digest. */
   alert(compiled: Compiled, values: ReadonlyMap<string, string>): void;
@@ -97,6 +99,7 @@ export async function publishPass(context: Reconciler): Promise<void> {
       previous: before,
       seeds: context.seeds ?? before?.seeds ?? [],
       canaries: context.canaries.facts(others),
+      discovered: context.discovery.facts(),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
       priceSources,
@@ -143,6 +146,8 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const alerts = context.alarms.report(compiled, reports, watched, context.nowMs(), values);
   const budgets = await readBudgets(context, compiled, values, tokens.status);
   const { decided, patches } = context.canaries.judge(compiled, canaries, context.nowMs());
+  // A verdict on a canary changes the rendered config, and so do models that were found.
+  if ([decided, context.discovery.learn(reports)].includes(true)) context.changed();
   const all = [...healthPatches(compiled.others, reports), ...alerts, ...budgets, ...patches];
   const patched = withPatches(compiled.verdicts, all);
   const { written } = published;
@@ -161,8 +166,6 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const refusing = revocations.every((id) => context.revocations.isEnough(id));
   await hasten(context, revision, { everywhere, refusing });
   if (everywhere && context.published === published) await tidy(context, publication);
-  // A verdict on a canary changes the rendered config.
-  if (decided) context.changed();
   return everywhere && refusing;
 }
 

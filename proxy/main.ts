@@ -24,8 +24,10 @@ import { receiveRevocations } from "./receive-revocations.ts";
 import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
 import { createRouting } from "./routing/create.ts";
+import { ModelDiscovery } from "./routing/discovery.ts";
 import { HealthChecks } from "./routing/health-checks.ts";
 import { ImplausibleReports } from "./routing/implausible.ts";
+import { modelLister } from "./routing/list-models.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
@@ -135,6 +137,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const identities = cloudIdentities(upstreams, options, log);
   const auth = authEnvironment(new TokenCache(Date.now), upstreams, identities);
   const checks = healthChecks(upstreams, auth, log);
+  const discovery = new ModelDiscovery({ ...systemClock, random: Math.random }, modelLister(upstreams, auth));
   const fleet = startFleetState(settings, (cause) =>
     log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
   );
@@ -165,6 +168,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
       upstreams.keep(addressesOf(snapshot));
       checks.apply(snapshot.providers);
+      discovery.apply(snapshot.providers);
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
       identities.keep(snapshot.providers);
@@ -244,7 +248,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer({
     ...{ current: cell, metrics, state, routing, canaries, watched },
-    ...{ ledger, quotas, recounts, implausible, identities },
+    ...{ ledger, quotas, recounts, implausible, identities, discovery },
     flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {
@@ -279,6 +283,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       cell.close();
       countries.close();
       checks.stop();
+      discovery.stop();
       stopTls();
       await audit?.close();
       await tracing.close();

@@ -11,6 +11,7 @@ import { keyFactsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
+import type { ModelDiscovery } from "./routing/discovery.ts";
 import type { ImplausibleReports } from "./routing/implausible.ts";
 import type { WatchTally } from "./routing/watch.ts";
 import type { TrafficState } from "./server.ts";
@@ -29,6 +30,7 @@ export interface StatusParts {
   quotas: Quotas;
   recounts: Recounts;
   implausible: ImplausibleReports;
+  discovery: ModelDiscovery;
   flushLedger(): Promise<void>;
   identities: CloudIdentities;
 }
@@ -122,6 +124,7 @@ function providerStatus({ account, models }: ProviderEntry, breakers: Breakers |
     refused: breakers?.refused ?? [],
     implausible: parts.implausible.of(id),
     identity: parts.identities.reason(id),
+    discovered: parts.discovery.reading(id),
   };
 }
 

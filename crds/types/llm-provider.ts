@@ -6,7 +6,16 @@ import { endpoint } from "./endpoint.ts";
 import { alertsNeedWhen, objectAlerts, providerAlerts, providerAlertWhen } from "./object-alerts.ts";
 import { modelPrice } from "./price.ts";
 import { presetNames, providerTypes, typesWithPresets } from "./provider-types.generated.ts";
-import { allowedNamespaces, day, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
+import {
+  allowedNamespaces,
+  day,
+  interval,
+  modelName,
+  modelNameOrPattern,
+  secretKeyRef,
+  statusBase,
+  timer,
+} from "./scalars.ts";
 import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
 import { workloadIdentity } from "./workload-identity.ts";
@@ -97,6 +106,22 @@ const pricing = z
   })
   .describe("How prices are looked up for models that have none of their own here.");
 
+const discovery = z
+  .strictObject({
+    models: z
+      .array(modelNameOrPattern)
+      .min(1)
+      .max(64)
+      .default(["*"])
+      .meta({ listType: "set" })
+      .describe("Names and patterns, such as gpt-*, of the models to take on."),
+    interval: interval.default("10m").describe("Time between two looks by one proxy, plus or minus 10 %."),
+    maxModels: z.int().min(1).max(256).default(100).describe("The most models to take on, in alphabetical order."),
+  })
+  .describe(
+    "Takes on the models that the provider itself lists, with prices from the published table. A model in spec.models keeps its settings from there.",
+  );
+
 export const llmProviderSpec = z
   .strictObject({
     type: z.enum(providerTypes).describe("The provider's protocol."),
@@ -142,10 +167,11 @@ export const llmProviderSpec = z
       .describe("Region in which the provider processes data, for residency rules."),
     models: z
       .array(model)
-      .min(1)
       .max(256)
+      .default([])
       .meta({ listType: "map", listMapKeys: ["name"] })
-      .describe("Models that policies may use."),
+      .describe("Models that policies may use. Required unless discovery finds them."),
+    discovery: discovery.optional(),
     unsupportedParameters: z
       .enum(["Drop", "Refuse"])
       .default("Drop")
@@ -241,6 +267,10 @@ export const llmProviderSpec = z
       {
         rule: "!has(self.alertWhen) || !has(self.alertWhen.unhealthy) || !self.alertWhen.unhealthy || has(self.healthCheck)",
         message: "alertWhen.unhealthy needs a healthCheck: set one, or set unhealthy to false",
+      },
+      {
+        rule: "has(self.discovery) || (has(self.models) && size(self.models) > 0)",
+        message: "name at least one model in spec.models, or set spec.discovery",
       },
       {
         rule: "!has(self.tls) || !has(self.endpoint) || self.endpoint.startsWith('https:')",

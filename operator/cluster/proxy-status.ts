@@ -4,6 +4,12 @@ import { type WatchReading, watchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
 
+const discovered = z.object({
+  models: z.array(z.string().max(128)).max(256).nullable(),
+  matching: z.int().min(0),
+  reason: z.string().max(256).nullable(),
+});
+
 const provider = z.object({
   id: z.string(),
   healthy: z.boolean().nullable().catch(null),
@@ -13,6 +19,7 @@ const provider = z.object({
   refused: z.array(z.string()).catch([]),
   implausible: z.array(z.string()).catch([]),
   identity: z.string().max(256).nullable().catch(null),
+  discovered: discovered.nullable().catch(null),
 });
 
 const count = z.int().min(0);
@@ -55,17 +62,20 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
     instance === ""
       ? []
       : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
-  const reports = providers.map(({ id, healthy, reason, breakers, causes, refused, implausible, identity }) => {
-    const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
-    const report = { healthy, reason, open, causes: new Map(Object.entries(causes)), refused };
-    return [
-      id,
-      {
-        ...report,
-        ...(implausible.length === 0 ? {} : { implausible }),
-        ...(identity === null ? {} : { identity }),
-      },
-    ] as const;
-  });
+  const reports = providers.map(
+    ({ id, healthy, reason, breakers, causes, refused, implausible, identity, discovered: found }) => {
+      const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
+      const report = { healthy, reason, open, causes: new Map(Object.entries(causes)), refused };
+      return [
+        id,
+        {
+          ...report,
+          ...(implausible.length === 0 ? {} : { implausible }),
+          ...(identity === null ? {} : { identity }),
+          ...(found === null ? {} : { discovered: found }),
+        },
+      ] as const;
+    },
+  );
   return { ready, revision, revocations, providers: new Map(reports), canaries, watched };
 }

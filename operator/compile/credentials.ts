@@ -1,11 +1,11 @@
 /** `spec.credentials` of an LLMProvider → names in the credentials Secret. Pure. */
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
-import type { Capabilities } from "../../proxy/config/capabilities.ts";
+import type { Capabilities, CredentialField } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
-import { own, type ParsedObject, problem } from "./outcome.ts";
+import { isError, own, type ParsedObject, problem } from "./outcome.ts";
 import { unreadable } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
-import type { World } from "./world.ts";
+import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";
 
 /** Why the keys found are not enough to authenticate; null if they are. */
 function incompleteSet(
@@ -31,6 +31,7 @@ function incompleteSet(
 
 interface WantedKey {
   field: string;
+  pem: CredentialField["pem"];
   /** Key within the Secret. */
   key: string;
   required: boolean;
@@ -43,11 +44,15 @@ interface WantedKey {
 function wantedKeys(key: string | undefined, capabilities: Capabilities): WantedKey[] {
   const [first, ...others] = capabilities.credentials.map((field) => ({
     field: field.name,
+    pem: field.pem,
     key: field.name,
     required: field.required,
   }));
   if (key === undefined) return first === undefined ? [] : [first, ...others];
-  return [{ field: first?.field ?? "apiKey", key, required: true }, ...others.filter((other) => other.required)];
+  return [
+    { field: first?.field ?? "apiKey", pem: first?.pem, key, required: true },
+    ...others.filter((other) => other.required),
+  ];
 }
 
 function missingCredential({ credentials }: LLMProviderSpec, capabilities: Capabilities): Problem[] {
@@ -56,11 +61,65 @@ function missingCredential({ credentials }: LLMProviderSpec, capabilities: Capab
   return [problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef${or}`, ["spec"])];
 }
 
+/** Why a value can't serve as this field; null if it can. */
+function whyUnusable(fact: SecretFact, pem: WantedKey["pem"]): string | null {
+  if (pem === undefined) return fact.unusable ?? null;
+  const half = fact[pem];
+  if (half === undefined) return `the value is not a ${pem === "certificate" ? "certificate" : "private key"} in PEM`;
+  return "unusable" in half ? `the value ${half.unusable}` : null;
+}
+
+function halfOf<Half extends "certificate" | "privateKey">(
+  secret: Readonly<Record<string, SecretFact>>,
+  wanted: readonly WantedKey[],
+  half: Half,
+): Exclude<NonNullable<PemFacts[Half]>, Unusable> | null {
+  const key = wanted.find(({ pem }) => pem === half)?.key;
+  const found = key === undefined ? undefined : own(secret, key)?.[half];
+  return found === undefined || "unusable" in found ? null : (found as Exclude<NonNullable<PemFacts[Half]>, Unusable>);
+}
+
+/** Whether a certificate and a private key belong together, and how long the certificate is valid. */
+function checkPair(
+  name: string,
+  secret: Readonly<Record<string, SecretFact>>,
+  wanted: readonly WantedKey[],
+  nowMs: number,
+  path: string[],
+): Problem[] {
+  const certificate = halfOf(secret, wanted, "certificate");
+  const privateKey = halfOf(secret, wanted, "privateKey");
+  if (certificate === null || privateKey === null) return [];
+  if (certificate.publicKey !== privateKey.publicKey)
+    return [problem("SecretUnusable", `Secret ${name} has a private key that is not the certificate's`, path)];
+  if (certificate.notAfterMs > nowMs) return [];
+  const expired = `Secret ${name} has a certificate that expired at ${new Date(certificate.notAfterMs).toISOString()}; renew it`;
+  return [problem("CertificateExpired", expired, path, "warning")];
+}
+
+function foundKeys(
+  name: string,
+  secret: Readonly<Record<string, SecretFact>>,
+  wanted: readonly WantedKey[],
+  path: string[],
+  refs: Problem[],
+): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const { field, key, pem, required } of wanted) {
+    const fact = own(secret, key);
+    const wrong = fact === undefined ? null : whyUnusable(fact, pem);
+    if (wrong !== null) refs.push(problem("SecretUnusable", `Secret ${name}, key ${key}: ${wrong}`, path));
+    else if (fact !== undefined) found[field] = credentialName(fact.digest);
+    else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path));
+  }
+  return found;
+}
+
 /** Credential field → name in the credentials Secret. */
 export function credentialsOf(
   provider: ParsedObject<"LLMProvider">,
   capabilities: Capabilities,
-  world: World,
+  { world, nowMs }: Pick<CompileInput, "world" | "nowMs">,
   refs: Problem[],
 ): Record<string, string> {
   const ref = provider.spec.credentials?.secretRef;
@@ -82,15 +141,9 @@ export function credentialsOf(
     return {};
   }
   const wanted = wantedKeys(ref.key, capabilities);
-  const found: Record<string, string> = {};
-  for (const { field, key, required } of wanted) {
-    const fact = own(secret, key);
-    if (fact?.unusable !== undefined)
-      refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
-    else if (fact !== undefined) found[field] = credentialName(fact.digest);
-    else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has no key ${key}`, path));
-  }
-  const incomplete = refs.length === 0 ? incompleteSet(found, provider.spec.options ?? {}, capabilities) : null;
+  const found = foundKeys(ref.name, secret, wanted, path, refs);
+  if (refs.length === 0) refs.push(...checkPair(ref.name, secret, wanted, nowMs, path));
+  const incomplete = !refs.some(isError) ? incompleteSet(found, provider.spec.options ?? {}, capabilities) : null;
   if (incomplete !== null) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name}${incomplete}`, path));
   return found;
 }

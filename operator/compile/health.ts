@@ -1,4 +1,6 @@
 /** What the proxies report on a provider → its condition Healthy. Pure. */
+import type { DiscoveryReading } from "../../proxy/config/discovery.ts";
+import { discoveryCondition } from "./discovery.ts";
 import { idOf } from "./outcome.ts";
 import type { StatusPatch, Verdict } from "./verdict.ts";
 
@@ -16,6 +18,8 @@ export interface ProviderReport {
   implausible?: readonly string[];
   /** Why it has no cloud identity, in the cloud's words. Absent: it has one, or needs none. */
   identity?: string;
+  /** What it found of the provider's models. Absent: they are not discovered. */
+  discovered?: DiscoveryReading;
 }
 
 /** Report of one proxy: provider id → its state there. */
@@ -90,5 +94,6 @@ export function healthPatches(verdicts: readonly Verdict[], proxies: readonly Pr
 
 function conditionsOf(provider: string, proxies: readonly ProxyReport[]): Bare[] {
   const usage = usageCondition(provider, proxies);
-  return [healthCondition(provider, proxies), ...(usage === null ? [] : [usage])];
+  const discovery = discoveryCondition(proxies.flatMap((report) => report.get(provider)?.discovered ?? []));
+  return [healthCondition(provider, proxies), ...[usage, discovery].filter((condition) => condition !== null)];
 }

@@ -7,6 +7,7 @@ import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
 import type { ModelConfig, ProviderConfig } from "../../proxy/config/provider.ts";
 import { callAdditionsOf } from "./call-additions.ts";
 import { credentialsOf } from "./credentials.ts";
+import { checkDiscovery, discoveredNames, discoveryOf } from "./discovery.ts";
 import { countingOf } from "./object-alerts.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
 import { presetCapabilities } from "./preset.ts";
@@ -174,7 +175,19 @@ export function compileProvider(
     spec.credentials?.workloadIdentity === undefined ? null : identityOf(spec.credentials.workloadIdentity);
   if (identity !== null)
     accepted.push(...checkIdentity(provider.meta.namespace, identity, capabilities, input.settings));
-  const credentials = credentialsOf(provider, capabilities, world, resolvedRefs);
+  const discovery = discoveryOf(spec);
+  if (discovery !== null) accepted.push(...checkDiscovery(capabilities));
+  const found =
+    discovery === null
+      ? []
+      : discoveredNames(
+          { id: provider.id, type: spec.type, endpoint },
+          discovery,
+          names,
+          input.discovered?.get(provider.id),
+          input.previous?.providers.find(({ id }) => id === provider.id),
+        );
+  const credentials = credentialsOf(provider, capabilities, input, resolvedRefs);
   const config: ProviderConfig = {
     id: provider.id,
     type: spec.type,
@@ -187,7 +200,13 @@ export function compileProvider(
     ...callAdditionsOf(provider, capabilities, world, { accepted, refs: resolvedRefs }),
     options,
     region: spec.region ?? null,
-    models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, priceFor)])),
+    models: {
+      ...Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, priceFor)])),
+      ...Object.fromEntries(
+        found.map((name) => [name, { ...modelOf({ name }, priceFor), discovered: true } satisfies ModelConfig]),
+      ),
+    },
+    ...(discovery === null ? {} : { discovery }),
     unsupportedParameters: spec.unsupportedParameters,
     timeouts: {
       connectMs: durationMs(timeouts.connect),

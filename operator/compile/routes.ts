@@ -7,6 +7,7 @@ import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { compileAccess, notResident, warnUnrecorded } from "./access.ts";
 import { type CanaryPlan, compileCanary } from "./canary.ts";
+import { mayBeFound } from "./discovery.ts";
 import { coverage, granted } from "./grants.ts";
 import { compileGuard } from "./guard.ts";
 import { compileLimits } from "./limits.ts";
@@ -45,16 +46,15 @@ function requestedModels(spec: RoutingPolicySpec): string[] | null {
   return wanted.length === 0 ? null : wanted;
 }
 
-function missingModels(target: TargetSpec, provider: ProviderConfig, spec: RoutingPolicySpec): string | null {
-  if (target.model !== undefined) return Object.hasOwn(provider.models, target.model) ? null : target.model;
+function missingModels(target: TargetSpec, provider: ProviderConfig, spec: RoutingPolicySpec): string[] {
+  if (target.model !== undefined) return Object.hasOwn(provider.models, target.model) ? [] : [target.model];
   const wanted = requestedModels(spec) ?? [];
   const have = Object.keys(provider.models);
   const missing = wanted.filter((name) => !isModelPattern(name) && !Object.hasOwn(provider.models, name));
   const patterns = wanted.filter(isModelPattern);
   // One of several wildcards is enough: they may be for different providers.
   const unmatched = patterns.every((name) => modelsNamed(name, have).length === 0) ? patterns : [];
-  const all = [...missing, ...unmatched];
-  return all.length === 0 ? null : all.join(", ");
+  return [...missing, ...unmatched];
 }
 
 /** Why no call of this policy could ever be served by a provider; null if some can. */
@@ -101,12 +101,25 @@ function refusal(
   );
 }
 
+/** Models that may yet be discovered are no error: they are served once they are. */
+function missingProblem(id: string, provider: ProviderConfig, missing: string[], path: Problem["path"]): Problem {
+  const names = missing.join(", ");
+  if (missing.every((name) => mayBeFound(provider, name))) {
+    const message = `LLMProvider ${id} has not listed ${names} yet; calls are served once it does`;
+    return { ...problem("ModelNotFound", message, [...path], "warning") };
+  }
+  const have = Object.keys(provider.models).slice(0, 16).join(", ") || "none yet";
+  const message = `LLMProvider ${id} has no model ${names}; it has ${have}. Set the target's model, or add it there`;
+  return problem("ModelNotFound", message, [...path]);
+}
+
 function resolveTarget(
   policy: ParsedObject<"RoutingPolicy">,
   at: number,
   last: RouteConfig | undefined,
   view: ProviderView,
   world: World,
+  warnings: Problem[],
 ): TargetConfig | Problem {
   const target = policy.spec.routing.targets[at] as TargetSpec;
   const namespace = target.provider.namespace ?? policy.meta.namespace;
@@ -120,13 +133,10 @@ function resolveTarget(
   if (provider === undefined)
     return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path);
   const missing = missingModels(target, provider, policy.spec);
-  if (missing !== null) {
-    const have = Object.keys(provider.models).slice(0, 16).join(", ");
-    return problem(
-      "ModelNotFound",
-      `LLMProvider ${id} has no model ${missing}; it has ${have}. Set the target's model, or add it there`,
-      path.slice(0, -1),
-    );
+  if (missing.length > 0) {
+    const absent = missingProblem(id, provider, missing, path.slice(0, -1));
+    if (isError(absent)) return absent;
+    warnings.push(absent);
   }
   const why = unservable(provider, target, policy.spec, view);
   if (why !== null)
@@ -316,7 +326,7 @@ export function compileRoute(
   const resolved: TargetConfig[] = [];
   for (const [at, { parameters }] of spec.routing.targets.entries()) {
     accepted.push(...checkTargetParameters(parameters, ["spec", "routing", "targets", at, "parameters"]));
-    const target = resolveTarget(policy, at, last, view, world);
+    const target = resolveTarget(policy, at, last, view, world, resolvedRefs);
     if ("reason" in target) resolvedRefs.push(target);
     else resolved.push(target);
   }

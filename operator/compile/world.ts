@@ -156,6 +156,8 @@ export interface CompileInput {
   nowMs: number;
   /** Progress of canaries, by `namespace/name` of their policy. Absent: all are at their start. */
   canaries?: ReadonlyMap<string, CanaryFact>;
+  /** Models that proxies found at providers, by provider id. */
+  discovered?: ReadonlyMap<string, readonly string[]>;
   /** Budgets' past spending, to be rendered. */
   seeds?: readonly BudgetSeed[];
   /** Published price of a provider's model by its upstream name; absent: only prices that objects set. */

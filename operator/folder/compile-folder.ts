@@ -87,13 +87,15 @@ export interface FolderOptions {
   installed?: Installation | undefined;
   /** Absent: every canary is at its start. */
   canaries?: CanaryBook;
+  /** Models that were found at providers. Absent: none. */
+  discovered?: ReadonlyMap<string, readonly string[]>;
 }
 
 export async function compileFolder(
   paths: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
   pepper: Uint8Array,
-  { previous = null, nowMs, installed, canaries }: FolderOptions,
+  { previous = null, nowMs, installed, canaries, discovered }: FolderOptions,
 ): Promise<CompiledFolder> {
   const folder = await readFolder(paths, env, pepper);
   const compiled = compile(
@@ -118,6 +120,7 @@ export async function compileFolder(
       },
       previous,
       ...(canaries ? { canaries: canaries.facts(folder.world.objects) } : {}),
+      ...(discovered ? { discovered } : {}),
       nowMs,
       prices: priceTable(new Date(nowMs)),
       priceSources,

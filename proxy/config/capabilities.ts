@@ -38,6 +38,8 @@ export interface CredentialField {
   name: string;
   required: boolean;
   description: string;
+  /** Set for PEM, which has line ends. A certificate must belong to the private key of the same Secret. */
+  pem?: "certificate" | "privateKey";
 }
 
 /**
@@ -158,6 +160,8 @@ export interface Capabilities {
   tokenServiceOption?: string;
   /** Support for request parameters by name. A parameter not listed is native for passthrough and otherwise dropped. */
   parameters: Readonly<Record<string, Support>>;
+  /** Set if its models can be discovered. */
+  discovers?: true;
   /** Whether files, batches and fine-tuning are passed through. */
   resources: boolean;
   /** This provider's key in the price table, or null if prices depend on the installation. */

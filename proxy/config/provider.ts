@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { id, millis } from "./basics.ts";
 import { cloudIdentityConfig } from "./cloud-identity.ts";
+import { discoveryConfig } from "./discovery.ts";
 import { price } from "./price.ts";
 import { watchConfig } from "./watch.ts";
 
@@ -23,6 +24,8 @@ export const modelConfig = z.object({
   maxOutputTokens: z.int().nullable(),
   contextTokens: z.int().nullable(),
   capabilities: modelCapabilities.optional(),
+  /** Set if the provider's own list has it, rather than the object. */
+  discovered: z.literal(true).optional(),
   quota: quotaConfig.default({ requestsPerMinute: null, tokensPerMinute: null }),
 });
 export type ModelConfig = z.output<typeof modelConfig>;
@@ -104,6 +107,8 @@ export const providerConfig = z.object({
   quota: quotaConfig,
   /** null if health is known from calls only. */
   healthCheck: healthCheckConfig.nullable().default(null),
+  /** Absent if its models are not discovered. */
+  discovery: discoveryConfig.optional(),
   /** Absent if no alerts watch it. */
   watch: watchConfig.optional(),
 });

@@ -209,6 +209,14 @@ export interface AuthEnvironment {
   ): Promise<{ status: number; body: string }>;
 }
 
+/** How a provider lists its models, for LLMProviders that discover them. */
+export interface ModelList {
+  /** Path with base path and query, for GET. One page is read. */
+  path(account: ProviderAccount): string;
+  /** The models' names in an answer's body; null if it is no list. */
+  names(body: unknown): string[] | null;
+}
+
 export interface Provider {
   readonly capabilities: Capabilities;
   /** Path (with base path) for bytes in `format` that pass through untouched; null if they can't. */
@@ -255,6 +263,8 @@ export interface Provider {
   ): TokenCountCall | Refusal | null;
   /** Largest answer of a model, in tokens; null or absent if unknown. */
   maxOutput?(model: ProviderModel): number | null;
+  /** Set for types that list their models. */
+  readonly modelList?: ModelList;
   /** Base path for files, batches and fine-tuning that pass through under `/v1/…`. Absent if there is none. */
   resourcePath?(path: string, account: ProviderAccount): string | null;
 }

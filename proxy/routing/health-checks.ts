@@ -33,12 +33,14 @@ const longestFirstWaitMs = 1_000;
 /** Spreads the checks of proxies that started together. */
 const jitter = 0.1;
 
-/** Everything that the result of a check can depend on. */
-const identityOf = ({ account }: ProviderEntry): unknown => {
-  const { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, headers, query, options } =
+/** Everything of an account that an answer to the gateway's own calls can depend on. */
+export const accountIdentity = ({ account }: ProviderEntry): unknown => {
+  const { type, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, identity, headers, query, options } =
     account.config;
-  return { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, headers, query, options };
+  return { type, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, identity, headers, query, options };
 };
+
+const identityOf = (entry: ProviderEntry): unknown => [accountIdentity(entry), entry.account.config.healthCheck];
 
 class Check {
   readonly #check: HealthCheckConfig;

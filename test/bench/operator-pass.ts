@@ -21,6 +21,7 @@ import type { WorldObject } from "../../operator/compile/world.ts";
 import { ObjectAlertBook } from "../../operator/loops/alerts/book.ts";
 import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { CanaryBook } from "../../operator/loops/canaries/book.ts";
+import { DiscoveryBook } from "../../operator/loops/discovery/book.ts";
 import { operatorMetrics } from "../../operator/metrics.ts";
 import { observePass, publishPass, type Reconciler } from "../../operator/reconcile.ts";
 import { RolloutClock } from "../../operator/rollout-clock.ts";
@@ -132,6 +133,7 @@ export async function startPasses(
     memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
     book: new StatusBook(),
     canaries: new CanaryBook(),
+    discovery: new DiscoveryBook(),
     budgets: new BudgetBook(),
     alarms: new ObjectAlertBook(),
     statuses: writer,

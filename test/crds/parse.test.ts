@@ -122,7 +122,7 @@ describe("what is said of a mistake", () => {
   });
 
   const values: [string, unknown, RegExp][] = [
-    ["empty", null, /spec\.models is required/],
+    ["empty", null, /spec: name at least one model in spec\.models, or set spec\.discovery/],
     ["an empty entry", [null], /spec\.models\[0\] must be an object, but is empty/],
     ["text", "gpt-4o", /spec\.models must be a list, but is a string/],
     ["an object", { name: "a" }, /spec\.models must be a list, but is an object/],

@@ -52,6 +52,11 @@ export const ruleRefusals: Record<string, Refusal> = {
     provider({ credentials: { secretRef: { name: "k" }, workloadIdentity: { aws: {} } } }),
     /spec\.credentials: .*set exactly one of secretRef and workloadIdentity/,
   ),
+  "a provider without models": same(
+    "LLMProvider",
+    { type: "OpenAI", models: [] },
+    /spec: .*name at least one model in spec\.models, or set spec\.discovery/,
+  ),
   "a header of the connection": same(
     "LLMProvider",
     provider({ headers: [{ name: "content-length", value: "1" }] }),
@@ -421,12 +426,6 @@ export const boundRefusals: Record<string, Refusal> = {
     provider({ type: "OpenAi" }),
     /spec\.type: Unsupported value/,
     /did you mean OpenAI\?/,
-  ),
-  "a provider without models": apart(
-    "LLMProvider",
-    { type: "OpenAI", models: [] },
-    /should have at least 1 items/,
-    /spec\.models must not be empty/,
   ),
   "too many models": apart(
     "LLMProvider",

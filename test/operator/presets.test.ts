@@ -25,7 +25,7 @@ interface Compiled {
 /** `manifest` with a Secret that has every credential of its type. */
 async function compiled(manifest: string, name: string): Promise<Compiled> {
   const { spec } = parse(manifest) as { spec: { type: string; credentials?: { secretRef?: { name: string } } } };
-  const fields = capabilitiesByType[spec.type]?.credentials ?? [];
+  const fields = (capabilitiesByType[spec.type]?.credentials ?? []).filter(({ pem }) => pem === undefined);
   const ref = spec.credentials?.secretRef?.name;
   const stringData = fields.map((field) => `${field.name}: x-${field.name}`).join(", ");
   const secret =

@@ -74,6 +74,7 @@ export const capabilities: Capabilities = {
     service_tier: "dropped",
   },
   resources: false,
+  discovers: true,
   pricesFrom: "anthropic",
   // https://platform.claude.com/docs/en/about-claude/pricing: batches, fast mode, data residency.
   priceModes: { usual: { batch: 500_000, fast: 6_000_000, "geo-us": 1_100_000 } },

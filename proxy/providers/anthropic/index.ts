@@ -5,6 +5,7 @@
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { maxOutputBy } from "../model-facts.ts";
+import { namesIn } from "../model-list.ts";
 import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
@@ -57,6 +58,10 @@ function chat(
 
 export const provider: Provider = {
   capabilities,
+  modelList: {
+    path: (account) => `${account.basePath.replace(/\/v1$/, "")}/v1/models?limit=1000`,
+    names: (body) => namesIn(body, "data", "id"),
+  },
   passthroughPath: (format, account) => (format === "anthropic.messages" ? messagesPath(account) : null),
   passthroughEdits: (format, _account, _model, body) => (format === "anthropic.messages" ? messagesEdits(body) : {}),
   maxOutput: maxOutputBy(claudeFacts),

@@ -9,6 +9,7 @@ import { isObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { provider as anthropic } from "../anthropic/index.ts";
 import { decodeAzureError } from "../azure-openai/failure.ts";
+import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
 import { mended, openAiEdits } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
@@ -67,15 +68,7 @@ function chat(
 
 function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
   if (outgoing.path.includes("/anthropic/")) outgoing.headers["anthropic-version"] ??= anthropicVersion;
-  const { apiKey } = account.credentials;
-  if (account.config.identity === undefined) {
-    if (apiKey !== undefined) outgoing.headers["api-key"] = apiKey;
-    return outgoing;
-  }
-  return env.cloud.bearer(account, account.config.options["scope"] ?? "").then((bearer) => {
-    outgoing.headers["authorization"] = `Bearer ${bearer}`;
-    return outgoing;
-  });
+  return authorizeAzure(outgoing, account, env);
 }
 
 export const provider: Provider = {
@@ -92,9 +85,5 @@ export const provider: Provider = {
     isClaude(account, model) ? (anthropic.tokenCount?.(request, claudeAccount(account), model, body) ?? null) : null,
   decodeError: (reply) =>
     isObject(reply.body) && reply.body["type"] === "error" ? anthropic.decodeError(reply) : decodeAzureError(reply),
-  renew(account, reply, env) {
-    if (account.config.identity === undefined || reply.status !== 401) return false;
-    env.cloud.forget(account);
-    return true;
-  },
+  renew: renewAzure,
 };

@@ -34,7 +34,8 @@ export const capabilities: Capabilities = {
       required: false,
       pattern: "^[A-Za-z0-9.-]{1,64}$",
       form: "the tenant's id or domain, such as contoso.onmicrosoft.com",
-      description: "Entra tenant. Set it together with clientId and the Secret's clientSecret, instead of an API key.",
+      description:
+        "Entra tenant. Set it together with clientId and the Secret's clientSecret or certificate, instead of an API key.",
     },
     clientId: {
       required: false,
@@ -61,10 +62,18 @@ export const capabilities: Capabilities = {
   credentials: [
     { name: "apiKey", required: false, description: "API key of the resource, sent as api-key." },
     { name: "clientSecret", required: false, description: "Client secret of the Entra application." },
+    {
+      name: "tls.crt",
+      required: false,
+      pem: "certificate",
+      description: "Certificate of the Entra application, in place of a client secret, as in a Secret of cert-manager.",
+    },
+    { name: "tls.key", required: false, pem: "privateKey", description: "The certificate's private key, of type RSA." },
   ],
   credentialSets: [
     { credentials: ["apiKey"], options: [] },
     { credentials: ["clientSecret"], options: ["tenantId", "clientId"] },
+    { credentials: ["tls.crt", "tls.key"], options: ["tenantId", "clientId"] },
   ],
   credentialsRequired: true,
   sets: { headers: ["openai-beta"], credential: ["api-key", "authorization"], query: ["api-version"] },

@@ -44,6 +44,7 @@ export const capabilities: Capabilities = {
     service_tier: "dropped",
   },
   resources: false,
+  discovers: true,
   pricesFrom: "cohere",
   // https://docs.cohere.com/v1/reference/chat
   bounds: {

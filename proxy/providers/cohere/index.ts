@@ -1,4 +1,5 @@
 /** Cohere's v2 API (https://docs.cohere.com/reference/about). */
+import { namesIn } from "../model-list.ts";
 import type { Provider } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { cohereEmbeddings } from "./embeddings.ts";
@@ -7,6 +8,10 @@ import { cohereChat } from "./request.ts";
 
 export const provider: Provider = {
   capabilities,
+  modelList: {
+    path: ({ basePath }) => `${basePath}/v1/models?page_size=1000`,
+    names: (body) => namesIn(body, "models", "name"),
+  },
   passthroughPath: () => null,
   authorize(outgoing, account) {
     const key = account.credentials["apiKey"];

@@ -52,6 +52,7 @@ export const capabilities: Capabilities = {
     service_tier: "dropped",
   },
   resources: false,
+  discovers: true,
   pricesFrom: "google",
   // https://ai.google.dev/gemini-api/docs/pricing
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },

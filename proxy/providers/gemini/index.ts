@@ -4,6 +4,7 @@
  */
 
 import { maxOutputBy } from "../model-facts.ts";
+import { namesIn } from "../model-list.ts";
 import type { Provider } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { geminiEmbeddings } from "./embeddings.ts";
@@ -14,6 +15,10 @@ import { geminiTokenCount } from "./token-count.ts";
 
 export const provider: Provider = {
   capabilities,
+  modelList: {
+    path: ({ basePath }) => `${basePath}/models?pageSize=1000`,
+    names: (body) => namesIn(body, "models", "name")?.map((name) => name.replace(/^models\//, "")) ?? null,
+  },
   passthroughPath: () => null,
   authorize(outgoing, account) {
     // In a header rather than in the query, which ends up in logs.

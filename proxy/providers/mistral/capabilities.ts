@@ -38,6 +38,7 @@ export const capabilities: Capabilities = {
     service_tier: "dropped",
   },
   resources: false,
+  discovers: true,
   pricesFrom: "mistral",
   // https://mistral.ai/pricing: batches.
   priceModes: { usual: { batch: 500_000 } },

@@ -1,5 +1,7 @@
 /** Mistral: close to OpenAI's format, but strict about unknown fields. */
+
 import { isRefusal } from "../../dialects/canonical.ts";
+import { openAiModelList } from "../model-list.ts";
 import { bearer } from "../openai/index.ts";
 import { decodeChatReply } from "../openai/reply.ts";
 import { passthroughEmbeddings } from "../openai/request.ts";
@@ -12,6 +14,7 @@ import { plainChoices } from "./thinking.ts";
 
 export const provider: Provider = {
   capabilities,
+  modelList: openAiModelList,
   passthroughPath: (format, account) => (format === "openai.embeddings" ? `${account.basePath}/embeddings` : null),
   authorize: bearer,
   chat(request, account, model, options) {

@@ -44,6 +44,12 @@ export const capabilities: Capabilities = {
       description:
         "Reasoning in earlier answers of a conversation. Drop: left out, for servers that refuse members that they don't know in a message.",
     },
+    messageNames: {
+      required: false,
+      pattern: "^(AsSent|Drop)$",
+      description:
+        "name of a message. Drop: left out and named in x-sluice-dropped-params, for servers that refuse it.",
+    },
     stop: {
       required: false,
       pattern: "^(AsSent|List)$",
@@ -64,6 +70,7 @@ export const capabilities: Capabilities = {
   sets: { headers: ["openai-beta"], credential: ["authorization"] },
   parameters: {},
   resources: true,
+  discovers: true,
   pricesFrom: null,
   // Gateways such as OpenRouter accept a list of fallback models:
   // https://openrouter.ai/docs/guides/routing/model-fallbacks

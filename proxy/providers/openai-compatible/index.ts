@@ -1,6 +1,7 @@
 /** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, including `/v1` if the server has it. */
 
 import type { WireFormat } from "../../config/capabilities.ts";
+import { openAiModelList } from "../model-list.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { bearer, openAiPaths } from "../openai/index.ts";
 import { responsesEdits } from "../openai/mend-responses.ts";
@@ -17,6 +18,7 @@ function lacks(format: WireFormat, { config }: ProviderAccount): boolean {
 
 export const provider: Provider = {
   capabilities,
+  modelList: openAiModelList,
   passthroughPath: (format, account) => {
     const path = openAiPaths[format];
     return path === undefined || lacks(format, account) ? null : account.basePath + path;

@@ -19,15 +19,31 @@ function unsupportedIn(body: Body, { config }: ProviderAccount): string[] {
   return unsupported.split(",").filter((name) => !essential.has(name) && (body[name] ?? null) !== null);
 }
 
+const hasName = (message: unknown): boolean => isObject(message) && (message["name"] ?? null) !== null;
+
+function withoutName(message: unknown): unknown {
+  if (!isObject(message) || !("name" in message)) return message;
+  const { name: _name, ...rest } = message;
+  return rest;
+}
+
+/** Names of what the server refuses, in `body` or in its messages. */
+function lostFrom(body: Body, account: ProviderAccount): string[] {
+  const { messages } = body;
+  const named = account.config.options["messageNames"] === "Drop" && Array.isArray(messages) && messages.some(hasName);
+  return [...unsupportedIn(body, account), ...(named ? ["messages.name"] : [])];
+}
+
 const asSystem = (message: unknown): unknown =>
   isObject(message) && message["role"] === "developer" ? { ...message, role: "system" } : message;
 
 /** The messages as the server accepts them; the same array if nothing changes. */
 function acceptedMessages(messages: readonly unknown[], { config }: ProviderAccount): readonly unknown[] {
-  const { developerRole, earlierReasoning } = config.options;
+  const { developerRole, earlierReasoning, messageNames } = config.options;
   let out = messages;
   if (earlierReasoning === "Drop") out = out.map(withoutForeign);
   if (developerRole === "System") out = out.map(asSystem);
+  if (messageNames === "Drop") out = out.map(withoutName);
   return out.some((message, index) => message !== messages[index]) ? out : messages;
 }
 
@@ -59,9 +75,9 @@ export function quirked(given: ChatRequest, account: ProviderAccount, model: Pro
     if (value === undefined) delete out[name];
     else out[name] = value;
   }
-  return { request: out, dropped: [...dropped, ...unsupportedIn(request, account)] };
+  return { request: out, dropped: [...dropped, ...lostFrom(request, account)] };
 }
 
 /** Names that a passed-through body loses. */
 export const droppedIn = (format: WireFormat, body: Body, account: ProviderAccount): string[] =>
-  format === "openai.chat" ? unsupportedIn(body, account) : [];
+  format === "openai.chat" ? lostFrom(body, account) : [];

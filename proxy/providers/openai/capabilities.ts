@@ -33,6 +33,7 @@ export const capabilities: Capabilities = {
   sets: { headers: ["openai-beta", "openai-organization", "openai-project"], credential: ["authorization"] },
   parameters: {},
   resources: true,
+  discovers: true,
   pricesFrom: "openai",
   // ft:BASE:ORGANIZATION:NAME:ID
   priceNames: ["^ft:([^:]+)(?::|$)"],

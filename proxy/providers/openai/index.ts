@@ -2,6 +2,7 @@
 
 import type { WireFormat } from "../../config/capabilities.ts";
 import { maxOutputBy } from "../model-facts.ts";
+import { openAiModelList } from "../model-list.ts";
 import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeOpenAiError } from "./failure.ts";
@@ -32,6 +33,7 @@ function authorize(outgoing: Outgoing, account: ProviderAccount): Outgoing {
 
 export const provider: Provider = {
   capabilities,
+  modelList: openAiModelList,
   passthroughPath: (format, account) => {
     const path = openAiPaths[format];
     return path === undefined ? null : account.basePath + path;

@@ -16,7 +16,7 @@ export const capabilities: Capabilities = {
   },
   example: { options: { project: "my-project", location: "europe-west4" }, model: { name: "gemini-2.5-flash" } },
   passthrough: [],
-  translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],
+  translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {
     project: {
       required: true,

@@ -27,6 +27,7 @@ import type {
 } from "../provider.ts";
 import { apiOf, claudeCountPath, claudePath, geminiBase, openAiBase } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
+import { vertexEmbeddings } from "./embeddings.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
 
 /** The version belongs into the body here, and the model into the path. */
@@ -101,7 +102,6 @@ export const provider: Provider = {
     format === "openai.chat" && apiOf(account, model) === "OpenAI" ? `${openAiBase(account)}/chat/completions` : null,
   authorize,
   chat,
-  embeddings: null,
   tokenCount(request, account, model, body) {
     const api = apiOf(account, model);
     if (api === "Gemini")
@@ -109,6 +109,7 @@ export const provider: Provider = {
     const own = { anthropic_version: claudeVersion, model: model.config.upstream };
     return api === "Claude" ? claudeTokenCount(claudeCountPath(account), body, own) : null;
   },
+  embeddings: vertexEmbeddings,
   // Errors of Claude itself are in Anthropic's envelope, those of Google's front end in Google's.
   decodeError: (reply) =>
     isObject(reply.body) && reply.body["type"] === "error" ? decodeClaudeError(reply) : decodeGeminiError(reply),

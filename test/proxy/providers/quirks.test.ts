@@ -27,6 +27,22 @@ const rows: Record<string, Row> = {
     body: { messages: [{ role: "developer", content: "Be brief.", name: "d" }, user] },
     seen: { messages: [{ role: "system", content: "Be brief.", name: "d" }, user] },
   },
+  "a message's name, AsSent": {
+    options: {},
+    body: { messages: [{ ...user, name: "ann" }] },
+    seen: { messages: [{ ...user, name: "ann" }] },
+  },
+  "a message's name, Drop": {
+    options: { messageNames: "Drop" },
+    body: {
+      messages: [
+        { role: "system", content: "Be brief." },
+        { ...user, name: "ann" },
+      ],
+    },
+    seen: { messages: [{ role: "system", content: "Be brief." }, user] },
+    dropped: "messages.name",
+  },
   "earlier reasoning, AsSent": {
     options: {},
     body: { messages: [earlier, user] },

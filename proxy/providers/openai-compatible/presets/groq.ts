@@ -12,6 +12,7 @@ export const preset: Preset = {
     maxTokensField: "max_completion_tokens",
     developerRole: "System",
     earlierReasoning: "Drop",
+    messageNames: "Drop",
     unsupported: "logprobs,top_logprobs,logit_bias",
   },
   model: { name: "gpt-oss", upstream: "openai/gpt-oss-120b" },

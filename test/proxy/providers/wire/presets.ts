@@ -18,6 +18,9 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   XAI: ["logit_bias", "frequency_penalty", "presence_penalty"],
 };
 
+/** Servers that refuse the name of a message: https://console.groq.com/docs/openai */
+const refusesNames: ReadonlySet<string> = new Set(["Groq"]);
+
 function accepts(name: string, path: string, request: UpstreamRequest): boolean {
   const { json } = request;
   const limit = newerLimit.has(name) ? "max_completion_tokens" : "max_tokens";
@@ -27,6 +30,7 @@ function accepts(name: string, path: string, request: UpstreamRequest): boolean 
     (eitherLimit.has(name) || (limit in json && !(other in json))) &&
     !(listsStops.has(name) && typeof json["stop"] === "string") &&
     !(refused[name] ?? []).some((parameter) => parameter in json) &&
+    !(refusesNames.has(name) && list(json["messages"]).some((message) => "name" in message)) &&
     (knowsDeveloper.has(name) || list(json["messages"]).every((message) => message["role"] !== "developer"))
   );
 }
