@@ -80,7 +80,8 @@ export interface RunningProxy {
   close(patient?: boolean): Promise<void>;
 }
 
-const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
+const addressesOf = (snapshot: Snapshot) =>
+  [...snapshot.providers.values()].flatMap(({ address, pods = [] }) => [address, ...pods.map((pod) => pod.address)]);
 
 const routesOf = (snapshot: Snapshot) =>
   [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
@@ -170,7 +171,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       checks.apply(snapshot.providers);
       discovery.apply(snapshot.providers);
       tokens.keep(snapshot.settings.identity.issuers);
-      routing.keep(new Set(snapshot.providers.keys()));
+      routing.keep(snapshot.providers);
       identities.keep(snapshot.providers);
       canaries.apply(snapshot);
       watched.apply(snapshot);

@@ -112,7 +112,8 @@ function breakersByProvider(routing: OwnedRouting): Map<string, Breakers> {
   return all;
 }
 
-function providerStatus({ account, models }: ProviderEntry, breakers: Breakers | undefined, parts: StatusParts) {
+function providerStatus(entry: ProviderEntry, breakers: Breakers | undefined, parts: StatusParts) {
+  const { account, models } = entry;
   const { id, type } = account.config;
   return {
     id,
@@ -124,6 +125,7 @@ function providerStatus({ account, models }: ProviderEntry, breakers: Breakers |
     refused: breakers?.refused ?? [],
     implausible: parts.implausible.of(id),
     identity: parts.identities.reason(id),
+    pods: parts.routing.pods(entry),
     discovered: parts.discovery.reading(id),
   };
 }

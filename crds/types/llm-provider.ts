@@ -4,6 +4,7 @@ import { alertTest } from "./alerts.ts";
 import { headers, query } from "./call-additions.ts";
 import { endpoint } from "./endpoint.ts";
 import { alertsNeedWhen, objectAlerts, providerAlerts, providerAlertWhen } from "./object-alerts.ts";
+import { pool } from "./pool.ts";
 import { modelPrice } from "./price.ts";
 import { presetNames, providerTypes, typesWithPresets } from "./provider-types.generated.ts";
 import {
@@ -138,6 +139,7 @@ export const llmProviderSpec = z
       .describe(
         "Lets the endpoint resolve to private, loopback or cluster addresses, for an on-premises server. The installation's settings name the namespaces that may use this.",
       ),
+    pool: pool.optional(),
     tls: upstreamTls.optional(),
     tokenService: tokenService.optional(),
     credentials: z
@@ -267,6 +269,11 @@ export const llmProviderSpec = z
       {
         rule: "!has(self.alertWhen) || !has(self.alertWhen.unhealthy) || !self.alertWhen.unhealthy || has(self.healthCheck)",
         message: "alertWhen.unhealthy needs a healthCheck: set one, or set unhealthy to false",
+      },
+      {
+        rule: "!has(self.pool) || (has(self.endpoint) && has(self.allowPrivateEndpoint) && self.allowPrivateEndpoint)",
+        message:
+          "spec.pool needs an endpoint and allowPrivateEndpoint: true, because its servers have private addresses",
       },
       {
         rule: "has(self.discovery) || (has(self.models) && size(self.models) > 0)",

@@ -24,6 +24,7 @@ export function objectCache<T extends KubernetesObject>(
   failed: (path: string, cause: unknown) => void,
   /** Receives each object that is added, changed or deleted. */
   seen: (object: T) => void = () => undefined,
+  labelSelector?: string,
 ): ObjectCache<T> {
   let synced = false;
   let pauseMs = firstPauseMs;
@@ -37,7 +38,7 @@ export function objectCache<T extends KubernetesObject>(
     queueMicrotask(changed);
     return answer;
   };
-  const informer = makeInformer<T>(cluster.config, path, listAndNote);
+  const informer = makeInformer<T>(cluster.config, path, listAndNote, labelSelector);
   const again = (cause: unknown): void => {
     if (stopped || timer) return;
     failed(path, cause);

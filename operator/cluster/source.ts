@@ -10,6 +10,7 @@ import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";
 import { KeyDuties } from "./key-duties.ts";
 import { type Missing, makeKey } from "./keys.ts";
+import { PodWatches } from "./pods.ts";
 import { ownRotations, rotate } from "./rotation.ts";
 import { mayRotate } from "./secret-ownership.ts";
 import { SecretReader, type SecretValues } from "./secrets.ts";
@@ -89,6 +90,7 @@ export function clusterSource(
   );
   const watched = makesKeys ? places : [];
   const secrets = new SecretReader(cluster, { access: settings.secretAccess }, changed, failed, watched);
+  const pods = new PodWatches(cluster, changed, failed);
   const refs = new SecretRefs();
   const secretFacts = new SecretFacts();
   const duties = new KeyDuties(settings.baseURL);
@@ -139,6 +141,7 @@ export function clusterSource(
           namespaces: namespaceLabels(namespaces.list()),
           secrets: facts,
           secretRights: secrets.rights,
+          pods: pods.of(others),
         },
         values: valuesOf(others, known, facts),
         others,
@@ -157,7 +160,7 @@ export function clusterSource(
     resync: () => secrets.resync(),
     async stop() {
       secrets.stop();
-      await Promise.all([...caches.map(({ cache }) => cache.stop()), namespaces.stop()]);
+      await Promise.all([...caches.map(({ cache }) => cache.stop()), namespaces.stop(), pods.stop()]);
     },
   };
 }

@@ -25,6 +25,7 @@ import { CompileMemo } from "./memo.ts";
 import { warnOverlaps } from "./model-overlaps.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
 import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
+import { poolConditions } from "./pool.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
 import type { ProviderView } from "./provider-view.ts";
 import { compileProvider } from "./providers.ts";
@@ -92,7 +93,7 @@ function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
 
 /** Status fields of a provider for the form that is served. */
 function noteServing(verdict: VerdictDraft, serving: ProviderConfig | undefined): void {
-  if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict));
+  if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict), ...poolConditions(serving));
   verdict.status =
     serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
 }

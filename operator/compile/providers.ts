@@ -10,6 +10,7 @@ import { credentialsOf } from "./credentials.ts";
 import { checkDiscovery, discoveredNames, discoveryOf } from "./discovery.ts";
 import { countingOf } from "./object-alerts.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
+import { poolOf } from "./pool.ts";
 import { presetCapabilities } from "./preset.ts";
 import { type PriceFinder, priceFinder } from "./price-lookup.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
@@ -193,6 +194,7 @@ export function compileProvider(
     type: spec.type,
     endpoint,
     allowPrivateEndpoint: spec.allowPrivateEndpoint,
+    ...poolOf(provider, input, resolvedRefs),
     tls: upstreamTlsOf(provider, endpoint, input, accepted, resolvedRefs),
     ...tokenTlsOf(provider, capabilities, options, input, accepted, resolvedRefs),
     credentials,

@@ -82,12 +82,17 @@ export interface SecretFact extends PemFacts {
   unusable?: string;
 }
 
+/** Ready Pods of a Service, from its EndpointSlices. */
+export type ServicePods = readonly { readonly address: string; readonly ports: readonly number[] }[];
+
 export interface World {
   objects: WorldObject[];
   /** Namespace → its labels. */
   namespaces: Record<string, Record<string, string>>;
   /** `namespace/name` → key → fact. Only Secrets that objects refer to. */
   secrets: Record<string, Record<string, SecretFact>>;
+  /** `namespace/name` of a Service that a pool names → its Pods. Absent, or without the Service: not read yet. */
+  pods?: Readonly<Record<string, ServicePods>>;
   /**
    * `namespace/name` → what its owner allows. A Secret that is not listed, as in a folder, may be used for anything.
    */

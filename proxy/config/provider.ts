@@ -3,6 +3,7 @@ import { z } from "zod";
 import { id, millis } from "./basics.ts";
 import { cloudIdentityConfig } from "./cloud-identity.ts";
 import { discoveryConfig } from "./discovery.ts";
+import { poolConfig } from "./pool.ts";
 import { price } from "./price.ts";
 import { watchConfig } from "./watch.ts";
 
@@ -107,6 +108,8 @@ export const providerConfig = z.object({
   quota: quotaConfig,
   /** null if health is known from calls only. */
   healthCheck: healthCheckConfig.nullable().default(null),
+  /** Absent if the endpoint is one server, or balances its load itself. */
+  pool: poolConfig.optional(),
   /** Absent if its models are not discovered. */
   discovery: discoveryConfig.optional(),
   /** Absent if no alerts watch it. */

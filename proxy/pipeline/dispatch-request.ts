@@ -32,6 +32,8 @@ export interface DispatchRequest {
   deadlineIsCallers?: boolean;
   /** The caller, as returned by `callerOf`. */
   caller?: string;
+  /** The caller's session, tied to the caller; "" or absent if the call names none. */
+  session?: string;
   forwarded: Record<string, string>;
   /** null unless calls are traced. */
   trace?: CallTrace | null;

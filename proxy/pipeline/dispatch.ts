@@ -7,6 +7,7 @@ import type { AttemptRecord } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
+import type { PodWish } from "../routing/pools.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
@@ -15,6 +16,7 @@ import type { AttemptResult } from "./attempt.ts";
 import { chargeOf } from "./charge.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { KeepAlive } from "./keep-alive.ts";
+import { openingOf } from "./opening.ts";
 import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
 import { type Asked, ask, errorReply, judge, noteUsedUp, type Tried } from "./try-target.ts";
@@ -87,6 +89,9 @@ class Dispatch {
   readonly #with: Dispatcher;
   readonly #attempts: AttemptRecord[] = [];
   #usage: Usage | null = null;
+  /** Servers of pools that were asked. */
+  #tried: Set<string> | undefined;
+  #affinity: string | undefined;
   #lastTried: [ResolvedTarget, Tried] | null = null;
   /** Of the attempt that is being made. */
   #underWay: Permit | null = null;
@@ -107,7 +112,7 @@ class Dispatch {
         if ("kind" in step) return this.#outcome(step);
         const began = this.#with.nowMs();
         this.#underWay = step.permit;
-        const asking = ask(step.target, this.#request, this.#attempts.length + 1, this.#with);
+        const asking = ask(step.target, this.#request, this.#attempts.length + 1, this.#with, step.permit.pod);
         const asked = asking instanceof Promise ? await asking : asking;
         const judging = "attempt" in asked ? this.#judged(step.target, asked, await asked.attempt.result) : asked;
         const tried = judging instanceof Promise ? await judging : judging;
@@ -159,8 +164,18 @@ class Dispatch {
     return true;
   }
 
+  /** What the call asks of the target's pool; undefined if it is none. */
+  #wishOf({ entry }: ResolvedTarget): PodWish | undefined {
+    if (entry.pods === undefined) return undefined;
+    this.#tried ??= new Set();
+    const byPrefix = entry.account.config.pool?.strategy === "Prefix";
+    if (byPrefix) this.#affinity ??= this.#request.session || openingOf(this.#request.shaped.received.json);
+    return { affinity: byPrefix ? (this.#affinity ?? "") : "", tried: this.#tried };
+  }
+
   #acquire(target: ResolvedTarget): ReturnType<Routing["acquire"]> {
-    return this.#with.routing.acquire(target, this.#request.promptTokens, this.#request.caller);
+    const { promptTokens, caller } = this.#request;
+    return this.#with.routing.acquire(target, promptTokens, caller, this.#wishOf(target));
   }
 
   /** The failure when every target is held back, by a rate limit or because it has been failing. */

@@ -424,6 +424,7 @@ class Call {
         deadlineMs,
         deadlineIsCallers,
         caller,
+        session: planned.session,
         sealId: (provider, id) => {
           const { ids, roles } = this.#snapshot;
           return ids.seal(ownerOf(identity, route, roles), provider, id);

@@ -12,6 +12,7 @@ import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../providers/provider.ts";
 import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { PodEntry } from "../snapshot/snapshot.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
 import { FilterError } from "../wire/reply-filter.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
@@ -129,6 +130,7 @@ export function ask(
   request: DispatchRequest,
   count: number,
   dispatcher: Dispatcher,
+  pod: PodEntry | null,
 ): Asked | Tried | Failure | Promise<Asked | Tried> {
   const nowMs = dispatcher.nowMs();
   const remainingMs = request.deadlineMs - nowMs;
@@ -148,8 +150,8 @@ export function ask(
   if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   return authorized instanceof Promise
-    ? sendLater(target, prepared, authorized, remainingMs, request, count, dispatcher)
-    : send(target, prepared, authorized, remainingMs, request, count, dispatcher);
+    ? sendLater(target, prepared, authorized, remainingMs, request, count, dispatcher, pod)
+    : send(target, prepared, authorized, remainingMs, request, count, dispatcher, pod);
 }
 
 async function sendLater(
@@ -160,8 +162,9 @@ async function sendLater(
   request: DispatchRequest,
   count: number,
   dispatcher: Dispatcher,
+  pod: PodEntry | null,
 ): Promise<Asked | Tried> {
-  return send(target, prepared, await authorizing, remainingMs, request, count, dispatcher);
+  return send(target, prepared, await authorizing, remainingMs, request, count, dispatcher, pod);
 }
 
 const startsNothing = (): void => undefined;
@@ -182,13 +185,14 @@ function send(
   request: DispatchRequest,
   count: number,
   dispatcher: Dispatcher,
+  pod: PodEntry | null,
 ): Asked | Tried {
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
   const { stream } = request.shaped.received;
   const start = stream ? streamStart(target, prepared, request, count) : startsNothing;
   const limits = limitsOf(target, remainingMs, count, request);
   const attempt = new Attempt(request.client, prepared, limits, stream, start, dispatcher);
-  attempt.begin(dispatcher.upstreams, target.entry.address, outgoing);
+  attempt.begin(dispatcher.upstreams, pod?.address ?? target.entry.address, outgoing);
   return { prepared, attempt };
 }
 

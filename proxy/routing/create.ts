@@ -1,10 +1,12 @@
 import type { ProviderConfig } from "../config/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { PodEntry, ProviderEntry } from "../snapshot/snapshot.ts";
 import { type AttemptCause, causeInWords } from "../wire/causes.ts";
 import type { BreakerState } from "./breaker.ts";
 import { withCanary } from "./canary.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
 import type { CheckReading } from "./health-checks.ts";
+import { type PodReading, type PodSeat, type PodWish, Pools } from "./pools.ts";
 import { localQuotas, type ProviderQuotas, type Room } from "./quotas.ts";
 import type { Permit, PlanRequest, Routing } from "./routing.ts";
 import { eligible, fitting } from "./rules.ts";
@@ -45,7 +47,9 @@ export interface ProviderReading {
 
 export interface OwnedRouting extends Routing {
   /** Forgets providers that are no longer configured. */
-  keep(providers: ReadonlySet<string>): void;
+  keep(providers: ReadonlyMap<string, ProviderEntry>): void;
+  /** What is under way at the servers of a pool; null if the provider is none. */
+  pods(entry: ProviderEntry): PodReading[] | null;
   breakers(): BreakerReading[];
   /** Health by the provider's health check, or by its breakers if it has none. */
   health(provider: string): ProviderReading;
@@ -88,6 +92,7 @@ class TargetPermit implements Permit {
   readonly #room: Room;
   readonly #caller: string;
   readonly #watch: RoutingWatch | null;
+  readonly #seat: PodSeat | null;
 
   constructor(
     clock: { nowMs(): number },
@@ -97,7 +102,9 @@ class TargetPermit implements Permit {
     room: Room,
     caller: string,
     watch: RoutingWatch | null,
+    seat: PodSeat | null,
   ) {
+    this.#seat = seat;
     this.#clock = clock;
     this.#model = model;
     this.#config = config;
@@ -107,9 +114,14 @@ class TargetPermit implements Permit {
     this.#watch = watch;
   }
 
+  get pod(): PodEntry | null {
+    return this.#seat?.pod ?? null;
+  }
+
   succeeded({ firstByteMs, tokens }: Parameters<Permit["succeeded"]>[0]): void {
     this.#model.succeeded(this.#config, firstByteMs, this.#clock.nowMs(), this.#caller);
     this.#room.settle(1, tokens > 0 ? tokens : this.#tokens);
+    this.#seat?.left(false);
   }
 
   failed({ ofCaller = true, ...failure }: Parameters<Permit["failed"]>[0]): boolean {
@@ -117,12 +129,14 @@ class TargetPermit implements Permit {
     const { counted, opened } = this.#model.failed(this.#config, { ...failure, ...suspect }, this.#clock.nowMs());
     if (opened) this.#watch?.opened(this.#config.id);
     this.#room.settle(1, this.#tokens);
+    this.#seat?.left(failure.class === "Unavailable" || failure.class === "Timeout");
     return counted;
   }
 
   released(): void {
     this.#model.release(this.#caller);
     this.#room.settle(1, this.#tokens);
+    this.#seat?.left(false);
   }
 }
 
@@ -136,6 +150,7 @@ export function createRouting(
   const providers = new Map<string, ProviderHealth>();
   const turns = new Map<string, number>();
   const stays = new SessionTargets();
+  const pools = new Pools(() => clock.nowMs());
   const configs = new Map<string, ResolvedTarget["entry"]["account"]["config"]>();
 
   const healthOf = (target: ResolvedTarget): { provider: ProviderHealth; model: ModelHealth } => {
@@ -254,14 +269,20 @@ export function createRouting(
     tokens: number,
     room: Room | null,
     caller: string,
+    seat: PodSeat | null,
   ): Permit | null => {
     if (room === null) {
       model.release(caller);
+      seat?.left(false);
       return null;
     }
     provider.took(clock.nowMs());
-    return new TargetPermit(clock, model, config, tokens, room, caller, watch);
+    return new TargetPermit(clock, model, config, tokens, room, caller, watch, seat);
   };
+
+  /** undefined: no server of the pool has room. */
+  const seatOf = ({ entry }: ResolvedTarget, wish: PodWish | undefined): PodSeat | null | undefined =>
+    wish === undefined || entry.pods === undefined ? null : (pools.take(entry, wish) ?? undefined);
 
   return {
     plan(request) {
@@ -278,15 +299,20 @@ export function createRouting(
         watch?.moved(request.route.config.id);
       return ranked;
     },
-    acquire(target, tokens, caller = "") {
+    acquire(target, tokens, caller = "", wish = undefined) {
       const { provider, model } = healthOf(target);
       const { config } = target.entry.account;
       const nowMs = clock.nowMs();
       if (!model.acquire(config, caller, nowMs)) return null;
+      const seat = seatOf(target, wish);
+      if (seat === undefined) {
+        model.release(caller);
+        return null;
+      }
       const room = quotas.take(config, target.model, tokens);
       return room instanceof Promise
-        ? room.then((got) => granted(provider, model, config, tokens, got, caller))
-        : granted(provider, model, config, tokens, room, caller);
+        ? room.then((got) => granted(provider, model, config, tokens, got, caller, seat))
+        : granted(provider, model, config, tokens, room, caller, seat);
     },
     wait(targets, caller = "") {
       const nowMs = clock.nowMs();
@@ -308,10 +334,12 @@ export function createRouting(
     answered: (request, target, usage) =>
       keepsSession(request) ? stays.note(stayOf(request), target, usage, clock.nowMs()) : null,
     mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
-    keep(ids) {
-      for (const id of providers.keys()) if (!ids.has(id)) providers.delete(id);
-      for (const id of configs.keys()) if (!ids.has(id)) configs.delete(id);
+    keep(entries) {
+      for (const id of providers.keys()) if (!entries.has(id)) providers.delete(id);
+      for (const id of configs.keys()) if (!entries.has(id)) configs.delete(id);
+      pools.keep(entries);
     },
+    pods: (entry) => pools.readings(entry),
     breakers,
     health(provider) {
       const check = checked(provider);

@@ -5,8 +5,9 @@ import type { SessionMove } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { Route } from "../snapshot/snapshot.ts";
+import type { PodEntry, Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
+import type { PodWish } from "./pools.ts";
 
 /** What a choice may depend on. */
 export interface PlanRequest {
@@ -32,6 +33,8 @@ export interface PlanRequest {
 
 /** Permission for one attempt. Give it back by calling exactly one of its methods. */
 export interface Permit {
+  /** The server of a pool that takes the attempt; null to call the provider's endpoint. */
+  readonly pod: PodEntry | null;
   succeeded(result: { firstByteMs: number; durationMs: number; tokens: number }): void;
   /**
    * `ofCaller`: whether another caller might have been answered. Returns false if the failure doesn't count against the
@@ -52,9 +55,15 @@ export interface Routing {
   plan(request: PlanRequest): readonly ResolvedTarget[];
   /**
    * `caller`: as returned by `callerOf`; absent for the gateway's own calls. Returns null if the target can't be called
-   * now (breaker open, quota used up). Returns a promise only if other proxies have to be asked.
+   * now (breaker open, quota used up, no server of its pool has room). Returns a promise only if other proxies have to
+   * be asked. `wish`: absent to call the endpoint even of a pool.
    */
-  acquire(target: ResolvedTarget, tokens: number, caller?: string): Permit | null | Promise<Permit | null>;
+  acquire(
+    target: ResolvedTarget,
+    tokens: number,
+    caller?: string,
+    wish?: PodWish,
+  ): Permit | null | Promise<Permit | null>;
   /**
    * How long until one of the targets may be called, in milliseconds, and whether rate limits hold all of them back.
    */

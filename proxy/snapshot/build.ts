@@ -15,6 +15,7 @@ import { ClientTokens } from "../identity/client-tokens.ts";
 import { IdSeal } from "../identity/id-seal.ts";
 import { Masker } from "../masking/masker.ts";
 import { additionsOf, type Provider, type ProviderAccount, tlsOf, upstreamAddress } from "../providers/provider.ts";
+import type { UpstreamAddress } from "../wire/upstream-address.ts";
 import { actedNames } from "./acted-names.ts";
 import { answerFingerprint } from "./fingerprint.ts";
 import { type FoundKey, KeyIndex } from "./keys.ts";
@@ -123,6 +124,17 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
   return { prefix, byModel, byPattern, catchAll, routes, serves, open: open.length === 0 ? null : allConsumers(open) };
 }
 
+/** The servers of a pool are called by their own addresses; over TLS they have the endpoint's name. */
+function podsOf({ pool }: ProviderConfig, endpoint: UpstreamAddress): Pick<ProviderEntry, "pods"> {
+  if (pool === undefined) return {};
+  const { protocol, hostname } = new URL(endpoint.origin);
+  const { ca = null, serverName = hostname, client = null } = endpoint.tls ?? {};
+  const tls = protocol === "https:" ? { tls: { ca, serverName: serverName ?? hostname, client } } : {};
+  return {
+    pods: pool.pods.map((name) => ({ name, address: { ...endpoint, origin: `${protocol}//${name}`, ...tls } })),
+  };
+}
+
 function* providersOf(
   config: KeylessConfig,
   credentials: ReadonlyMap<string, string>,
@@ -136,7 +148,8 @@ function* providersOf(
       throw new RangeError(`provider ${declared.id} has type ${declared.type}, which this proxy doesn't support`);
     const models = new Map(Object.entries(declared.models).map(([name, model]) => [name, { name, config: model }]));
     const account = accountOf(declared, credentials);
-    providers.set(declared.id, { provider, account, address: upstreamAddress(account, credentials), models });
+    const address = upstreamAddress(account, credentials);
+    providers.set(declared.id, { provider, account, address, models, ...podsOf(declared, address) });
   }
   return providers;
 }

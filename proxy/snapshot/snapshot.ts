@@ -23,6 +23,15 @@ export interface ProviderEntry {
   /** The same object for the snapshot's lifetime. */
   readonly address: UpstreamAddress;
   readonly models: ReadonlyMap<string, ProviderModel>;
+  /** Servers of the pool. Absent if it is none. */
+  readonly pods?: readonly PodEntry[];
+}
+
+/** One server of a pool. */
+export interface PodEntry {
+  /** `host:port` */
+  readonly name: string;
+  readonly address: UpstreamAddress;
 }
 
 /** A place to which a route can send a request. */

@@ -57,6 +57,20 @@ export const ruleRefusals: Record<string, Refusal> = {
     { type: "OpenAI", models: [] },
     /spec: .*name at least one model in spec\.models, or set spec\.discovery/,
   ),
+  "a pool of a Service and of addresses": same(
+    "LLMProvider",
+    provider({
+      endpoint: "http://vllm.models.svc:8000/v1",
+      allowPrivateEndpoint: true,
+      pool: { service: { name: "vllm" }, addresses: ["10.0.0.1:8000"] },
+    }),
+    /spec\.pool: .*set exactly one of service and addresses/,
+  ),
+  "a pool at public addresses": same(
+    "LLMProvider",
+    provider({ endpoint: "http://vllm.models.svc:8000/v1", pool: { service: { name: "vllm" } } }),
+    /spec: .*spec\.pool needs an endpoint and allowPrivateEndpoint: true, because its servers have private addresses/,
+  ),
   "a header of the connection": same(
     "LLMProvider",
     provider({ headers: [{ name: "content-length", value: "1" }] }),

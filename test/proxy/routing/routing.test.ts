@@ -333,7 +333,7 @@ describe("permission to call", () => {
     const { routing: one } = routing();
     const ill = target("ill");
     for (let at = 0; at < 2; at++) acquire(one, ill, 1)?.failed({ class: "Timeout", retryAfterMs: null });
-    one.keep(new Set());
+    one.keep(new Map());
     assert.ok(acquire(one, ill, 1));
   });
 

@@ -1,0 +1,117 @@
+/** What is under way at the servers of pools. Outlives snapshots, so that a change of pods keeps the counts. */
+import type { PodEntry, ProviderEntry } from "../snapshot/snapshot.ts";
+import { choosePod, type PodLoad } from "./pod-choice.ts";
+
+/** After a failed connection, a server comes last for this long, doubling with each further one. */
+const firstSpareMs = 2_000;
+const longestSpareMs = 60_000;
+
+interface PodState {
+  inFlight: number;
+  sparedUntilMs: number;
+  spareMs: number;
+}
+
+/** Where one attempt goes. Call one of its methods exactly once. */
+export interface PodSeat {
+  readonly pod: PodEntry;
+  /** `unreachable`: no connection, or it broke. */
+  left(unreachable: boolean): void;
+}
+
+/** What a call asks of a pool. */
+export interface PodWish {
+  affinity: string;
+  /** Servers that this call has tried; added to. */
+  tried: Set<string>;
+}
+
+export interface PodReading {
+  pod: string;
+  inFlight: number;
+  spared: boolean;
+}
+
+class Pool {
+  readonly #states = new Map<string, PodState>();
+  #turn = 0;
+
+  state(name: string): PodState {
+    let state = this.#states.get(name);
+    if (state === undefined) this.#states.set(name, (state = { inFlight: 0, sparedUntilMs: 0, spareMs: firstSpareMs }));
+    return state;
+  }
+
+  turn(): number {
+    this.#turn = (this.#turn + 1) % 1_000_000_007;
+    return this.#turn;
+  }
+
+  /** Forgets servers that are gone, once nothing is under way there. */
+  keep(names: ReadonlySet<string>): void {
+    for (const [name, { inFlight }] of this.#states) if (!names.has(name) && inFlight === 0) this.#states.delete(name);
+  }
+}
+
+export class Pools {
+  readonly #nowMs: () => number;
+  readonly #pools = new Map<string, Pool>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  #pool(id: string): Pool {
+    let pool = this.#pools.get(id);
+    if (pool === undefined) this.#pools.set(id, (pool = new Pool()));
+    return pool;
+  }
+
+  #loads({ account, pods = [] }: ProviderEntry, tried: ReadonlySet<string>): PodLoad[] {
+    const pool = this.#pool(account.config.id);
+    const nowMs = this.#nowMs();
+    return pods.map(({ name }) => {
+      const { inFlight, sparedUntilMs } = pool.state(name);
+      return { name, inFlight, spared: sparedUntilMs > nowMs || tried.has(name) };
+    });
+  }
+
+  /** null if no server of the pool has room. The provider must have a pool. */
+  take(entry: ProviderEntry, { affinity, tried }: PodWish): PodSeat | null {
+    const { id, pool: config } = entry.account.config;
+    if (config === undefined || entry.pods === undefined) return null;
+    const pool = this.#pool(id);
+    const { strategy, mostInFlight } = config;
+    const chosen = choosePod(this.#loads(entry, tried), { strategy, mostInFlight, affinity, turn: pool.turn() });
+    const pod = entry.pods[chosen];
+    if (pod === undefined) return null;
+    const state = pool.state(pod.name);
+    state.inFlight++;
+    tried.add(pod.name);
+    return {
+      pod,
+      left: (unreachable) => {
+        state.inFlight--;
+        if (!unreachable) state.spareMs = firstSpareMs;
+        else {
+          state.sparedUntilMs = this.#nowMs() + state.spareMs;
+          state.spareMs = Math.min(longestSpareMs, state.spareMs * 2);
+        }
+      },
+    };
+  }
+
+  /** null if the provider is no pool. */
+  readings(entry: ProviderEntry): PodReading[] | null {
+    if (entry.pods === undefined) return null;
+    return this.#loads(entry, new Set()).map(({ name, inFlight, spared }) => ({ pod: name, inFlight, spared }));
+  }
+
+  keep(providers: ReadonlyMap<string, ProviderEntry>): void {
+    for (const [id, pool] of this.#pools) {
+      const pods = providers.get(id)?.pods;
+      if (pods === undefined) this.#pools.delete(id);
+      else pool.keep(new Set(pods.map(({ name }) => name)));
+    }
+  }
+}
