@@ -37,6 +37,22 @@ function lineFinder(document: Document, lines: LineCounter): ImportDocument["lin
   };
 }
 
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Configurations within a ConfigMap, with the lines of the whole file. */
+function configMapDocuments(document: ImportDocument): ImportDocument[] {
+  const { value, file, lineOf } = document;
+  if (!isObject(value) || value["kind"] !== "ConfigMap" || !isObject(value["data"])) return [document];
+  return Object.entries(value["data"]).flatMap(([key, text]) => {
+    const first = lineOf(["data", key]);
+    return yamlDocuments({ name: file, text: String(text) }).map((inner) => ({
+      ...inner,
+      lineOf: (path: SettingPath) => first + inner.lineOf(path),
+    }));
+  });
+}
+
 /** JSON is YAML. Anchors and merge keys are resolved. */
 function yamlDocuments({ name, text }: ImportFile): ImportDocument[] {
   const lines = new LineCounter();
@@ -83,5 +99,5 @@ function csvDocument({ name, text }: ImportFile): ImportDocument[] {
 }
 
 export function importDocuments(file: ImportFile): ImportDocument[] {
-  return /\.csv$/i.test(file.name) ? csvDocument(file) : yamlDocuments(file);
+  return /\.csv$/i.test(file.name) ? csvDocument(file) : yamlDocuments(file).flatMap(configMapDocuments);
 }

@@ -1,5 +1,6 @@
+import { source as aiGateway } from "./ai-gateway/index.ts";
 import { source as litellm } from "./litellm/index.ts";
 import type { ImportSource } from "./source.ts";
 
 /** The configurations that `sluice import` reads. */
-export const importSources: readonly ImportSource[] = [litellm];
+export const importSources: readonly ImportSource[] = [aiGateway, litellm];

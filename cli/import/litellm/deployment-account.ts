@@ -1,9 +1,9 @@
 /** `litellm_params` → the account that a deployment calls: address, credentials and options of its type. */
 import type { Account, Credential } from "../accounts.ts";
-import { endpointFrom, placeholderEndpoint } from "../endpoint.ts";
-import { objectNameFrom } from "../names.ts";
+import { type Address, accountName, actualService, addressFrom } from "../address.ts";
+import { placeholderEndpoint } from "../endpoint.ts";
 import { isPlaceholder } from "../secret-value.ts";
-import { type Service, serviceOf } from "../services.ts";
+import type { Service } from "../services.ts";
 import type { Setting } from "../setting.ts";
 import type { Config } from "./config.ts";
 import type { DeploymentModel } from "./deployment-model.ts";
@@ -57,46 +57,9 @@ export class Parameters {
   }
 }
 
-interface Address {
-  endpoint?: string;
-  allowPrivateEndpoint?: boolean;
-}
-
-const isOpenAI = (endpoint: string): boolean => /^https:\/\/api\.openai\.com(\/v1)?$/.test(endpoint);
-
-/** What the types expect of the path. */
-const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
-  AzureOpenAI: (endpoint) => endpoint.replace(/\/openai(\/.*)?$/, ""),
-  AzureAIFoundry: (endpoint) => endpoint.replace(/\/(models|openai|anthropic|providers|v1|chat)(\/.*)?$/, ""),
-  Anthropic: (endpoint) => endpoint.replace(/\/v1(\/messages)?$/, ""),
-  Watsonx: (endpoint) => endpoint.replace(/\/ml(\/.*)?$/, ""),
-  OpenAICompatible: (endpoint) => endpoint.replace(/\/(chat\/completions|completions|embeddings|responses)$/, ""),
-};
-
-const appendsV1: ReadonlySet<string> = new Set(["Ollama", "LlamaCpp", "TGI"]);
-
 function addressOf(parameters: Parameters, config: Config, service: Service): Address {
   const setting = parameters.get("api_base", "base_url");
-  if (setting === undefined) return {};
-  const { text, variable } = config.plain(setting);
-  if (text === undefined) {
-    const endpoint = placeholderEndpoint(variable ?? "endpoint");
-    setting.changed(`set spec.endpoint: the variable ${variable} has no value here, and ${endpoint} stands for it`);
-    return { endpoint };
-  }
-  const address = endpointFrom(text);
-  if (address === null) {
-    const endpoint = placeholderEndpoint("endpoint");
-    setting.changed(`set spec.endpoint: this is no URL that Sluice accepts, and ${endpoint} stands for it`);
-    return { endpoint };
-  }
-  let endpoint = pathFor[service.type]?.(address.endpoint) ?? address.endpoint;
-  if (appendsV1.has(service.preset ?? "") && URL.parse(endpoint)?.pathname === "/") endpoint += "/v1";
-  setting.mark(
-    address.note === "" ? "Imported" : "Changed",
-    ["spec.endpoint", address.note].filter(Boolean).join("; "),
-  );
-  return { endpoint, ...(address.isPrivate ? { allowPrivateEndpoint: true } : {}) };
+  return setting === undefined ? {} : addressFrom(setting, config.plain(setting), service);
 }
 
 type Access = Pick<Account, "credentials"> & Partial<Pick<Account, "workloadIdentity" | "options">>;
@@ -208,23 +171,6 @@ const optionsFor: Partial<Record<Type, (parameters: Parameters, region: string |
   },
 };
 
-/** `azure-contoso` for contoso.openai.azure.com, otherwise the type's or preset's name. */
-function nameOf(service: Service, { endpoint }: Address): string {
-  const base = service.preset ?? (service.type === "OpenAICompatible" ? "" : service.type);
-  const host = URL.parse(endpoint ?? service.endpoint ?? "")?.hostname ?? "";
-  const label = host.replace(/^(api|www|inference)\./, "").split(".")[0] ?? "";
-  const isNumber = /^[0-9[]/.test(host);
-  if (service.type === "AzureOpenAI" || service.type === "AzureAIFoundry") return objectNameFrom(`azure-${label}`);
-  if (base !== "") return objectNameFrom(base);
-  return objectNameFrom(isNumber || label === "" ? "compatible" : label);
-}
-
-/** A server at another address than OpenAI's own is a compatible one. */
-function actualService(service: Service, { endpoint }: Address): Service {
-  if (service.type === "OpenAI" && endpoint !== undefined && !isOpenAI(endpoint)) return serviceOf("compatible");
-  return service;
-}
-
 export function deploymentAccount(parameters: Parameters, config: Config, model: DeploymentModel): Account {
   const address = addressOf(parameters, config, model.service);
   const service = actualService(model.service, address);
@@ -237,7 +183,7 @@ export function deploymentAccount(parameters: Parameters, config: Config, model:
       (service.type === "OpenAICompatible" && service.endpoint === undefined && service.keyless === true));
   const completed = needsEndpoint ? { endpoint: defaultAddress(service, parameters) } : address;
   return {
-    name: nameOf(service, completed),
+    name: accountName(service, completed),
     service,
     ...(service.type === "OpenAI" ? {} : completed),
     ...(needsEndpoint && service.preset === "Ollama" ? { allowPrivateEndpoint: true } : {}),

@@ -161,7 +161,7 @@ function unsupportedOf(own: Setting, type: string): Record<string, string> {
   return { unsupported: names.join(",") };
 }
 
-const wildcard = "callers can't name models by pattern: list each model that they use";
+const wildcard = "an LLMProvider lists its models: write an entry for each that callers use";
 
 /** null: it has no counterpart, and the report says why. */
 function deploymentOf(entry: Setting, config: Config, accounts: Accounts, defaults: Spec): Deployment | null {

@@ -31,6 +31,18 @@ general_settings: { master_key: os.environ/LITELLM_MASTER_KEY }
     },
     env: { OPENAI_API_KEY: "key-of-the-provider", LITELLM_MASTER_KEY: "sk-master-0123456789abcdef" },
   },
+  {
+    page: "ai-gateway.md",
+    files: {
+      "ai-gateway-config.yaml": `
+providers:
+  - { name: primary, type: openai-compatible, endpoint: UPSTREAM, api_key: "\${OPENAI_API_KEY}", models: [gpt-4] }
+routing: { strategy: priority, retry_attempts: 2 }
+`,
+      "rbac-config.yaml": "roles: { developer: { permissions: [use_models], max_requests_per_day: 100 } }\n",
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider" },
+  },
 ];
 
 const firstBlock = (text: string): string => /^```\n([\s\S]*?)^```/m.exec(text)?.[1] ?? "";

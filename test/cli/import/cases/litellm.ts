@@ -409,7 +409,7 @@ mcp_servers: { github: { url: "https://mcp.example.com", auth_value: top-secret-
     },
     secrets: ["top-secret-value"],
     says: [
-      "NotImported model_list[0]: callers can't name models by pattern",
+      "NotImported model_list[0]: an LLMProvider lists its models",
       "NotImported model_list[2]: calls of mode image_generation aren't served",
       "NotImported model_list[3]: the service replicate is not known",
       "NotImported mcp_servers: only calls of models are served",

@@ -1,0 +1,68 @@
+/** Where an account is, in the form that its type expects, and what it is called. */
+import { endpointFrom, placeholderEndpoint } from "./endpoint.ts";
+import { objectNameFrom } from "./names.ts";
+import { type Service, serviceOf } from "./services.ts";
+import type { Setting } from "./setting.ts";
+
+type Type = Service["type"];
+
+export interface Address {
+  endpoint?: string;
+  allowPrivateEndpoint?: boolean;
+}
+
+const isOpenAI = (endpoint: string): boolean => /^https:\/\/api\.openai\.com(\/v1)?$/.test(endpoint);
+
+/** What the types expect of the path. */
+const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
+  AzureOpenAI: (endpoint) => endpoint.replace(/\/openai(\/.*)?$/, ""),
+  AzureAIFoundry: (endpoint) => endpoint.replace(/\/(models|openai|anthropic|providers|v1|chat)(\/.*)?$/, ""),
+  Anthropic: (endpoint) => endpoint.replace(/\/v1(\/messages)?$/, ""),
+  Watsonx: (endpoint) => endpoint.replace(/\/ml(\/.*)?$/, ""),
+  OpenAICompatible: (endpoint) => endpoint.replace(/\/(chat\/completions|completions|embeddings|responses)$/, ""),
+};
+
+const appendsV1: ReadonlySet<string> = new Set(["Ollama", "LlamaCpp", "TGI"]);
+
+/** `text` and `variable`: the setting's value, or the variable that has none. Marks the setting. */
+export function addressFrom(
+  setting: Setting,
+  { text, variable }: { text: string | undefined; variable: string | null },
+  service: Service,
+): Address {
+  if (text === undefined) {
+    const endpoint = placeholderEndpoint(variable ?? "endpoint");
+    setting.changed(`set spec.endpoint: the variable ${variable} has no value here, and ${endpoint} stands for it`);
+    return { endpoint };
+  }
+  const address = endpointFrom(text);
+  if (address === null) {
+    const endpoint = placeholderEndpoint("endpoint");
+    setting.changed(`set spec.endpoint: this is no URL that Sluice accepts, and ${endpoint} stands for it`);
+    return { endpoint };
+  }
+  let endpoint = pathFor[service.type]?.(address.endpoint) ?? address.endpoint;
+  if (appendsV1.has(service.preset ?? "") && URL.parse(endpoint)?.pathname === "/") endpoint += "/v1";
+  setting.mark(
+    address.note === "" ? "Imported" : "Changed",
+    ["spec.endpoint", address.note].filter(Boolean).join("; "),
+  );
+  return { endpoint, ...(address.isPrivate ? { allowPrivateEndpoint: true } : {}) };
+}
+
+/** `azure-contoso` for contoso.openai.azure.com, otherwise the type's or preset's name. */
+export function accountName(service: Service, { endpoint }: Address): string {
+  const base = service.preset ?? (service.type === "OpenAICompatible" ? "" : service.type);
+  const host = URL.parse(endpoint ?? service.endpoint ?? "")?.hostname ?? "";
+  const label = host.replace(/^(api|www|inference)\./, "").split(".")[0] ?? "";
+  const isNumber = /^[0-9[]/.test(host);
+  if (service.type === "AzureOpenAI" || service.type === "AzureAIFoundry") return objectNameFrom(`azure-${label}`);
+  if (base !== "") return objectNameFrom(base);
+  return objectNameFrom(isNumber || label === "" ? "compatible" : label);
+}
+
+/** A server at another address than OpenAI's own is a compatible one. */
+export function actualService(service: Service, { endpoint }: Address): Service {
+  if (service.type === "OpenAI" && endpoint !== undefined && !isOpenAI(endpoint)) return serviceOf("compatible");
+  return service;
+}

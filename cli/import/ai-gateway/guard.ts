@@ -1,0 +1,79 @@
+/** Masking of personal data → guard of the policies. */
+import { matchesNothing, patternProblem } from "../../../crds/pattern.ts";
+import { firstOf, section } from "../fields.ts";
+import type { Spec } from "../manifests.ts";
+import type { Setting } from "../setting.ts";
+
+const types: Readonly<Record<string, string>> = {
+  email: "Email",
+  phone: "Phone",
+  phone_number: "Phone",
+  ssn: "SSN",
+  credit_card: "CreditCard",
+  card: "CreditCard",
+};
+
+const camelName = (text: string): string =>
+  text
+    .split(/[^A-Za-z0-9]+/)
+    .filter(Boolean)
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("")
+    .slice(0, 40);
+
+function addPattern(pattern: Setting, detect: Set<string>, custom: Map<string, Spec>): void {
+  const label = pattern.isMapping ? firstOf(pattern, "type", "name").text : pattern.text;
+  const type = types[(label ?? "").toLowerCase()];
+  const expression = firstOf(pattern, "pattern", "regex").text;
+  if (type !== undefined) {
+    detect.add(type);
+    if (pattern.isMapping && firstOf(pattern, "replacement", "pattern").isSet)
+      pattern.changed(`guard.mask.detect has ${type}, with Sluice's own pattern and replacement`);
+    else pattern.imported(`guard.mask.detect has ${type}`);
+    return;
+  }
+  const name = camelName(label ?? "");
+  if (
+    expression === undefined ||
+    !/^[A-Z]/.test(name) ||
+    patternProblem(expression) !== null ||
+    matchesNothing(expression)
+  ) {
+    pattern.notImported("it needs a name and a pattern of RE2");
+    return;
+  }
+  const replacement = pattern.get("replacement").text;
+  custom.set(name, { name, pattern: expression, ...(replacement === undefined ? {} : { replacement }) });
+  pattern.imported(`guard.mask.custom ${name}`);
+}
+
+export function guardOf(documents: readonly Setting[]): Spec {
+  const detect = new Set<string>();
+  const custom = new Map<string, Spec>();
+  let answers = false;
+  for (const document of documents) {
+    const masking = firstOf(
+      document,
+      "pii_masking",
+      "security.pii_masking",
+      "data_masking",
+      "security.data_masking",
+      "compliance.pii_masking",
+    );
+    const enabled = masking.get("enabled");
+    enabled.imported("guard.mask");
+    if (!masking.isMapping || (enabled.isSet && !enabled.isTrue)) continue;
+    for (const pattern of firstOf(masking, "patterns", "types", "pii_types").items())
+      addPattern(pattern, detect, custom);
+    const responses = firstOf(masking, "mask_responses", "apply_to_responses", "responses");
+    answers ||= responses.isTrue;
+    responses.imported("guard.mask.answers");
+  }
+  if (detect.size === 0 && custom.size === 0) return {};
+  const mask = {
+    detect: [...detect],
+    ...(custom.size === 0 ? {} : { custom: [...custom.values()] }),
+    ...(answers ? { answers } : {}),
+  };
+  return section("guard", { mask });
+}

@@ -1,0 +1,191 @@
+/** `routing`, cache, limits and masking → one RoutingPolicy for each model. */
+import { failureNamed } from "../failures.ts";
+import { countField, firstOf, section, timerField } from "../fields.ts";
+import type { Manifests, Spec } from "../manifests.ts";
+import { modelNameFrom } from "../names.ts";
+import type { Setting } from "../setting.ts";
+import { limitsIn } from "./budgets.ts";
+import { guardOf } from "./guard.ts";
+import type { GuideProvider } from "./providers.ts";
+
+const strategies: Readonly<Record<string, string>> = {
+  priority: "Priority",
+  round_robin: "RoundRobin",
+  weighted: "Weighted",
+  weighted_round_robin: "Weighted",
+  least_latency: "LeastLatency",
+  latency: "LeastLatency",
+  least_cost: "LeastCost",
+  cost: "LeastCost",
+  cost_optimized: "LeastCost",
+};
+
+/** Azure leaves out the point. */
+const sameModel = (a: string, b: string): boolean => a === b || a.replaceAll(".", "") === b.replaceAll(".", "");
+
+/** Names of models, with the spellings of one together. */
+function groupsOf(providers: readonly GuideProvider[]): string[][] {
+  const groups: string[][] = [];
+  for (const name of providers.flatMap(({ models }) => [...models.keys()])) {
+    const group = groups.find(([first = ""]) => sameModel(first, name));
+    if (group === undefined) groups.push([name]);
+    else if (!group.includes(name)) group.push(name);
+  }
+  return groups;
+}
+
+interface Routing {
+  strategy: string;
+  /** Whether providers without the model answer as the last resort, with a model of their own. */
+  hasFallback: boolean;
+  spec: Spec;
+}
+
+function fallbackOf(routing: Setting): Spec {
+  const enabled = firstOf(routing, "fallback_enabled", "fallback.enabled");
+  if (enabled.isSet && !enabled.isTrue) {
+    enabled.imported("routing.fallbackOn is empty");
+    return { fallbackOn: [] };
+  }
+  enabled.imported("routing.fallbackOn");
+  const failures = new Set<string>();
+  for (const error of firstOf(routing, "fallback_on_errors", "fallback.on_errors").items()) {
+    const failure = failureNamed(error.text ?? "");
+    if (failure === null) error.notImported("no failure of this kind is told apart");
+    else {
+      failures.add(failure);
+      error.imported(`routing.fallbackOn has ${failure}`);
+    }
+  }
+  return failures.size === 0 ? {} : { fallbackOn: [...failures] };
+}
+
+function routingOf(document: Setting): Routing {
+  const routing = document.get("routing");
+  const setting = firstOf(routing, "strategy", "algorithm");
+  const strategy = strategies[(setting.text ?? "priority").toLowerCase().replaceAll("-", "_")] ?? "Priority";
+  setting.imported(`routing.strategy is ${strategy}`);
+  const latency = firstOf(routing, "least_latency", "latency");
+  const affinity = firstOf(routing, "session_affinity", "sticky_sessions");
+  const isSticky = affinity.isTrue || affinity.get("enabled").isTrue;
+  if (isSticky) affinity.changed("routing.affinity keeps a user on a target");
+  const fallback = fallbackOf(routing);
+  return {
+    strategy,
+    hasFallback: !(Array.isArray(fallback["fallbackOn"]) && fallback["fallbackOn"].length === 0),
+    spec: {
+      ...fallback,
+      ...section("leastLatency", {
+        ...timerField(firstOf(latency, "window", "window_size"), "routing.leastLatency.window"),
+        ...countField(firstOf(latency, "sample_size", "samples"), "routing.leastLatency.samples", 1_000),
+      }),
+      ...timerField(firstOf(routing, "latency_threshold", "slow_threshold"), "routing.slowAfter"),
+      ...(isSticky ? { affinity: { by: "User" } } : {}),
+    },
+  };
+}
+
+function targetOf(provider: GuideProvider, ref: { provider: string; model: string }, strategy: string): Spec {
+  return {
+    provider: { name: ref.provider },
+    model: ref.model,
+    ...(strategy === "Priority" ? { priority: Math.min(1_000, Math.max(1, provider.priority)) } : {}),
+    ...(strategy === "Weighted" ? { weight: provider.weight ?? 1 } : {}),
+  };
+}
+
+/** Providers with the model, and by priority those that answer in its place if all of them fail. */
+function targetsOf(group: readonly string[], providers: readonly GuideProvider[], routing: Routing): Spec[] {
+  const own = providers.filter(({ models }) => group.some((name) => models.has(name)));
+  const lowest = Math.max(...own.map(({ priority }) => priority));
+  const later = providers.filter((provider) => !own.includes(provider) && provider.priority > lowest);
+  const useLater = routing.hasFallback && routing.strategy === "Priority";
+  return [...own, ...(useLater ? later : [])].flatMap((provider) => {
+    const name = group.find((one) => provider.models.has(one)) ?? [...provider.models.keys()][0] ?? "";
+    const ref = provider.models.get(name);
+    return ref === undefined ? [] : [targetOf(provider, ref, routing.strategy)];
+  });
+}
+
+const keyParts: Readonly<Record<string, string>> = {
+  model: "Model",
+  prompt: "Prompt",
+  prompt_hash: "Prompt",
+  temperature: "Temperature",
+  top_p: "TopP",
+  max_tokens: "MaxTokens",
+  seed: "Seed",
+  user: "User",
+};
+
+/** `temperature: 0` and `max_tokens < 1000`, as members or texts. */
+function conditionsOf(conditions: Setting): Spec {
+  const all = conditions
+    .items()
+    .flatMap((one) => (one.text === undefined ? one.entries() : [[one.text, one] as const]));
+  const when: Spec = {};
+  for (const [name, setting] of all) {
+    const text = `${name} ${setting.text ?? ""}`;
+    const temperature = /temperature\W*([0-9.]+)/.exec(text)?.[1];
+    const tokens = /max_tokens\W*([0-9]+)/.exec(text)?.[1];
+    if (temperature !== undefined) when["temperatureAtMost"] = String(Number(temperature));
+    if (tokens !== undefined) when["maxTokensBelow"] = Number(tokens);
+    if (temperature !== undefined || tokens !== undefined) setting.imported("cache.when");
+  }
+  return when;
+}
+
+function cacheOf(document: Setting): Spec {
+  const cache = firstOf(document, "cache", "caching");
+  if (!cache.isMapping) return {};
+  const enabled = cache.get("enabled");
+  enabled.imported("spec.cache");
+  if (enabled.isSet && !enabled.isTrue) {
+    cache.imported("off");
+    return {};
+  }
+  const components = firstOf(cache, "key_components", "key", "cache_key");
+  const parts = components.texts.flatMap((name) => keyParts[name.toLowerCase()] ?? []);
+  if (parts.includes("Model") && parts.includes("Prompt")) components.imported("cache.key");
+  const when = conditionsOf(firstOf(cache, "conditions", "cache_conditions"));
+  return {
+    cache: {
+      ...timerField(cache.get("ttl"), "cache.ttl"),
+      ...countField(firstOf(cache, "max_entries", "max_size"), "cache.maxEntries", 1_000_000),
+      ...(parts.includes("Model") && parts.includes("Prompt") ? { key: [...new Set(parts)] } : {}),
+      ...section("when", when),
+    },
+  };
+}
+
+/** Only policies limit roles; all other limits hold for all models together, and become Budgets. */
+function roleLimits(document: Setting): Spec {
+  const limits = limitsIn(firstOf(document, "rate_limits", "rate_limiting").get("per_role"));
+  if (limits.length === 0) return {};
+  firstOf(document, "rate_limits", "rate_limiting")
+    .get("per_role")
+    .changed("limits of each policy, and not of all together");
+  return { limits: limits.map((limit) => ({ per: "Role", ...limit })) };
+}
+
+export function addPolicies(
+  documents: readonly Setting[],
+  providers: readonly GuideProvider[],
+  manifests: Manifests,
+  access: Spec,
+): void {
+  const document = documents.find((one) => one.get("providers").isSet);
+  if (document === undefined) return;
+  const routing = routingOf(document);
+  const rest = { ...access, ...guardOf(documents), ...cacheOf(document), ...roleLimits(document) };
+  for (const group of groupsOf(providers)) {
+    const models = group.flatMap((name) => modelNameFrom(name) ?? []);
+    const targets = targetsOf(group, providers, routing);
+    if (models.length === 0 || targets.length === 0) continue;
+    manifests.add("RoutingPolicy", models[0] ?? "", {
+      match: { models },
+      routing: { strategy: routing.strategy, targets, ...routing.spec },
+      ...rest,
+    });
+  }
+}
