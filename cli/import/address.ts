@@ -6,12 +6,15 @@ import type { Setting } from "./setting.ts";
 
 type Type = Service["type"];
 
-export interface Address {
+export interface AccountAddress {
   endpoint?: string;
   allowPrivateEndpoint?: boolean;
 }
 
 const isOpenAI = (endpoint: string): boolean => /^https:\/\/api\.openai\.com(\/v1)?$/.test(endpoint);
+
+const withoutCall = (endpoint: string): string =>
+  endpoint.replace(/\/(chat\/completions|completions|embeddings|responses)$/, "");
 
 /** What the types expect of the path. */
 const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
@@ -19,7 +22,8 @@ const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
   AzureAIFoundry: (endpoint) => endpoint.replace(/\/(models|openai|anthropic|providers|v1|chat)(\/.*)?$/, ""),
   Anthropic: (endpoint) => endpoint.replace(/\/v1(\/messages)?$/, ""),
   Watsonx: (endpoint) => endpoint.replace(/\/ml(\/.*)?$/, ""),
-  OpenAICompatible: (endpoint) => endpoint.replace(/\/(chat\/completions|completions|embeddings|responses)$/, ""),
+  OpenAI: withoutCall,
+  OpenAICompatible: withoutCall,
 };
 
 const appendsV1: ReadonlySet<string> = new Set(["Ollama", "LlamaCpp", "TGI"]);
@@ -29,7 +33,7 @@ export function addressFrom(
   setting: Setting,
   { text, variable }: { text: string | undefined; variable: string | null },
   service: Service,
-): Address {
+): AccountAddress {
   if (text === undefined) {
     const endpoint = placeholderEndpoint(variable ?? "endpoint");
     setting.changed(`set spec.endpoint: the variable ${variable} has no value here, and ${endpoint} stands for it`);
@@ -51,7 +55,7 @@ export function addressFrom(
 }
 
 /** `azure-contoso` for contoso.openai.azure.com, otherwise the type's or preset's name. */
-export function accountName(service: Service, { endpoint }: Address): string {
+export function accountName(service: Service, { endpoint }: AccountAddress): string {
   const base = service.preset ?? (service.type === "OpenAICompatible" ? "" : service.type);
   const host = URL.parse(endpoint ?? service.endpoint ?? "")?.hostname ?? "";
   const label = host.replace(/^(api|www|inference)\./, "").split(".")[0] ?? "";
@@ -62,7 +66,7 @@ export function accountName(service: Service, { endpoint }: Address): string {
 }
 
 /** A server at another address than OpenAI's own is a compatible one. */
-export function actualService(service: Service, { endpoint }: Address): Service {
+export function actualService(service: Service, { endpoint }: AccountAddress): Service {
   if (service.type === "OpenAI" && endpoint !== undefined && !isOpenAI(endpoint)) return serviceOf("compatible");
   return service;
 }

@@ -3,7 +3,7 @@ import { endpoint as endpointSchema } from "../../crds/types/endpoint.ts";
 
 export interface ImportedEndpoint {
   endpoint: string;
-  /** Whether it is an address that only this network or host has. */
+  /** Whether it may be an address that only this network or host has. */
   isPrivate: boolean;
   /** What was changed; empty if nothing. */
   note: string;
@@ -25,7 +25,7 @@ export function endpointFrom(text: string): ImportedEndpoint | null {
   if (host !== url.host) notes.push("_ in the host became -, since no DNS name has it");
   const endpoint = `${url.protocol}//${host}${url.pathname.replace(/\/+$/, "")}`;
   if (!endpointSchema.safeParse(endpoint).success) return null;
-  return { endpoint, isPrivate: privateHost.test(url.hostname), note: notes.join("; ") };
+  return { endpoint, isPrivate: url.protocol === "http:" || privateHost.test(url.hostname), note: notes.join("; ") };
 }
 
 /** Stands for a URL that only a variable holds, so that the manifest is complete and calls fail visibly. */

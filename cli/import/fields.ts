@@ -4,7 +4,7 @@ import type { Spec } from "./manifests.ts";
 import type { Setting } from "./setting.ts";
 
 /** The first of these members that is set. */
-export function firstOf(setting: Setting, ...names: readonly string[]): Setting {
+export function firstSet(setting: Setting, ...names: readonly string[]): Setting {
   const all = names.map((name) => setting.get(...name.split(".")));
   return all.find((one) => one.isSet) ?? all[0] ?? setting;
 }

@@ -1,6 +1,7 @@
 import { source as aiGateway } from "./ai-gateway/index.ts";
+import { source as kong } from "./kong/index.ts";
 import { source as litellm } from "./litellm/index.ts";
 import type { ImportSource } from "./source.ts";
 
 /** The configurations that `sluice import` reads. */
-export const importSources: readonly ImportSource[] = [aiGateway, litellm];
+export const importSources: readonly ImportSource[] = [aiGateway, kong, litellm];

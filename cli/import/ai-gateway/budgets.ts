@@ -1,6 +1,6 @@
 /** Budgets and their alerts. */
 import { periodOf } from "../amounts.ts";
-import { countField, firstOf, moneyField } from "../fields.ts";
+import { countField, firstSet, moneyField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { subjectFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
@@ -9,14 +9,14 @@ const periods = ["hourly", "daily", "weekly", "monthly", "total"] as const;
 
 /** `{daily: 100}`, `{daily_limit: 100}` or `{amount: 100, period: daily}`. */
 function amountsOf(setting: Setting): { amount: Setting; period: string; name: string }[] {
-  const own = firstOf(setting, "amount", "limit", "max_cost");
+  const own = firstSet(setting, "amount", "limit", "max_cost");
   const period = setting.get("period");
   if (own.number !== undefined) {
     period.imported("period");
     return [{ amount: own, period: period.text ?? "monthly", name: "" }];
   }
   return periods.flatMap((name) => {
-    const amount = firstOf(
+    const amount = firstSet(
       setting,
       name,
       `${name}_limit`,
@@ -32,7 +32,7 @@ const isPercent = (value: number): boolean => Number.isInteger(value) && value >
 function thresholds(setting: Setting): Spec {
   const values = setting
     .items()
-    .map((item) => Number((item.text ?? String(firstOf(item, "percent", "threshold").text)).replace("%", "")))
+    .map((item) => Number((item.text ?? String(firstSet(item, "percent", "threshold").text)).replace("%", "")))
     .map((value) => Math.round(value <= 1 ? value * 100 : value))
     .filter(isPercent);
   if (values.length === 0) return {};
@@ -41,10 +41,10 @@ function thresholds(setting: Setting): Spec {
 }
 
 function throttleOf(setting: Setting): Spec {
-  const from = firstOf(setting, "threshold", "at_percent", "start_at");
+  const from = firstSet(setting, "threshold", "at_percent", "start_at");
   if (from.number === undefined) return {};
   const atPercent = Math.round(from.number <= 1 ? from.number * 100 : from.number);
-  const pass = firstOf(setting, "pass_percent", "allow_percent", "rate");
+  const pass = firstSet(setting, "pass_percent", "allow_percent", "rate");
   const passPercent = Math.round((pass.number ?? 0.5) <= 1 ? (pass.number ?? 0.5) * 100 : (pass.number ?? 50));
   if (!isPercent(atPercent) || passPercent < 0 || passPercent > 99) return {};
   from.imported("throttle.atPercent");
@@ -53,7 +53,7 @@ function throttleOf(setting: Setting): Spec {
 }
 
 function add(setting: Setting, name: string, scope: Spec, shared: Spec, manifests: Manifests): void {
-  const own = { ...shared, ...thresholds(firstOf(setting, "alert_thresholds", "thresholds")) };
+  const own = { ...shared, ...thresholds(firstSet(setting, "alert_thresholds", "thresholds")) };
   for (const { amount, period, name: suffix } of amountsOf(setting)) {
     const money = moneyField(amount, "amount");
     if (Object.keys(money).length === 0) continue;
@@ -86,14 +86,14 @@ export function limitsIn(group: Setting): Spec[] {
   ] as const)
     for (const what of ["requests", "tokens"] as const) {
       const fields = countField(
-        firstOf(group, `${what}_per_${unit}`, `max_${what}_per_${unit}`),
+        firstSet(group, `${what}_per_${unit}`, `max_${what}_per_${unit}`),
         what,
         1_000_000_000,
         0,
       );
       if (Object.keys(fields).length > 0) limits.push({ ...fields, window });
     }
-  const concurrency = countField(firstOf(group, "concurrent_requests", "max_concurrent"), "concurrency", 1_000_000, 0);
+  const concurrency = countField(firstSet(group, "concurrent_requests", "max_concurrent"), "concurrency", 1_000_000, 0);
   return Object.keys(concurrency).length === 0 ? limits : [...limits, concurrency];
 }
 
@@ -110,7 +110,7 @@ const limited: Readonly<Record<string, string | null>> = {
 };
 
 function addLimits(document: Setting, manifests: Manifests): void {
-  for (const [name, group] of firstOf(document, "rate_limits", "rate_limiting").entries()) {
+  for (const [name, group] of firstSet(document, "rate_limits", "rate_limiting").entries()) {
     const per = Object.hasOwn(limited, name) ? limited[name] : undefined;
     const limits = per === undefined ? [] : limitsIn(group).slice(0, 8);
     if (per === undefined || limits.length === 0) continue;
@@ -121,7 +121,7 @@ function addLimits(document: Setting, manifests: Manifests): void {
 export function addBudgets(documents: readonly Setting[], manifests: Manifests): void {
   for (const document of documents) {
     addLimits(document, manifests);
-    const budgets = firstOf(
+    const budgets = firstSet(
       document,
       "budgets",
       "budget",
@@ -130,15 +130,15 @@ export function addBudgets(documents: readonly Setting[], manifests: Manifests):
       "cost_management.budget",
     );
     if (!budgets.isMapping) continue;
-    const parent = firstOf(document, "cost_management", "cost_control");
+    const parent = firstSet(document, "cost_management", "cost_control");
     const shared = {
-      ...thresholds(firstOf(budgets, "alert_thresholds", "thresholds")),
-      ...thresholds(firstOf(parent, "alert_thresholds", "thresholds")),
-      ...throttleOf(firstOf(parent, "auto_throttle", "throttle")),
-      ...throttleOf(firstOf(budgets, "auto_throttle", "throttle")),
+      ...thresholds(firstSet(budgets, "alert_thresholds", "thresholds")),
+      ...thresholds(firstSet(parent, "alert_thresholds", "thresholds")),
+      ...throttleOf(firstSet(parent, "auto_throttle", "throttle")),
+      ...throttleOf(firstSet(budgets, "auto_throttle", "throttle")),
     };
     add(budgets, "all", {}, shared, manifests);
-    add(firstOf(budgets, "global", "total_budget"), "all", {}, shared, manifests);
+    add(firstSet(budgets, "global", "total_budget"), "all", {}, shared, manifests);
     for (const name of ["per_user", "user"]) add(budgets.get(name), "each-user", { per: "User" }, shared, manifests);
     for (const name of ["per_team", "team"]) add(budgets.get(name), "each-team", { per: "Team" }, shared, manifests);
     for (const name of ["per_model", "model"])

@@ -1,6 +1,6 @@
 /** Masking of personal data → guard of the policies. */
 import { matchesNothing, patternProblem } from "../../../crds/pattern.ts";
-import { firstOf, section } from "../fields.ts";
+import { firstSet, section } from "../fields.ts";
 import type { Spec } from "../manifests.ts";
 import type { Setting } from "../setting.ts";
 
@@ -22,12 +22,12 @@ const camelName = (text: string): string =>
     .slice(0, 40);
 
 function addPattern(pattern: Setting, detect: Set<string>, custom: Map<string, Spec>): void {
-  const label = pattern.isMapping ? firstOf(pattern, "type", "name").text : pattern.text;
+  const label = pattern.isMapping ? firstSet(pattern, "type", "name").text : pattern.text;
   const type = types[(label ?? "").toLowerCase()];
-  const expression = firstOf(pattern, "pattern", "regex").text;
+  const expression = firstSet(pattern, "pattern", "regex").text;
   if (type !== undefined) {
     detect.add(type);
-    if (pattern.isMapping && firstOf(pattern, "replacement", "pattern").isSet)
+    if (pattern.isMapping && firstSet(pattern, "replacement", "pattern").isSet)
       pattern.changed(`guard.mask.detect has ${type}, with Sluice's own pattern and replacement`);
     else pattern.imported(`guard.mask.detect has ${type}`);
     return;
@@ -52,7 +52,7 @@ export function guardOf(documents: readonly Setting[]): Spec {
   const custom = new Map<string, Spec>();
   let answers = false;
   for (const document of documents) {
-    const masking = firstOf(
+    const masking = firstSet(
       document,
       "pii_masking",
       "security.pii_masking",
@@ -63,9 +63,9 @@ export function guardOf(documents: readonly Setting[]): Spec {
     const enabled = masking.get("enabled");
     enabled.imported("guard.mask");
     if (!masking.isMapping || (enabled.isSet && !enabled.isTrue)) continue;
-    for (const pattern of firstOf(masking, "patterns", "types", "pii_types").items())
+    for (const pattern of firstSet(masking, "patterns", "types", "pii_types").items())
       addPattern(pattern, detect, custom);
-    const responses = firstOf(masking, "mask_responses", "apply_to_responses", "responses");
+    const responses = firstSet(masking, "mask_responses", "apply_to_responses", "responses");
     answers ||= responses.isTrue;
     responses.imported("guard.mask.answers");
   }

@@ -1,6 +1,6 @@
 /** `routing`, cache, limits and masking → one RoutingPolicy for each model. */
 import { failureNamed } from "../failures.ts";
-import { countField, firstOf, section, timerField } from "../fields.ts";
+import { countField, firstSet, section, timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
@@ -42,16 +42,16 @@ interface Routing {
 }
 
 function fallbackOf(routing: Setting): Spec {
-  const enabled = firstOf(routing, "fallback_enabled", "fallback.enabled");
+  const enabled = firstSet(routing, "fallback_enabled", "fallback.enabled");
   if (enabled.isSet && !enabled.isTrue) {
     enabled.imported("routing.fallbackOn is empty");
     return { fallbackOn: [] };
   }
   enabled.imported("routing.fallbackOn");
   const failures = new Set<string>();
-  for (const error of firstOf(routing, "fallback_on_errors", "fallback.on_errors").items()) {
+  for (const error of firstSet(routing, "fallback_on_errors", "fallback.on_errors").items()) {
     const failure = failureNamed(error.text ?? "");
-    if (failure === null) error.notImported("no failure of this kind is told apart");
+    if (failure === null) error.notImported("Sluice has no class of failures for it");
     else {
       failures.add(failure);
       error.imported(`routing.fallbackOn has ${failure}`);
@@ -62,11 +62,11 @@ function fallbackOf(routing: Setting): Spec {
 
 function routingOf(document: Setting): Routing {
   const routing = document.get("routing");
-  const setting = firstOf(routing, "strategy", "algorithm");
+  const setting = firstSet(routing, "strategy", "algorithm");
   const strategy = strategies[(setting.text ?? "priority").toLowerCase().replaceAll("-", "_")] ?? "Priority";
   setting.imported(`routing.strategy is ${strategy}`);
-  const latency = firstOf(routing, "least_latency", "latency");
-  const affinity = firstOf(routing, "session_affinity", "sticky_sessions");
+  const latency = firstSet(routing, "least_latency", "latency");
+  const affinity = firstSet(routing, "session_affinity", "sticky_sessions");
   const isSticky = affinity.isTrue || affinity.get("enabled").isTrue;
   if (isSticky) affinity.changed("routing.affinity keeps a user on a target");
   const fallback = fallbackOf(routing);
@@ -76,10 +76,10 @@ function routingOf(document: Setting): Routing {
     spec: {
       ...fallback,
       ...section("leastLatency", {
-        ...timerField(firstOf(latency, "window", "window_size"), "routing.leastLatency.window"),
-        ...countField(firstOf(latency, "sample_size", "samples"), "routing.leastLatency.samples", 1_000),
+        ...timerField(firstSet(latency, "window", "window_size"), "routing.leastLatency.window"),
+        ...countField(firstSet(latency, "sample_size", "samples"), "routing.leastLatency.samples", 1_000),
       }),
-      ...timerField(firstOf(routing, "latency_threshold", "slow_threshold"), "routing.slowAfter"),
+      ...timerField(firstSet(routing, "latency_threshold", "slow_threshold"), "routing.slowAfter"),
       ...(isSticky ? { affinity: { by: "User" } } : {}),
     },
   };
@@ -136,7 +136,7 @@ function conditionsOf(conditions: Setting): Spec {
 }
 
 function cacheOf(document: Setting): Spec {
-  const cache = firstOf(document, "cache", "caching");
+  const cache = firstSet(document, "cache", "caching");
   if (!cache.isMapping) return {};
   const enabled = cache.get("enabled");
   enabled.imported("spec.cache");
@@ -144,14 +144,14 @@ function cacheOf(document: Setting): Spec {
     cache.imported("off");
     return {};
   }
-  const components = firstOf(cache, "key_components", "key", "cache_key");
+  const components = firstSet(cache, "key_components", "key", "cache_key");
   const parts = components.texts.flatMap((name) => keyParts[name.toLowerCase()] ?? []);
   if (parts.includes("Model") && parts.includes("Prompt")) components.imported("cache.key");
-  const when = conditionsOf(firstOf(cache, "conditions", "cache_conditions"));
+  const when = conditionsOf(firstSet(cache, "conditions", "cache_conditions"));
   return {
     cache: {
       ...timerField(cache.get("ttl"), "cache.ttl"),
-      ...countField(firstOf(cache, "max_entries", "max_size"), "cache.maxEntries", 1_000_000),
+      ...countField(firstSet(cache, "max_entries", "max_size"), "cache.maxEntries", 1_000_000),
       ...(parts.includes("Model") && parts.includes("Prompt") ? { key: [...new Set(parts)] } : {}),
       ...section("when", when),
     },
@@ -160,9 +160,9 @@ function cacheOf(document: Setting): Spec {
 
 /** Only policies limit roles; all other limits hold for all models together, and become Budgets. */
 function roleLimits(document: Setting): Spec {
-  const limits = limitsIn(firstOf(document, "rate_limits", "rate_limiting").get("per_role"));
+  const limits = limitsIn(firstSet(document, "rate_limits", "rate_limiting").get("per_role"));
   if (limits.length === 0) return {};
-  firstOf(document, "rate_limits", "rate_limiting")
+  firstSet(document, "rate_limits", "rate_limiting")
     .get("per_role")
     .changed("limits of each policy, and not of all together");
   return { limits: limits.map((limit) => ({ per: "Role", ...limit })) };

@@ -2,7 +2,7 @@
 import type { Account, Accounts, ModelRef } from "../accounts.ts";
 import { actualService, addressFrom } from "../address.ts";
 import { perMillion } from "../amounts.ts";
-import { countField, firstOf, moneyField, section, timerField } from "../fields.ts";
+import { countField, firstSet, moneyField, section, timerField } from "../fields.ts";
 import type { Spec } from "../manifests.ts";
 import { type SecretValue, secretFrom, variableOf } from "../secret-value.ts";
 import { type Service, serviceNamed } from "../services.ts";
@@ -22,30 +22,30 @@ export interface GuideProvider {
 /** Settings of the whole file that every LLMProvider gets. */
 function sharedSettings(document: Setting): Spec {
   const routing = document.get("routing");
-  const retry = firstOf(document, "retry", "routing.retry");
-  const timeouts = firstOf(document, "timeouts", "timeout", "routing.timeouts");
-  const breaker = firstOf(document, "circuit_breaker", "routing.circuit_breaker", "resilience.circuit_breaker");
+  const retry = firstSet(document, "retry", "routing.retry");
+  const timeouts = firstSet(document, "timeouts", "timeout", "routing.timeouts");
+  const breaker = firstSet(document, "circuit_breaker", "routing.circuit_breaker", "resilience.circuit_breaker");
   return {
     ...section("timeouts", {
-      ...timerField(firstOf(timeouts, "connect", "connect_timeout"), "timeouts.connect"),
-      ...timerField(firstOf(timeouts, "write", "write_timeout"), "timeouts.write"),
-      ...timerField(firstOf(timeouts, "read", "read_timeout"), "timeouts.idle"),
-      ...timerField(firstOf(timeouts, "total", "request", "request_timeout"), "timeouts.total"),
+      ...timerField(firstSet(timeouts, "connect", "connect_timeout"), "timeouts.connect"),
+      ...timerField(firstSet(timeouts, "write", "write_timeout"), "timeouts.write"),
+      ...timerField(firstSet(timeouts, "read", "read_timeout"), "timeouts.idle"),
+      ...timerField(firstSet(timeouts, "total", "request", "request_timeout"), "timeouts.total"),
     }),
     ...section("retry", {
-      ...countField(firstOf(retry, "attempts", "max_attempts", "max_retries"), "retry.attempts", 10),
+      ...countField(firstSet(retry, "attempts", "max_attempts", "max_retries"), "retry.attempts", 10),
       ...countField(routing.get("retry_attempts"), "retry.attempts", 10),
-      ...timerField(firstOf(retry, "initial_delay", "delay"), "retry.initialDelay"),
+      ...timerField(firstSet(retry, "initial_delay", "delay"), "retry.initialDelay"),
       ...timerField(routing.get("retry_delay"), "retry.initialDelay"),
-      ...timerField(firstOf(retry, "max_delay"), "retry.maxDelay"),
-      ...countField(firstOf(retry, "multiplier", "backoff_multiplier"), "retry.multiplier", 10),
+      ...timerField(firstSet(retry, "max_delay"), "retry.maxDelay"),
+      ...countField(firstSet(retry, "multiplier", "backoff_multiplier"), "retry.multiplier", 10),
     }),
     ...section("circuitBreaker", {
       ...countField(breaker.get("failure_threshold"), "circuitBreaker.failureThreshold", 1_000),
       ...countField(breaker.get("success_threshold"), "circuitBreaker.successThreshold", 100),
-      ...timerField(firstOf(breaker, "timeout", "open_timeout", "reset_timeout"), "circuitBreaker.openFor"),
+      ...timerField(firstSet(breaker, "timeout", "open_timeout", "reset_timeout"), "circuitBreaker.openFor"),
       ...countField(
-        firstOf(breaker, "half_open_requests", "half_open_max_requests"),
+        firstSet(breaker, "half_open_requests", "half_open_max_requests"),
         "circuitBreaker.halfOpenRequests",
         100,
       ),
@@ -54,14 +54,14 @@ function sharedSettings(document: Setting): Spec {
 }
 
 function healthCheck(setting: Setting): Spec {
-  const path = firstOf(setting, "path", "endpoint");
+  const path = firstSet(setting, "path", "endpoint");
   if (path.text === undefined || !path.text.startsWith("/")) return {};
   path.imported("healthCheck.path");
   return section("healthCheck", {
     path: path.text,
     ...timerField(setting.get("interval"), "healthCheck.interval"),
     ...timerField(setting.get("timeout"), "healthCheck.timeout"),
-    ...countField(firstOf(setting, "expected_status", "expected_status_code"), "healthCheck.expectedStatus", 599, 200),
+    ...countField(firstSet(setting, "expected_status", "expected_status_code"), "healthCheck.expectedStatus", 599, 200),
   });
 }
 
@@ -74,12 +74,12 @@ function optionsOf(entry: Setting, service: Service, env: ImportOptions["env"]):
     return { surface: "Deployments", apiVersion: version.text ?? "" };
   }
   if (service.type !== "Watsonx") return {};
-  const project = firstOf(entry, "project_id", "project");
+  const project = firstSet(entry, "project_id", "project");
   const variable = variableOf(project.text ?? "");
   const projectId = variable === null ? project.text : env[variable];
   const known = projectId ?? env["WATSONX_PROJECT_ID"];
   if (known === undefined)
-    firstOf(entry, "project_id", "type").changed(
+    firstSet(entry, "project_id", "type").changed(
       "set spec.options.projectId, which watsonx.ai needs: PROJECT-ID stands for it",
     );
   else project.imported("spec.options.projectId");
@@ -88,7 +88,7 @@ function optionsOf(entry: Setting, service: Service, env: ImportOptions["env"]):
 }
 
 function keyOf(entry: Setting, service: Service): { field: string; value: SecretValue; setting?: Setting }[] {
-  const setting = firstOf(entry, "api_key", "apiKey", "credentials.api_key");
+  const setting = firstSet(entry, "api_key", "apiKey", "credentials.api_key");
   const value = secretFrom(setting);
   if (value !== null) return [{ field: "apiKey", value, setting }];
   return service.keyless === true ? [] : [{ field: "apiKey", value: { env: service.variable } }];
@@ -99,11 +99,11 @@ const perThousand = (setting: Setting): string | null =>
 
 /** Prices by thousand tokens or by million. */
 function priceOf(model: Setting, entry: Setting): Spec {
-  const cost = firstOf(model, "cost", "pricing").isMapping
-    ? firstOf(model, "cost", "pricing")
-    : firstOf(entry, "cost", "pricing");
+  const cost = firstSet(model, "cost", "pricing").isMapping
+    ? firstSet(model, "cost", "pricing")
+    : firstSet(entry, "cost", "pricing");
   const rate = (side: "input" | "output"): Spec => {
-    const thousand = firstOf(
+    const thousand = firstSet(
       cost,
       `${side}_per_1k_tokens`,
       `${side}_cost_per_1k_tokens`,
@@ -112,7 +112,7 @@ function priceOf(model: Setting, entry: Setting): Spec {
     );
     const text = perThousand(thousand);
     if (text === null)
-      return moneyField(firstOf(cost, `${side}_per_million`, `${side}_per_1m_tokens`), `price.${side}PerMillion`);
+      return moneyField(firstSet(cost, `${side}_per_million`, `${side}_per_1m_tokens`), `price.${side}PerMillion`);
     thousand.imported(`price.${side}PerMillion is ${text}`);
     return { [`${side}PerMillion`]: text };
   };
@@ -122,9 +122,9 @@ function priceOf(model: Setting, entry: Setting): Spec {
 
 function quotaOf(entry: Setting): Spec {
   return section("quota", {
-    ...countField(firstOf(entry, "max_requests_per_minute", "requests_per_minute"), "quota.requestsPerMinute"),
+    ...countField(firstSet(entry, "max_requests_per_minute", "requests_per_minute"), "quota.requestsPerMinute"),
     ...countField(
-      firstOf(entry, "max_tokens_per_minute", "tokens_per_minute"),
+      firstSet(entry, "max_tokens_per_minute", "tokens_per_minute"),
       "quota.tokensPerMinute",
       1_000_000_000_000,
     ),
@@ -132,7 +132,7 @@ function quotaOf(entry: Setting): Spec {
 }
 
 function accountOf(entry: Setting, name: string, named: Service, shared: Spec, { env }: ImportOptions): Account {
-  const setting = firstOf(entry, "endpoint", "base_url", "url");
+  const setting = firstSet(entry, "endpoint", "base_url", "url");
   const variable = variableOf(setting.text ?? "");
   const text = variable === null ? setting.text : env[variable] || undefined;
   const address = setting.isSet ? addressFrom(setting, { text, variable }, named) : {};
@@ -156,7 +156,7 @@ function accountOf(entry: Setting, name: string, named: Service, shared: Spec, {
 function modelsOf(entry: Setting, account: Account, accounts: Accounts): Map<string, ModelRef> {
   const models = new Map<string, ModelRef>();
   for (const model of entry.get("models").items()) {
-    const named = model.isMapping ? firstOf(model, "name", "id") : model;
+    const named = model.isMapping ? firstSet(model, "name", "id") : model;
     if (named.text === undefined) continue;
     const ref = accounts.use(account, { upstream: named.text, settings: priceOf(model, entry) });
     models.set(named.text, ref);

@@ -1,7 +1,7 @@
 /** rbac-config.yaml: roles → Helm values, users → ApiKeys, network, place and time → access of the policies. */
 import { access as accessSchema } from "../../../crds/types/access.ts";
 import { permissions } from "../../../proxy/config/roles.ts";
-import { countField, firstOf, moneyField, section } from "../fields.ts";
+import { countField, firstSet, moneyField, section } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom, objectNameFrom, subjectFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
@@ -9,7 +9,7 @@ import type { Setting } from "../setting.ts";
 /** `[{name: a, …}]` or `{a: …}`. */
 function named(setting: Setting): [string, Setting][] {
   if (setting.isMapping) return setting.entries();
-  return setting.items().map((item) => [firstOf(item, "name", "role", "id").text ?? "", item]);
+  return setting.items().map((item) => [firstSet(item, "name", "role", "id").text ?? "", item]);
 }
 
 const managing = "who may manage objects is decided by Kubernetes' RBAC: bind the chart's ClusterRoles";
@@ -34,27 +34,27 @@ function granted(permission: Setting): readonly string[] {
 const permissionsOf = (role: Setting): string[] => [...new Set(role.get("permissions").items().flatMap(granted))];
 
 function roleOf(role: Setting): Spec {
-  const limits = role.get("limits").isSet ? role.get("limits") : firstOf(role, "rate_limits", "limits");
+  const limits = role.get("limits").isSet ? role.get("limits") : firstSet(role, "rate_limits", "limits");
   const place = limits.isSet ? limits : role;
-  const models = firstOf(role, "allowed_models", "models");
+  const models = firstSet(role, "allowed_models", "models");
   const names = models.texts.flatMap((name) => (/^(\*|all)$/.test(name) ? [] : (modelNameFrom(name) ?? [])));
   models.imported(names.length === 0 ? "every model" : "models of the role");
   return {
     permissions: permissionsOf(role),
     ...(names.length === 0 ? {} : { models: names }),
     ...section("limits", {
-      ...countField(firstOf(place, "max_requests_per_day", "requests_per_day"), "limits.requestsPerDay"),
-      ...countField(firstOf(place, "max_tokens_per_day", "tokens_per_day"), "limits.tokensPerDay", 1_000_000_000_000),
-      ...moneyField(firstOf(place, "max_cost_per_day", "cost_per_day", "daily_cost_limit"), "limits.costPerDay"),
+      ...countField(firstSet(place, "max_requests_per_day", "requests_per_day"), "limits.requestsPerDay"),
+      ...countField(firstSet(place, "max_tokens_per_day", "tokens_per_day"), "limits.tokensPerDay", 1_000_000_000_000),
+      ...moneyField(firstSet(place, "max_cost_per_day", "cost_per_day", "daily_cost_limit"), "limits.costPerDay"),
     }),
   };
 }
 
 function addUser(user: Setting, manifests: Manifests): void {
-  const setting = user.isMapping ? firstOf(user, "email", "user", "username", "name", "id") : user;
+  const setting = user.isMapping ? firstSet(user, "email", "user", "username", "name", "id") : user;
   if (setting.text === undefined) return;
   const name = subjectFrom(setting.text);
-  const [role, team] = [firstOf(user, "role", "roles"), firstOf(user, "team", "group")];
+  const [role, team] = [firstSet(user, "role", "roles"), firstSet(user, "team", "group")];
   const tags = user.get("tags").texts.map(subjectFrom);
   const object = manifests.add("ApiKey", name, {
     user: name,
@@ -78,9 +78,9 @@ function accepted(fields: Spec): Spec {
 }
 
 function hoursOf(setting: Setting): Spec {
-  const from = firstOf(setting, "start", "from", "start_time");
-  const to = firstOf(setting, "end", "to", "end_time");
-  const zone = firstOf(setting, "timezone", "time_zone", "timeZone");
+  const from = firstSet(setting, "start", "from", "start_time");
+  const to = firstSet(setting, "end", "to", "end_time");
+  const zone = firstSet(setting, "timezone", "time_zone", "timeZone");
   if (from.text === undefined || to.text === undefined) return {};
   const hours = { from: clock(from), to: clock(to), timeZone: zone.text ?? "UTC" };
   for (const one of [from, to, zone]) one.imported("access.hours");
@@ -103,12 +103,12 @@ function accessOf(documents: readonly Setting[]): Spec {
       document.get(name),
     );
     for (const place of [document, ...places]) {
-      const networks = firstOf(place, "ip_whitelist", "ip_allowlist", "allowed_ips", "allowed_networks");
+      const networks = firstSet(place, "ip_whitelist", "ip_allowlist", "allowed_ips", "allowed_networks");
       if (networks.texts.length > 0) fields["networks"] = networks.imported("access.networks").texts;
-      const countries = firstOf(place, "allowed_countries", "geo_restrictions.allowed_countries");
+      const countries = firstSet(place, "allowed_countries", "geo_restrictions.allowed_countries");
       if (countries.texts.length > 0) fields["countries"] = { allow: countries.imported("access.countries").texts };
-      Object.assign(fields, hoursOf(firstOf(place, "allowed_hours", "time_restrictions", "time_restriction")));
-      const regions = firstOf(place, "data_residency.regions", "data_residency.allowed_regions", "allowed_regions");
+      Object.assign(fields, hoursOf(firstSet(place, "allowed_hours", "time_restrictions", "time_restriction")));
+      const regions = firstSet(place, "data_residency.regions", "data_residency.allowed_regions", "allowed_regions");
       if (regions.texts.length > 0) fields["residency"] = { regions: regions.imported("access.residency").texts };
     }
   }
@@ -120,7 +120,7 @@ function rolesOf(rbac: Setting): Spec {
   for (const [name, role] of named(rbac.get("roles"))) {
     if (name === "") continue;
     roles[subjectFrom(name)] = roleOf(role);
-    firstOf(role, "name", "role").imported("Helm's roles");
+    firstSet(role, "name", "role").imported("Helm's roles");
     role.get("description").imported("not needed");
   }
   return roles;

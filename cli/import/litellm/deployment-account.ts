@@ -1,6 +1,6 @@
 /** `litellm_params` → the account that a deployment calls: address, credentials and options of its type. */
 import type { Account, Credential } from "../accounts.ts";
-import { type Address, accountName, actualService, addressFrom } from "../address.ts";
+import { type AccountAddress, accountName, actualService, addressFrom } from "../address.ts";
 import { placeholderEndpoint } from "../endpoint.ts";
 import { isPlaceholder } from "../secret-value.ts";
 import type { Service } from "../services.ts";
@@ -57,7 +57,7 @@ export class Parameters {
   }
 }
 
-function addressOf(parameters: Parameters, config: Config, service: Service): Address {
+function addressOf(parameters: Parameters, config: Config, service: Service): AccountAddress {
   const setting = parameters.get("api_base", "base_url");
   return setting === undefined ? {} : addressFrom(setting, config.plain(setting), service);
 }
@@ -107,7 +107,7 @@ function googleAccess(parameters: Parameters, config: Config): Access {
   return { credentials: [{ field, value: { outside }, setting }] };
 }
 
-function keyAccess(parameters: Parameters, service: Service, address: Address): Access {
+function keyAccess(parameters: Parameters, service: Service, address: AccountAddress): Access {
   const setting = parameters.get("api_key");
   if (service.type === "OpenAICompatible" && setting !== undefined && isPlaceholder(setting.text ?? "")) {
     setting.imported("stands for no key");
@@ -124,7 +124,7 @@ function keyAccess(parameters: Parameters, service: Service, address: Address): 
   return { credentials: [{ field: "apiKey", value: { env: service.variable } }] };
 }
 
-function accessOf(parameters: Parameters, config: Config, service: Service, address: Address): Access {
+function accessOf(parameters: Parameters, config: Config, service: Service, address: AccountAddress): Access {
   if (service.type === "AzureOpenAI") return azureAccess(parameters);
   if (service.type === "Bedrock") return awsAccess(parameters);
   if (service.type === "VertexAI") return googleAccess(parameters, config);

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { importDocuments } from "../../../cli/import/input.ts";
 import { cases as aiGateway } from "./cases/ai-gateway.ts";
+import { cases as kong } from "./cases/kong.ts";
 import { cases as litellm } from "./cases/litellm.ts";
 import { type ImportCase, importCase, leavesOf, lintErrors, objectLines, printed, reportTexts } from "./check.ts";
 
-const cases: readonly ImportCase[] = [...aiGateway, ...litellm];
+const cases: readonly ImportCase[] = [...aiGateway, ...kong, ...litellm];
 
 /** Whether the report has the value itself, or something that holds it. */
 function isReported(leaf: string, reported: ReadonlySet<string>): boolean {

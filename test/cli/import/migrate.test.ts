@@ -32,6 +32,27 @@ general_settings: { master_key: os.environ/LITELLM_MASTER_KEY }
     env: { OPENAI_API_KEY: "key-of-the-provider", LITELLM_MASTER_KEY: "sk-master-0123456789abcdef" },
   },
   {
+    page: "kong.md",
+    files: {
+      "kong.yaml": `
+_format_version: "3.0"
+services:
+  - name: llm
+    url: http://localhost:32000
+    routes:
+      - name: chat
+        paths: [/chat]
+        plugins:
+          - name: ai-proxy
+            config:
+              route_type: llm/v1/chat
+              auth: { header_name: Authorization, header_value: 'Bearer \${{ env "DECK_OPENAI_API_KEY" }}' }
+              model: { provider: openai, name: gpt-4o, options: { upstream_url: "UPSTREAM/chat/completions" } }
+`,
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider" },
+  },
+  {
     page: "ai-gateway.md",
     files: {
       "ai-gateway-config.yaml": `

@@ -1,0 +1,183 @@
+/** Other plug-ins of a route → parts of its policy. */
+import { patternProblem } from "../../../crds/pattern.ts";
+import { access as accessSchema } from "../../../crds/types/access.ts";
+import { section } from "../fields.ts";
+import type { Spec } from "../manifests.ts";
+import type { Setting } from "../setting.ts";
+import type { KongRoute } from "./routes.ts";
+
+const authentication = [
+  "key-auth",
+  "key-auth-enc",
+  "jwt",
+  "openid-connect",
+  "oauth2",
+  "basic-auth",
+  "hmac-auth",
+  "mtls-auth",
+  "ldap-auth",
+];
+
+/** Kong serves everybody unless a plug-in asks who calls. */
+function anonymousOf({ plugins }: KongRoute, hasPrefix: boolean, name: Setting): Spec {
+  const plugin = authentication.map((name) => plugins.get(name)).find((one) => one !== undefined);
+  if (plugin !== undefined) {
+    plugin
+      .get("name")
+      .mark(
+        /^key-auth/.test(plugin.get("name").text ?? "") ? "Imported" : "Changed",
+        "callers need an ApiKey, or a token of an issuer in Helm's operator.identity",
+      );
+    plugin.get("config").imported("keys come as Authorization: Bearer, x-api-key or api-key");
+    return {};
+  }
+  if (hasPrefix) return { anonymous: true };
+  name.changed("callers need an ApiKey: only a policy with a pathPrefix can be open");
+  return {};
+}
+
+function networksOf(plugin: Setting | undefined): Spec {
+  const allow = plugin?.get("config", "allow");
+  if (plugin === undefined || allow === undefined || allow.texts.length === 0) return {};
+  const networks = allow.texts.filter((network) => accessSchema.safeParse({ networks: [network] }).success);
+  if (networks.length === 0) return {};
+  allow.imported("access.networks");
+  plugin.get("name").imported("access.networks");
+  return { networks };
+}
+
+function promptsOf(plugin: Setting | undefined): Spec {
+  if (plugin === undefined) return {};
+  const prompts: Spec[] = [];
+  for (const [place, position] of [
+    ["prepend", "Prepend"],
+    ["append", "Append"],
+  ] as const)
+    for (const prompt of plugin.get("config", "prompts", place).items()) {
+      const role = prompt.get("role").text ?? "system";
+      const content = prompt.get("content").text ?? "";
+      if (content === "" || !/^(system|developer|user)$/.test(role) || content.length > 32_768) {
+        prompt.notImported("request.prompts have the roles system, developer and user");
+        continue;
+      }
+      prompts.push({ role, position, content });
+      prompt.imported("request.prompts");
+    }
+  plugin.get("name").imported("request.prompts");
+  return prompts.length === 0 ? {} : { prompts: prompts.slice(0, 16) };
+}
+
+function guardOf(plugin: Setting | undefined): Spec {
+  if (plugin === undefined) return {};
+  const patterns = (name: string): string[] =>
+    plugin
+      .get("config", name)
+      .items()
+      .flatMap((setting) => {
+        const text = setting.text ?? "";
+        if (text === "" || text.length > 1_024 || patternProblem(text) !== null) {
+          setting.notImported("it is not a pattern of RE2, which has neither look-around nor back-references");
+          return [];
+        }
+        setting.imported(name === "deny_patterns" ? "guard.deny" : "guard.allow");
+        return [text];
+      });
+  const [deny, allow] = [patterns("deny_patterns"), patterns("allow_patterns")];
+  plugin.get("name").imported("guard");
+  return section("guard", { ...(deny.length === 0 ? {} : { deny }), ...(allow.length === 0 ? {} : { allow }) });
+}
+
+const windows: readonly (readonly [string, string])[] = [
+  ["second", "1s"],
+  ["minute", "1m"],
+  ["hour", "1h"],
+  ["day", "1d"],
+];
+
+function limitsOf({ plugins }: KongRoute, isOpen: boolean): Spec {
+  const limits: Spec[] = [];
+  const plugin = plugins.get("rate-limiting");
+  const by = plugin?.get("config", "limit_by");
+  const per = isOpen || by?.text === "service" || by?.text === "path" ? "Route" : "ApiKey";
+  for (const [name, window] of windows) {
+    const setting = plugin?.get("config", name);
+    if (setting?.number === undefined) continue;
+    limits.push({ per, requests: Math.max(0, Math.floor(setting.number)), window });
+    setting.imported(`limits: requests in ${window} per ${per}`);
+  }
+  by?.mark(by.text === "ip" ? "Changed" : "Imported", `limits are per ${per}`);
+  plugin?.get("name").imported("limits");
+  const advanced = plugins.get("ai-rate-limiting-advanced");
+  for (const one of advanced?.get("config", "llm_providers").items() ?? []) {
+    const [limit] = one.get("limit").items();
+    const [size] = one.get("window_size").items();
+    if (limit?.number === undefined || size?.number === undefined) continue;
+    limits.push({
+      per: isOpen ? "Route" : "ApiKey",
+      tokens: Math.floor(limit.number),
+      window: `${Math.min(86_400, Math.max(1, Math.floor(size.number)))}s`,
+    });
+    one.changed("limits: tokens of all providers of the policy together");
+  }
+  advanced?.get("name").imported("limits");
+  plugin?.get("config", "policy").imported("limits hold for all proxies that share a store");
+  return limits.length === 0 ? {} : { limits: limits.slice(0, 16) };
+}
+
+const entities: Readonly<Record<string, string>> = {
+  email: "Email",
+  phone: "Phone",
+  creditcard: "CreditCard",
+  credit_card: "CreditCard",
+  ssn: "SSN",
+};
+
+/** ai-sanitizer. */
+function maskOf(plugin: Setting | undefined): Spec {
+  if (plugin === undefined) return {};
+  const detect = new Set<string>();
+  for (const entity of plugin.get("config", "anonymize").items()) {
+    const type = entities[entity.text ?? ""];
+    if (type === undefined)
+      entity.notImported("guard.mask finds e-mail addresses, telephone numbers, social security numbers and cards");
+    else {
+      detect.add(type);
+      entity.imported(`guard.mask.detect has ${type}`);
+    }
+  }
+  plugin.get("name").changed("guard.mask finds by patterns and checksums, without a service");
+  return detect.size === 0 ? {} : { mask: { detect: [...detect] } };
+}
+
+/** What the plug-ins that are read have in common. */
+function markPlace(plugin: Setting | undefined): void {
+  for (const name of ["service", "route", "enabled", "instance_name", "protocols"])
+    plugin?.get(name).imported("where it applies");
+}
+
+/** `prompts`: for the policy's request. `rest`: other parts of its spec. */
+export function pluginParts(route: KongRoute, hasPrefix: boolean): { prompts: Spec; rest: Spec } {
+  const { plugins } = route;
+  const main = plugins.get("ai-proxy-advanced") ?? plugins.get("ai-proxy");
+  const open =
+    main === undefined ? {} : anonymousOf(route, hasPrefix, main.get(main.get("plugin").isSet ? "plugin" : "name"));
+  for (const name of [
+    "ai-prompt-guard",
+    "ai-prompt-decorator",
+    "ai-sanitizer",
+    "ip-restriction",
+    "rate-limiting",
+    "ai-rate-limiting-advanced",
+  ])
+    markPlace(plugins.get(name));
+  const guard = guardOf(plugins.get("ai-prompt-guard"));
+  const mask = maskOf(plugins.get("ai-sanitizer"));
+  return {
+    prompts: promptsOf(plugins.get("ai-prompt-decorator")),
+    rest: {
+      ...section("access", { ...open, ...networksOf(plugins.get("ip-restriction")) }),
+      ...limitsOf(route, open["anonymous"] === true),
+      ...section("guard", { ...(guard["guard"] as Spec | undefined), ...mask }),
+    },
+  };
+}
