@@ -48,17 +48,21 @@ interface Held {
   /** The last characters that were released. What precedes a match decides whether it is one. */
   before: string;
   text: string;
+  /** How much of the text's end was not examined yet. */
+  unread: number;
 }
 
 /** Masks what the provider says. Holds back what may be the start of a match, at most a few hundred characters. */
 export class MaskAnswer implements TextChange {
   readonly hidesTokens = true;
   readonly #masker: Masker;
+  readonly #stride: number;
   readonly #tally: Tally;
   readonly #held = new Map<string, Held>();
 
   constructor(masker: Masker, tally: Tally) {
     this.#masker = masker;
+    this.#stride = masker.stride;
     this.#tally = tally;
   }
 
@@ -67,9 +71,11 @@ export class MaskAnswer implements TextChange {
   }
 
   piece(channel: string, text: string): string {
-    const held = this.#held.get(channel) ?? { before: "", text: "" };
+    const held = this.#held.get(channel) ?? { before: "", text: "", unread: 0 };
+    held.unread += text.length;
     // Pieces are short: examining all the held text for each one would be most of the work.
-    if (held.text.length + text.length < mostUnread && held.text !== "" && goesOn(text)) {
+    const waits = held.text.length + text.length < mostUnread && goesOn(text);
+    if (held.text !== "" && (waits || held.unread < this.#stride)) {
       held.text += text;
       return "";
     }
@@ -87,7 +93,11 @@ export class MaskAnswer implements TextChange {
       out += all.slice(at, start) + this.#masker.replacement(type);
       at = end;
     }
-    this.#held.set(channel, { before: all.slice(Math.max(0, cut - contextLength), cut), text: all.slice(cut) });
+    this.#held.set(channel, {
+      before: all.slice(Math.max(0, cut - contextLength), cut),
+      text: all.slice(cut),
+      unread: 0,
+    });
     return out + all.slice(at, Math.max(at, cut));
   }
 

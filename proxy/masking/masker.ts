@@ -53,6 +53,14 @@ export class Masker {
     return this.#custom.reduce((sum, { pattern }) => sum + pattern.programSize(), 0);
   }
 
+  /**
+   * How much text of a stream to gather before it is examined again. Each time, all held text is examined: with costly
+   * patterns, doing that for each piece would cost many times more than the whole text.
+   */
+  get stride(): number {
+    return Math.min(customReach, this.customSize >> 2);
+  }
+
   /** Matches that begin at or after `from`. The text before it has been released and serves only as context. */
   find(text: string, from = 0): Finding[] {
     const found = findAll(text, this.#detect, from);

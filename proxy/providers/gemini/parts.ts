@@ -31,6 +31,17 @@ function inline(url: string, param: string, words: string): JsonObject | Refusal
   return { inlineData: { mimeType: mimeTypes[mimeType] ?? mimeType, data: found[3] ?? "" } };
 }
 
+/**
+ * A file that some caller's account keeps (https://ai.google.dev/gemini-api/docs/files). The gateway hands out no such
+ * address, and one that is guessed may name another tenant's file.
+ */
+function isAccountFile(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === "gs:" || /generativelanguage.*\.googleapis\.com\.?$/.test(hostname);
+}
+const accountFile = "Files kept by the provider can't be used by their address. Send the file as a data URI.";
+
 type Read<T extends ContentPart> = (part: T, param: string, dropped: Set<string>) => JsonObject | Refusal;
 
 const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
@@ -39,6 +50,7 @@ const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
   image_url: (part, param, dropped) => {
     if (part.image_url.detail !== undefined && part.image_url.detail !== "auto") dropped.add("image_url.detail");
     const { url } = part.image_url;
+    if (isAccountFile(url)) return refusal(`${param}.image_url.url`, accountFile);
     if (/^https?:\/\//i.test(url)) return { fileData: { fileUri: url, mimeType: imageTypeOf(url) } };
     const words = "Send the image by an http(s) URL or as a data URI (`data:image/png;base64,…`).";
     return inline(part.image_url.url, `${param}.image_url.url`, words);

@@ -197,6 +197,15 @@ describe("a chat request for Gemini", () => {
 
   const image = (url: string): ChatMessage => ({ role: "user", content: [{ type: "image_url", image_url: { url } }] });
   const refused: Record<string, [Partial<ChatRequest>, string, Setting?]> = {
+    ...Object.fromEntries(
+      [
+        "https://generativelanguage.googleapis.com/v1beta/files/abc",
+        "https://generativelanguage.googleapis.com:443//v1/files/abc?alt=media",
+        "HTTPS://user@GENERATIVELANGUAGE.googleapis.com./v1beta/files/abc",
+        "https://%67enerativelanguage.googleapis.com/v1beta/%66iles/abc",
+        "gs://bucket/of-another-tenant.png",
+      ].map((url) => [`a file of the account: ${url}`, [says(image(url)), "messages[0].content[0].image_url.url"]]),
+    ),
     "a data URI without base64": [says(image("data:image/png,abc")), "messages[0].content[0].image_url.url"],
     "audio of another kind": [
       says({ role: "user", content: [{ type: "input_audio", input_audio: { data: "AA", format: "flac" } }] }),
