@@ -40,15 +40,15 @@ describe("finding personal data", () => {
     const costly = masker({
       custom: [{ name: "Code", pattern: "(?i)(?:[\\pL ]{0,240}secret|x{0,240}y)", replacement: null }],
     });
-    const text = "plain words about nothing at all and some more of them; ".repeat(60);
+    const text = `${"plain words about nothing at all and some more of them; ".repeat(6)} the secret `.repeat(60);
     const inPieces = (): void => {
       const change = new MaskAnswer(costly, new Tally(costly));
       for (let at = 0; at < text.length; at += 4) change.piece("0", text.slice(at, at + 4));
       change.end("0");
     };
-    new Tally(costly).mask(text, false);
-    const whole = cpuMsOf(() => new Tally(costly).mask(text, false));
-    const pieces = cpuMsOf(inPieces);
+    const asWhole = (): void => void new Tally(costly).mask(text, false);
+    const least = (work: () => void): number => Math.min(...Array.from({ length: 3 }, () => cpuMsOf(work)));
+    const [whole, pieces] = [least(asWhole), least(inPieces)];
     assert.ok(pieces < 10 * whole, `${pieces} ms in pieces, ${whole} ms as a whole, ${costly.customSize} instructions`);
   });
 
