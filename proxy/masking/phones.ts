@@ -1,6 +1,7 @@
 /**
  * Telephone numbers among groups of digits: international, North American, and national in their usual notations. Pure.
  */
+import { announcedAt } from "./announced-phones.ts";
 import { isPossible } from "./calling-codes.ts";
 import type { Candidate } from "./cards.ts";
 import {
@@ -263,7 +264,7 @@ function nationalAt(groups: DigitGroups, index: number): Candidate | null {
   return found;
 }
 
-const forms = [internationalAt, prefixedAt, northAmericanAt, nationalAt] as const;
+const forms = [internationalAt, prefixedAt, northAmericanAt, nationalAt, announcedAt] as const;
 
 /** The number that begins with this group. Of several, the one that starts first, then the longest. */
 export function phoneAt(groups: DigitGroups, index: number): Candidate | null {

@@ -36,6 +36,36 @@ describe("finding personal data", () => {
   ] as const)
     it(`masks ${JSON.stringify(text)}`, () => assert.equal(mask(text), expected));
 
+  for (const [text, expected] of [
+    ["tel. 612 34 56 78", "tel. [PHONE]"],
+    ["Tel: 32 12 34 56.", "Tel: [PHONE]."],
+    ["call me at 8123 4567, or write", "call me at [PHONE], or write"],
+    ["My number is 8123-4567", "My number is [PHONE]"],
+    ["mobile number: 512 345 678", "mobile number: [PHONE]"],
+    ["Móvil (612) 34 56 78", "Móvil [PHONE]"],
+    ["mijn nummer is 612345678", "mijn nummer is [PHONE]"],
+    ["电话8123 4567", "电话[PHONE]"],
+    ["WhatsApp 512-345-678\n12 34", "WhatsApp [PHONE]\n12 34"],
+    ...[
+      "the order number is 8123 4567",
+      "call 10 000 000 people",
+      "call me on 2027-02-18 or 18.02.2027 or 18/02/27",
+      "dial 10.20.30.40",
+      "text 12345",
+      "ticket 8123 4567",
+      "phone 8123 4567 9012 3456 7",
+      "a mobile home with 512 345 678 nails",
+      "recall 81234567",
+      "tel 81234567b",
+    ].map((same) => [same, same] as const),
+  ] as const)
+    it(`reads announced numbers: ${JSON.stringify(text)}`, () => {
+      assert.equal(mask(text), expected);
+      const change = new MaskAnswer(masker(), new Tally(masker()));
+      const pieces = [...`so ${text}`].map((character) => change.piece("0", character));
+      assert.equal(pieces.join("") + change.end("0"), `so ${expected}`);
+    });
+
   it("costs about the same in a stream of small pieces as in one text, with the costliest patterns of a policy", () => {
     const costly = masker({
       custom: [{ name: "Code", pattern: "(?i)(?:[\\pL ]{0,240}secret|x{0,240}y)", replacement: null }],

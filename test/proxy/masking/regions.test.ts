@@ -72,10 +72,11 @@ if (process.argv.includes("--table")) {
           [],
         );
       });
-    it("is found in the national form if that has a leading zero or brackets, or is North American", (context) => {
+    it("is found in the national form by its notation, or by a word that announces it", (context) => {
       context.diagnostic(`recall ${(mean(all, "national") * 100).toFixed(1)} % over all regions`);
-      for (const region of ["US", "CA", "GB", "DE", "FR", "AU", "NL", "BR", "KR", "IN"] as const)
-        context.diagnostic(`${region} ${all.find((row) => row.region === region)?.recall["national"]}`);
-      assert.ok(mean(all, "national") > 0.3);
+      const byShare = Map.groupBy(all, ({ recall: by }) => by["national"] ?? 0);
+      for (const [share, regions] of [...byShare].sort(([a], [b]) => b - a))
+        context.diagnostic(`recall ${share * 100} %: ${regions.map(({ region }) => region).join(" ")}`);
+      assert.ok(mean(all, "national") > 0.8);
     });
   });

@@ -1,0 +1,90 @@
+/**
+ * National telephone numbers that only the words before them tell from other digits: `tel. 612 34 56 78`, `call me at
+ * 8123 4567`. Pure.
+ */
+import type { Candidate } from "./cards.ts";
+import { type DigitGroups, DOT, isDigit, isWordCharacter, OPEN } from "./digit-groups.ts";
+
+const fewestDigits = 6;
+const mostDigits = 12;
+const mostGroups = 6;
+const mostWords = 4;
+/** A stream keeps little more of what it has sent. */
+const longestWord = 16;
+const longestGap = 6;
+const gap = " .:(#=";
+
+const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
+const phoneWords = words(
+  "tel tél téléphone telefon telefoon telefone telefono teléfono telephone phone telefoonnummer telefonnummer rufnummer mobile mob mobil móvil movil celular cel cell cellphone cellulare portable handy fax whatsapp телефон телефона тел моб โทร هاتف جوال",
+);
+const verbs = words("call text ring dial sms phone");
+const numberWords = words("number no nr num numéro numero número nummer");
+const owners = words("my your his her our their mon mi mio meu minha meine mijn mitt min");
+const fillers = words("is at on under me us him them est ist es è é er");
+/** Of languages that write no blanks between words. */
+const unspaced = ["电话", "電話", "手机", "手機", "携帯", "전화", "전화번호", "휴대폰", "号码", "番号"];
+
+const isLetter = (code: number): boolean => code > 127 || (isWordCharacter(code) && !isDigit(code));
+
+/** The word that ends before `end`, in lower case, and where it begins; null if there is none close by. */
+function wordBefore(text: string, end: number): { word: string; start: number } | null {
+  let last = end;
+  while (last > 0 && end - last <= longestGap && gap.includes(text[last - 1] ?? "")) last--;
+  let start = last;
+  while (start > 0 && last - start <= longestWord && isLetter(text.charCodeAt(start - 1))) start--;
+  if (start === last || last - start > longestWord) return null;
+  return { word: text.slice(start, last).toLowerCase(), start };
+}
+
+function isOwned(text: string, start: number): boolean {
+  const before = wordBefore(text, start)?.word ?? "";
+  return owners.has(before) || phoneWords.has(before);
+}
+
+/** Whether the words directly before this offset say that a telephone number follows. */
+function isAnnounced(text: string, offset: number): boolean {
+  let end = offset;
+  for (let count = 0; count < mostWords; count++) {
+    const before = wordBefore(text, end);
+    if (before === null) return false;
+    const { word, start } = before;
+    if (phoneWords.has(word) || verbs.has(word)) return true;
+    if (unspaced.some((ending) => word.endsWith(ending))) return true;
+    if (numberWords.has(word)) return isOwned(text, start);
+    if (!fillers.has(word) && !owners.has(word)) return false;
+    end = start;
+  }
+  return false;
+}
+
+/** A date, an amount or an IP address, by the lengths of its groups. */
+function isOther(groups: DigitGroups, index: number, last: number): boolean {
+  const lengths = Array.from({ length: last - index + 1 }, (_, place) => groups.length(index + place));
+  const shape = lengths.join("-");
+  if (/^(?:4-[12]-[12]|[12]-[12]-(?:2|4))$/.test(shape)) return true;
+  if (lengths.length === 4 && groups.mark(last) === DOT && lengths.every((length) => length <= 3)) return true;
+  const end = groups.end(last);
+  return (
+    /^[1-9]\d?\d?(?:-3)+$/.test(`${groups.digit(index)}${shape.slice(1)}`) && groups.text.slice(end - 3, end) === "000"
+  );
+}
+
+/** All the groups on the line that may be one number, if words announce it. */
+export function announcedAt(groups: DigitGroups, index: number): Candidate | null {
+  if (groups.joined(index) && !groups.breaks(index)) return null;
+  let last = index;
+  let total = groups.length(index);
+  while (groups.has(last + 1) && groups.joined(last + 1) && !groups.breaks(last + 1)) {
+    last++;
+    total += groups.length(last);
+    if (total > mostDigits || last - index >= mostGroups) return null;
+  }
+  if (total < fewestDigits) return null;
+  const { text } = groups;
+  const end = groups.end(last);
+  if (isWordCharacter(text.charCodeAt(end)) || isOther(groups, index, last)) return null;
+  const bare = groups.start(index);
+  const start = text.charCodeAt(bare - 1) === OPEN && text.slice(bare, end).includes(")") ? bare - 1 : bare;
+  return isAnnounced(text, start) ? { start, end, last } : null;
+}
