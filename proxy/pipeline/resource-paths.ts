@@ -1,9 +1,13 @@
-/** Paths of files, batches and fine-tuning (https://platform.openai.com/docs/api-reference/files). Pure. */
+/**
+ * Paths of what a provider keeps (https://platform.openai.com/docs/api-reference): files, batches, fine-tuning jobs and
+ * stored responses. Pure.
+ */
 import type { ResourceKind } from "../config/route.ts";
 
 export interface ResourceOperation {
   kind: "resource";
-  resource: ResourceKind;
+  /** Responses belong to the provider that made them, whatever `spec.resources` says. */
+  resource: ResourceKind | "Responses";
   method: "GET" | "POST" | "DELETE";
   /** Path below the base URL, with its ids checked. */
   path: string;
@@ -11,21 +15,26 @@ export interface ResourceOperation {
 
 /** The id in a path; null if it has none. */
 export const idIn = (path: string): string | null =>
-  /^\/(?:files|batches|fine_tuning\/jobs)\/([^/]+)/.exec(path)?.[1] ?? null;
+  /^\/(?:files|batches|fine_tuning\/jobs|responses)\/([^/]+)/.exec(path)?.[1] ?? null;
 
 /** Whether the path lists the account's objects, rather than one object's parts. */
 export const isList = ({ method, path }: ResourceOperation): boolean => method === "GET" && idIn(path) === null;
 
 /** No dot, slash or percent sign, so an id can't lead to another path. */
 const id = "[A-Za-z0-9_:-]{1,344}";
+/** Other words there are operations. */
+const response = "resp_[A-Za-z0-9_:-]{1,339}";
 
-const paths: readonly [ResourceKind, RegExp, readonly string[]][] = [
+const paths: readonly [ResourceOperation["resource"], RegExp, readonly string[]][] = [
   ["Files", /^\/files$/, ["GET", "POST"]],
   ["Files", new RegExp(`^/files/${id}$`), ["GET", "DELETE"]],
   ["Files", new RegExp(`^/files/${id}/content$`), ["GET"]],
   ["Batches", /^\/batches$/, ["GET", "POST"]],
   ["Batches", new RegExp(`^/batches/${id}$`), ["GET"]],
   ["Batches", new RegExp(`^/batches/${id}/cancel$`), ["POST"]],
+  ["Responses", new RegExp(`^/responses/${response}$`), ["GET", "DELETE"]],
+  ["Responses", new RegExp(`^/responses/${response}/cancel$`), ["POST"]],
+  ["Responses", new RegExp(`^/responses/${response}/input_items$`), ["GET"]],
   ["FineTuning", /^\/fine_tuning\/jobs$/, ["GET", "POST"]],
   ["FineTuning", new RegExp(`^/fine_tuning/jobs/${id}$`), ["GET"]],
   ["FineTuning", new RegExp(`^/fine_tuning/jobs/${id}/(cancel|pause|resume)$`), ["POST"]],
@@ -45,7 +54,16 @@ export function resourceOperation(method: string, rest: string): ResourceOperati
 export const resourceMethods = (rest: string): readonly string[] | null =>
   paths.find(([, pattern]) => pattern.test(rest))?.[2] ?? null;
 
-const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "order", "purpose", "metadata"]);
+const parameters: ReadonlySet<string> = new Set([
+  "after",
+  "before",
+  "limit",
+  "order",
+  "purpose",
+  "metadata",
+  "include",
+  "include[]",
+]);
 
 /** Keeps only the query parameters that lists support. `cursor` replaces `after` and `before`. */
 export function resourceQuery(url: string, cursor: (text: string) => string = (text) => text): URLSearchParams {

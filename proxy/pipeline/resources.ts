@@ -8,7 +8,7 @@ import { type Failure, failure, isFailure } from "../failure.ts";
 import type { ResourceIds } from "../ids/resource-ids.ts";
 import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
-import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
+import type { PathEntry, ProviderEntry, Role } from "../snapshot/snapshot.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
@@ -17,7 +17,9 @@ import type { Unambiguous } from "./proof.ts";
 import { noToken, toFailure } from "./provider-error.ts";
 import { type ResourceEnvironment, ResourceExchange, type WholeAnswer } from "./resource-exchange.ts";
 import { idIn, isList, type ResourceOperation, resourceQuery } from "./resource-paths.ts";
+import type { ResourceTarget } from "./resource-target.ts";
 import { denyByPolicyScope, missingPermission, offeredTo, resident } from "./route.ts";
+import { asksForStream, keptResponse, notKept, notStreamed } from "./stored-responses.ts";
 import { failureOfUpload, maxUploadBytes, tooLarge, uploadStream } from "./upload.ts";
 
 /** Largest request for a batch or a job, in bytes. */
@@ -27,11 +29,6 @@ const notServed = failure(
   "unknown_url",
   "No policy of yours passes this through. Ask the platform team for one with spec.resources.",
 );
-
-export interface ResourceTarget {
-  route: Route;
-  entry: ProviderEntry;
-}
 
 /**
  * Which policy serves the request, and whether this caller may make it. `accountOf`: the provider that keeps a sealed
@@ -46,9 +43,10 @@ export function resourceTarget(
   accountOf: (id: string) => string | null = () => null,
 ): ResourceTarget | Failure {
   if (identity.anonymous) return identity.failure;
+  const { resource } = operation;
+  if (resource === "Responses") return keptResponse(operation, path, identity, call, roles, accountOf);
   const offered = path.routes.filter(
-    (one) =>
-      one.resources !== null && one.config.resources?.kinds.includes(operation.resource) && offeredTo(one, identity),
+    (one) => one.resources !== null && one.config.resources?.kinds.includes(resource) && offeredTo(one, identity),
   );
   const id = idIn(operation.path);
   const account = id === null ? null : accountOf(id);
@@ -138,9 +136,15 @@ export async function passThrough(
   const query = openQuery(client.url, ids);
   if ("code" in query) return query;
   const path = entry.provider.resourcePath?.(opened, entry.account) ?? null;
-  if (path === null) return notServed;
+  const isResponse = operation.resource === "Responses";
+  if (path === null) return isResponse ? notKept : notServed;
+  if (isResponse && asksForStream(client.url)) return notStreamed;
   if (Number(client.header("content-length") ?? 0) > maxUploadBytes) return tooLarge;
-  const exchange: PreparedExchange = { client, operation, target, environment, ids };
+  return send({ client, operation, target, environment, ids }, path, query);
+}
+
+async function send(exchange: PreparedExchange, path: string, query: URLSearchParams): Promise<Failure | null> {
+  const { client, operation, ids } = exchange;
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return list(exchange, ids, path, query);
@@ -151,7 +155,14 @@ export async function passThrough(
     body,
     ids !== null && !operation.path.endsWith("/content"),
   );
-  return reply(exchange, answer, (json) => ids?.answer(json));
+  return reply(exchange, answer, (json) => withOwnEnds(ids?.answer(json)));
+}
+
+/** Lists of an object's parts name their first and last, by the ids as the caller gets them. */
+function withOwnEnds(answer: unknown): unknown {
+  if (!isObject(answer) || !Array.isArray(answer["data"]) || !("first_id" in answer)) return answer;
+  const ends = [answer["data"][0], answer["data"].at(-1)].map((object) => (isObject(object) ? object["id"] : null));
+  return { ...answer, first_id: ends[0] ?? null, last_id: ends[1] ?? null };
 }
 
 /** `batches`: the caller's objects in the answer, if it isn't one object. */

@@ -7,7 +7,8 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import OpenAI, { toFile } from "openai";
 import type { Admitted } from "../../proxy/pipeline/admit.ts";
 import type { OnRecord, Unambiguous } from "../../proxy/pipeline/proof.ts";
-import { passThrough, type ResourceTarget } from "../../proxy/pipeline/resources.ts";
+import type { ResourceTarget } from "../../proxy/pipeline/resource-target.ts";
+import { passThrough } from "../../proxy/pipeline/resources.ts";
 import type { AuthEnvironment, ErrorReply } from "../../proxy/providers/provider.ts";
 import type { Upstreams } from "../../proxy/wire/upstream.ts";
 import {
