@@ -13,6 +13,7 @@ import { CloudIdentities } from "./cloud/identities.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
+import { itemsPlace } from "./ids/kept-items.ts";
 import { backlog, listen } from "./listening.ts";
 import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
@@ -151,7 +152,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     watched,
   );
   const cached = openCache(settings, Date.now);
-  const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
+  const cache = new ResponseCache(cached.store, cached.vectors, Date.now, [itemsPlace]);
   const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
   const metrics = createMetrics(routing, cache, () => state.active.size, callMetricsOptions(settings));
   stateMetrics(metrics.registry, fleet);

@@ -24,7 +24,11 @@ export class ResponseCache {
   readonly #flights = new Map<string, Flight>();
   readonly #breakers = new Map<string, { fingerprint: string; breaker: Breaker }>();
 
-  constructor(store: CacheStore, vectors: VectorIndex, nowMs: () => number) {
+  /** What else is kept in the store, besides answers of policies. */
+  readonly #places: readonly string[];
+
+  constructor(store: CacheStore, vectors: VectorIndex, nowMs: () => number, places: readonly string[] = []) {
+    this.#places = places;
     this.store = store;
     this.vectors = vectors;
     this.nowMs = nowMs;
@@ -59,7 +63,7 @@ export class ResponseCache {
   /** Forgets all other routes. */
   keep(routes: readonly RouteConfig[]): void {
     const ids = new Set(routes.map(({ id }) => id));
-    this.store.keep(ids);
+    this.store.keep(new Set([...ids, ...this.#places]));
     const comparing = routes.flatMap(({ id, cache }) =>
       cache?.semantic ? [[id, { ttlMs: cache.ttlMs, maxEntries: cache.semantic.maxEntries }] as const] : [],
     );

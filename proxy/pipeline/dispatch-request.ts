@@ -9,6 +9,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import type { JsonObject } from "../wire/json.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import type { Admitted } from "./admit.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
@@ -39,6 +40,8 @@ export interface DispatchRequest {
   trace?: CallTrace | null;
   /** Seals a provider's id for the caller. */
   sealId?: (provider: string, id: string) => string;
+  /** Takes the items of a translated answer that the caller may refer to later. */
+  keepItems?: (items: readonly JsonObject[]) => void;
   promptTokens: number;
   /**
    * Reserves what one more attempt at this target can cost, in addition to earlier attempts' charges. Returns false if

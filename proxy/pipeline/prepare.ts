@@ -39,6 +39,8 @@ export interface PrepareContext {
   forwarded: Record<string, string>;
   /** Seals ids of objects that a provider keeps for the caller; absent if they will never be sent back. */
   sealId?: (provider: string, id: string) => string;
+  /** See `ReplyContext`. */
+  keepItems?: ReplyContext["keepItems"];
 }
 
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
@@ -217,6 +219,7 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
     includeUsage: asked,
     request,
     body: shaped.received.json,
+    ...(context.keepItems === undefined ? {} : { keepItems: context.keepItems }),
   };
 }
 

@@ -13,6 +13,7 @@ import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
 import { type ChatRequest, isRefusal } from "../dialects/canonical.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
+import { keepItems, refersToItems, resolveItems } from "../ids/kept-items.ts";
 import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
 import { ResourceIds } from "../ids/resource-ids.ts";
@@ -37,6 +38,7 @@ import { denyBeyondModels } from "./client-token.ts";
 import { countCall, countTokens, estimatedCount, type TokenCount } from "./count-tokens.ts";
 import { deadlineOf } from "./deadline.ts";
 import { type DispatchOutcome, dispatch } from "./dispatch.ts";
+import type { DispatchRequest } from "./dispatch-request.ts";
 import type { Gateway } from "./gateway.ts";
 import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
@@ -268,6 +270,23 @@ class Call {
     if (this.#record.trace !== null) this.#record.trace.requested = received.json;
     const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#gateway.nowMs() });
     if (isFailure(shaped)) return shaped;
+    if (identity.anonymous || !refersToItems(shaped) || !this.#keepsItems(routed.route))
+      return this.#shaped(shaped, call, operation);
+    return resolveItems(shaped, this.#gateway.cache.store, this.#itemKeys(identity)).then(() =>
+      this.#shaped(shaped, call, operation),
+    );
+  }
+
+  /** What is kept of answers would come back past the policy's guard. */
+  #keepsItems({ guard, masker }: Route): boolean {
+    return guard === null && masker === null;
+  }
+
+  #itemKeys(identity: Identity): (id: string) => string {
+    return (id) => this.#ofCaller(identity, `item ${id}`);
+  }
+
+  #shaped(shaped: Shaped, { routed, identity }: CheckedCall, operation: Addressed["operation"]): Outcome {
     const owner = ownerOf(identity, routed.route, this.#snapshot.roles);
     const opened = openRequest(shaped, this.#snapshot.ids, owner, (account) =>
       resolveTargets(routed.route, shaped.model).some(({ entry }) => entry.account.config.id === account),
@@ -431,6 +450,7 @@ class Call {
         },
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
         trace: this.#record.trace,
+        ...this.#keeping(shaped, route, identity),
         promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,
         replyHeaders: (target, prepared, upstream, attempts) =>
@@ -462,6 +482,14 @@ class Call {
         if (shaped.received.stream) client.finish();
         return null;
     }
+  }
+
+  /** Callers who set `store` to false send items whole. */
+  #keeping({ format, received }: Shaped, route: Route, identity: Identity): Pick<DispatchRequest, "keepItems"> {
+    if (format !== "openai.responses" || identity.anonymous || received.json["store"] === false) return {};
+    if (!this.#keepsItems(route)) return {};
+    const { cache, nowMs } = this.#gateway;
+    return { keepItems: (items) => keepItems(cache.store, items, this.#itemKeys(identity), nowMs()) };
   }
 
   #enter(stage: string): void {

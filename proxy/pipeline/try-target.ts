@@ -144,6 +144,7 @@ export function ask(
     maxEventBytes: stream ? request.limits.maxReplyBytes : undefined,
     forwarded: request.forwarded,
     ...(request.sealId === undefined ? {} : { sealId: request.sealId }),
+    ...(request.keepItems === undefined ? {} : { keepItems: request.keepItems }),
   });
   if (!("outgoing" in prepared)) return prepared;
   const { trace } = request;

@@ -3,7 +3,7 @@
  * the canonical one.
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import { type ChatMessage, type ContentPart, isRefusal, type Refusal } from "../canonical.ts";
+import { type ChatMessage, type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { freeformArguments } from "../freeform.ts";
 import { contentOf, openAiOnly, partsOf, textOf } from "./content.ts";
@@ -133,8 +133,18 @@ const items: Readonly<Record<string, ReadItem>> = {
   // The tools in it are among those of the request.
   additional_tools: () => null,
   item_reference: (_conversation, item, param) =>
-    isGatewaysReasoning(item["id"]) ? null : openAiOnly(`${param}.type`),
+    isGatewaysReasoning(item["id"]) ? null : unknownItem(`${param}.id`, item["id"]),
 };
+
+/** References that could be resolved are gone by now. */
+const unknownItem = (param: string, id: unknown): Refusal =>
+  isGatewaysItem(id)
+    ? refusal(
+        param,
+        "The item that is referred to is no longer known. Send items whole: set `store` to false, so that your SDK does.",
+        "invalid_value",
+      )
+    : openAiOnly(param);
 
 /** Reasoning of the gateway's own answers is shown to the client but needed by no provider that lacks signatures. */
 const isGatewaysReasoning = (id: unknown): boolean => isGatewaysItem(id) && String(id).startsWith("rs_");

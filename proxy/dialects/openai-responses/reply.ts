@@ -89,6 +89,7 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
   const status = reason === null ? "completed" : "incomplete";
   const id = reply.id || context.fallbackId;
   const output = choice === undefined ? [] : itemsOf(choice, id, status, clientTools(context.body ?? {}));
+  context.keepItems?.(output);
   return responseObject(id, reply.created || context.createdSeconds, context, {
     status,
     reason,

@@ -121,6 +121,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
   #end(): string {
     const reason = incompleteReason(this.#reason);
     const status = reason === null ? "completed" : "incomplete";
+    this.#context.keepItems?.(this.#output);
     return this.#frame(
       `response.${status}`,
       this.#response({ status, reason, output: this.#output, usage: this.#usage }),

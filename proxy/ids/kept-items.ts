@@ -1,0 +1,61 @@
+/**
+ * Items of Responses that the gateway made, so that a client can refer to them by their ids, as some SDKs do unless
+ * `store` is false. They are kept for an hour, where cached answers are: sealed, if proxies share a store.
+ */
+import { Buffer } from "node:buffer";
+import type { CacheStore } from "../cache/store.ts";
+import type { Shaped } from "../call/shaped.ts";
+import { isGatewaysItem } from "../dialects/openai-responses/made-items.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+
+/** Their place in the store, which no policy's id can have. */
+export const itemsPlace = "#items";
+
+const limits = { ttlMs: 3_600_000, maxEntries: 50_000 };
+/** Larger items are not kept, in bytes. */
+const maxItemBytes = 262_144;
+/** Most items of one answer that are kept. */
+const maxItems = 128;
+
+const blank = { target: "", provider: "", model: "", upstreamModel: "", dropped: [], costNanoUsd: null };
+
+const idOf = (item: JsonObject): string => (typeof item["id"] === "string" ? item["id"] : "");
+
+/** `keyOf`: the key of an item's id in the store, distinct for each caller. */
+export function keepItems(
+  store: CacheStore,
+  items: readonly JsonObject[],
+  keyOf: (id: string) => string,
+  nowMs: number,
+): void {
+  for (const item of items.slice(0, maxItems)) {
+    const body = Buffer.from(JSON.stringify(item));
+    if (body.length <= maxItemBytes)
+      store.set(itemsPlace, keyOf(idOf(item)), { ...blank, body, storedAtMs: nowMs }, limits);
+  }
+}
+
+const isReference = (item: unknown): item is JsonObject =>
+  isObject(item) && item["type"] === "item_reference" && isGatewaysItem(item["id"]);
+
+/** Whether a request refers to items that the gateway made. */
+export const refersToItems = ({ format, received: { json } }: Shaped): boolean =>
+  format === "openai.responses" && Array.isArray(json["input"]) && json["input"].some(isReference);
+
+async function found(store: CacheStore, key: string): Promise<JsonObject | null> {
+  const kept = await store.get(itemsPlace, key);
+  const item = kept === null ? null : jsonIn(kept.body.toString("utf8"));
+  return isObject(item) ? item : null;
+}
+
+/** Replaces references by the items themselves. What is no longer known stays a reference. */
+export async function resolveItems(shaped: Shaped, store: CacheStore, keyOf: (id: string) => string): Promise<void> {
+  const { json } = shaped.received;
+  const input = json["input"] as unknown[];
+  const items = await Promise.all(
+    input.map(async (item) => (isReference(item) ? ((await found(store, keyOf(idOf(item)))) ?? item) : item)),
+  );
+  json["input"] = items;
+  shaped.edits["input"] = items;
+  shaped.opened.push("input");
+}
