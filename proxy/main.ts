@@ -5,6 +5,7 @@ import { type Countries, countriesFrom, noCountries } from "./access/countries.t
 import { gatewayOf } from "./assembly.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
+import { itemsPlace } from "./cache/kept-items.ts";
 import { openCache } from "./cache/open.ts";
 import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
@@ -13,7 +14,6 @@ import { CloudIdentities } from "./cloud/identities.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
-import { itemsPlace } from "./ids/kept-items.ts";
 import { backlog, listen } from "./listening.ts";
 import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";

@@ -4,6 +4,7 @@
  * The list of the stages, with what each answers, is in stages.ts.
  */
 import type { Circumstances } from "../access/rules.ts";
+import { keepItems, refersToItems, resolveItems } from "../cache/kept-items.ts";
 import type { BodyPlace } from "../call/body-room.ts";
 import { callerOf } from "../call/caller.ts";
 import type { Identity } from "../call/identity.ts";
@@ -13,7 +14,6 @@ import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
 import { type ChatRequest, isRefusal } from "../dialects/canonical.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
-import { keepItems, refersToItems, resolveItems } from "../ids/kept-items.ts";
 import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
 import { ResourceIds } from "../ids/resource-ids.ts";
