@@ -3,10 +3,10 @@
  * `store` is false. They are kept for an hour, where cached answers are: sealed, if proxies share a store.
  */
 import { Buffer } from "node:buffer";
-import type { CacheStore } from "./store.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { isGatewaysItem } from "../dialects/openai-responses/made-items.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import type { CacheStore } from "./store.ts";
 
 /** Their place in the store, which no policy's id can have. */
 export const itemsPlace = "#items";
