@@ -133,18 +133,18 @@ const items: Readonly<Record<string, ReadItem>> = {
   // The tools in it are among those of the request.
   additional_tools: () => null,
   item_reference: (_conversation, item, param) =>
-    isGatewaysReasoning(item["id"]) ? null : unknownItem(`${param}.id`, item["id"]),
+    isGatewaysReasoning(item["id"]) ? null : unknownItem(param, item["id"]),
 };
 
 /** References that could be resolved are gone by now. */
 const unknownItem = (param: string, id: unknown): Refusal =>
   isGatewaysItem(id)
     ? refusal(
-        param,
+        `${param}.id`,
         "The item that is referred to is no longer known. Send items whole: set `store` to false, so that your SDK does.",
         "invalid_value",
       )
-    : openAiOnly(param);
+    : openAiOnly(`${param}.type`);
 
 /** Reasoning of the gateway's own answers is shown to the client but needed by no provider that lacks signatures. */
 const isGatewaysReasoning = (id: unknown): boolean => isGatewaysItem(id) && String(id).startsWith("rs_");
