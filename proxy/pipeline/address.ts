@@ -11,14 +11,14 @@ import { unknownUrlHint } from "./unknown-url.ts";
 export type Operation =
   | { kind: "generate"; format: WireFormat }
   | { kind: "models"; id: string | null }
-  | { kind: "countTokens" }
+  | { kind: "countTokens"; format: WireFormat }
   | { kind: "mint" }
   | { kind: "usage" }
   | ResourceOperation;
 
-/** The body's format: token counting takes messages. */
+/** The body's format. */
 export const formatOf = (operation: Operation): WireFormat =>
-  operation.kind === "generate" ? operation.format : "anthropic.messages";
+  "format" in operation ? operation.format : "anthropic.messages";
 
 export interface Addressed {
   path: PathEntry;
@@ -35,7 +35,8 @@ const posts: Readonly<Record<string, Operation>> = {
   "/embeddings": { kind: "generate", format: "openai.embeddings" },
   "/responses": { kind: "generate", format: "openai.responses" },
   "/messages": { kind: "generate", format: "anthropic.messages" },
-  "/messages/count_tokens": { kind: "countTokens" },
+  "/messages/count_tokens": { kind: "countTokens", format: "anthropic.messages" },
+  "/responses/input_tokens": { kind: "countTokens", format: "openai.responses" },
 };
 /** The gateway's own endpoints, under /v1 only. */
 const mint: Operation = { kind: "mint" };
@@ -118,8 +119,7 @@ export function allowedAt(path: string): readonly string[] {
 }
 
 function surfaceFor(operation: Operation): SurfaceName {
-  if (operation.kind === "countTokens") return "anthropic";
-  if (operation.kind !== "generate") return "openai";
+  if (!("format" in operation)) return "openai";
   if (operation.format === "anthropic.messages") return "anthropic";
   return operation.format === "openai.responses" ? "responses" : "openai";
 }

@@ -31,7 +31,7 @@ export function countCall(shaped: Shaped, request: ChatRequest, target: Resolved
   const { provider, account } = target.entry;
   const own = boundedRequest(request, provider.capabilities.bounds).request;
   const body = { ...shaped.received.json, ...shaped.edits };
-  const call = provider.tokenCount?.(own, account, target.model, body) ?? null;
+  const call = provider.tokenCount?.({ request: own, body, format: shaped.format }, account, target.model) ?? null;
   return call === null || isRefusal(call) ? null : call;
 }
 

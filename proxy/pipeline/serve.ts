@@ -128,7 +128,7 @@ class Call {
 
   /** What has no format of its own is answered in the format of the caller's SDK. */
   #surfaceOf({ operation, surface }: Addressed): Addressed["surface"] {
-    return operation.kind !== "generate" && this.#speaksAnthropic ? "anthropic" : surface;
+    return !("format" in operation) && this.#speaksAnthropic ? "anthropic" : surface;
   }
 
   #preflight(crossed: "answered" | Failure): Failure | null {
@@ -305,7 +305,8 @@ class Call {
     if (isFailure(counted)) return counted;
     const how = counted.estimated ? "estimated" : "provider";
     this.#client.always((headers) => void (headers["x-sluice-token-count"] = how));
-    return this.#answer({ input_tokens: counted.tokens });
+    const named = shaped.format === "openai.responses" ? { object: "response.input_tokens" } : {};
+    return this.#answer({ ...named, input_tokens: counted.tokens });
   }
 
   /** A call to the provider for a count is on record and within limits, as every other. */

@@ -6,6 +6,7 @@ const operations: readonly string[] = [
   "completions",
   "embeddings",
   "responses",
+  "responses/input_tokens",
   "messages",
   "messages/count_tokens",
   "models",

@@ -149,6 +149,14 @@ export interface EmbeddingsCall {
   ): EmbeddingsReply | ProviderError;
 }
 
+/** A request whose prompt's tokens are to be counted. */
+export interface CountedPrompt {
+  request: ChatRequest;
+  /** As the caller wrote it. */
+  body: JsonObject;
+  format: WireFormat;
+}
+
 /** A question for the number of tokens in a prompt. */
 export interface TokenCountCall {
   path: string;
@@ -251,16 +259,8 @@ export interface Provider {
   decodeError(reply: ErrorReply): ProviderError;
   /** The upstream refused the token that `authorize` added: forgets the token. Returns whether a retry makes sense. */
   renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;
-  /**
-   * How the provider is asked for the number of tokens in a prompt; null or absent if it can't be. `body`: as the caller
-   * wrote it, in Anthropic's format.
-   */
-  tokenCount?(
-    request: ChatRequest,
-    account: ProviderAccount,
-    model: ProviderModel,
-    body: JsonObject,
-  ): TokenCountCall | Refusal | null;
+  /** How the provider is asked for the number of tokens in a prompt; null or absent if it can't be. */
+  tokenCount?(prompt: CountedPrompt, account: ProviderAccount, model: ProviderModel): TokenCountCall | Refusal | null;
   /** Largest answer of a model, in tokens; null or absent if unknown. */
   maxOutput?(model: ProviderModel): number | null;
   /** Set for types that list their models. */

@@ -1,6 +1,7 @@
 /** `POST /v1/messages/count_tokens`: the provider counts where it can, and otherwise the gateway estimates and says so. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import OpenAI from "openai";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { json, startUpstream, type Upstream, type UpstreamRequest } from "../harness/upstream.ts";
 import { cloudWires } from "./providers/wire/clouds.ts";
@@ -142,6 +143,13 @@ describe("counting tokens", () => {
       body: JSON.stringify({ model, ...body }),
     });
 
+  const counted = (body: Json): Promise<Response> =>
+    fetch(`${gateway.url}/v1/responses/input_tokens`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+
   for (const [name, row] of Object.entries(rows)) {
     it(`asks ${name}`, async () => {
       upstream.answer((request, response) => json(response, 200, vertex.aside?.(request) ?? row.answer));
@@ -156,6 +164,35 @@ describe("counting tokens", () => {
       assert.equal(logged?.["operation"], "countTokens");
     });
   }
+
+  it("asks Claude in the Responses API as well", async () => {
+    upstream.answer((_request, response) => json(response, 200, { input_tokens: 51 }));
+    const answer = await counted({ model: "anthropic", instructions: "Be brief.", input: "How are you?" });
+    assert.deepEqual(await answer.json(), { object: "response.input_tokens", input_tokens: 51 });
+    const asked = upstream.requests.at(-1) as UpstreamRequest;
+    assert.equal(asked.path, "/v1/messages/count_tokens");
+    assert.deepEqual(Object.keys(asked.json).sort(), ["messages", "model", "system"]);
+    assert.match(asked.text, /How are you\?/);
+  });
+
+  it("asks OpenAI in the Responses API, about what its prompt depends on", async () => {
+    upstream.answer((_request, response) => json(response, 200, { object: "response.input_tokens", input_tokens: 52 }));
+    const prompt = { instructions: "Be brief.", input: "How are you?", tools: [{ type: "web_search" }] };
+    const answer = await counted({ model: "openai", ...prompt, max_output_tokens: 9, store: false });
+    assert.equal(answer.headers.get("x-sluice-token-count"), "provider");
+    assert.deepEqual(await answer.json(), { object: "response.input_tokens", input_tokens: 52 });
+    const asked = upstream.requests.at(-1) as UpstreamRequest;
+    assert.equal(asked.path, "/v1/responses/input_tokens");
+    assert.deepEqual(asked.json, { model: "gpt-4o", ...prompt });
+  });
+
+  it("is what OpenAI's SDK calls, and fails in its form", async () => {
+    const client = new OpenAI({ apiKey: clear, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
+    upstream.answer((_request, response) => json(response, 200, { input_tokens: 53 }));
+    assert.equal((await client.responses.inputTokens.count({ model: "openai", input: "Hi" })).input_tokens, 53);
+    await assert.rejects(client.responses.inputTokens.count({ model: "nothing", input: "Hi" }), OpenAI.NotFoundError);
+    await assert.rejects(client.responses.inputTokens.count({ model: "openai" }), OpenAI.BadRequestError);
+  });
 
   it("estimates where the provider has no such call", async () => {
     const before = upstream.requests.length;

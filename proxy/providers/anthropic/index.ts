@@ -68,7 +68,7 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: null,
-  tokenCount: (_request, account, model, body) =>
-    claudeTokenCount(`${messagesPath(account)}/count_tokens`, body, { model: model.config.upstream }),
+  tokenCount: (prompt, account, model) =>
+    claudeTokenCount(`${messagesPath(account)}/count_tokens`, prompt, account, model, {}),
   decodeError,
 };

@@ -1,6 +1,8 @@
 /** Token counts of Anthropic's API (https://platform.claude.com/docs/en/build-with-claude/token-counting). */
+import { isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import type { TokenCountCall } from "../provider.ts";
+import type { CountedPrompt, ProviderAccount, ProviderModel, TokenCountCall } from "../provider.ts";
+import { encodeRequest } from "./request.ts";
 
 /** Members that say what the answer may be, which only a call for an answer has. */
 const ofAnswers: ReadonlySet<string> = new Set([
@@ -14,8 +16,20 @@ export const countIn =
     return Number.isSafeInteger(count) && (count as number) >= 0 ? (count as number) : null;
   };
 
-/** The caller's body, with the provider's name for the model. */
-export function claudeTokenCount(path: string, body: JsonObject, own: JsonObject): TokenCountCall {
-  const asked = Object.entries(body).filter(([name]) => !ofAnswers.has(name));
-  return { path, body: JSON.stringify({ ...Object.fromEntries(asked), ...own }), read: countIn("input_tokens") };
+/** The caller's body where it is in this format, with the provider's name for the model. `own`: further members. */
+export function claudeTokenCount(
+  path: string,
+  { request, body, format }: CountedPrompt,
+  account: ProviderAccount,
+  model: ProviderModel,
+  own: JsonObject,
+): TokenCountCall | Refusal {
+  const encoded =
+    format === "anthropic.messages"
+      ? { body }
+      : encodeRequest(request, account, model, { stream: false, deadlineMs: 0 });
+  if (isRefusal(encoded)) return encoded;
+  const asked = Object.entries(encoded.body).filter(([name]) => !ofAnswers.has(name));
+  const members = { ...Object.fromEntries(asked), ...own, model: model.config.upstream };
+  return { path, body: JSON.stringify(members), read: countIn("input_tokens") };
 }

@@ -13,6 +13,7 @@ import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
 import { mended, openAiEdits } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
+import { openAiTokenCount } from "../openai/token-count.ts";
 import type {
   AuthEnvironment,
   CallOptions,
@@ -81,8 +82,10 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),
-  tokenCount: (request, account, model, body) =>
-    isClaude(account, model) ? (anthropic.tokenCount?.(request, claudeAccount(account), model, body) ?? null) : null,
+  tokenCount: (prompt, account, model) =>
+    isClaude(account, model)
+      ? (anthropic.tokenCount?.(prompt, claudeAccount(account), model) ?? null)
+      : openAiTokenCount(`${openAiAccount(account).basePath}/responses`, prompt, model),
   decodeError: (reply) =>
     isObject(reply.body) && reply.body["type"] === "error" ? anthropic.decodeError(reply) : decodeAzureError(reply),
   renew: renewAzure,

@@ -4,6 +4,7 @@ import { maxOutputBy } from "../model-facts.ts";
 import { mended, openAiEdits } from "../openai/mend.ts";
 import { openAiFacts } from "../openai/models.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
+import { openAiTokenCount } from "../openai/token-count.ts";
 import type { Provider } from "../provider.ts";
 import { pathOf, resourcePathOf } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
@@ -24,6 +25,10 @@ export const provider: Provider = {
     ...passthroughEmbeddings(request, account, model),
     path: pathOf("openai.embeddings", account, model) ?? "",
   }),
+  tokenCount: (prompt, account, model) => {
+    const path = resourcePathOf("/responses", account);
+    return path === null ? null : openAiTokenCount(path, prompt, model);
+  },
   decodeError: decodeAzureError,
   resourcePath: resourcePathOf,
   renew: renewAzure,

@@ -76,7 +76,7 @@ export const provider: Provider = {
   authorize,
   chat,
   embeddings: null,
-  tokenCount(request, account, model) {
+  tokenCount({ request }, account, model) {
     if (account.config.options["api"] === "OpenAI") return null;
     const encoded = encodeRequest(request, account, model);
     if (isRefusal(encoded)) return encoded;

@@ -29,7 +29,7 @@ export const provider: Provider = {
   maxOutput: maxOutputBy(geminiFacts),
   chat: (request, account, model, options) => geminiChat(request, account, model, options),
   embeddings: geminiEmbeddings,
-  tokenCount(request, account, model) {
+  tokenCount({ request }, account, model) {
     const name = modelPath(model.config.upstream);
     return geminiTokenCount(request, account, model, (body) => ({
       generateContentRequest: { model: decodeURIComponent(name), ...body },

@@ -9,6 +9,7 @@ import { decodeOpenAiError } from "./failure.ts";
 import { mended, openAiEdits } from "./mend.ts";
 import { openAiFacts } from "./models.ts";
 import { passthroughChat, passthroughEmbeddings } from "./request.ts";
+import { openAiTokenCount } from "./token-count.ts";
 
 /** Paths below the base URL, which by SDK convention ends in `/v1`. */
 export const openAiPaths: Partial<Record<WireFormat, string>> = {
@@ -44,6 +45,7 @@ export const provider: Provider = {
   chat: (request, account, model, options) =>
     passthroughChat(mended(request, account, model, true), account, model, options),
   embeddings: passthroughEmbeddings,
+  tokenCount: (prompt, account, model) => openAiTokenCount(`${account.basePath}/responses`, prompt, model),
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,
 };

@@ -102,12 +102,12 @@ export const provider: Provider = {
     format === "openai.chat" && apiOf(account, model) === "OpenAI" ? `${openAiBase(account)}/chat/completions` : null,
   authorize,
   chat,
-  tokenCount(request, account, model, body) {
+  tokenCount(prompt, account, model) {
     const api = apiOf(account, model);
     if (api === "Gemini")
-      return geminiTokenCount(request, { ...account, basePath: geminiBase(account) }, model, countMembers);
-    const own = { anthropic_version: claudeVersion, model: model.config.upstream };
-    return api === "Claude" ? claudeTokenCount(claudeCountPath(account), body, own) : null;
+      return geminiTokenCount(prompt.request, { ...account, basePath: geminiBase(account) }, model, countMembers);
+    const own = { anthropic_version: claudeVersion };
+    return api === "Claude" ? claudeTokenCount(claudeCountPath(account), prompt, account, model, own) : null;
   },
   embeddings: vertexEmbeddings,
   // Errors of Claude itself are in Anthropic's envelope, those of Google's front end in Google's.
