@@ -256,6 +256,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   guardStatus(status, {
     host: settings.statusHost,
     token: () => cell.snapshot()?.statusToken ?? null,
+    operatorToken: () => cell.snapshot()?.operatorToken ?? null,
     registry: metrics.registry,
   });
   // Answers on the status port include all finished calls.

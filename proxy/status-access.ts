@@ -5,8 +5,9 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import type { Registry } from "prom-client";
-import { statusTokenHeader } from "./config/status-token.ts";
+import { operatorTokenHeader, statusTokenHeader } from "./config/status-token.ts";
 import { registerCounter } from "./metrics/register.ts";
+import { revocationsPath } from "./receive-revocations.ts";
 
 const open: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
@@ -26,17 +27,27 @@ export interface StatusAccess {
   host: string;
   /** null until there is a config; until then, only probes and metrics are answered. */
   token(): string | null;
+  /** Needed for what only the operator may change, on loopback as well. */
+  operatorToken(): string | null;
   registry: Registry;
 }
 
-export function guardStatus(app: FastifyInstance, { host, token, registry }: StatusAccess): void {
+const isSame = (shown: unknown, wanted: string | null): boolean =>
+  wanted !== null && typeof shown === "string" && timingSafeEqual(sha256(shown), sha256(wanted));
+
+export function guardStatus(app: FastifyInstance, { host, token, operatorToken, registry }: StatusAccess): void {
   const refused = registerCounter(registry, "ai_gateway_status_refused_total");
+  app.addHook("onRequest", async (request, reply) => {
+    if (request.routeOptions.url !== revocationsPath) return;
+    if (isSame(request.headers[operatorTokenHeader], operatorToken())) return;
+    refused.inc({ reason: "not_operator" });
+    await reply.code(401).send({ message: "only the operator may send revocations" });
+  });
   if (isLoopback(host)) return;
   app.addHook("onRequest", async (request, reply) => {
     if (open.has(request.url.split("?", 1)[0] ?? "")) return;
-    const wanted = token();
     const shown = given(request.headers);
-    if (wanted !== null && shown !== "" && timingSafeEqual(sha256(shown), sha256(wanted))) return;
+    if (shown !== "" && isSame(shown, token())) return;
     refused.inc({ reason: shown === "" ? "missing_token" : "wrong_token" });
     await reply
       .code(401)

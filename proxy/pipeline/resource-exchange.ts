@@ -30,6 +30,8 @@ export interface ResourceEnvironment {
   /** Called with the caller's own batches before they are sent to the caller. */
   readBatches?(batches: readonly unknown[]): Promise<void>;
   nowMs(): number;
+  /** The slowest that a body may arrive; 0 for any. */
+  minUploadBytesPerSecond: number;
   /** Limit for the whole exchange, in milliseconds. */
   totalMs: number;
 }

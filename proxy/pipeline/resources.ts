@@ -148,7 +148,8 @@ async function send(exchange: PreparedExchange, path: string, query: URLSearchPa
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return list(exchange, ids, path, query);
-  const body = operation.method === "POST" ? client.bodyStream(uploadStream(ids)) : null;
+  const body =
+    operation.method === "POST" ? client.bodyStream(uploadStream(ids, environment.minUploadBytesPerSecond)) : null;
   const answer = await ask(
     exchange,
     withQuery(path, query),
@@ -180,8 +181,9 @@ async function reply(
 
 /** A batch or a job, which is small enough to be read before it is sent. */
 async function make(exchange: PreparedExchange, ids: ResourceIds, path: string): Promise<Failure | null> {
-  const { client } = exchange;
-  const read = await client.readBody(maxRequestBytes);
+  const { client, environment } = exchange;
+  const { minUploadBytesPerSecond: minBytesPerSecond } = environment;
+  const read = await client.readBody(maxRequestBytes, "", { minBytesPerSecond });
   if ("code" in read) return read;
   const json = jsonIn(read.toString("utf8"));
   if (!isObject(json)) return failure("invalid_json", "The request body must be a JSON object.");

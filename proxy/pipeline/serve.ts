@@ -554,6 +554,7 @@ class Call {
       readBatches: (batches) =>
         chargeBatches(batches, { caller, entry: target.entry, record: this.#record }, this.#gateway),
       nowMs: () => this.#gateway.nowMs(),
+      minUploadBytesPerSecond: this.#gateway.minUploadBytesPerSecond,
       totalMs: config.timeouts.totalMs,
     });
   }

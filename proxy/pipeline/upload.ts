@@ -4,6 +4,8 @@ import { Transform } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
 import { LongLineError } from "../ids/lines.ts";
 import { type ResourceIds, UploadError } from "../ids/resource-ids.ts";
+import { paceMs } from "../wire/gathered-body.ts";
+import { tooSlow } from "../wire/request-body.ts";
 
 /** OpenAI's largest file, in bytes. */
 export const maxUploadBytes = 536_870_912;
@@ -49,13 +51,16 @@ class NameMarker {
   }
 }
 
-/** Fails, for `failureOfUpload` to read, as soon as the body is too large or an id is not the caller's. */
-export function uploadStream(ids: ResourceIds | null): Transform {
+/**
+ * Fails, for `failureOfUpload` to read, as soon as the body is too large, arrives too slowly, or an id is not the
+ * caller's.
+ */
+export function uploadStream(ids: ResourceIds | null, minBytesPerSecond: number): Transform {
   let size = 0;
   const marker = ids === null ? null : new NameMarker(ids.markName());
   const lines = ids === null ? null : ids.uploadLines();
   const edited = (chunk: Buffer): Buffer => (lines === null ? chunk : lines.push(chunk));
-  return new Transform({
+  const stream = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length;
       try {
@@ -74,6 +79,24 @@ export function uploadStream(ids: ResourceIds | null): Transform {
       }
     },
   });
+  cutOff(stream, minBytesPerSecond, () => size);
+  return stream;
+}
+
+/** A sender that is slower for two looks in a row, while the provider takes what there is, is cut off. */
+function cutOff(stream: Transform, minBytesPerSecond: number, received: () => number): void {
+  if (minBytesPerSecond <= 0) return;
+  let slow = 0;
+  let seen = 0;
+  const pace = setInterval(() => {
+    const arrived = received() - seen;
+    seen += arrived;
+    const waits = stream.readableLength > 0 || stream.writableEnded;
+    slow = !waits && arrived < (minBytesPerSecond * paceMs) / 1000 ? slow + 1 : 0;
+    if (slow > 1) stream.destroy(new UploadError(tooSlow));
+  }, paceMs);
+  pace.unref();
+  stream.once("close", () => clearInterval(pace));
 }
 
 /** Null if the upload itself broke, which the exchange detects. */

@@ -23,7 +23,7 @@ interface Reader extends ReadBounds {
 }
 
 /** How often the rate is checked. A body gets twice as long before it is cut off. */
-const paceMs = 5_000;
+export const paceMs = 5_000;
 
 /** Most bytes that are gathered before the body is requested. */
 const mostUnaskedBytes = 65_536;

@@ -22,6 +22,11 @@ export function readBody(
     : wellFormed(body, maxBytes, orElse);
 }
 
+export const tooSlow = failure(
+  "request_timeout",
+  "The request body arrived too slowly. Send it over a faster connection.",
+);
+
 function wellFormed(body: Body, maxBytes: number, orElse: string): Buffer | Failure {
   if (body === "too_large") return tooLarge(maxBytes, orElse);
   if (body === "gone") return failure("client_closed_request", "The client went away while sending its request.");
@@ -29,8 +34,7 @@ function wellFormed(body: Body, maxBytes: number, orElse: string): Buffer | Fail
     return failure("overloaded", "The gateway has no memory for more of this request's body. Try again in a moment.", {
       retryAfterMs: 1_000,
     });
-  if (body === "too_slow")
-    return failure("request_timeout", "The request body arrived too slowly. Send it over a faster connection.");
+  if (body === "too_slow") return tooSlow;
   return isUtf8(body)
     ? body
     : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");

@@ -354,6 +354,7 @@ it("a provider's error keeps its own message, wherever its bytes were split", as
     admitted: {} as Admitted,
     onRecord: {} as OnRecord,
     nowMs: () => 0,
+    minUploadBytesPerSecond: 0,
     totalMs: 1_000,
   };
   const operation = { kind: "resource", resource: "Files", method: "GET", path: "/files" } as const;

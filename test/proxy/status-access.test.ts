@@ -48,6 +48,8 @@ describe("the status port", () => {
         });
         assert.equal(answer.status, 401);
       }
+    const metrics = await (await fetch(`${gateway.statusUrl}/metrics`)).text();
+    assert.match(metrics, /ai_gateway_status_refused_total\{reason="not_operator"\} 6/);
     await gateway.close();
   });
 
