@@ -144,7 +144,7 @@ export async function passThrough(
 }
 
 async function send(exchange: PreparedExchange, path: string, query: URLSearchParams): Promise<Failure | null> {
-  const { client, operation, ids } = exchange;
+  const { client, operation, ids, environment } = exchange;
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return list(exchange, ids, path, query);
