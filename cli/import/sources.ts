@@ -1,7 +1,9 @@
 import { source as aiGateway } from "./ai-gateway/index.ts";
+import { source as envoyAiGateway } from "./envoy-ai-gateway/index.ts";
 import { source as kong } from "./kong/index.ts";
 import { source as litellm } from "./litellm/index.ts";
+import { source as portkey } from "./portkey/index.ts";
 import type { ImportSource } from "./source.ts";
 
 /** The configurations that `sluice import` reads. */
-export const importSources: readonly ImportSource[] = [aiGateway, kong, litellm];
+export const importSources: readonly ImportSource[] = [aiGateway, envoyAiGateway, kong, litellm, portkey];

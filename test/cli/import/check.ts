@@ -56,7 +56,7 @@ function modelLine({ name, upstream, ...more }: Spec): string {
 
 function targetLine({ provider, model, priority, weight }: Spec): string {
   const rank = priority === undefined ? (weight === undefined ? "" : `*${String(weight)}`) : `#${String(priority)}`;
-  return `${(provider as { name: string }).name}/${String(model)}${rank}`;
+  return `${(provider as { name: string }).name}${model === undefined ? "" : `/${String(model)}`}${rank}`;
 }
 
 const lineOf: Readonly<Record<ImportedObject["kind"], (spec: Spec) => string>> = {

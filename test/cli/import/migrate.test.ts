@@ -32,6 +32,51 @@ general_settings: { master_key: os.environ/LITELLM_MASTER_KEY }
     env: { OPENAI_API_KEY: "key-of-the-provider", LITELLM_MASTER_KEY: "sk-master-0123456789abcdef" },
   },
   {
+    page: "portkey.md",
+    files: {
+      "chat.json": JSON.stringify({
+        strategy: { mode: "fallback" },
+        targets: [
+          {
+            provider: "openai",
+            api_key: "env.OPENAI_API_KEY",
+            custom_host: "UPSTREAM",
+            override_params: { model: "gpt-4o" },
+          },
+        ],
+      }),
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider" },
+  },
+  {
+    page: "envoy-ai-gateway.md",
+    files: {
+      "resources.yaml": `
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: gateway.envoyproxy.io/v1alpha1
+    kind: Backend
+    metadata: { name: upstream }
+    spec: { endpoints: [{ ip: { address: 127.0.0.1, port: PORT } }] }
+  - apiVersion: aigateway.envoyproxy.io/v1alpha1
+    kind: AIServiceBackend
+    metadata: { name: openai }
+    spec: { schema: { name: OpenAI, version: v1 }, backendRef: { name: upstream, kind: Backend } }
+  - apiVersion: aigateway.envoyproxy.io/v1alpha1
+    kind: BackendSecurityPolicy
+    metadata: { name: key }
+    spec: { targetRefs: [{ name: openai }], type: APIKey, apiKey: { secretRef: { name: openai } } }
+  - { apiVersion: v1, kind: Secret, metadata: { name: openai }, stringData: { apiKey: key-of-the-provider } }
+  - apiVersion: aigateway.envoyproxy.io/v1alpha1
+    kind: AIGatewayRoute
+    metadata: { name: llm }
+    spec: { rules: [{ matches: [{ headers: [{ name: x-ai-eg-model, value: gpt-4o }] }], backendRefs: [{ name: openai }] }] }
+`,
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider" },
+  },
+  {
     page: "kong.md",
     files: {
       "kong.yaml": `
@@ -78,7 +123,10 @@ for (const { page, files, env } of pages)
       const program = `#!/bin/sh\nexec "${process.execPath}" "${join(root, "cli/main.ts")}" "$@"\n`;
       await writeFile(join(folder, "sluice"), program, { mode: 0o755 });
       for (const [name, text] of Object.entries(files))
-        await writeFile(join(folder, name), text.replaceAll("UPSTREAM", upstream.baseUrl));
+        await writeFile(
+          join(folder, name),
+          text.replaceAll("UPSTREAM", upstream.baseUrl).replace("PORT", new URL(upstream.baseUrl).port),
+        );
     });
     after(async () => {
       await upstream.stop();
@@ -91,7 +139,11 @@ for (const { page, files, env } of pages)
       const script = [
         "set -e",
         "trap 'kill $(jobs -p)' EXIT",
-        commands.replaceAll("8080", String(await freePort())).replace(" &\n", " --status-port 0 > dev.log 2>&1 &\n"),
+        // What the cluster would print is in the file already, and keys are in the environment.
+        commands
+          .replace(/^(kubectl|export [A-Z_]+=sk-).*$/gm, "true")
+          .replaceAll("8080", String(await freePort()))
+          .replace(" &\n", " --status-port 0 > dev.log 2>&1 &\n"),
       ].join("\n");
       const { code, stdout, stderr } = await run("bash", ["-c", script], {
         cwd: folder,
