@@ -36,6 +36,13 @@ async function emit(path: string, content: string): Promise<void> {
   await writeFile(file, content);
 }
 
+async function emitChartReadme(): Promise<void> {
+  const { chartReadme, chartValuesTable } = await import("./chart-values.ts");
+  const read = (name: string): Promise<string> => readFile(join(root, "charts/sluice", name), "utf8");
+  const table = chartValuesTable(await read("values.yaml"), await read("values.schema.json"));
+  await emit("charts/sluice/README.md", chartReadme(table));
+}
+
 /** Before the capabilities are read, because they import it. */
 async function emitPresets(folder: string): Promise<void> {
   const path = `proxy/providers/${folder}/presets`;
@@ -186,6 +193,7 @@ await emitArgo();
 await emitStages();
 await emitMetrics();
 await emitObservability();
+await emitChartReadme();
 if (check && stale.length > 0) {
   process.stderr.write(`stale, run make generate:\n${stale.map((path) => `  ${path}\n`).join("")}`);
   process.exitCode = 1;

@@ -31,13 +31,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "sluice.image" -}}
+{{- $registry := default (.Values.global).imageRegistry .Values.image.registry -}}
+{{- $repository := ternary (printf "%s/%s" (trimSuffix "/" (default "" $registry)) .Values.image.repository) .Values.image.repository (not (empty $registry)) -}}
 {{- if .Values.image.digest -}}
-{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{ $repository }}@{{ .Values.image.digest }}
 {{- else -}}
-{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{ $repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}
 {{- end }}
 
@@ -70,18 +75,57 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* OpenShift gives each namespace ids of its own, and refuses fixed ones. */}}
 {{- define "sluice.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 1000
-runAsGroup: 1000
-fsGroup: 1000
-seccompProfile: { type: RuntimeDefault }
+{{- $context := .Values.podSecurityContext -}}
+{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{ toYaml $context }}
 {{- end }}
 
-{{- define "sluice.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: { drop: [ALL] }
+{{- define "sluice.pullSecrets" -}}
+{{- with concat .Values.imagePullSecrets (default list (.Values.global).imagePullSecrets) }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* ServiceAccount of a component: (list . "operator"). */}}
+{{- define "sluice.serviceAccount" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- default (printf "%s-%s" (include "sluice.fullname" $root) $component) (index $root.Values $component).serviceAccount.name -}}
+{{- end }}
+
+{{/* Fields of a Deployment, without its Pods: (list . "operator"). */}}
+{{- define "sluice.deployment" -}}
+{{- $values := index (index . 0).Values (index . 1) -}}
+revisionHistoryLimit: {{ $values.revisionHistoryLimit }}
+minReadySeconds: {{ $values.minReadySeconds }}
+{{- $strategy := $values.strategy }}
+{{- if eq (default "" $strategy.type) "Recreate" }}
+{{- $strategy = omit $strategy "rollingUpdate" }}
+{{- end }}
+strategy: {{- toYaml $strategy | nindent 2 }}
+{{- end }}
+
+{{/* Where Pods of a component run, and what else is in them: (list . "operator"). */}}
+{{- define "sluice.pod" -}}
+{{- $root := index . 0 -}}
+{{- $values := index $root.Values (index . 1) -}}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "hostAliases" "dnsConfig" }}
+{{- with index $values $field }}
+{{ $field }}: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- range $field := list "priorityClassName" "runtimeClassName" "dnsPolicy" "schedulerName" }}
+{{- with index $values $field }}
+{{ $field }}: {{ . }}
+{{- end }}
+{{- end }}
+{{- with $values.initContainers }}
+initContainers: {{- tpl (toYaml .) $root | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* Port of an http or https URL; "" for no URL. */}}
