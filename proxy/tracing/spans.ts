@@ -28,14 +28,24 @@ const usageText = ({ usage }: Pick<AttemptRecord, "usage">): string =>
       attributeText("gen_ai.usage.cache_write.input_tokens", usage.cacheWrite || null) +
       attributeText("gen_ai.usage.reasoning.output_tokens", usage.reasoning || null);
 
-/** Texts about targets, which a snapshot keeps. */
-const peers = new WeakMap<AttemptPeer, { provider: string; target: string; text: string }>();
+/** What attempts at one target have in common. */
+interface PeerText {
+  operation: string;
+  provider: string;
+  target: string;
+  name: string;
+  text: string;
+}
 
-function peerText({ peer }: AttemptTime, provider: string, target: string): string {
+/** By targets, which a snapshot keeps. */
+const peers = new WeakMap<AttemptPeer, PeerText>();
+
+function peerText({ peer }: AttemptTime, operation: string, provider: string, target: string): PeerText {
   const known = peers.get(peer);
-  if (known !== undefined && known.provider === provider && known.target === target) return known.text;
+  if (known?.operation === operation && known.provider === provider && known.target === target) return known;
   const { protocol, hostname, port } = new URL(peer.origin);
   const text = flat(
+    attributeText("gen_ai.operation.name", operation),
     attributeText("gen_ai.provider.name", peer.provider),
     attributeText("gen_ai.request.model", peer.model),
     attributeText("server.address", hostname),
@@ -43,8 +53,9 @@ function peerText({ peer }: AttemptTime, provider: string, target: string): stri
     attributeText("sluice.provider", provider),
     attributeText("sluice.target", target),
   );
-  peers.set(peer, { provider, target, text });
-  return text;
+  const made = { operation, provider, target, name: flat(operation, " ", peer.model), text };
+  peers.set(peer, made);
+  return made;
 }
 
 /** A concatenated string would be flattened again for each span. */
@@ -93,20 +104,20 @@ function attemptSpan(trace: CallTrace, call: CallRecord, index: number): string 
   const attempt = call.attempts[index];
   const operation = operationNameOf(call.operation);
   const failed = attempt === undefined ? "cancelled" : attempt.outcome === "ok" ? null : attempt.outcome;
+  const { name, text } = peerText(time, operation, attempt?.provider ?? "", attempt?.target ?? "");
   const streamed = index === call.attempts.length - 1 && call.stream && failed === null && call.firstByteMs !== null;
   return spanText({
     traceId: trace.traceId,
     spanId: time.spanId,
     parentId: trace.spanId,
     tracestate: trace.tracestate,
-    name: `${operation} ${time.peer.model}`,
+    name,
     kind: "client",
     fromMs: time.fromMs,
     toMs: time.toMs,
     error: failed,
     attributes:
-      attributeText("gen_ai.operation.name", operation) +
-      peerText(time, attempt?.provider ?? "", attempt?.target ?? "") +
+      text +
       attributeText("gen_ai.request.stream", call.stream || null) +
       numbersText(trace) +
       attributeText("gen_ai.response.time_to_first_chunk", streamed ? (call.firstByteMs ?? 0) / 1000 : null) +
@@ -123,22 +134,34 @@ function numbersText(trace: CallTrace): string {
   return text;
 }
 
+/** By method and operation. */
+const heads = new GrowingMap(
+  (method: string) =>
+    new GrowingMap((operation: string) => ({
+      name: flat(method, " ", operation),
+      text: flat(
+        attributeText("http.request.method", method),
+        attributeText("gen_ai.operation.name", operationNameOf(operation)),
+      ),
+    })),
+);
+
 function callSpan(trace: CallTrace, call: CallRecord, tags: string): string {
+  const { name, text } = heads.at(call.method).at(call.operation);
   return spanText({
     traceId: trace.traceId,
     spanId: trace.spanId,
     parentId: trace.parentId,
     tracestate: trace.tracestate,
-    name: `${call.method} ${call.operation}`,
+    name,
     kind: "server",
     fromMs: trace.fromMs,
     toMs: trace.toMs,
     error: call.code === null || call.status < 500 ? null : call.code,
     attributes:
-      attributeText("http.request.method", call.method) +
+      text +
       attributeText("http.response.status_code", call.status) +
       attributeText("error.type", call.code) +
-      attributeText("gen_ai.operation.name", operationNameOf(call.operation)) +
       callerText(call) +
       attributeText("gen_ai.conversation.id", call.session) +
       attributeText("sluice.request_id", call.requestId) +

@@ -82,9 +82,13 @@ export class ClientWire implements MessageSink, IndexedMember {
   }
 
   #removeFirst(): void {
-    this.#first = this.#first?.next ?? null;
+    const first = this.#first;
+    if (first === null) return;
+    this.#first = first.next;
     if (this.#first === null) this.#newest = null;
     this.#queued--;
+    // What keeps one request should not keep those that followed it.
+    first.next = null;
   }
 
   body(piece: Buffer): void {
