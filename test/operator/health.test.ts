@@ -106,6 +106,7 @@ describe("Healthy", () => {
             { healthy: null, reason: null, open: ["m"], causes: new Map([["m", "tls_expired"]]), refused: ["n"] },
           ],
         ]),
+        revocations: null,
         canaries: [],
         watched: [],
       },
