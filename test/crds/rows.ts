@@ -415,6 +415,12 @@ export const ruleRefusals: Record<string, Refusal> = {
     apiKey({ expiresAt: "2027-02-28T12:00:00Z", expiresAfter: "90d" }),
     /spec: .*set expiresAt or expiresAfter, not both/,
   ),
+  "a key without a Secret and digests": same("ApiKey", { user: "a" }, /set writeTo, the Secret that holds the key/),
+  "a rotation of keys that are known by their digest": same(
+    "ApiKey",
+    { user: "a", digests: [{ value: "ab".repeat(32) }], rotation: { every: "30d" } },
+    /rotation needs writeTo/,
+  ),
 };
 
 export const boundRefusals: Record<string, Refusal> = {
@@ -746,12 +752,6 @@ export const boundRefusals: Record<string, Refusal> = {
     { writeTo: { name: "a" } },
     /spec\.user: Required value/,
     /spec\.user is required/,
-  ),
-  "a key without a Secret and digests": same("ApiKey", { user: "a" }, /set writeTo, the Secret that holds the key/),
-  "a rotation of keys that are known by their digest": same(
-    "ApiKey",
-    { user: "a", digests: [{ value: "ab".repeat(32) }], rotation: { every: "30d" } },
-    /rotation needs writeTo/,
   ),
   "a Secret's name in upper case": same(
     "ApiKey",
