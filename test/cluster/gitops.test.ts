@@ -1,10 +1,11 @@
 /** docs/gitops.md from an empty cluster to two teams: the examples, applied in their order and judged by the tools. */
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments, stringify } from "yaml";
-import { type Cluster, skipWithoutCluster, startCluster } from "../harness/cluster.ts";
+import { type Cluster, chart, release, skipWithoutCluster, startCluster, systemNamespace } from "../harness/cluster.ts";
 import { judge, type Question } from "../harness/gitops-judge.ts";
 import { skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
@@ -146,6 +147,22 @@ describe("the examples of docs/gitops.md", { skip }, () => {
         [0, []],
       );
     });
+
+  it("see no change from an upgrade of the chart to itself", async () => {
+    const versions = (): Promise<string> =>
+      cluster.kubectl(
+        ...["get", "deployments,services,configmaps,serviceaccounts,roles,networkpolicies,poddisruptionbudgets"],
+        ...["-n", systemNamespace, "-l", "app.kubernetes.io/managed-by=Helm"],
+        ...["-o", "jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{'\\n'}{end}"],
+      );
+    const before = await versions();
+    assert.ok(before.includes("Deployment sluice-proxy "));
+    await cluster.helm("upgrade", release, chart, "--namespace", systemNamespace, "--reuse-values");
+    assert.equal(await versions(), before);
+    const manifest = join(cluster.apiServer.dir, "chart.yaml");
+    await writeFile(manifest, await cluster.helm("get", "manifest", release, "--namespace", systemNamespace));
+    await cluster.kubectl("diff", "-f", manifest);
+  });
 
   it("show what breaks, and what is mended", async () => {
     const [policy] = (await live("examples/teams/team-a")).filter(({ kind }) => kind === "RoutingPolicy");
