@@ -1,4 +1,5 @@
 import { source as aiGateway } from "./ai-gateway/index.ts";
+import { source as bifrost } from "./bifrost/index.ts";
 import { source as envoyAiGateway } from "./envoy-ai-gateway/index.ts";
 import { source as kong } from "./kong/index.ts";
 import { source as litellm } from "./litellm/index.ts";
@@ -6,4 +7,4 @@ import { source as portkey } from "./portkey/index.ts";
 import type { ImportSource } from "./source.ts";
 
 /** The configurations that `sluice import` reads. */
-export const importSources: readonly ImportSource[] = [aiGateway, envoyAiGateway, kong, litellm, portkey];
+export const importSources: readonly ImportSource[] = [aiGateway, bifrost, envoyAiGateway, kong, litellm, portkey];

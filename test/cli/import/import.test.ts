@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { importDocuments } from "../../../cli/import/input.ts";
 import { cases as aiGateway } from "./cases/ai-gateway.ts";
+import { cases as bifrost } from "./cases/bifrost.ts";
 import { cases as envoyAiGateway } from "./cases/envoy-ai-gateway.ts";
 import { cases as kong } from "./cases/kong.ts";
 import { cases as litellm } from "./cases/litellm.ts";
 import { cases as portkey } from "./cases/portkey.ts";
 import { type ImportCase, importCase, leavesOf, lintErrors, objectLines, printed, reportTexts } from "./check.ts";
 
-const cases: readonly ImportCase[] = [...aiGateway, ...envoyAiGateway, ...kong, ...litellm, ...portkey];
+const cases: readonly ImportCase[] = [...aiGateway, ...bifrost, ...envoyAiGateway, ...kong, ...litellm, ...portkey];
 
 /** Whether the report has the value itself, or something that holds it. */
 function isReported(leaf: string, reported: ReadonlySet<string>): boolean {

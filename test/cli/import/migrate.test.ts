@@ -32,6 +32,20 @@ general_settings: { master_key: os.environ/LITELLM_MASTER_KEY }
     env: { OPENAI_API_KEY: "key-of-the-provider", LITELLM_MASTER_KEY: "sk-master-0123456789abcdef" },
   },
   {
+    page: "bifrost.md",
+    files: {
+      "config.json": JSON.stringify({
+        providers: {
+          openai: {
+            keys: [{ name: "main", value: "env.OPENAI_API_KEY", models: ["gpt-4o"], weight: 1 }],
+            network_config: { base_url: "UPSTREAM" },
+          },
+        },
+      }),
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider" },
+  },
+  {
     page: "portkey.md",
     files: {
       "chat.json": JSON.stringify({
