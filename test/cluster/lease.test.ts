@@ -45,7 +45,7 @@ describe("an election on a real API server", { skip }, () => {
   });
 
   /** A participant whose calls, once it is cut off, hang. */
-  function participant(name: string, heard: boolean[]) {
+  function participant(name: string, heard: boolean[], { lease = "one", skewMs = 0 } = {}) {
     const cluster = connectCluster(loadConfig(server.adminKubeconfigPath));
     let cut = false;
     const real = cluster.coordination;
@@ -59,10 +59,10 @@ describe("an election on a real API server", { skip }, () => {
     });
     const election = elect({ ...cluster, coordination } as Cluster, {
       namespace: "default",
-      name: "one",
+      name: lease,
       identity: name,
       times,
-      nowMs: () => performance.now(),
+      nowMs: () => performance.timeOrigin + performance.now() + skewMs,
       changed: (leading) => heard.push(leading),
     });
     elections.push(election);
@@ -93,4 +93,27 @@ describe("an election on a real API server", { skip }, () => {
     await until("the third leads", () => assert.equal(third.election.leading(), true));
     assert.ok(performance.now() - sinceMs < times.durationMs, "sooner than the lease would run out");
   });
+
+  for (const [what, skewMs] of [
+    ["an hour ahead", 3_600_000],
+    ["an hour behind", -3_600_000],
+  ] as const)
+    it(`needs no equal clocks: the second one's is ${what}`, async () => {
+      const lease = `skewed-${what.replaceAll(" ", "-")}`;
+      const first = participant("first", [], { lease });
+      await until("the first leads", () => assert.equal(first.election.leading(), true));
+      const renewals = new Set<string>();
+      const heard: boolean[] = [];
+      const second = participant("second", heard, { lease, skewMs });
+      const { coordination } = connectCluster(loadConfig(server.adminKubeconfigPath));
+      // The second sees each of them, and would have taken the lease if it compared their times with its own.
+      await until("several renewals", async () => {
+        const { metadata } = await coordination.readNamespacedLease({ namespace: "default", name: lease });
+        renewals.add(metadata?.resourceVersion ?? "");
+        assert.ok(renewals.size > 5);
+      });
+      assert.deepEqual([first.election.leading(), heard], [true, []]);
+      await first.election.stop();
+      await until("the second leads", () => assert.equal(second.election.leading(), true));
+    });
 });
