@@ -131,7 +131,7 @@ export class RevocationBook {
    */
   found(keys: readonly KeyRecord[], carried: readonly string[]): void {
     this.#published = keys;
-    const byDigest = new Map(keys.map((record) => [record.digest, record]));
+    const byDigest = new Map(carried.length === 0 ? [] : keys.map((record) => [record.digest, record]));
     for (const digest of carried) {
       const record = byDigest.get(digest);
       const live = record !== undefined && !record.revoked;
