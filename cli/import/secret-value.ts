@@ -19,7 +19,8 @@ const references = [
 export function variableOf(text: string): string | null {
   for (const reference of references) {
     const name = reference.exec(text)?.[1];
-    if (name !== undefined) return name.toUpperCase() === name ? name : name.replaceAll("-", "_").toUpperCase();
+    // A vault that reads the environment is asked for my-key, and reads MY_KEY.
+    if (name !== undefined) return name.includes("-") ? name.replaceAll("-", "_").toUpperCase() : name;
   }
   return null;
 }
