@@ -50,6 +50,7 @@ const digest = (text: string): string => createHash("sha256").update(text).diges
 const ids = new IdSeal(Buffer.alloc(32, 1), ["a/p"]);
 const owner = ownerOf(identity, route, new Map());
 const target = {
+  config: {},
   entry: { account: { config: { id: "a/p" } } },
   model: {
     name: "m",
