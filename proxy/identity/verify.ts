@@ -25,7 +25,7 @@ const maxKept = 10_000;
  * Signatures of one issuer's tokens checked at once: they share threads with the look-up of names, which a flood of forged
  * tokens must not hold up. Addresses take turns. Callers that wait for an issuer's keys are not counted here, but by `IssuerKeys`.
  */
-const checks = { running: 16, waitingOfSource: 32, waiting: 4_096 };
+const checks = { running: 16, waitingOfSource: 256, waiting: 4_096 };
 /** Keys tried for a token that does not say which one signed it. */
 const mostTried = 8;
 /** RFC 8725, 3.11: what is signed for another use, such as a logout token, is no proof of who calls. */
