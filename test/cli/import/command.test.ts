@@ -89,7 +89,7 @@ describe("sluice import", () => {
   it("names the sources to choose from", async () => {
     const { code, stderr } = await sluice("import", "litelm", file("config.yaml"));
     assert.equal(code, 2);
-    assert.match(stderr, /litelm is no source: .*litellm; did you mean litellm\?/);
+    assert.match(stderr, /litelm is no source: .*\blitellm\b.*; did you mean litellm\?/);
   });
 
   it("reports a configuration of another kind as not imported", async () => {
