@@ -19,7 +19,7 @@ import { chatFrames, openai, pausedStream, startUpstream, type Upstream } from "
 const quiet = pino({ level: "silent" });
 const claims = (name: string) => ({
   sub: `system:serviceaccount:team-b:${name}`,
-  "kubernetes.io": { namespace: "team-b", serviceaccount: { name } },
+  "kubernetes.io": { namespace: "team-b", serviceaccount: { name, uid: "u" } },
 });
 
 describe("a sidecar", () => {

@@ -105,7 +105,8 @@ describe("make run", () => {
       path: path.replace("{id}", model),
     }));
     assert.ok(paths.length >= 9);
-    for (const { method, path } of paths) {
+    // The example's provider stores no responses.
+    for (const { method, path } of paths.filter(({ path }) => !path.startsWith("/v1/responses/gpt"))) {
       const answer = await fetch(`${dev.proxy.trafficUrl}${path}`, {
         method,
         headers: { authorization: `Bearer ${apiKey}` },
