@@ -1,5 +1,7 @@
 /** Reads files of other gateways: YAML, JSON and CSV. Errors name a place and repeat no content. */
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from "yaml";
+import { LineCounter, parseAllDocuments } from "yaml";
+import { offsetOf } from "../../operator/folder/yaml-place.ts";
+import { isObject } from "../../proxy/wire/json.ts";
 import type { SettingPath } from "./report.ts";
 import type { ImportDocument } from "./setting.ts";
 
@@ -7,38 +9,6 @@ export interface ImportFile {
   name: string;
   text: string;
 }
-
-interface Step {
-  offset: number | undefined;
-  node: unknown;
-}
-
-function descend(node: unknown, step: string | number): Step | null {
-  if (isMap(node)) {
-    const pair = node.items.find(({ key }) => (isScalar(key) ? String(key.value) === String(step) : key === step));
-    return pair === undefined ? null : { offset: (pair.key as Node).range?.[0], node: pair.value };
-  }
-  const item = isSeq(node) && typeof step === "number" ? node.items[step] : undefined;
-  return item === undefined ? null : { offset: (item as Node).range?.[0], node: item };
-}
-
-/** The line of the deepest node on the path that the text has. */
-function lineFinder(document: Document, lines: LineCounter): ImportDocument["lineOf"] {
-  return (path: SettingPath) => {
-    let offset = document.contents?.range?.[0] ?? 0;
-    let node: unknown = document.contents;
-    for (const step of path) {
-      const below = descend(node, step);
-      if (below === null) break;
-      offset = below.offset ?? offset;
-      node = below.node;
-    }
-    return lines.linePos(offset).line;
-  };
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Configurations within a ConfigMap, with the lines of the whole file. */
 function configMapDocuments(document: ImportDocument): ImportDocument[] {
@@ -65,7 +35,9 @@ function yamlDocuments({ name, text }: ImportFile): ImportDocument[] {
       throw new Error(`${name}:${line}:${col}: is not valid YAML (${error.code})`);
     }
     const value: unknown = document.toJS({ maxAliasCount: 100_000 });
-    return value === null ? [] : [{ file: name, value, lineOf: lineFinder(document, lines) }];
+    return value === null
+      ? []
+      : [{ file: name, value, lineOf: (path: SettingPath) => lines.linePos(offsetOf(document, path)).line }];
   });
 }
 

@@ -6,12 +6,13 @@ import { Buffer } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type YAMLMap } from "yaml";
+import { type Document, LineCounter, parseAllDocuments } from "yaml";
 import { apiVersion, type Kind, kindNames } from "../../crds/kinds.ts";
 import { parseObject } from "../../crds/parse.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
 import { type ProvidedSecret, providedSecret } from "./provided-secrets.ts";
+import { offsetOf } from "./yaml-place.ts";
 import { readOtherwise } from "./yaml11.ts";
 
 export interface Place {
@@ -69,31 +70,10 @@ function placeAt(file: string, lines: LineCounter, offset: number): Place {
   return { file, line, column: col };
 }
 
-/** One step down from a node: the child's position and node; null if there is none. */
-function descend(node: unknown, step: string | number): { offset: number | undefined; node: unknown } | null {
-  if (isMap(node)) {
-    const pair = (node as YAMLMap).items.find((item) => isScalar(item.key) && item.key.value === step);
-    return pair ? { offset: (pair.key as { range?: number[] }).range?.[0], node: pair.value } : null;
-  }
-  const items = (node as { items?: { range?: number[] }[] } | null)?.items;
-  const item = typeof step === "number" ? items?.[step] : undefined;
-  return item ? { offset: item.range?.[0], node: item } : null;
-}
-
-/** The deepest existing node on the path: an unknown field is located by its key, a missing one by its parent. */
-function locator(file: string, lines: LineCounter, document: Document): Locate {
-  return (path) => {
-    let offset = document.contents?.range?.[0] ?? 0;
-    let node: unknown = document.contents;
-    for (const step of path) {
-      const below = descend(node, step);
-      if (below === null) break;
-      offset = below.offset ?? offset;
-      node = below.node;
-    }
-    return placeAt(file, lines, offset);
-  };
-}
+const locator =
+  (file: string, lines: LineCounter, document: Document): Locate =>
+  (path) =>
+    placeAt(file, lines, offsetOf(document, path));
 
 interface RawObject extends Readonly<Record<string, unknown>> {
   apiVersion?: unknown;

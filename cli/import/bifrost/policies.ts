@@ -1,23 +1,16 @@
 /** Models → RoutingPolicies, under `provider/model` and, where one provider has it, under its name alone. */
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom, objectNameFrom, uniqueName } from "../names.ts";
+import { modelNameFrom } from "../names.ts";
+import { targetSpecs } from "../target-specs.ts";
 import type { Offer } from "./providers.ts";
 
 function targetsOf(offers: readonly Offer[]): Spec[] {
   const scale = offers.some(({ weight }) => weight > 0 && weight < 1) ? 1_000 : 1;
-  const names = new Set<string>();
-  return offers.slice(0, 32).map(({ ref, weight }) => {
-    const name = uniqueName(
-      names.has(ref.provider) ? objectNameFrom(`${ref.provider}-${ref.model}`) : ref.provider,
-      names,
-    );
-    return {
-      ...(name === ref.provider ? {} : { name }),
-      provider: { name: ref.provider },
-      model: ref.model,
-      ...(offers.length > 1 ? { weight: Math.round(weight * scale) } : {}),
-    };
-  });
+  return targetSpecs(
+    offers,
+    ({ ref }) => ref,
+    ({ weight }) => (offers.length > 1 ? { weight: Math.round(weight * scale) } : {}),
+  );
 }
 
 export function addPolicies(offers: readonly Offer[], manifests: Manifests): void {

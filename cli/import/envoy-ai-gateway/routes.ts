@@ -2,8 +2,9 @@
 import type { Accounts, ModelRef } from "../accounts.ts";
 import { timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom, objectNameFrom, uniqueName } from "../names.ts";
+import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
+import { targetSpecs } from "../target-specs.ts";
 import { backendAccount } from "./backends.ts";
 import type { Resources } from "./resources.ts";
 
@@ -80,18 +81,14 @@ function specsOf(targets: readonly Target[]): { strategy: string; specs: Spec[] 
     if (!isRanked) return { weight: ref.get("weight").number ?? 1 };
     return { priority: Math.min(1_000, (ref.get("priority").number ?? 0) + 1) };
   };
-  const names = new Set<string>();
-  const specs = targets.slice(0, 32).map((target, index) => {
-    const [provider, model] = [providerOf(target), modelOf(target)];
-    const name = uniqueName(names.has(provider) ? objectNameFrom(`${provider}-${model ?? index}`) : provider, names);
-    for (const field of ["weight", "priority"]) target.ref.get(field).imported(`${field} of the target`);
-    return {
-      ...(name === provider ? {} : { name }),
-      provider: { name: provider },
-      ...(model === undefined ? {} : { model }),
-      ...rankOf(target),
-    };
-  });
+  const specs = targetSpecs(
+    targets,
+    (target) => ({ provider: providerOf(target), model: modelOf(target) }),
+    (target) => {
+      for (const field of ["weight", "priority"]) target.ref.get(field).imported(`${field} of the target`);
+      return rankOf(target);
+    },
+  );
   return { strategy: isRanked || targets.length === 1 ? "Priority" : "Weighted", specs };
 }
 

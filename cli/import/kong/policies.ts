@@ -3,9 +3,10 @@ import type { Accounts, ModelRef } from "../accounts.ts";
 import { failureNamed } from "../failures.ts";
 import { countField, section, timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom, objectNameFrom, uniqueName } from "../names.ts";
+import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
+import { targetSpecs } from "../target-specs.ts";
 import { pluginParts } from "./plugins.ts";
 import type { KongRoute } from "./routes.ts";
 import { callParameters, defaultsOf, targetRef } from "./targets.ts";
@@ -76,21 +77,12 @@ function sharedSettings(balancer: Setting): Spec {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => Object.keys(value).length > 0));
 }
 
-function targetSpecs(targets: readonly Target[], strategy: string): Spec[] {
-  const names = new Set<string>();
-  return targets.slice(0, 32).map(({ ref, entry }, index) => {
-    const weight = entry.get("weight");
-    weight.imported("weight of the target");
-    const isFirst = !names.has(ref.provider);
-    const name = uniqueName(isFirst ? ref.provider : objectNameFrom(`${ref.provider}-${ref.model}`), names);
-    return {
-      ...(name === ref.provider ? {} : { name }),
-      provider: { name: ref.provider },
-      model: ref.model,
-      ...(strategy === "Weighted" && targets.length > 1 ? { weight: Math.round(weight.number ?? 100) } : {}),
-      ...(strategy === "Priority" && targets.length > 1 ? { priority: index + 1 } : {}),
-    };
-  });
+/** What one of several targets has under this strategy; null for the only one. */
+function rankOf({ entry }: Target, index: number, strategy: string | null): Spec {
+  const weight = entry.get("weight");
+  weight.imported("weight of the target");
+  if (strategy === "Weighted") return { weight: Math.round(weight.number ?? 100) };
+  return strategy === "Priority" ? { priority: index + 1 } : {};
 }
 
 const callPath = /\/(chat\/completions|completions|embeddings|responses|messages)$/;
@@ -177,7 +169,15 @@ export function addPolicy(route: KongRoute, accounts: Accounts, manifests: Manif
   const object = manifests.add("RoutingPolicy", route.name, {
     match,
     ...requestOf(targets, prompts),
-    routing: { strategy: effective, targets: targetSpecs(targets, effective), ...routing },
+    routing: {
+      strategy: effective,
+      targets: targetSpecs(
+        targets,
+        ({ ref }) => ref,
+        (target, index) => rankOf(target, index, targets.length > 1 ? strategy : null),
+      ),
+      ...routing,
+    },
     ...loggingOf([config.get("logging"), ...targets.map(({ entry }) => entry.get("logging"))]),
     ...rest,
   });

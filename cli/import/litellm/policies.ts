@@ -1,12 +1,12 @@
 /** Groups of deployments → RoutingPolicies. */
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom, objectNameFrom, uniqueName } from "../names.ts";
+import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
+import { maxTargets, targetSpecs } from "../target-specs.ts";
 import type { Config } from "./config.ts";
 import type { Deployment } from "./deployments.ts";
 import { type Fallbacks, fallbacksOf } from "./fallbacks.ts";
 
-const maxTargets = 32;
 const ordinary = ["RateLimited", "Unavailable", "Timeout", "ServerError"];
 
 interface Strategy {
@@ -97,20 +97,12 @@ function weightFrom(weight: number | null, own: readonly Deployment[]): number {
   return Math.min(1_000_000, Math.round((weight ?? 1) * scale));
 }
 
-function targetsOf(ranked: readonly (readonly [Deployment, number])[], order: Order): Spec[] {
-  const names = new Set<string>();
-  return ranked.slice(0, maxTargets).map(([deployment, rank]) => {
-    const { provider, model } = deployment.ref;
-    const isFirst = !names.has(provider);
-    const name = uniqueName(isFirst ? provider : objectNameFrom(`${provider}-${model}`), names);
-    return {
-      ...(name === provider ? {} : { name }),
-      provider: { name: provider },
-      model,
-      ...order.place(deployment, rank),
-    };
-  });
-}
+const targetsOf = (ranked: readonly (readonly [Deployment, number])[], order: Order): Spec[] =>
+  targetSpecs(
+    ranked,
+    ([{ ref }]) => ref,
+    ([deployment, rank]) => order.place(deployment, rank),
+  );
 
 function fallbackOn(group: string, ranked: readonly unknown[], fallbacks: Fallbacks): string[] | undefined {
   const special = [

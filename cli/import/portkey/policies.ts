@@ -3,9 +3,10 @@ import type { Accounts, ModelRef } from "../accounts.ts";
 import { failureNamed } from "../failures.ts";
 import { section, timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { objectNameFrom, uniqueName } from "../names.ts";
+import { objectNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
+import { targetSpecs } from "../target-specs.ts";
 import { eitherCase, targetRef } from "./targets.ts";
 
 interface Target {
@@ -70,22 +71,18 @@ function routingOf(config: Setting, targets: readonly Target[]): Spec {
     mode.changed("the first target that works answers: routing.rules choose by tags, roles and headers of the caller");
   else mode.imported(`routing.strategy is ${isWeighted ? "Weighted" : "Priority"}`);
   const scale = targets.some(({ weight }) => weight !== null && weight > 0 && weight < 1) ? 1_000 : 1;
-  const names = new Set<string>();
-  const specs = targets.slice(0, 32).map(({ ref, weight }, index) => {
-    const isFirst = !names.has(ref.provider);
-    const name = uniqueName(isFirst ? ref.provider : objectNameFrom(`${ref.provider}-${ref.model}`), names);
-    return {
-      ...(name === ref.provider ? {} : { name }),
-      provider: { name: ref.provider },
-      model: ref.model,
-      ...(isWeighted ? { weight: Math.round((weight ?? 1) * scale) } : {}),
-      ...(!isWeighted && targets.length > 1 ? { priority: index + 1 } : {}),
-    };
-  });
+  const rankOf = (weight: number | null, index: number): Spec => {
+    if (isWeighted) return { weight: Math.round((weight ?? 1) * scale) };
+    return targets.length > 1 ? { priority: index + 1 } : {};
+  };
   const isFallback = mode.text === "fallback" || codes.isSet;
   return {
     strategy: isWeighted ? "Weighted" : "Priority",
-    targets: specs,
+    targets: targetSpecs(
+      targets,
+      ({ ref }) => ref,
+      ({ weight }, index) => rankOf(weight, index),
+    ),
     ...(isFallback ? { fallbackOn: fallbackOn(codes) } : {}),
   };
 }
