@@ -11,7 +11,8 @@ import {
   clients,
   type SettingsFile,
 } from "./connect/clients.ts";
-import { freshText, hasMembers, merged, readIfThere, replaceFile } from "./connect/settings-file.ts";
+import { freshText, merged, readIfThere, replaceFile } from "./connect/settings-file.ts";
+import { hasMembers } from "./has-members.ts";
 
 const usage = `sluice connect CLIENT: settings with which a coding agent calls the gateway
 

@@ -4,6 +4,7 @@ import type { Kind } from "../crds/kinds.ts";
 import { formatFinding, type LintFinding } from "../operator/folder/compile-folder.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { cliErrorText } from "./cli-error.ts";
+import { hasMembers } from "./has-members.ts";
 import { offlineOptions, offlineUsage, readOffline } from "./offline-options.ts";
 import { markdownCell, markdownCode, markdownTable } from "./tables.ts";
 import { usageBetween } from "./usage/between.ts";
@@ -37,17 +38,13 @@ const masked = (value: unknown): string =>
 
 function fieldsOf(before: unknown, after: unknown, path: string): Change["fields"] {
   if (isDeepStrictEqual(before, after)) return [];
-  if (isRecord(before) && isRecord(after)) {
+  if (hasMembers(before) && hasMembers(after)) {
     const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
     return names.flatMap((name) => fieldsOf(before[name], after[name], path === "" ? name : `${path}.${name}`));
   }
   const shown = (value: unknown): string | null =>
     value === undefined ? null : digests.test(path) ? "(secret)" : masked(value);
   return [{ path, before: shown(before), after: shown(after) }];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const parts: readonly { kind: Kind; of(config: RenderedConfig): readonly { id: string }[] }[] = [

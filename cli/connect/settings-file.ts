@@ -3,10 +3,8 @@ import { randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isMap, parseDocument, stringify } from "yaml";
+import { hasMembers } from "../has-members.ts";
 import type { SettingsFile } from "./clients.ts";
-
-export const hasMembers = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 type Settings = SettingsFile["settings"];
 type Leaf = [path: string[], value: string | number | boolean];

@@ -1,7 +1,7 @@
 /** Reads files of other gateways: YAML, JSON and CSV. Errors name a place and repeat no content. */
 import { LineCounter, parseAllDocuments } from "yaml";
 import { offsetOf } from "../../operator/folder/yaml-place.ts";
-import { isObject } from "../../proxy/wire/json.ts";
+import { hasMembers } from "../has-members.ts";
 import type { SettingPath } from "./report.ts";
 import type { ImportDocument } from "./setting.ts";
 
@@ -13,7 +13,7 @@ export interface ImportFile {
 /** Configurations within a ConfigMap, with the lines of the whole file. */
 function configMapDocuments(document: ImportDocument): ImportDocument[] {
   const { value, file, lineOf } = document;
-  if (!isObject(value) || value["kind"] !== "ConfigMap" || !isObject(value["data"])) return [document];
+  if (!hasMembers(value) || value["kind"] !== "ConfigMap" || !hasMembers(value["data"])) return [document];
   return Object.entries(value["data"]).flatMap(([key, text]) => {
     const first = lineOf(["data", key]);
     return yamlDocuments({ name: file, text: String(text) }).map((inner) => ({

@@ -2,6 +2,8 @@
  * A setting of an imported configuration. Converters mark the settings that they understand; whatever nobody marked is
  * reported as not imported, so that nothing is dropped in silence.
  */
+
+import { hasMembers } from "../has-members.ts";
 import type { Mark, Outcome, ReportLine, SettingPath } from "./report.ts";
 import { pathText } from "./report.ts";
 
@@ -13,8 +15,6 @@ export interface ImportDocument {
 }
 
 const keyOf = (path: SettingPath): string => JSON.stringify(path);
-const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** What says nothing: null, and lists and mappings without content, also as text in a table. */
 const isNothing = (value: unknown): boolean =>
@@ -56,7 +56,7 @@ class Marks {
     if (isNothing(value) || this.#marks.has(keyOf(path))) return;
     const children: (readonly [string | number, unknown])[] = Array.isArray(value)
       ? [...value.entries()]
-      : isMapping(value)
+      : hasMembers(value)
         ? Object.entries(value)
         : [];
     for (const [step, child] of children) this.#addUnmarked(child, [...path, step], lines);
@@ -100,13 +100,13 @@ export class Setting {
 
   get(...steps: readonly string[]): Setting {
     let value = this.value;
-    for (const step of steps) value = isMapping(value) && Object.hasOwn(value, step) ? value[step] : undefined;
+    for (const step of steps) value = hasMembers(value) && Object.hasOwn(value, step) ? value[step] : undefined;
     return new Setting(this.#marks, [...this.path, ...steps], value);
   }
 
   /** Members of a mapping; none for anything else. */
   entries(): [string, Setting][] {
-    if (!isMapping(this.value)) return [];
+    if (!hasMembers(this.value)) return [];
     return Object.keys(this.value).map((name) => [name, this.get(name)]);
   }
 
@@ -118,7 +118,7 @@ export class Setting {
   }
 
   get isMapping(): boolean {
-    return isMapping(this.value);
+    return hasMembers(this.value);
   }
 
   /** A text, number or boolean as text; undefined for anything else. */
