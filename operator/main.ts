@@ -144,7 +144,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
   const contests = new Contests(`${settings.namespace}/${settings.publishPrefix}`, {
     holdMs: contestHoldMs,
     nowMs: () => performance.now(),
-    told(contest) {
+    noticed(contest) {
       const { namespace, rival, yields } = contest;
       log.error({ namespace, rival, yields }, "another installation writes statuses of the same objects");
       tellContest(cluster, contest).catch(() => undefined);

@@ -33,7 +33,7 @@ export class Contests {
   readonly #me: string;
   readonly #holdMs: number;
   readonly #nowMs: () => number;
-  readonly #told: (contest: Contest) => void;
+  readonly #noticed: (contest: Contest) => void;
   /** The status that was written last, by uid; oldest first. */
   readonly #written = new Map<string, string>();
   readonly #repeats = new Map<string, number>();
@@ -41,11 +41,11 @@ export class Contests {
   #sinceMs: number;
 
   /** `me`: names this installation in the cluster. `holdMs`: how long a contest counts after it was noticed. */
-  constructor(me: string, options: { holdMs: number; nowMs(): number; told(contest: Contest): void }) {
+  constructor(me: string, options: { holdMs: number; nowMs(): number; noticed(contest: Contest): void }) {
     this.#me = me;
     this.#holdMs = options.holdMs;
     this.#nowMs = options.nowMs;
-    this.#told = options.told;
+    this.#noticed = options.noticed;
     this.#sinceMs = options.nowMs();
   }
 
@@ -97,7 +97,7 @@ export class Contests {
   }
 
   #tell(namespace: string, contested: Contested, object: WorldObject): void {
-    this.#told({ namespace, rival: contested.rival, yields: this.#yields(contested), object });
+    this.#noticed({ namespace, rival: contested.rival, yields: this.#yields(contested), object });
   }
 
   #forget(): void {

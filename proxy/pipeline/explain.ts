@@ -16,7 +16,7 @@ import { admitUnused } from "./explain-admission.ts";
 import { plannedOrder, type RuleReport, ruleReports, type TargetReport, targetReports } from "./explain-targets.ts";
 import { unmasked } from "./mask.ts";
 import { unrecorded } from "./on-record.ts";
-import { planRequest } from "./plan.ts";
+import { CallPlan } from "./plan.ts";
 import { modelAsRouted, noTarget, noTargetByRule, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
@@ -184,7 +184,7 @@ class Explainer {
     const { identity, headers, promptTokens, outputTokens, batchSize, path } = this.#request;
     const header = (name: string): string | null => headerOf(headers, name);
     const session = sessionOf(header, [chosen.config.sessionHeader ?? ""], shaped.received.json);
-    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, { header }, session);
+    const plan = new CallPlan(shaped, chosen, resolveTargets(chosen, shaped.model), identity, { header }, session);
     if (promptTokens !== null) plan.promptTokens = () => promptTokens;
     if (outputTokens !== null) plan.outputTokens = () => outputTokens;
     if (batchSize !== null) plan.batchSize = batchSize;

@@ -17,7 +17,8 @@ function outputTokens(received: Received): number {
 /** Four bytes per token: accurate enough for choosing a target. */
 export const roughPromptTokens = (received: Received): number => Math.ceil(received.bytes.length / 4);
 
-class Plan implements PlanRequest {
+/** What a call's targets are planned by. */
+export class CallPlan implements PlanRequest {
   readonly route: Route;
   readonly targets: readonly ResolvedTarget[];
   readonly identity: Identity;
@@ -36,7 +37,7 @@ class Plan implements PlanRequest {
     identity: Identity,
     headers: HeaderLookup,
     session: string,
-    caller: string,
+    caller = "",
   ) {
     this.route = route;
     this.targets = targets;
@@ -61,16 +62,4 @@ class Plan implements PlanRequest {
   outputTokens(): number {
     return outputTokens(this.#received);
   }
-}
-
-export function planRequest(
-  shaped: Shaped,
-  route: Route,
-  targets: readonly ResolvedTarget[],
-  identity: Identity,
-  headers: HeaderLookup,
-  session: string,
-  caller = "",
-): PlanRequest {
-  return new Plan(shaped, route, targets, identity, headers, session, caller);
 }

@@ -46,7 +46,7 @@ import { listModels } from "./models.ts";
 import { readMoved, textJobOf } from "./moved-texts.ts";
 import { beginOnRecord, endOnRecord } from "./on-record.ts";
 import { ownUsage } from "./own-usage.ts";
-import { planRequest, roughPromptTokens } from "./plan.ts";
+import { CallPlan, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
 import type { Missed, OnRecord, Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
@@ -321,7 +321,7 @@ class Call {
     if (isFailure(targets)) return estimatedCount(request);
     const caller = callerOf(identity, this.#record.address);
     const { session } = this.#record;
-    const planned = planRequest(shaped, route, targets, identity, client, session, caller);
+    const planned = new CallPlan(shaped, route, targets, identity, client, session, caller);
     const [target] = this.#gateway.routing.plan(planned);
     const call = target === undefined ? null : countCall(shaped, request, target);
     if (target === undefined || call === null) return estimatedCount(request);
@@ -357,14 +357,14 @@ class Call {
     const { audit } = route.config;
     if (audit.required) this.#client.hold();
     if (!audit.bodies) return this.#cached(onRecord, shaped, route, identity);
-    const heard = new AnswerRecorder(shaped.format);
-    this.#client.filterFirst(heard);
-    return this.#audited(this.#cached(onRecord, shaped, route, identity), heard, shaped, route);
+    const recorder = new AnswerRecorder(shaped.format);
+    this.#client.filterFirst(recorder);
+    return this.#audited(this.#cached(onRecord, shaped, route, identity), recorder, shaped, route);
   }
 
-  async #audited(outcome: Outcome, heard: AnswerRecorder, shaped: Shaped, route: Route): Promise<Failure | null> {
+  async #audited(outcome: Outcome, recorder: AnswerRecorder, shaped: Shaped, route: Route): Promise<Failure | null> {
     const failed = await outcome;
-    this.#record.audited = this.#bodies(shaped, heard.body, route.masker ?? everyMask);
+    this.#record.audited = this.#bodies(shaped, recorder.body, route.masker ?? everyMask);
     return failed;
   }
 
@@ -393,7 +393,7 @@ class Call {
     const client = this.#client;
     const caller = callerOf(identity, this.#record.address);
     const { session } = this.#record;
-    const planned = planRequest(shaped, route, resolved, identity, client, session, caller);
+    const planned = new CallPlan(shaped, route, resolved, identity, client, session, caller);
     const targets = this.#gateway.routing.plan(planned);
     this.#enter("admit");
     const admission = admit(
@@ -401,18 +401,8 @@ class Call {
       this.#gateway,
     );
     return admission instanceof Promise
-      ? this.#sendLater(admission, missed, shaped, planned, first)
+      ? admission.then((admitted) => this.#send(admitted, missed, shaped, planned, first))
       : this.#send(admission, missed, shaped, planned, first);
-  }
-
-  async #sendLater(
-    admission: Promise<Admitted | Failure>,
-    missed: Missed,
-    shaped: Shaped,
-    planned: PlanRequest,
-    first: ResolvedTarget,
-  ): Promise<Failure | null> {
-    return this.#send(await admission, missed, shaped, planned, first);
   }
 
   #send(

@@ -151,21 +151,8 @@ export function ask(
   if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   return authorized instanceof Promise
-    ? sendLater(target, prepared, authorized, remainingMs, request, count, dispatcher, pod)
+    ? authorized.then((outgoing) => send(target, prepared, outgoing, remainingMs, request, count, dispatcher, pod))
     : send(target, prepared, authorized, remainingMs, request, count, dispatcher, pod);
-}
-
-async function sendLater(
-  target: ResolvedTarget,
-  prepared: Prepared,
-  authorizing: Promise<Authorized>,
-  remainingMs: number,
-  request: DispatchRequest,
-  count: number,
-  dispatcher: Dispatcher,
-  pod: PodEntry | null,
-): Promise<Asked | Tried> {
-  return send(target, prepared, await authorizing, remainingMs, request, count, dispatcher, pod);
 }
 
 const startsNothing = (): void => undefined;

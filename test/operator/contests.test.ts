@@ -14,7 +14,7 @@ class Store {
 }
 
 class Installation {
-  readonly told: Contest[] = [];
+  readonly noticed: Contest[] = [];
   readonly contests: Contests;
   readonly #text: string;
   readonly #store: Store;
@@ -26,7 +26,7 @@ class Installation {
     this.contests = new Contests(name, {
       holdMs,
       nowMs: () => store.nowMs,
-      told: (contest) => this.told.push(contest),
+      noticed: (contest) => this.noticed.push(contest),
     });
   }
 
@@ -66,9 +66,9 @@ describe("two installations that serve the same objects", () => {
       for (const status of store.statuses.values()) assert.deepEqual(status, { text, writtenBy: "a/sluice" });
       const [a, b] = installations.toSorted((one) => (one === installations[first === "a/sluice" ? 0 : 1] ? -1 : 1));
       assert.deepEqual([a?.contests.namespaces, b?.contests.namespaces], [["team"], ["team"]]);
-      const last = b?.told.at(-1);
+      const last = b?.noticed.at(-1);
       assert.deepEqual([last?.rival, last?.yields, last?.namespace], ["a/sluice", true, "team"]);
-      assert.ok(a?.told.every(({ yields }) => !yields) && a.told.length > 0);
+      assert.ok(a?.noticed.every(({ yields }) => !yields) && a.noticed.length > 0);
     });
 
   it("leave alone namespaces that only one of them serves", () => {
@@ -114,5 +114,5 @@ it("one edit by hand, or one every few hours, is no contest", () => {
     store.statuses.set("team/one", { text: "edited" });
     store.nowMs += holdMs;
   }
-  assert.deepEqual(a.told, []);
+  assert.deepEqual(a.noticed, []);
 });

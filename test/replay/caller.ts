@@ -7,7 +7,7 @@ import { isFailure } from "../../proxy/failure.ts";
 import type { Admitted } from "../../proxy/pipeline/admit.ts";
 import { dispatch } from "../../proxy/pipeline/dispatch.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
-import { planRequest, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
+import { CallPlan, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
 import type { Masked, Missed } from "../../proxy/pipeline/proof.ts";
 import { resolveTargets, route } from "../../proxy/pipeline/route.ts";
 import { shape } from "../../proxy/pipeline/shape.ts";
@@ -112,7 +112,7 @@ export async function throughGateway(
   if (isFailure(shaped)) throw new Error(shaped.message);
   const targets = resolveTargets(routed.route, shaped.model);
   const planned = dispatcher.routing.plan(
-    planRequest(shaped, routed.route, targets, identity, { header: () => null }, ""),
+    new CallPlan(shaped, routed.route, targets, identity, { header: () => null }, ""),
   );
   const got = new Received(dispatcher.nowMs);
   const outcome = await dispatch(
