@@ -60,6 +60,7 @@ function isAnnounced(text: string, offset: number): boolean {
 
 /** A date, an amount or an IP address, by the lengths of its groups. */
 function isOther(groups: DigitGroups, index: number, last: number): boolean {
+  if (last === index) return false;
   const lengths = Array.from({ length: last - index + 1 }, (_, place) => groups.length(index + place));
   const shape = lengths.join("-");
   if (/^(?:4-[12]-[12]|[12]-[12]-(?:2|4))$/.test(shape)) return true;

@@ -53,9 +53,10 @@ const isMark = (code: number): boolean => code === HYPHEN || code === DOT || cod
 
 export class DigitGroups {
   readonly text: string;
-  readonly #start = new Int32Array(kept);
-  readonly #end = new Int32Array(kept);
-  readonly #joint = new Int32Array(kept);
+  // Lists that grow: most texts are short, and three buffers for each would cost more than reading it.
+  readonly #start: number[] = [];
+  readonly #end: number[] = [];
+  readonly #joint: number[] = [];
   #count = 0;
   #read = 0;
 

@@ -57,9 +57,8 @@ function changedNames(value: JsonObject, change: (name: string) => string): Json
     let free = wanted;
     if (wanted !== name) {
       let count = counts.get(wanted) ?? 1;
-      while (taken.has(free)) free = `${wanted} ${++count}`;
+      while (taken.has(free) || Object.hasOwn(out, free)) free = `${wanted} ${++count}`;
       counts.set(wanted, count);
-      taken.add(free);
     }
     setMember(out, free, value[name]);
   }
