@@ -39,7 +39,7 @@ ${where}
   -o, --output FORMAT   table (default), json or csv`;
 
 /** Doesn't check whether records are intact; `verify` does. */
-const plain = (): string => "";
+const plain = { digest: (): string => "" };
 const password = (): string | null => process.env["SLUICE_STATE_PASSWORD"] || null;
 
 function sourceOf(paths: readonly string[], redis: string | undefined) {

@@ -9,26 +9,30 @@
  * before `"hash"`. `prev` is the hash of the previous line, and 64 zeros in the first line of a chain.
  */
 import { hash } from "node:crypto";
-import { keyedDigester } from "../config/encode.ts";
+import { KeyedDigester } from "../config/encode.ts";
 
 export const noHash = "0".repeat(64);
 
-export type Digest = (bytes: string) => string;
+/** SHA-256, or HMAC-SHA-256 if there is a key, in hex. */
+export interface Digester {
+  digest(bytes: string): string;
+}
+
+const plain: Digester = { digest: (bytes) => hash("sha256", bytes, "hex") };
 
 /** `key`: null for a plain digest. */
-export const digestBy = (key: Uint8Array | null): Digest =>
-  key === null ? (bytes) => hash("sha256", bytes, "hex") : keyedDigester(key);
+export const digestBy = (key: Uint8Array | null): Digester => (key === null ? plain : new KeyedDigester(key));
 
 export class Chain {
   readonly id: string;
-  readonly #digest: Digest;
+  readonly #digester: Digester;
   #seq = 0;
   #last = noHash;
 
   /** `id`: unique among chains. `key`: null for a plain digest. */
   constructor(id: string, key: Uint8Array | null) {
     this.id = id;
-    this.#digest = digestBy(key);
+    this.#digester = digestBy(key);
   }
 
   /** Number of the next record. */
@@ -43,12 +47,12 @@ export class Chain {
   /** The line of a record. `members` are JSON without braces, such as `"type":"call","status":200`. */
   add(members: string): string {
     const body = `{"v":1,"chain":"${this.id}","seq":${this.#seq++},${members},"prev":"${this.#last}"`;
-    this.#last = this.#digest(body);
+    this.#last = this.#digester.digest(body);
     return `${body},"hash":"${this.#last}"}\n`;
   }
 }
 
-const unasked: Digest = () => "";
+const unasked: Digester = { digest: () => "" };
 
 /** Offset of the last member; the digest covers everything before it. */
 const tail = /,"hash":"([0-9a-f]{64})"\}$/;
@@ -65,7 +69,7 @@ export interface Link {
 }
 
 /** null if the line doesn't belong to a chain. */
-export function readLink(line: string, digest: Digest): Link | null {
+export function readLink(line: string, digester: Digester): Link | null {
   const found = tail.exec(line);
   if (found === null) return null;
   let record: Record<string, unknown>;
@@ -78,7 +82,7 @@ export function readLink(line: string, digest: Digest): Link | null {
   if (typeof chain !== "string" || typeof seq !== "number" || typeof type !== "string" || typeof prev !== "string")
     return null;
   const hash = found[1] ?? "";
-  return { chain, seq, type, prev, hash, sound: digest(line.slice(0, found.index)) === hash, record };
+  return { chain, seq, type, prev, hash, sound: digester.digest(line.slice(0, found.index)) === hash, record };
 }
 
 export interface ChainEnd {

@@ -1,5 +1,5 @@
 /** Checks that audit lines are as they were written: nothing changed, missing, added or out of order. */
-import { type Digest, digestBy, type Link, noHash, readLink } from "./chain.ts";
+import { type Digester, digestBy, type Link, noHash, readLink } from "./chain.ts";
 import { type EndClaim, RetentionClaims } from "./claims.ts";
 import { AuditMarks } from "./marks.ts";
 
@@ -29,7 +29,7 @@ interface Seen {
 }
 
 export class Verifier {
-  readonly #digest: Digest;
+  readonly #digester: Digester;
   readonly #chains = new Map<string, Seen>();
   readonly #claims: RetentionClaims;
   readonly #troubles: Trouble[] = [];
@@ -38,13 +38,13 @@ export class Verifier {
 
   /** One per place. `place`: name of the sink that wrote the records and recorded what is missing there. */
   constructor(key: Uint8Array | null, place = "file") {
-    this.#digest = digestBy(key);
+    this.#digester = digestBy(key);
     this.#claims = new RetentionClaims(place);
   }
 
   /** A line, in the order in which lines are kept. `torn`: the last line of a file, without a line end. */
   add(line: string, where: string, torn = false): void {
-    const link = readLink(line, this.#digest);
+    const link = readLink(line, this.#digester);
     if (link === null) {
       if (torn)
         this.#notes.push({ where, what: "the last line is cut off: the process ended while writing it, or could not" });

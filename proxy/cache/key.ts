@@ -77,7 +77,7 @@ export interface CacheLookup {
   /** Headers that are passed on and change what a provider answers. */
   headers: Readonly<Record<string, string>>;
   /** Keyed, so that a key reveals nothing about the prompt, even to someone who guesses it. */
-  digest(text: string): string;
+  digester: { digest(text: string): string };
 }
 
 /**
@@ -85,7 +85,7 @@ export interface CacheLookup {
  * may differ.
  */
 export function cacheKey(
-  { config, shaped, route, identity, preferred, headers, digest }: CacheLookup,
+  { config, shaped, route, identity, preferred, headers, digester }: CacheLookup,
   hollow: (body: JsonObject) => JsonObject = (body) => body,
 ): string | null {
   const who = sharers(config.scope, identity);
@@ -93,7 +93,7 @@ export function cacheKey(
   const body = effective(shaped);
   for (const part of config.ignore) for (const name of members[part]) delete body[name];
   const inexact = inexactNumbers(shaped.received.bytes.toString("latin1"));
-  return digest(
+  return digester.digest(
     canonicalJson([
       route.fingerprint,
       who,

@@ -77,12 +77,14 @@ function hasTools({ received, edits }: Shaped): boolean {
 
 /** null if there is nothing to compare by meaning. */
 export function question(call: CacheLookup): Question | null {
-  const { shaped, digest } = call;
+  const { shaped, digester } = call;
   if (shaped.format === "openai.embeddings" || hasTools(shaped)) return null;
   const member = requiredMember[shaped.format];
   const turn = lastTurn(shaped.received.json[member]);
   if (turn === null || turn.text.trim() === "" || turn.text.length > longest) return null;
   const hollow = (body: JsonObject): JsonObject => ({ ...body, [member]: turn.without(body[member]) });
   const rest = cacheKey(call, hollow);
-  return rest === null ? null : { text: turn.text, partition: digest(JSON.stringify([rest, literals(turn.text)])) };
+  return rest === null
+    ? null
+    : { text: turn.text, partition: digester.digest(JSON.stringify([rest, literals(turn.text)])) };
 }

@@ -61,27 +61,34 @@ const longestInPlace = 512;
  * `keyedDigest` for one pepper and many secrets: HMAC-SHA-256 as in RFC 2104, with both pads computed once. Node's
  * createHmac creates a key object for every digest, which costs more than the hashing.
  */
-export function keyedDigester(pepper: Uint8Array): (secret: string) => string {
-  const key = Buffer.alloc(blockBytes);
-  Buffer.from(pepper.byteLength > blockBytes ? createHash("sha256").update(pepper).digest() : pepper).copy(key);
-  const inner = Buffer.from(key.map((byte) => byte ^ 0x36));
-  const outer = Buffer.alloc(blockBytes + 32);
-  Buffer.from(key.map((byte) => byte ^ 0x5c)).copy(outer);
-  const keyed = Buffer.alloc(blockBytes + longestInPlace * 3);
-  inner.copy(keyed);
+export class KeyedDigester {
+  readonly #inner: Buffer;
+  readonly #outer = Buffer.alloc(blockBytes + 32);
+  readonly #keyed = Buffer.alloc(blockBytes + longestInPlace * 3);
+
+  constructor(pepper: Uint8Array) {
+    const key = Buffer.alloc(blockBytes);
+    Buffer.from(pepper.byteLength > blockBytes ? createHash("sha256").update(pepper).digest() : pepper).copy(key);
+    this.#inner = Buffer.from(key.map((byte) => byte ^ 0x36));
+    Buffer.from(key.map((byte) => byte ^ 0x5c)).copy(this.#outer);
+    this.#inner.copy(this.#keyed);
+  }
+
+  digest(secret: string): string {
+    // Hex, as it takes Node three times as long to return bytes.
+    this.#outer.write(this.#innerHash(secret), blockBytes, "hex");
+    return hash("sha256", this.#outer, "hex");
+  }
+
   /** The hash of the inner text in hex, in place for all but long secrets: it is wiped once it is hashed. */
-  const innerHash = (secret: string): string => {
-    if (secret.length > longestInPlace) return hash("sha256", Buffer.concat([inner, Buffer.from(secret)]), "hex");
+  #innerHash(secret: string): string {
+    if (secret.length > longestInPlace) return hash("sha256", Buffer.concat([this.#inner, Buffer.from(secret)]), "hex");
+    const keyed = this.#keyed;
     const end = blockBytes + keyed.write(secret, blockBytes);
     const digest = hash("sha256", keyed.subarray(0, end), "hex");
     for (let at = blockBytes; at < end; at++) keyed[at] = 0;
     return digest;
-  };
-  return (secret) => {
-    // Hex, as it takes Node three times as long to return bytes.
-    outer.write(innerHash(secret), blockBytes, "hex");
-    return hash("sha256", outer, "hex");
-  };
+  }
 }
 
 /**

@@ -41,7 +41,7 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
     identity,
     preferred,
     headers,
-    digest: call.snapshot.digest,
+    digester: call.snapshot,
   };
   const key = !control.noStore && cacheable(cache, shaped, route) ? cacheKey(lookup) : null;
   if (key === null) {

@@ -3,8 +3,7 @@ import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { accessRules } from "../access/rules.ts";
 import type { BudgetConfig } from "../config/budget.ts";
-import { keyedDigester, sha256Hex } from "../config/encode.ts";
-import { leastKeyCharacters } from "../config/key-record.ts";
+import { KeyedDigester } from "../config/encode.ts";
 import { byPrecision, isModelPattern, modelPattern } from "../config/model-pattern.ts";
 import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
 import type { ProviderConfig } from "../config/provider.ts";
@@ -18,10 +17,11 @@ import { additionsOf, type Provider, type ProviderAccount, tlsOf, upstreamAddres
 import type { UpstreamAddress } from "../wire/upstream-address.ts";
 import { actedNames } from "./acted-names.ts";
 import { answerFingerprint } from "./fingerprint.ts";
-import { type FoundKey, KeyIndex } from "./keys.ts";
+import { IndexedSnapshot } from "./indexed-snapshot.ts";
+import { KeyIndex } from "./keys.ts";
 import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
 import { roleBudget, roleLimits } from "./role-limits.ts";
-import type { Embedder, Namespaces, PathEntry, ProviderEntry, Route, RouteTarget, Snapshot } from "./snapshot.ts";
+import type { Embedder, Namespaces, PathEntry, ProviderEntry, Route, RouteTarget } from "./snapshot.ts";
 
 const setOrNull = (names: string[] | null): ReadonlySet<string> | null => (names === null ? null : new Set(names));
 
@@ -174,11 +174,6 @@ export interface SnapshotSecrets {
   credentials: ReadonlyMap<string, string>;
 }
 
-/** By plain SHA-256, for keys that another gateway issued. */
-function findForeign(keys: KeyIndex, clear: string): FoundKey | null {
-  return keys.hasForeign && clear.length >= leastKeyCharacters ? keys.findForeign(sha256Hex(clear)) : null;
-}
-
 /** `build` in steps. */
 export function* building(
   config: KeylessConfig,
@@ -186,12 +181,10 @@ export function* building(
   manifest: Manifest,
   secrets: SnapshotSecrets,
   registry: Readonly<Record<string, Provider>>,
-): Steps<Snapshot> {
+): Steps<IndexedSnapshot> {
   const providers = yield* providersOf(config, secrets.credentials, registry);
   const paths = yield* pathsOf(config, providers);
-  const keys = new KeyIndex(packed);
-  const digest = keyedDigester(secrets.pepper);
-  return {
+  const parts = {
     revision: manifest.revision,
     settings: config.settings,
     roles: new Map(
@@ -209,16 +202,13 @@ export function* building(
     providers,
     paths,
     prefixes: [...paths.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
-    keyCount: keys.size,
     budgets: Map.groupBy(seeded(config), (budget) => budget.namespace),
-    digest,
-    findKey: (clear) => keys.find(digest(clear)) ?? findForeign(keys, clear),
-    keysOf: (id) => keys.of(id),
     clientTokens: new ClientTokens(secrets.pepper),
     statusToken: statusToken(secrets.pepper),
     operatorToken: operatorToken(secrets.pepper),
     ids: new IdSeal(secrets.pepper, providers.keys(), secrets.previousPepper ? [secrets.previousPepper] : []),
   };
+  return new IndexedSnapshot(parts, new KeyIndex(packed), new KeyedDigester(secrets.pepper));
 }
 
 /** Pure. Throws if the config names a provider type that this proxy doesn't have. */
@@ -227,7 +217,7 @@ export function build(
   manifest: Manifest,
   secrets: SnapshotSecrets,
   registry: Readonly<Record<string, Provider>>,
-): Snapshot {
+): IndexedSnapshot {
   const packer = new KeyPacker();
   for (const record of config.keys) packer.add(record);
   return atOnce(building(config, [packer.kept()], manifest, secrets, registry));

@@ -3,9 +3,10 @@ import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type 
 import { revocationsName } from "../config/revocations.ts";
 import type { Provider } from "../providers/provider.ts";
 import { building } from "./build.ts";
+import type { IndexedSnapshot } from "./indexed-snapshot.ts";
 import { paced } from "./pace.ts";
 import { KeyPacker, Scratch } from "./packed-keys.ts";
-import { RevokedKeys, withRevoked } from "./revoked-keys.ts";
+import { RevokedKeys } from "./revoked-keys.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { ConfigSource } from "./source.ts";
 
@@ -59,7 +60,7 @@ class LiveConfig implements Current {
   /** The revocations in `live`. */
   #applied = this.#revoked.digests;
   /** As rendered. */
-  #built: Snapshot | null = null;
+  #built: IndexedSnapshot | null = null;
   /** As served: with revocations that are newer. */
   #live: Snapshot | null = null;
   #rejection: Rejection | null = null;
@@ -126,8 +127,12 @@ class LiveConfig implements Current {
     const { digests } = this.#revoked;
     if (digests === this.#applied) return;
     this.#applied = digests;
-    this.#live = this.#built === null ? null : withRevoked(this.#built, digests);
+    this.#live = this.#built === null ? null : this.#served(this.#built);
     if (digests.size > 0) this.#events.revoked(digests.size);
+  }
+
+  #served(built: IndexedSnapshot): IndexedSnapshot {
+    return this.#applied.size === 0 ? built : built.revoking(this.#applied);
   }
 
   /** Returns whether what was read can be used. */
@@ -140,7 +145,7 @@ class LiveConfig implements Current {
     return problem === null;
   }
 
-  *#prepare(files: ConfigFiles): Steps<Snapshot | null> {
+  *#prepare(files: ConfigFiles): Steps<IndexedSnapshot | null> {
     const parsed = yield* parsing(files, this.#cache, () => new KeyPacker(this.#scratch));
     if (!parsed.ok) {
       this.#reject(parsed.reason);
@@ -180,7 +185,7 @@ class LiveConfig implements Current {
     this.#serve(next);
   }
 
-  #serve(next: Snapshot): void {
+  #serve(next: IndexedSnapshot): void {
     if (next === this.#built) {
       this.#applyRevoked();
       return;
@@ -188,7 +193,7 @@ class LiveConfig implements Current {
     const previous = this.#built;
     this.#built = next;
     this.#applied = this.#revoked.digests;
-    this.#live = withRevoked(next, this.#applied);
+    this.#live = this.#served(next);
     this.#events.swapped(next, previous);
   }
 

@@ -7,7 +7,6 @@ import { Buffer } from "node:buffer";
 import { type Revocations, revocationsDocument, revocationsName } from "../config/revocations.ts";
 import { acceptedSchemaVersions } from "../config/schema.ts";
 import { parseJson } from "../wire/json.ts";
-import type { Snapshot } from "./snapshot.ts";
 
 type Content = string | Uint8Array | null;
 
@@ -83,19 +82,4 @@ export class RevokedKeys {
     const digests = new Set([...this.#mounted, ...(this.#sent?.digests ?? [])]);
     if (digests.size !== this.#digests.size || !digests.isSubsetOf(this.#digests)) this.#digests = digests;
   }
-}
-
-/** The snapshot with keys refused that are in `digests`. */
-export function withRevoked(snapshot: Snapshot, digests: ReadonlySet<string>): Snapshot {
-  if (digests.size === 0) return snapshot;
-  return {
-    ...snapshot,
-    findKey(clear) {
-      const match = snapshot.findKey(clear);
-      if (match === null || !digests.has(match.record.digest)) return match;
-      return { ...match, record: { ...match.record, revoked: true } };
-    },
-    keysOf: (id) =>
-      snapshot.keysOf(id).map((record) => (digests.has(record.digest) ? { ...record, revoked: true } : record)),
-  };
 }

@@ -159,11 +159,11 @@ describe("the stages behind masking take time linear in the body", () => {
   ofChat("open ids", (shaped) => void openRequest(shaped, ids, owner, () => true));
   ofChat(
     "cache key",
-    (shaped) => void cacheKey({ config, shaped, route, identity, preferred: null, headers: {}, digest }),
+    (shaped) => void cacheKey({ config, shaped, route, identity, preferred: null, headers: {}, digester: { digest } }),
   );
   ofChat(
     "cache question",
-    (shaped) => void question({ config, shaped, route, identity, preferred: null, headers: {}, digest }),
+    (shaped) => void question({ config, shaped, route, identity, preferred: null, headers: {}, digester: { digest } }),
   );
   ofChat("an excerpt for the log", ({ received }) => void excerpts(received.bytes, "", null, ["secret-of-provider"]));
   itIsLinear({

@@ -33,7 +33,7 @@ function asked(format: Shaped["format"], body: JsonObject): Question | null {
   if ("code" in received) throw new Error(received.message);
   const shaped = shape(received as Masked, { routed: { route, model: "m" }, format, identity, nowMs: 0 });
   if ("code" in shaped) throw new Error(shaped.message);
-  return question({ config, shaped, route, identity, preferred: null, headers: {}, digest });
+  return question({ config, shaped, route, identity, preferred: null, headers: {}, digester: { digest } });
 }
 
 /** Words without figures and addresses. */
