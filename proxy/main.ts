@@ -203,7 +203,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { quotas, store: ledger } = fleet;
   const recent = new RecentCalls();
   const tally = new TrafficTally(Date.now);
-  const records = recordsOf(log, [metrics, canaries, watched, implausible, fleet, recent, tally, tracing]);
+  const records = recordsOf(log, [tracing, metrics, canaries, watched, implausible, fleet, recent, tally]);
   const settled = (): Promise<void> => {
     records.drain();
     return fleet.ledger.flush();

@@ -6,6 +6,7 @@ import type { BudgetReadings } from "./config/budget.ts";
 import { type LedgerReading, renaming } from "./config/ledger-reading.ts";
 import type { Quotas } from "./fleet/quotas.ts";
 import type { FleetStore } from "./fleet/store.ts";
+import { openMetricsText, openMetricsType, wantsOpenMetrics } from "./metrics/openmetrics.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import { keyFactsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
@@ -51,9 +52,11 @@ function probes(app: FastifyInstance, parts: StatusParts): void {
     reply.code(503);
     return state.draining ? "draining" : `no config yet: ${current.rejection()?.reason ?? "waiting"}`;
   });
-  app.get("/metrics", async (_request, reply) => {
-    reply.header("content-type", metrics.registry.contentType);
-    return metrics.registry.metrics();
+  app.get("/metrics", async ({ headers }, reply) => {
+    const { registry } = metrics;
+    const open = wantsOpenMetrics(headers.accept);
+    reply.header("content-type", open ? openMetricsType : registry.contentType).header("vary", "accept");
+    return open ? openMetricsText(registry) : registry.metrics();
   });
 }
 

@@ -67,6 +67,9 @@ function optionsOf(kind: Panel["kind"]): object {
   }
 }
 
+/** Proxies serve exemplars with their histograms; each is a dot that leads to the trace of a call. */
+const exemplarsOf = (expr: string): object => (/\bai_\w+_bucket\b/.test(expr) ? { exemplar: true } : {});
+
 function panelJson(panel: Panel, id: number, place: { x: number; y: number }): object {
   const { title, about, kind, queries, width = 12 } = panel;
   const instant = isInstant(kind);
@@ -84,7 +87,7 @@ function panelJson(panel: Panel, id: number, place: { x: number; y: number }): o
       datasource: source,
       expr,
       ...(legend === undefined ? {} : { legendFormat: legend }),
-      ...(instant ? { instant: true, range: false } : { range: true }),
+      ...(instant ? { instant: true, range: false } : { range: true, ...exemplarsOf(expr) }),
       ...(kind === "table" ? { format: "table" } : {}),
     })),
     ...(kind === "table" ? { transformations: [{ id: "organize", options: { excludeByName: { Time: true } } }] } : {}),

@@ -3,6 +3,7 @@ import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import type { CallTrace } from "./call-trace.ts";
+import type { ExportedTrace } from "./trace-context.ts";
 
 export const semanticResults = ["hit", "miss", "would_hit", "slow", "failed", "refused", "paused"] as const;
 
@@ -111,6 +112,8 @@ export interface CallRecord {
   payloads: { request: string; response: string } | null;
   /** Times of its stages and attempts; null unless calls are traced. */
   trace: CallTrace | null;
+  /** Set when the call is recorded; null if its trace isn't exported. */
+  exported: ExportedTrace | null;
   /** Masked bodies for the audit log. */
   audited: { request: string; response: string } | null;
 }
@@ -163,6 +166,7 @@ export function newRecord(requestId: string, method: string, startedMs: number):
     statistics: true,
     payloads: null,
     trace: null,
+    exported: null,
     audited: null,
   };
 }

@@ -1,6 +1,13 @@
 /** W3C trace context: what a caller says of the trace that its call belongs to. */
 import { randomFillSync } from "node:crypto";
 
+/** The trace of a call, once its spans are on their way to the collector. */
+export interface ExportedTrace {
+  traceId: string;
+  /** When the call ended, in epoch milliseconds. */
+  endMs: number;
+}
+
 export interface TraceParent {
   traceId: string;
   spanId: string;

@@ -4,9 +4,15 @@
  * scrape, and writes them like its own.
  */
 import type { Metric, Registry } from "prom-client";
+import type { ExportedTrace } from "../call/trace-context.ts";
 import { type MetricNameOf, type MetricSpec, metricCatalogue } from "./catalogue.ts";
 
 export type Labels = Readonly<Record<string, string | number>>;
+
+/** A value that was observed in a call whose trace can be looked up. */
+export interface Exemplar extends ExportedTrace {
+  value: number;
+}
 
 /** A value to write. `sharedLabels` follow `labels`, and are converted to text once per object. */
 interface Value {
@@ -14,6 +20,7 @@ interface Value {
   labels?: Labels;
   sharedLabels: Labels;
   value: number;
+  exemplar?: Exemplar;
 }
 
 /** What a prom-client registry expects of a metric. */
@@ -97,6 +104,8 @@ export class HistogramSeries {
   readonly bounds: readonly number[];
   #sum = 0;
   #count = 0;
+  /** The newest of each bucket; the last is of the values above all bounds. */
+  #exemplars: (Exemplar | undefined)[] | null = null;
 
   constructor(labels: Labels, bounds: readonly number[]) {
     this.labels = labels;
@@ -112,16 +121,32 @@ export class HistogramSeries {
     return this.#count;
   }
 
-  observe(value: number): void {
+  observe(value: number, trace: ExportedTrace | null = null): void {
     if (!Number.isFinite(value)) return;
     this.#sum += value;
     this.#count++;
     const { bounds } = this;
-    for (let at = 0; at < bounds.length; at++) {
-      if (value > (bounds[at] as number)) continue;
-      this.buckets[at] = (this.buckets[at] as number) + 1;
+    let bucket = 0;
+    while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket++;
+    if (bucket < bounds.length) this.buckets[bucket] = (this.buckets[bucket] as number) + 1;
+    if (trace !== null) this.#keep(bucket, value, trace);
+  }
+
+  exemplarOf(bucket: number): Exemplar | undefined {
+    return this.#exemplars?.[bucket];
+  }
+
+  /** Written over the bucket's last one, so that traced calls leave no garbage. */
+  #keep(bucket: number, value: number, { traceId, endMs }: ExportedTrace): void {
+    this.#exemplars ??= Array.from({ length: this.bounds.length + 1 });
+    const kept = this.#exemplars[bucket];
+    if (kept === undefined) {
+      this.#exemplars[bucket] = { traceId, endMs, value };
       return;
     }
+    kept.traceId = traceId;
+    kept.endMs = endMs;
+    kept.value = value;
   }
 }
 
@@ -141,17 +166,22 @@ export class HistogramFamily extends Family<HistogramSeries> {
     return made;
   }
 
-  protected values({ labels, buckets, sum, count }: HistogramSeries): Value[] {
+  protected values(series: HistogramSeries): Value[] {
+    const { labels, buckets, sum, count } = series;
     let below = 0;
-    const bucket = (le: number | string, value: number): Value => ({
-      metricName: `${this.name}_bucket`,
-      labels: { le },
-      sharedLabels: labels,
-      value,
-    });
+    const bucket = (le: number | string, value: number, index: number): Value => {
+      const exemplar = series.exemplarOf(index);
+      return {
+        metricName: `${this.name}_bucket`,
+        labels: { le },
+        sharedLabels: labels,
+        value,
+        ...(exemplar === undefined ? {} : { exemplar }),
+      };
+    };
     return [
-      ...this.#bounds.map((bound, index) => bucket(bound, (below += buckets[index] ?? 0))),
-      bucket("+Inf", count),
+      ...this.#bounds.map((bound, index) => bucket(bound, (below += buckets[index] ?? 0), index)),
+      bucket("+Inf", count, this.#bounds.length),
       { metricName: `${this.name}_sum`, sharedLabels: labels, value: sum },
       { metricName: `${this.name}_count`, sharedLabels: labels, value: count },
     ];

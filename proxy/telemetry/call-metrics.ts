@@ -5,6 +5,7 @@
 import type { Registry } from "prom-client";
 import { type BilledUsage, chargesOf, isUnpriced } from "../call/charges.ts";
 import type { CallRecord } from "../call/record.ts";
+import type { ExportedTrace } from "../call/trace-context.ts";
 import { type FailureCode, failures } from "../failure.ts";
 import { GrowingMap } from "../growing-map.ts";
 import { CallersSeries } from "../metrics/caller-labels.ts";
@@ -40,16 +41,16 @@ class ModelSeries {
     this.providerTime = all.time.of({ ...labels, part: "provider" });
   }
 
-  charge(billed: BilledUsage): void {
+  charge(billed: BilledUsage, trace: ExportedTrace | null): void {
     const { usage } = billed;
     const { tokenCount } = this.#all;
-    (this.#input ??= tokenCount.of({ ...this.#labels, type: "input" })).observe(usage.prompt);
-    (this.#output ??= tokenCount.of({ ...this.#labels, type: "output" })).observe(usage.completion);
+    (this.#input ??= tokenCount.of({ ...this.#labels, type: "input" })).observe(usage.prompt, trace);
+    (this.#output ??= tokenCount.of({ ...this.#labels, type: "output" })).observe(usage.completion, trace);
     if (isUnpriced(billed)) (this.#unpriced ??= this.#all.unpriced.of(this.#labels)).add(1);
   }
 
-  cost(nano: number): void {
-    (this.#perRequest ??= this.#all.costPerRequest.of(this.#labels)).observe(nano / nanoUsd);
+  cost(nano: number, trace: ExportedTrace | null): void {
+    (this.#perRequest ??= this.#all.costPerRequest.of(this.#labels)).observe(nano / nanoUsd, trace);
   }
 
   implausible(): void {
@@ -151,9 +152,9 @@ class DurationSeries {
   }
 
   count(call: CallRecord): void {
-    this.#durations.at(call.status).observe(call.durationMs / 1000);
+    this.#durations.at(call.status).observe(call.durationMs / 1000, call.exported);
     if (call.firstByteMs !== null)
-      (this.#firstToken ??= this.#all.firstToken.of(this.#labels)).observe(call.firstByteMs / 1000);
+      (this.#firstToken ??= this.#all.firstToken.of(this.#labels)).observe(call.firstByteMs / 1000, call.exported);
   }
 }
 
@@ -186,7 +187,7 @@ class RouteSeries {
     );
   }
 
-  count({ masked, cache, semantic, moved }: CallRecord): void {
+  count({ masked, cache, semantic, moved, exported }: CallRecord): void {
     if (moved !== undefined) this.#countMove(moved);
     if (masked !== null)
       for (const [type, times] of Object.entries(masked)) for (const series of this.#masked.at(type)) series.add(times);
@@ -194,7 +195,7 @@ class RouteSeries {
     if (semantic === null) return;
     this.#lookups.at(semantic.result).add(1);
     if (semantic.similarity !== null)
-      (this.#similarity ??= this.#all.similarity.of(this.#labels)).observe(semantic.similarity);
+      (this.#similarity ??= this.#all.similarity.of(this.#labels)).observe(semantic.similarity, exported);
   }
 
   #countMove({ from, to, costNanoUsd }: NonNullable<CallRecord["moved"]>): void {
@@ -238,8 +239,8 @@ export function callMetrics(
     let providerMs = 0;
     for (const { durationMs } of call.attempts) providerMs += durationMs;
     const series = models.at(call.provider).at(call.model);
-    series.providerTime.observe(providerMs / 1000);
-    series.gatewayTime.observe(Math.max(call.durationMs - providerMs, 0) / 1000);
+    series.providerTime.observe(providerMs / 1000, call.exported);
+    series.gatewayTime.observe(Math.max(call.durationMs - providerMs, 0) / 1000, call.exported);
   };
 
   return (call) => {
@@ -251,9 +252,9 @@ export function callMetrics(
     countAttempts(call);
     countTime(call);
     for (const charge of chargesOf(call)) {
-      models.at(charge.provider).at(call.model).charge(charge);
+      models.at(charge.provider).at(call.model).charge(charge, call.exported);
       caller.billed.at(charge.provider).at(call.model).charge(charge);
     }
-    if (call.costNanoUsd !== null) models.at(call.provider).at(call.model).cost(call.costNanoUsd);
+    if (call.costNanoUsd !== null) models.at(call.provider).at(call.model).cost(call.costNanoUsd, call.exported);
   };
 }

@@ -52,6 +52,8 @@ export class Tracer {
     if (trace === null) return;
     const { slowMs } = this.settings;
     const slow = slowMs > 0 && call.durationMs >= slowMs;
-    if (trace.sampled || slow || failed(call)) this.#queue.add(spansOf(trace, call, this.#tags));
+    if (!trace.sampled && !slow && !failed(call)) return;
+    this.#queue.add(spansOf(trace, call, this.#tags));
+    call.exported = { traceId: trace.traceId, endMs: call.startedMs + call.durationMs };
   }
 }

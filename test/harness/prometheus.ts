@@ -12,10 +12,17 @@ interface Sample {
   value: readonly [number, string];
 }
 
+interface Exemplar {
+  labels: Readonly<Record<string, string>>;
+  value: string;
+}
+
 export interface Prometheus {
   readonly url: string;
   /** Result of an instant query. Throws where Prometheus refuses it. */
   query(expr: string): Promise<readonly Sample[]>;
+  /** The stored exemplars of all series that the expression names. */
+  exemplars(expr: string): Promise<readonly Exemplar[]>;
   stop(): Promise<void>;
 }
 
@@ -37,6 +44,7 @@ export async function startPrometheus(targets: readonly string[]): Promise<Prome
     `--config.file=${config}`,
     `--storage.tsdb.path=${join(folder, "data")}`,
     `--web.listen-address=127.0.0.1:${port}`,
+    "--enable-feature=exemplar-storage",
     "--log.level=warn",
   ];
   const child = await startChild(binary, args, { name: "prometheus", logFile: join(folder, "prometheus.log") });
@@ -49,6 +57,18 @@ export async function startPrometheus(targets: readonly string[]): Promise<Prome
       const body = (await answer.json()) as { status: string; error?: string; data?: { result: Sample[] } };
       if (body.data === undefined) throw new Error(`${expr}: ${body.error}`);
       return body.data.result;
+    },
+    async exemplars(expr) {
+      const nowSeconds = Date.now() / 1000;
+      const asked = new URLSearchParams({
+        query: expr,
+        start: String(nowSeconds - 3600),
+        end: String(nowSeconds + 60),
+      });
+      const answer = await fetch(`${url}/api/v1/query_exemplars`, { method: "POST", body: asked });
+      const body = (await answer.json()) as { error?: string; data?: { exemplars: Exemplar[] }[] };
+      if (body.data === undefined) throw new Error(`${expr}: ${body.error}`);
+      return body.data.flatMap(({ exemplars }) => exemplars);
     },
     async stop() {
       await child.end("SIGTERM");
