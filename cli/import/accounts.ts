@@ -73,7 +73,7 @@ export class Accounts {
     const key = JSON.stringify(model);
     const known = models.get(key);
     if (known !== undefined) return { provider: object.name, model: known };
-    const name = uniqueName(modelNameFrom(model.upstream) ?? "model", names);
+    const name = uniqueName(modelNameFrom(model.upstream) ?? "model", names, { most: 128 });
     models.set(key, name);
     (object.spec["models"] as Spec[]).push({
       name,

@@ -22,10 +22,13 @@ export function modelNameFrom(text: string): string | null {
   return name === "" ? null : name;
 }
 
-/** Adds -2, -3, … to a name that is taken, and takes it. */
-export function uniqueName(name: string, taken: Set<string>): string {
+/** Adds -2, -3, … to a name that is taken, and takes it. `most`: characters that a name can have. */
+export function uniqueName(name: string, taken: Set<string>, { separator = "-", most = 253 } = {}): string {
   let unique = name;
-  for (let count = 2; taken.has(unique); count++) unique = `${name}-${count}`;
+  for (let count = 2; taken.has(unique); count++) {
+    const end = `${separator}${count}`;
+    unique = `${name.slice(0, most - end.length)}${end}`;
+  }
   taken.add(unique);
   return unique;
 }

@@ -29,20 +29,26 @@ const unknownSetting = "no counterpart is known";
 /** The marks of one document. */
 class Marks {
   readonly document: ImportDocument;
-  readonly #marks = new Map<string, { path: SettingPath; mark: Mark }>();
+  readonly #marks = new Map<string, { path: SettingPath; mark: Mark; members: ReadonlySet<string> | null }>();
+  readonly #remarks = new Map<string, { path: SettingPath; mark: Mark }>();
 
   constructor(document: ImportDocument) {
     this.document = document;
   }
 
   /** The first mark of a setting counts. */
-  set(path: SettingPath, mark: Mark): void {
+  set(path: SettingPath, mark: Mark, members: readonly string[] | undefined): void {
     const key = keyOf(path);
-    if (!this.#marks.has(key)) this.#marks.set(key, { path, mark });
+    if (!this.#marks.has(key)) this.#marks.set(key, { path, mark, members: members ? new Set(members) : null });
+  }
+
+  add(path: SettingPath, mark: Mark): void {
+    this.#remarks.set(JSON.stringify([path, mark]), { path, mark });
   }
 
   lines(): ReportLine[] {
-    const lines = [...this.#marks.values()].map(({ path, mark }) => this.#line(path, mark));
+    const marks = [...this.#marks.values(), ...this.#remarks.values()];
+    const lines = marks.map(({ path, mark }) => this.#line(path, mark));
     this.#addUnmarked(this.document.value, [], lines);
     return lines.sort((a, b) => a.line - b.line);
   }
@@ -53,14 +59,16 @@ class Marks {
 
   /** Adds what neither is marked nor lies below a marked setting. */
   #addUnmarked(value: unknown, path: SettingPath, lines: ReportLine[]): void {
-    if (isNothing(value) || this.#marks.has(keyOf(path))) return;
+    const marked = this.#marks.get(keyOf(path));
+    if (isNothing(value) || marked?.members === null) return;
     const children: (readonly [string | number, unknown])[] = Array.isArray(value)
       ? [...value.entries()]
       : hasMembers(value)
         ? Object.entries(value)
         : [];
-    for (const [step, child] of children) this.#addUnmarked(child, [...path, step], lines);
-    if (children.length > 0 || path.length === 0) return;
+    for (const [step, child] of children)
+      if (marked?.members?.has(String(step)) !== true) this.#addUnmarked(child, [...path, step], lines);
+    if (children.length > 0 || path.length === 0 || marked !== undefined) return;
     lines.push(this.#line(path, { outcome: "NotImported", note: unknownSetting }));
   }
 }
@@ -145,18 +153,26 @@ export class Setting {
     return this.value === true || /^(true|t|yes|on|1)$/i.test(this.text ?? "");
   }
 
-  /** Marks it, together with everything below that has no mark of its own. */
-  mark(outcome: Outcome, note = ""): void {
-    if (!isNothing(this.value)) this.#marks.set(this.path, { outcome, note });
+  /**
+   * Marks it, together with everything below that has no mark of its own. With `members`: together with these only, so
+   * that the report names members that the converter doesn't read.
+   */
+  mark(outcome: Outcome, note = "", members?: readonly string[]): void {
+    if (!isNothing(this.value)) this.#marks.set(this.path, { outcome, note }, members);
   }
 
-  imported(note = ""): this {
-    this.mark("Imported", note);
+  /** Adds a line to the report, whatever marks it has. It covers nothing below. */
+  remark(outcome: Outcome, note: string): void {
+    this.#marks.add(this.path, { outcome, note });
+  }
+
+  imported(note = "", members?: readonly string[]): this {
+    this.mark("Imported", note, members);
     return this;
   }
 
-  changed(note: string): this {
-    this.mark("Changed", note);
+  changed(note: string, members?: readonly string[]): this {
+    this.mark("Changed", note, members);
     return this;
   }
 

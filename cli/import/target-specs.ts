@@ -1,9 +1,11 @@
 /** The targets of a RoutingPolicy. */
+import { boundedNumber, takeFirst } from "./bounds.ts";
 import type { Spec } from "./manifests.ts";
 import { objectNameFrom, uniqueName } from "./names.ts";
+import type { Setting } from "./setting.ts";
 
 /** Most targets that a RoutingPolicy can have. */
-export const maxTargets = 32;
+const maxTargets = 32;
 
 /** Where a target leads; without a model, to the one that the caller asks for. */
 export interface TargetRef {
@@ -11,21 +13,33 @@ export interface TargetRef {
   model?: string | undefined;
 }
 
-/** A second target at the same provider gets a name of its own. `rest`: further fields, such as the weight. */
-export function targetSpecs<T>(
-  targets: readonly T[],
-  refOf: (target: T) => TargetRef,
-  rest: (target: T, index: number) => Spec,
-): Spec[] {
+/** How an importer's own targets become those of a policy. */
+export interface TargetForm<T> {
+  refOf(target: T): TargetRef;
+  /** Where the report says what became of it. */
+  settingOf(target: T): Setting;
+  /** Its weight or priority. */
+  rankOf(target: T, index: number): Spec;
+}
+
+function boundedRank(rank: Spec, setting: Setting): Spec {
+  const { weight, priority } = rank;
+  if (typeof weight === "number") return { weight: boundedNumber(Math.round(weight), 0, 1_000_000, "weight", setting) };
+  if (typeof priority === "number") return { priority: boundedNumber(priority, 1, 1_000, "priority", setting) };
+  return rank;
+}
+
+/** A second target at the same provider gets a name of its own. `policy`: what the report calls it. */
+export function targetSpecs<T>(targets: readonly T[], policy: string, form: TargetForm<T>): Spec[] {
   const names = new Set<string>();
-  return targets.slice(0, maxTargets).map((target, index) => {
-    const { provider, model } = refOf(target);
+  return takeFirst(targets, maxTargets, `targets of the policy for ${policy}`, form.settingOf).map((target, index) => {
+    const { provider, model } = form.refOf(target);
     const name = uniqueName(names.has(provider) ? objectNameFrom(`${provider}-${model ?? index}`) : provider, names);
     return {
       ...(name === provider ? {} : { name }),
       provider: { name: provider },
       ...(model === undefined ? {} : { model }),
-      ...rest(target, index),
+      ...boundedRank(form.rankOf(target, index), form.settingOf(target)),
     };
   });
 }

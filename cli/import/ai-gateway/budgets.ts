@@ -1,5 +1,6 @@
 /** Budgets and their alerts. */
 import { periodOf } from "../amounts.ts";
+import { takeFirst } from "../bounds.ts";
 import { countField, firstSet, moneyField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { subjectFrom } from "../names.ts";
@@ -37,7 +38,7 @@ function thresholds(setting: Setting): Spec {
     .filter(isPercent);
   if (values.length === 0) return {};
   setting.imported("thresholds");
-  return { thresholds: [...new Set(values)].slice(0, 10) };
+  return { thresholds: takeFirst([...new Set(values)], 10, "thresholds", () => setting) };
 }
 
 function throttleOf(setting: Setting): Spec {
@@ -112,7 +113,7 @@ const limited: Readonly<Record<string, string | null>> = {
 function addLimits(document: Setting, manifests: Manifests): void {
   for (const [name, group] of firstSet(document, "rate_limits", "rate_limiting").entries()) {
     const per = Object.hasOwn(limited, name) ? limited[name] : undefined;
-    const limits = per === undefined ? [] : limitsIn(group).slice(0, 8);
+    const limits = per === undefined ? [] : limitsIn(group);
     if (per === undefined || limits.length === 0) continue;
     manifests.add("Budget", `limits-${name}`, { ...(per === null ? {} : { per }), limits });
   }

@@ -1,7 +1,9 @@
 /** Masking of personal data → guard of the policies. */
 import { matchesNothing, patternProblem } from "../../../crds/pattern.ts";
+import { maxCustom, takeFirst } from "../bounds.ts";
 import { firstSet, section } from "../fields.ts";
 import type { Spec } from "../manifests.ts";
+import { uniqueName } from "../names.ts";
 import type { Setting } from "../setting.ts";
 
 const types: Readonly<Record<string, string>> = {
@@ -21,18 +23,25 @@ const camelName = (text: string): string =>
     .join("")
     .slice(0, 40);
 
-function addPattern(pattern: Setting, detect: Set<string>, custom: Map<string, Spec>): void {
+interface Custom {
+  spec: Spec;
+  setting: Setting;
+}
+
+const builtInMembers = ["type", "name", "pattern", "regex", "replacement"];
+
+function addPattern(pattern: Setting, detect: Set<string>, custom: Map<string, Custom>): void {
   const label = pattern.isMapping ? firstSet(pattern, "type", "name").text : pattern.text;
   const type = types[(label ?? "").toLowerCase()];
   const expression = firstSet(pattern, "pattern", "regex").text;
   if (type !== undefined) {
     detect.add(type);
     if (pattern.isMapping && firstSet(pattern, "replacement", "pattern").isSet)
-      pattern.changed(`guard.mask.detect has ${type}, with Sluice's own pattern and replacement`);
-    else pattern.imported(`guard.mask.detect has ${type}`);
+      pattern.changed(`guard.mask.detect has ${type}, with Sluice's own pattern and replacement`, builtInMembers);
+    else pattern.imported(`guard.mask.detect has ${type}`, builtInMembers);
     return;
   }
-  const name = camelName(label ?? "");
+  const name = uniqueName(camelName(label ?? ""), new Set(custom.keys()), { separator: "", most: 40 });
   if (
     expression === undefined ||
     !/^[A-Z]/.test(name) ||
@@ -43,13 +52,14 @@ function addPattern(pattern: Setting, detect: Set<string>, custom: Map<string, S
     return;
   }
   const replacement = pattern.get("replacement").text;
-  custom.set(name, { name, pattern: expression, ...(replacement === undefined ? {} : { replacement }) });
-  pattern.imported(`guard.mask.custom ${name}`);
+  const spec = { name, pattern: expression, ...(replacement === undefined ? {} : { replacement }) };
+  custom.set(name, { spec, setting: pattern });
+  pattern.imported(`guard.mask.custom ${name}`, builtInMembers);
 }
 
 export function guardOf(documents: readonly Setting[]): Spec {
   const detect = new Set<string>();
-  const custom = new Map<string, Spec>();
+  const custom = new Map<string, Custom>();
   let answers = false;
   for (const document of documents) {
     const masking = firstSet(
@@ -70,9 +80,10 @@ export function guardOf(documents: readonly Setting[]): Spec {
     responses.imported("guard.mask.answers");
   }
   if (detect.size === 0 && custom.size === 0) return {};
+  const kept = takeFirst([...custom.values()], maxCustom, "guard.mask.custom", ({ setting }) => setting);
   const mask = {
     detect: [...detect],
-    ...(custom.size === 0 ? {} : { custom: [...custom.values()] }),
+    ...(custom.size === 0 ? {} : { custom: kept.map(({ spec }) => spec) }),
     ...(answers ? { answers } : {}),
   };
   return section("guard", { mask });

@@ -1,9 +1,10 @@
 /** `routing`, cache, limits and masking → one RoutingPolicy for each model. */
+import { matchedModels } from "../bounds.ts";
 import { failureNamed } from "../failures.ts";
 import { countField, firstSet, section, timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
+import { targetSpecs } from "../target-specs.ts";
 import { limitsIn } from "./budgets.ts";
 import { guardOf } from "./guard.ts";
 import type { GuideProvider } from "./providers.ts";
@@ -85,13 +86,9 @@ function routingOf(document: Setting): Routing {
   };
 }
 
-function targetOf(provider: GuideProvider, ref: { provider: string; model: string }, strategy: string): Spec {
-  return {
-    provider: { name: ref.provider },
-    model: ref.model,
-    ...(strategy === "Priority" ? { priority: Math.min(1_000, Math.max(1, provider.priority)) } : {}),
-    ...(strategy === "Weighted" ? { weight: provider.weight ?? 1 } : {}),
-  };
+function rankOf({ priority, weight }: GuideProvider, strategy: string): Spec {
+  if (strategy === "Priority") return { priority };
+  return strategy === "Weighted" ? { weight: weight ?? 1 } : {};
 }
 
 /** Providers with the model, and by priority those that answer in its place if all of them fail. */
@@ -100,10 +97,15 @@ function targetsOf(group: readonly string[], providers: readonly GuideProvider[]
   const lowest = Math.max(...own.map(({ priority }) => priority));
   const later = providers.filter((provider) => !own.includes(provider) && provider.priority > lowest);
   const useLater = routing.hasFallback && routing.strategy === "Priority";
-  return [...own, ...(useLater ? later : [])].flatMap((provider) => {
-    const name = group.find((one) => provider.models.has(one)) ?? [...provider.models.keys()][0] ?? "";
+  const targets = [...own, ...(useLater ? later : [])].flatMap((provider) => {
+    const name = group.find((model) => provider.models.has(model)) ?? [...provider.models.keys()][0] ?? "";
     const ref = provider.models.get(name);
-    return ref === undefined ? [] : [targetOf(provider, ref, routing.strategy)];
+    return ref === undefined ? [] : [{ provider, ref }];
+  });
+  return targetSpecs(targets, group[0] ?? "", {
+    refOf: ({ ref }) => ref,
+    settingOf: ({ provider }) => provider.setting,
+    rankOf: ({ provider }) => rankOf(provider, routing.strategy),
   });
 }
 
@@ -168,6 +170,11 @@ function roleLimits(document: Setting): Spec {
   return { limits: limits.map((limit) => ({ per: "Role", ...limit })) };
 }
 
+/** The provider that has the model, for the report. */
+function settingOf(model: string, providers: readonly GuideProvider[]): Setting | undefined {
+  return providers.find(({ models }) => models.has(model))?.setting;
+}
+
 export function addPolicies(
   documents: readonly Setting[],
   providers: readonly GuideProvider[],
@@ -179,7 +186,11 @@ export function addPolicies(
   const routing = routingOf(document);
   const rest = { ...access, ...guardOf(documents), ...cacheOf(document), ...roleLimits(document) };
   for (const group of groupsOf(providers)) {
-    const models = group.flatMap((name) => modelNameFrom(name) ?? []);
+    const policy = group[0] ?? "";
+    const models = matchedModels(
+      group.map((name) => [name, settingOf(name, providers)]),
+      policy,
+    );
     const targets = targetsOf(group, providers, routing);
     if (models.length === 0 || targets.length === 0) continue;
     manifests.add("RoutingPolicy", models[0] ?? "", {

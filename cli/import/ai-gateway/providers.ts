@@ -13,6 +13,7 @@ import type { ImportOptions } from "../source.ts";
 export interface GuideProvider {
   /** Its name in the configuration, which rules and canaries refer to. */
   name: string;
+  setting: Setting;
   priority: number;
   weight: number | null;
   /** By the name in the configuration. */
@@ -178,7 +179,7 @@ function providerOf(entry: Setting, shared: Spec, accounts: Accounts, options: I
   entry.get("type").imported("spec.type");
   const priority = entry.get("priority").imported("priority of its targets").number ?? 1;
   const weight = entry.get("weight").imported("weight of its targets").number ?? null;
-  return [{ name, priority, weight, models }];
+  return [{ name, setting: entry, priority, weight, models }];
 }
 
 export function providersOf(document: Setting, accounts: Accounts, options: ImportOptions): GuideProvider[] {

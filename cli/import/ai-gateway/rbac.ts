@@ -1,6 +1,7 @@
 /** rbac-config.yaml: roles → Helm values, users → ApiKeys, network, place and time → access of the policies. */
 import { access as accessSchema } from "../../../crds/types/access.ts";
 import { permissions } from "../../../proxy/config/roles.ts";
+import { maxTags, takeFirst } from "../bounds.ts";
 import { countField, firstSet, moneyField, section } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom, objectNameFrom, subjectFrom } from "../names.ts";
@@ -55,7 +56,9 @@ function addUser(user: Setting, manifests: Manifests): void {
   if (setting.text === undefined) return;
   const name = subjectFrom(setting.text);
   const [role, team] = [firstSet(user, "role", "roles"), firstSet(user, "team", "group")];
-  const tags = user.get("tags").texts.map(subjectFrom);
+  const tags = takeFirst([...new Set(user.get("tags").texts.map(subjectFrom))], maxTags, "tags of an ApiKey", () =>
+    user.get("tags"),
+  );
   const object = manifests.add("ApiKey", name, {
     user: name,
     ...(role.texts[0] === undefined ? {} : { role: subjectFrom(role.texts[0]) }),

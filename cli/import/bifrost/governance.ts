@@ -1,6 +1,7 @@
 /** `governance`: virtual keys → ApiKeys, and budgets and rate limits of keys, teams and customers → Budgets. */
 import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
 import { decimalText, periodOf, secondsOf } from "../amounts.ts";
+import { boundedNumber, maxKeyModels, takeFirst } from "../bounds.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom, objectNameFrom, subjectFrom } from "../names.ts";
 import { markSecret, secretFrom } from "../secret-value.ts";
@@ -38,7 +39,7 @@ function windowOf(setting: Setting | undefined): string {
   setting?.imported("window of the limit");
   return seconds % 86_400 === 0 && seconds <= 2_678_400
     ? `${seconds / 86_400}d`
-    : `${Math.min(86_400, Math.max(1, Math.floor(seconds)))}s`;
+    : `${setting === undefined ? 60 : boundedNumber(Math.floor(seconds), 1, 86_400, "window in seconds", setting)}s`;
 }
 
 function limitsOf(limit: Setting | undefined): Spec[] {
@@ -50,7 +51,14 @@ function limitsOf(limit: Setting | undefined): Spec[] {
     const most = limit?.get(`${what}_max_limit`);
     if (most?.number === undefined) continue;
     most.imported(`a limit of ${field}`);
-    limits.push({ [field]: Math.floor(most.number), window: windowOf(limit?.get(`${what}_reset_duration`)) });
+    const count = boundedNumber(
+      Math.floor(most.number),
+      0,
+      field === "tokens" ? 1_000_000_000_000 : 1_000_000_000,
+      field,
+      most,
+    );
+    limits.push({ [field]: count, window: windowOf(limit?.get(`${what}_reset_duration`)) });
   }
   for (const name of ["id", "request_current_usage", "token_current_usage", "request_last_reset", "token_last_reset"])
     limit?.get(name).imported("limits begin at 0");
@@ -75,7 +83,8 @@ function modelsOf(key: Setting, offers: readonly Offer[]): string[] {
       );
       return (isAny ? known : allowed.texts).flatMap((name) => [`${provider}/${name}`, name]);
     });
-  return [...new Set(models.flatMap((name) => modelNameFrom(name) ?? []))].slice(0, 256);
+  const names = [...new Set(models.flatMap((name) => modelNameFrom(name) ?? []))];
+  return takeFirst(names, maxKeyModels, "models of an ApiKey", () => key.get("provider_configs"));
 }
 
 /** The key's own value, or a new one where it is too weak. Returns the name of the Secret. */

@@ -1,16 +1,16 @@
 /** Models → RoutingPolicies, under `provider/model` and, where one provider has it, under its name alone. */
+import { matchedModels } from "../bounds.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom } from "../names.ts";
 import { targetSpecs } from "../target-specs.ts";
 import type { Offer } from "./providers.ts";
 
-function targetsOf(offers: readonly Offer[]): Spec[] {
+function targetsOf(offers: readonly Offer[], policy: string): Spec[] {
   const scale = offers.some(({ weight }) => weight > 0 && weight < 1) ? 1_000 : 1;
-  return targetSpecs(
-    offers,
-    ({ ref }) => ref,
-    ({ weight }) => (offers.length > 1 ? { weight: Math.round(weight * scale) } : {}),
-  );
+  return targetSpecs(offers, policy, {
+    refOf: ({ ref }) => ref,
+    settingOf: ({ setting }) => setting,
+    rankOf: ({ weight }) => (offers.length > 1 ? { weight: weight * scale } : {}),
+  });
 }
 
 export function addPolicies(offers: readonly Offer[], manifests: Manifests): void {
@@ -20,10 +20,18 @@ export function addPolicies(offers: readonly Offer[], manifests: Manifests): voi
     if (first === undefined) continue;
     const { provider, model } = first;
     const isOnly = new Set(providersOf.get(model)?.map((offer) => offer.provider)).size === 1;
-    const models = [`${provider}/${model}`, ...(isOnly ? [model] : [])].flatMap((name) => modelNameFrom(name) ?? []);
+    const names = [`${provider}/${model}`, ...(isOnly ? [model] : [])];
+    const models = matchedModels(
+      names.map((name) => [name, first.setting]),
+      `${provider}/${model}`,
+    );
+    if (models.length === 0) continue;
     manifests.add("RoutingPolicy", `${provider}-${model}`, {
       match: { models },
-      routing: { strategy: group.length > 1 ? "Weighted" : "Priority", targets: targetsOf(group) },
+      routing: {
+        strategy: group.length > 1 ? "Weighted" : "Priority",
+        targets: targetsOf(group, `${provider}/${model}`),
+      },
     });
   }
 }

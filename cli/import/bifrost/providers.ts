@@ -1,6 +1,7 @@
 /** `providers` → LLMProviders: one for each key, which is an account of its own. */
 import type { Account, Accounts, Credential, ModelRef } from "../accounts.ts";
 import { type AccountAddress, accountName, actualService, addressFrom } from "../address.ts";
+import { attemptsFrom } from "../bounds.ts";
 import { placeholderEndpoint } from "../endpoint.ts";
 import { firstSet, section, timerField } from "../fields.ts";
 import type { Spec } from "../manifests.ts";
@@ -15,6 +16,8 @@ export interface Offer {
   model: string;
   ref: ModelRef;
   weight: number;
+  /** The key that serves it. */
+  setting: Setting;
 }
 
 const plain = (setting: Setting, { env }: ImportOptions) => {
@@ -28,9 +31,7 @@ function settingsOf(provider: Setting): Spec {
     timerField(network.get("default_request_timeout_in_seconds"), "timeouts.response and timeouts.firstToken"),
   );
   const retries = network.get("max_retries");
-  const attempts =
-    retries.number === undefined ? {} : { attempts: Math.min(10, Math.max(1, Math.floor(retries.number) + 1)) };
-  retries.imported("retry.attempts: retries and the first attempt");
+  const attempts = attemptsFrom(retries);
   return {
     ...section("timeouts", {
       ...(whole === undefined ? {} : { response: whole, firstToken: whole }),
@@ -189,7 +190,7 @@ function offersOfKey(key: Setting, provider: Setting, accounts: Accounts, option
     key.get("name").imported(`LLMProvider ${ref.provider}`);
     for (const setting of key.get("models").items())
       if (setting.text === model) setting.imported(`LLMProvider ${ref.provider}, model ${ref.model}`);
-    return { provider: provider.name, model, ref, weight: weight.number ?? 1 };
+    return { provider: provider.name, model, ref, weight: weight.number ?? 1, setting: key };
   });
 }
 

@@ -28,7 +28,8 @@ interface Place {
 /** The first endpoint of the Backend, or a Service of the cluster. */
 function placeOf(ref: Setting, resources: Resources): Place {
   const name = ref.get("name");
-  const [endpoint] = resources.find("Backend", name.text)?.get("spec", "endpoints").items() ?? [];
+  const [endpoint, ...others] = resources.find("Backend", name.text)?.get("spec", "endpoints").items() ?? [];
+  for (const other of others) other.notImported("an LLMProvider has one endpoint: the first");
   if (endpoint === undefined) {
     const namespace = ref.get("namespace").text;
     const host = namespace === undefined ? (name.text ?? "") : `${name.text}.${namespace}.svc`;

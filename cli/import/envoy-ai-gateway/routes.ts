@@ -1,8 +1,8 @@
 /** Rules of an AIGatewayRoute → RoutingPolicies. */
 import type { Accounts, ModelRef } from "../accounts.ts";
+import { matchedModels, type NamedModel } from "../bounds.ts";
 import { timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
 import { targetSpecs } from "../target-specs.ts";
 import { backendAccount } from "./backends.ts";
@@ -11,8 +11,8 @@ import type { Resources } from "./resources.ts";
 const modelHeader = /^x-(ai-eg|aigw|envoy-ai-gateway)-model$/i;
 
 /** Models that a rule matches. */
-function modelsOf(rule: Setting): string[] {
-  const models: string[] = [];
+function modelsOf(rule: Setting): NamedModel[] {
+  const models = new Map<string, Setting>();
   for (const header of rule
     .get("matches")
     .items()
@@ -22,12 +22,12 @@ function modelsOf(rule: Setting): string[] {
       header.notImported("a policy is chosen by model: write a rule of routing.rules");
     else if (/regular/i.test(header.get("type").text ?? ""))
       header.notImported("models are matched by name: list them in match.models");
-    else if (modelNameFrom(value.text ?? "") !== null) {
-      models.push(value.text ?? "");
-      header.imported("match.models");
+    else if (value.text !== undefined && value.text !== "") {
+      if (!models.has(value.text)) models.set(value.text, header);
+      header.imported("match.models", ["type", "name", "value"]);
     }
   }
-  return [...new Set(models)];
+  return [...models];
 }
 
 interface Target {
@@ -74,21 +74,21 @@ function modelOf({ fixed, refs }: Target): string | undefined {
 
 const providerOf = ({ fixed, refs }: Target): string => (fixed ?? [...refs.values()][0])?.provider ?? "";
 
-function specsOf(targets: readonly Target[]): { strategy: string; specs: Spec[] } {
+function specsOf(policy: string, targets: readonly Target[]): { strategy: string; specs: Spec[] } {
   const isRanked = new Set(targets.map(({ ref }) => ref.get("priority").number ?? 0)).size > 1;
   const rankOf = ({ ref }: Target): Spec => {
     if (targets.length === 1) return {};
     if (!isRanked) return { weight: ref.get("weight").number ?? 1 };
-    return { priority: Math.min(1_000, (ref.get("priority").number ?? 0) + 1) };
+    return { priority: (ref.get("priority").number ?? 0) + 1 };
   };
-  const specs = targetSpecs(
-    targets,
-    (target) => ({ provider: providerOf(target), model: modelOf(target) }),
-    (target) => {
+  const specs = targetSpecs(targets, policy, {
+    refOf: (target) => ({ provider: providerOf(target), model: modelOf(target) }),
+    settingOf: ({ ref }) => ref,
+    rankOf: (target) => {
       for (const field of ["weight", "priority"]) target.ref.get(field).imported(`${field} of the target`);
       return rankOf(target);
     },
-  );
+  });
   return { strategy: isRanked || targets.length === 1 ? "Priority" : "Weighted", specs };
 }
 
@@ -97,11 +97,12 @@ function addRule(rule: Setting, name: string, resources: Resources, accounts: Ac
   const timeout = timerField(rule.get("timeouts", "request"), "timeouts.total");
   const settings = Object.keys(timeout).length === 0 ? {} : { timeouts: { total: Object.values(timeout)[0] } };
   const refs = rule.get("backendRefs").items();
-  const targets = refs.flatMap((ref) => targetOf(ref, models, resources, accounts, settings) ?? []);
-  const named = models.length > 0 ? models : targets.flatMap(({ fixed }) => fixed?.model ?? []);
-  const match = [...new Set(named.flatMap((model) => modelNameFrom(model) ?? []))].slice(0, 64);
+  const names = models.map(([model]) => model);
+  const targets = refs.flatMap((ref) => targetOf(ref, names, resources, accounts, settings) ?? []);
+  const fixed = targets.flatMap(({ fixed, ref }): NamedModel[] => (fixed === null ? [] : [[fixed.model, ref]]));
+  const match = matchedModels(models.length > 0 ? models : fixed, name);
   if (targets.length === 0 || match.length === 0) return;
-  const { strategy, specs } = specsOf(targets);
+  const { strategy, specs } = specsOf(name, targets);
   manifests.add("RoutingPolicy", name, { match: { models: match }, routing: { strategy, targets: specs } });
   for (const field of ["modelsOwnedBy", "modelsCreatedAt", "name"]) rule.get(field).imported("not needed");
 }

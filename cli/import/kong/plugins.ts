@@ -1,6 +1,7 @@
 /** Other plug-ins of a route → parts of its policy. */
 import { patternProblem } from "../../../crds/pattern.ts";
 import { access as accessSchema } from "../../../crds/types/access.ts";
+import { boundedNumber, maxNetworks, maxPatterns, takeFirst } from "../bounds.ts";
 import { section } from "../fields.ts";
 import type { Spec } from "../manifests.ts";
 import type { Setting } from "../setting.ts";
@@ -39,16 +40,24 @@ function anonymousOf({ plugins }: KongRoute, hasPrefix: boolean, name: Setting):
 function networksOf(plugin: Setting | undefined): Spec {
   const allow = plugin?.get("config", "allow");
   if (plugin === undefined || allow === undefined || allow.texts.length === 0) return {};
-  const networks = allow.texts.filter((network) => accessSchema.safeParse({ networks: [network] }).success);
+  const networks = allow.items().flatMap((setting) => {
+    const isNetwork = accessSchema.safeParse({ networks: [setting.text] }).success;
+    setting.mark(
+      isNetwork ? "Imported" : "NotImported",
+      isNetwork ? "access.networks" : "it is no network in CIDR form",
+    );
+    return isNetwork ? [setting] : [];
+  });
   if (networks.length === 0) return {};
-  allow.imported("access.networks");
   plugin.get("name").imported("access.networks");
-  return { networks };
+  return {
+    networks: takeFirst(networks, maxNetworks, "access.networks", (setting) => setting).map(({ text }) => text),
+  };
 }
 
 function promptsOf(plugin: Setting | undefined): Spec {
   if (plugin === undefined) return {};
-  const prompts: Spec[] = [];
+  const prompts: { spec: Spec; setting: Setting }[] = [];
   for (const [place, position] of [
     ["prepend", "Prepend"],
     ["append", "Append"],
@@ -60,28 +69,32 @@ function promptsOf(plugin: Setting | undefined): Spec {
         prompt.notImported("request.prompts have the roles system, developer and user");
         continue;
       }
-      prompts.push({ role, position, content });
-      prompt.imported("request.prompts");
+      prompts.push({ spec: { role, position, content }, setting: prompt });
+      prompt.imported("request.prompts", ["role", "content"]);
     }
   plugin.get("name").imported("request.prompts");
-  return prompts.length === 0 ? {} : { prompts: prompts.slice(0, 16) };
+  const kept = takeFirst(prompts, 16, "request.prompts", ({ setting }) => setting);
+  return prompts.length === 0 ? {} : { prompts: kept.map(({ spec }) => spec) };
 }
 
 function guardOf(plugin: Setting | undefined): Spec {
   if (plugin === undefined) return {};
-  const patterns = (name: string): string[] =>
-    plugin
+  const patterns = (name: string): string[] => {
+    const field = name === "deny_patterns" ? "guard.deny" : "guard.allow";
+    const usable = plugin
       .get("config", name)
       .items()
-      .flatMap((setting) => {
+      .flatMap((setting): [string, Setting][] => {
         const text = setting.text ?? "";
         if (text === "" || text.length > 1_024 || patternProblem(text) !== null) {
           setting.notImported("it is not a pattern of RE2, which has neither look-around nor back-references");
           return [];
         }
-        setting.imported(name === "deny_patterns" ? "guard.deny" : "guard.allow");
-        return [text];
+        setting.imported(field);
+        return [[text, setting]];
       });
+    return takeFirst(usable, maxPatterns, field, ([, setting]) => setting).map(([text]) => text);
+  };
   const [deny, allow] = [patterns("deny_patterns"), patterns("allow_patterns")];
   plugin.get("name").imported("guard");
   return section("guard", { ...(deny.length === 0 ? {} : { deny }), ...(allow.length === 0 ? {} : { allow }) });
@@ -94,34 +107,70 @@ const windows: readonly (readonly [string, string])[] = [
   ["day", "1d"],
 ];
 
-function limitsOf({ plugins }: KongRoute, isOpen: boolean): Spec {
-  const limits: Spec[] = [];
-  const plugin = plugins.get("rate-limiting");
+interface Limit {
+  spec: Spec;
+  setting: Setting;
+}
+
+function requestLimits(plugin: Setting | undefined, isOpen: boolean): Limit[] {
+  const limits: Limit[] = [];
   const by = plugin?.get("config", "limit_by");
   const per = isOpen || by?.text === "service" || by?.text === "path" ? "Route" : "ApiKey";
   for (const [name, window] of windows) {
     const setting = plugin?.get("config", name);
     if (setting?.number === undefined) continue;
-    limits.push({ per, requests: Math.max(0, Math.floor(setting.number)), window });
+    const requests = boundedNumber(Math.floor(setting.number), 0, 1_000_000_000, "requests", setting);
+    limits.push({ spec: { per, requests, window }, setting });
     setting.imported(`limits: requests in ${window} per ${per}`);
   }
   by?.mark(by.text === "ip" ? "Changed" : "Imported", `limits are per ${per}`);
   plugin?.get("name").imported("limits");
-  const advanced = plugins.get("ai-rate-limiting-advanced");
-  for (const one of advanced?.get("config", "llm_providers").items() ?? []) {
-    const [limit] = one.get("limit").items();
-    const [size] = one.get("window_size").items();
-    if (limit?.number === undefined || size?.number === undefined) continue;
-    limits.push({
-      per: isOpen ? "Route" : "ApiKey",
-      tokens: Math.floor(limit.number),
-      window: `${Math.min(86_400, Math.max(1, Math.floor(size.number)))}s`,
-    });
-    one.changed("limits: tokens of all providers of the policy together");
-  }
-  advanced?.get("name").imported("limits");
   plugin?.get("config", "policy").imported("limits hold for all proxies that share a store");
-  return limits.length === 0 ? {} : { limits: limits.slice(0, 16) };
+  return limits;
+}
+
+interface TokenLimit {
+  tokens: number;
+  seconds: number;
+  setting: Setting;
+}
+
+/** null: it sets no limit. */
+function tokenLimit(entry: Setting): TokenLimit | null {
+  const [limits, sizes] = [entry.get("limit").items(), entry.get("window_size").items()];
+  const [limit, size] = [limits[0], sizes[0]];
+  if (limit?.number === undefined || size?.number === undefined) return null;
+  for (const further of [...limits.slice(1), ...sizes.slice(1)])
+    further.remark("NotImported", "of a provider's limits, the first is imported");
+  entry.changed("limits: tokens of all providers of the policy together", ["name", "limit", "window_size"]);
+  return {
+    tokens: boundedNumber(Math.floor(limit.number), 0, 1_000_000_000_000, "tokens", limit),
+    seconds: boundedNumber(Math.floor(size.number), 1, 86_400, "window in seconds", size),
+    setting: entry,
+  };
+}
+
+/** The policy has one limit for each window: the lowest. */
+function tokenLimits(plugin: Setting | undefined, isOpen: boolean): Limit[] {
+  plugin?.get("name").imported("limits");
+  const all = (plugin?.get("config", "llm_providers").items() ?? []).flatMap((entry) => tokenLimit(entry) ?? []);
+  return [...Map.groupBy(all, ({ seconds }) => seconds).values()].flatMap((group) => {
+    const [lowest, ...others] = group.toSorted((a, b) => a.tokens - b.tokens);
+    for (const { setting } of others)
+      setting.remark("NotImported", "the policy has the lowest of the limits in this window");
+    if (lowest === undefined) return [];
+    const { tokens, seconds, setting } = lowest;
+    return [{ spec: { per: isOpen ? "Route" : "ApiKey", tokens, window: `${seconds}s` }, setting }];
+  });
+}
+
+function limitsOf({ plugins }: KongRoute, isOpen: boolean): Spec {
+  const limits = [
+    ...requestLimits(plugins.get("rate-limiting"), isOpen),
+    ...tokenLimits(plugins.get("ai-rate-limiting-advanced"), isOpen),
+  ];
+  const kept = takeFirst(limits, 16, "limits", ({ setting }) => setting);
+  return limits.length === 0 ? {} : { limits: kept.map(({ spec }) => spec) };
 }
 
 const entities: Readonly<Record<string, string>> = {

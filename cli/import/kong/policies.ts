@@ -1,9 +1,9 @@
 /** A route with ai-proxy or ai-proxy-advanced → a RoutingPolicy. */
 import type { Accounts, ModelRef } from "../accounts.ts";
+import { attemptsFrom, matchedModels } from "../bounds.ts";
 import { failureNamed } from "../failures.ts";
 import { countField, section, timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
-import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
 import { targetSpecs } from "../target-specs.ts";
@@ -66,9 +66,7 @@ function sharedSettings(balancer: Setting): Spec {
     ...timerField(balancer.get("read_timeout"), "timeouts.idle", 0.001),
   };
   const retries = balancer.get("retries");
-  const retry =
-    retries.number === undefined ? {} : { attempts: Math.min(10, Math.max(1, Math.floor(retries.number) + 1)) };
-  retries.imported("retry.attempts: retries and the first attempt");
+  const retry = attemptsFrom(retries);
   const breaker = {
     ...countField(balancer.get("max_fails"), "circuitBreaker.failureThreshold", 1_000),
     ...timerField(balancer.get("fail_timeout"), "circuitBreaker.openFor", 0.001),
@@ -81,7 +79,7 @@ function sharedSettings(balancer: Setting): Spec {
 function rankOf({ entry }: Target, index: number, strategy: string | null): Spec {
   const weight = entry.get("weight");
   weight.imported("weight of the target");
-  if (strategy === "Weighted") return { weight: Math.round(weight.number ?? 100) };
+  if (strategy === "Weighted") return { weight: weight.number ?? 100 };
   return strategy === "Priority" ? { priority: index + 1 } : {};
 }
 
@@ -117,11 +115,10 @@ function matchOf(route: KongRoute, targets: readonly Target[]): Spec {
       path.notImported("a policy has one pathPrefix: copy the policy for this one");
   if (first !== undefined) return { pathPrefix: first };
   return {
-    models: [
-      ...new Set(
-        targets.flatMap(({ entry, ref }) => modelNameFrom(entry.get("model", "name").text ?? ref.model) ?? []),
-      ),
-    ].slice(0, 64),
+    models: matchedModels(
+      targets.map(({ entry, ref }) => [entry.get("model", "name").text ?? ref.model, entry.get("model", "name")]),
+      route.name,
+    ),
   };
 }
 
@@ -171,11 +168,11 @@ export function addPolicy(route: KongRoute, accounts: Accounts, manifests: Manif
     ...requestOf(targets, prompts),
     routing: {
       strategy: effective,
-      targets: targetSpecs(
-        targets,
-        ({ ref }) => ref,
-        (target, index) => rankOf(target, index, targets.length > 1 ? strategy : null),
-      ),
+      targets: targetSpecs(targets, route.name, {
+        refOf: ({ ref }) => ref,
+        settingOf: ({ entry }) => entry,
+        rankOf: (target, index) => rankOf(target, index, targets.length > 1 ? strategy : null),
+      }),
       ...routing,
     },
     ...loggingOf([config.get("logging"), ...targets.map(({ entry }) => entry.get("logging"))]),

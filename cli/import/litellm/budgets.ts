@@ -1,5 +1,7 @@
 /** Budgets of the config.yaml, and the parts of a Budget that tables need as well. */
+
 import { decimalText, periodOf } from "../amounts.ts";
+import { boundedNumber } from "../bounds.ts";
 import type { ImportedObject, Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom, subjectFrom } from "../names.ts";
 import { serviceNamed } from "../services.ts";
@@ -29,6 +31,8 @@ export function thresholdsOf(soft: Setting, amount: Setting): Spec {
   return { thresholds: [percent, 100] };
 }
 
+const mostOf = { requests: 1_000_000_000, tokens: 1_000_000_000_000, concurrency: 1_000_000 };
+
 export interface LimitPlaces {
   requests: Setting;
   tokens: Setting;
@@ -36,10 +40,10 @@ export interface LimitPlaces {
 }
 
 export function limitsOf({ requests, tokens, concurrency }: LimitPlaces): Spec[] {
-  const limit = (setting: Setting, name: string, more: Spec): Spec[] => {
+  const limit = (setting: Setting, name: keyof typeof mostOf, more: Spec): Spec[] => {
     if (setting.number === undefined) return [];
     setting.imported(`a limit of ${name}`);
-    return [{ [name]: Math.max(0, Math.floor(setting.number)), ...more }];
+    return [{ [name]: boundedNumber(Math.floor(setting.number), 0, mostOf[name], name, setting), ...more }];
   };
   return [
     ...limit(requests, "requests", { window: "1m" }),
@@ -111,7 +115,10 @@ function tagBudgets(config: Config, manifests: Manifests, alerts: Spec): void {
     const spec = { scope: { tags: [subjectFrom(tag)] } };
     const [amount, duration] = [setting.get("max_budget"), setting.get("budget_duration")];
     if (add({ name: `tag-${tag}`, amount, duration, spec }, manifests, alerts) !== null)
-      setting.changed("tags are those of the ApiKey, and not those that a caller sends");
+      setting.changed("tags are those of the ApiKey, and not those that a caller sends", [
+        "max_budget",
+        "budget_duration",
+      ]);
   }
 }
 

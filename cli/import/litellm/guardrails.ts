@@ -1,6 +1,8 @@
 /** `guardrails` → guard of the policies. */
 import { matchesNothing, patternProblem } from "../../../crds/pattern.ts";
+import { maxCustom, maxPatterns, takeFirst } from "../bounds.ts";
 import type { Spec } from "../manifests.ts";
+import { uniqueName } from "../names.ts";
 import type { Setting } from "../setting.ts";
 import type { Config } from "./config.ts";
 
@@ -19,8 +21,8 @@ const entities: Readonly<Record<string, string>> = {
 
 interface Guard {
   detect: Set<string>;
-  custom: Map<string, Spec>;
-  deny: Set<string>;
+  custom: Map<string, { spec: Spec; setting: Setting }>;
+  deny: Map<string, Setting>;
   mode: "Replace" | "Placeholder";
   answers: boolean;
 }
@@ -34,8 +36,8 @@ function detect(setting: Setting, entity: string, blocks: boolean, guard: Guard)
     return;
   }
   guard.detect.add(type);
-  if (blocks) setting.changed(`guard.mask.detect has ${type}: such texts are masked and not refused`);
-  else setting.imported(`guard.mask.detect has ${type}`);
+  if (blocks) setting.changed(`guard.mask.detect has ${type}: such texts are masked and not refused`, patternMembers);
+  else setting.imported(`guard.mask.detect has ${type}`, patternMembers);
 }
 
 function presidio(parameters: Setting, guard: Guard): void {
@@ -59,6 +61,9 @@ const camel = (text: string): string => {
   return /^[A-Z]/.test(name) ? name.slice(0, 40) : `Custom${name}`.slice(0, 40);
 };
 
+const patternMembers = ["pattern_type", "pattern_name", "pattern", "name", "action"];
+const wordMembers = ["keyword", "action"];
+
 function pattern(setting: Setting, guard: Guard): void {
   const prebuilt = setting.get("pattern_name").text;
   if (prebuilt !== undefined) {
@@ -71,17 +76,18 @@ function pattern(setting: Setting, guard: Guard): void {
     return;
   }
   if (isBlock(setting)) {
-    guard.deny.add(text);
-    setting.imported("guard.deny");
+    guard.deny.set(text, setting);
+    setting.imported("guard.deny", patternMembers);
     return;
   }
   if (matchesNothing(text)) {
     setting.notImported("it matches the empty text");
     return;
   }
-  const name = camel(setting.get("name").text ?? `Pattern${guard.custom.size + 1}`);
-  guard.custom.set(name, { name, pattern: text });
-  setting.imported(`guard.mask.custom ${name}`);
+  const wished = camel(setting.get("name").text ?? `Pattern${guard.custom.size + 1}`);
+  const name = uniqueName(wished, new Set(guard.custom.keys()), { separator: "", most: 40 });
+  guard.custom.set(name, { spec: { name, pattern: text }, setting });
+  setting.imported(`guard.mask.custom ${name}`, patternMembers);
 }
 
 /** The word as a whole, in any case. */
@@ -96,9 +102,10 @@ function contentFilter(parameters: Setting, guard: Guard): void {
   for (const word of parameters.get("blocked_words").items()) {
     const text = word.text ?? word.get("keyword").text;
     if (text === undefined || text === "") continue;
-    guard.deny.add(wordPattern(text));
-    if (word.isMapping && !isBlock(word)) word.changed("guard.deny refuses the text in place of masking it");
-    else word.imported("guard.deny");
+    guard.deny.set(wordPattern(text), word);
+    if (word.isMapping && !isBlock(word))
+      word.changed("guard.deny refuses the text in place of masking it", wordMembers);
+    else word.imported("guard.deny", wordMembers);
   }
   parameters.get("guardrail").imported("guard");
 }
@@ -131,17 +138,21 @@ function convert(entry: Setting, guard: Guard): void {
 }
 
 export function guardOf(config: Config): Spec {
-  const guard: Guard = { detect: new Set(), custom: new Map(), deny: new Set(), mode: "Replace", answers: false };
+  const guard: Guard = { detect: new Set(), custom: new Map(), deny: new Map(), mode: "Replace", answers: false };
   for (const entry of config.sections("guardrails").flatMap((section) => section.items())) convert(entry, guard);
+  const custom = takeFirst([...guard.custom.values()], maxCustom, "guard.mask.custom", ({ setting }) => setting).map(
+    ({ spec }) => spec,
+  );
+  const deny = takeFirst([...guard.deny], maxPatterns, "guard.deny", ([, setting]) => setting).map(([text]) => text);
   const masks = guard.detect.size > 0 || guard.custom.size > 0;
   const mask = {
     detect: [...guard.detect],
-    ...(guard.custom.size === 0 ? {} : { custom: [...guard.custom.values()].slice(0, 32) }),
+    ...(guard.custom.size === 0 ? {} : { custom }),
     mode: guard.mode,
     ...(guard.answers ? { answers: true } : {}),
   };
   const spec = {
-    ...(guard.deny.size === 0 ? {} : { deny: [...guard.deny].slice(0, 64) }),
+    ...(guard.deny.size === 0 ? {} : { deny }),
     ...(masks ? { mask } : {}),
   };
   return Object.keys(spec).length === 0 ? {} : { guard: spec };

@@ -1,8 +1,9 @@
 /** Groups of deployments → RoutingPolicies. */
+import { matchedModels, type NamedModel } from "../bounds.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
-import { maxTargets, targetSpecs } from "../target-specs.ts";
+import { targetSpecs } from "../target-specs.ts";
 import type { Config } from "./config.ts";
 import type { Deployment } from "./deployments.ts";
 import { type Fallbacks, fallbacksOf } from "./fallbacks.ts";
@@ -41,8 +42,8 @@ function strategyOf(config: Config): Strategy {
 }
 
 /** Group → the other names that callers use for it. */
-function aliasesOf(config: Config, groups: ReadonlySet<string>): Map<string, string[]> {
-  const aliases = new Map<string, string[]>();
+function aliasesOf(config: Config, groups: ReadonlySet<string>): Map<string, NamedModel[]> {
+  const aliases = new Map<string, NamedModel[]>();
   const settings = [
     config.find(["router_settings", "model_group_alias"]),
     config.find(["litellm_settings", "model_alias_map"]),
@@ -54,7 +55,7 @@ function aliasesOf(config: Config, groups: ReadonlySet<string>): Map<string, str
     if (!groups.has(group)) setting.notImported(`no deployment of ${group} was imported`);
     else if (name === null || groups.has(alias)) setting.notImported("the name is taken by a group, or is none");
     else {
-      aliases.set(group, [...(aliases.get(group) ?? []), name]);
+      aliases.set(group, [...(aliases.get(group) ?? []), [alias, setting]]);
       setting.imported(`match.models of the policy for ${group}`);
     }
   }
@@ -73,10 +74,9 @@ interface Order {
 function orderOf(own: readonly Deployment[], hasFallbacks: boolean, strategy: Strategy): Order {
   if (own.some(({ order }) => order !== null)) {
     const last = Math.max(...own.map(({ order }) => order ?? 1));
-    const priority = (value: number): number => Math.min(1_000, Math.max(1, value));
     return {
       strategy: "Priority",
-      place: ({ order }, rank) => ({ priority: priority(rank === 0 ? (order ?? 1) : last + rank) }),
+      place: ({ order }, rank) => ({ priority: rank === 0 ? (order ?? 1) : last + rank }),
     };
   }
   if (own.length === 1)
@@ -94,15 +94,15 @@ function orderOf(own: readonly Deployment[], hasFallbacks: boolean, strategy: St
 function weightFrom(weight: number | null, own: readonly Deployment[]): number {
   const least = Math.min(...own.map((deployment) => deployment.weight ?? 1).filter((value) => value > 0));
   const scale = least < 1 ? 1_000 : 1;
-  return Math.min(1_000_000, Math.round((weight ?? 1) * scale));
+  return (weight ?? 1) * scale;
 }
 
-const targetsOf = (ranked: readonly (readonly [Deployment, number])[], order: Order): Spec[] =>
-  targetSpecs(
-    ranked,
-    ([{ ref }]) => ref,
-    ([deployment, rank]) => order.place(deployment, rank),
-  );
+const targetsOf = (ranked: readonly (readonly [Deployment, number])[], group: string, order: Order): Spec[] =>
+  targetSpecs(ranked, group, {
+    refOf: ([{ ref }]) => ref,
+    settingOf: ([{ entry }]) => entry,
+    rankOf: ([deployment, rank]) => order.place(deployment, rank),
+  });
 
 function fallbackOn(group: string, ranked: readonly unknown[], fallbacks: Fallbacks): string[] | undefined {
   const special = [
@@ -128,14 +128,15 @@ function requestOf(own: readonly Deployment[]): Spec {
 interface Plan {
   groups: ReadonlyMap<string, Deployment[]>;
   fallbacks: Fallbacks;
-  aliases: ReadonlyMap<string, string[]>;
+  aliases: ReadonlyMap<string, NamedModel[]>;
   strategy: Strategy;
   extras: Spec;
 }
 
 function policyOf(group: string, own: readonly Deployment[], plan: Plan): Spec | null {
   const name = modelNameFrom(group);
-  if (name === null) return null;
+  const [first] = own;
+  if (name === null || first === undefined) return null;
   const { fallbacks } = plan;
   const later = [
     ...fallbacks.of(group),
@@ -149,16 +150,14 @@ function policyOf(group: string, own: readonly Deployment[], plan: Plan): Spec |
       (plan.groups.get(other) ?? []).map((deployment) => [deployment, index + 1] as const),
     ),
   ];
-  for (const [{ entry }] of ranked.slice(maxTargets))
-    entry.changed(`the policy for ${group} has ${maxTargets} targets, the most it can have, without this one`);
   const order = orderOf(own, next.length > 0, plan.strategy);
   const failures = fallbackOn(group, ranked, fallbacks);
   return {
-    match: { models: [name, ...(plan.aliases.get(group) ?? [])].slice(0, 64) },
+    match: { models: matchedModels([[name, first.entry], ...(plan.aliases.get(group) ?? [])], group) },
     ...requestOf(own),
     routing: {
       strategy: order.strategy,
-      targets: targetsOf(ranked, order),
+      targets: targetsOf(ranked, group, order),
       ...(failures === undefined ? {} : { fallbackOn: failures }),
     },
     ...plan.extras,

@@ -1,15 +1,11 @@
 /** Settings of the whole proxy that every LLMProvider gets. */
 import { timerFrom } from "../amounts.ts";
+import { attemptsFrom, boundedNumber } from "../bounds.ts";
 import type { Spec } from "../manifests.ts";
 import type { Setting } from "../setting.ts";
 import type { Config } from "./config.ts";
 
-function attemptsOf(setting: Setting | undefined): Spec {
-  if (setting?.number === undefined) return {};
-  const attempts = Math.min(10, Math.max(1, Math.floor(setting.number) + 1));
-  setting.imported(`retry.attempts is ${attempts}: retries and the first attempt`);
-  return { attempts };
-}
+const attemptsOf = (setting: Setting | undefined): Spec => (setting === undefined ? {} : attemptsFrom(setting));
 
 /** Retries of a deployment of its own, in addition to the defaults. */
 export function retryOf(own: Setting, defaults: Spec): Spec {
@@ -42,7 +38,7 @@ function breakerDefaults(config: Config): Spec {
   const breaker: Spec = {};
   const fails = config.find(["router_settings", "allowed_fails"], ["litellm_settings", "allowed_fails"]);
   if (fails?.number !== undefined) {
-    breaker["failureThreshold"] = Math.min(1_000, Math.max(1, Math.floor(fails.number) + 1));
+    breaker["failureThreshold"] = boundedNumber(Math.floor(fails.number) + 1, 1, 1_000, "failureThreshold", fails);
     fails.changed("circuitBreaker.failureThreshold, which counts consecutive failures and not those of a minute");
   }
   const cooldown = config.find(["router_settings", "cooldown_time"], ["litellm_settings", "cooldown_time"]);

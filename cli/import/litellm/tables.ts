@@ -1,4 +1,5 @@
 /** Rows of LiteLLM's tables → ApiKeys and Budgets. */
+import { maxKeyModels, maxTags, takeFirst } from "../bounds.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { modelNameFrom, subjectFrom } from "../names.ts";
 import type { Setting } from "../setting.ts";
@@ -39,7 +40,7 @@ function modelsOf(row: Setting, team: Setting | undefined): string[] | undefined
   const names = models.filter((name) => !name.includes("*")).flatMap((name) => modelNameFrom(name) ?? []);
   if (names.length < models.length) own.changed("patterns of models have no counterpart: models lists names");
   else own.imported("models");
-  return names.slice(0, 256);
+  return takeFirst(names, maxKeyModels, "models of an ApiKey", () => own);
 }
 
 const roles: Readonly<Record<string, string>> = {
@@ -108,7 +109,7 @@ function tagsOf(row: Setting): Spec {
         : [...(/"tags"\s*:\s*\[([^\]]*)\]/.exec(metadata.text)?.[1]?.matchAll(/"([^"]+)"/g) ?? [])].map(
             ([, tag = ""]) => tag,
           );
-  const names = [...new Set(tags.map(subjectFrom))].slice(0, 32);
+  const names = takeFirst([...new Set(tags.map(subjectFrom))], maxTags, "tags of an ApiKey", () => metadata);
   if (names.length > 0) metadata.changed("its tags are tags; the rest has no counterpart");
   return names.length === 0 ? {} : { tags: names };
 }

@@ -1,5 +1,6 @@
 /** A config → a RoutingPolicy under a path of its own: callers choose it by base URL, and not by a header. */
 import type { Accounts, ModelRef } from "../accounts.ts";
+import { attemptsFrom } from "../bounds.ts";
 import { failureNamed } from "../failures.ts";
 import { section, timerField } from "../fields.ts";
 import type { Manifests, Spec } from "../manifests.ts";
@@ -27,9 +28,7 @@ function settingsOf(target: Setting, config: Setting): Spec {
     eitherCase(place.get("retry"), "on_status_codes").changed(
       "failures that may pass are tried again, whatever their status",
     );
-    if (attempts.number === undefined) return {};
-    attempts.imported("retry.attempts: retries and the first attempt");
-    return { attempts: Math.min(10, Math.max(1, Math.floor(attempts.number) + 1)) };
+    return attemptsFrom(attempts);
   };
   return {
     ...section("timeouts", { ...timeouts(config), ...timeouts(target) }),
@@ -63,7 +62,7 @@ function fallbackOn(codes: Setting): string[] {
     : ["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"];
 }
 
-function routingOf(config: Setting, targets: readonly Target[]): Spec {
+function routingOf(name: string, config: Setting, targets: readonly Target[]): Spec {
   const mode = config.get("strategy", "mode");
   const codes = eitherCase(config.get("strategy"), "on_status_codes");
   const isWeighted = mode.text === "loadbalance" && targets.length > 1;
@@ -72,17 +71,17 @@ function routingOf(config: Setting, targets: readonly Target[]): Spec {
   else mode.imported(`routing.strategy is ${isWeighted ? "Weighted" : "Priority"}`);
   const scale = targets.some(({ weight }) => weight !== null && weight > 0 && weight < 1) ? 1_000 : 1;
   const rankOf = (weight: number | null, index: number): Spec => {
-    if (isWeighted) return { weight: Math.round((weight ?? 1) * scale) };
+    if (isWeighted) return { weight: (weight ?? 1) * scale };
     return targets.length > 1 ? { priority: index + 1 } : {};
   };
   const isFallback = mode.text === "fallback" || codes.isSet;
   return {
     strategy: isWeighted ? "Weighted" : "Priority",
-    targets: targetSpecs(
-      targets,
-      ({ ref }) => ref,
-      ({ weight }, index) => rankOf(weight, index),
-    ),
+    targets: targetSpecs(targets, name, {
+      refOf: ({ ref }) => ref,
+      settingOf: ({ setting }) => setting,
+      rankOf: ({ weight }, index) => rankOf(weight, index),
+    }),
     ...(isFallback ? { fallbackOn: fallbackOn(codes) } : {}),
   };
 }
@@ -133,7 +132,7 @@ export function addPolicy(
   manifests.add("RoutingPolicy", prefix, {
     match: { pathPrefix: `/${prefix}` },
     ...requestOf(config, targets),
-    routing: routingOf(config, targets),
+    routing: routingOf(name, config, targets),
     ...cacheOf(config, targets),
   });
 }
