@@ -9,6 +9,7 @@ import { decimalToNano } from "../../crds/quantity.ts";
 import { webOriginForm } from "../../crds/types/access.ts";
 import { discountPercent, markupPercent } from "../../crds/types/llm-provider.ts";
 import { priceFields } from "../../crds/types/price.ts";
+import { bodyLimits } from "../../proxy/config/body-limits.ts";
 import { parseNetwork } from "../../proxy/config/networks.ts";
 import { browserOrigin } from "../../proxy/config/origin.ts";
 import type { Price } from "../../proxy/config/price.ts";
@@ -91,7 +92,8 @@ const claimablePrefix = z
 const pathPrefixes = z.record(z.string(), z.array(claimablePrefix).max(256)).default({ "*": ["/"] });
 
 export const installation = z.strictObject({
-  maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
+  maxBodyBytes: z.int().min(1024).max(134_217_728).default(33_554_432),
+  bodyLimits: z.strictObject(bodyLimits.shape).prefault({}),
   /** Which sources of a caller's address and country to trust. */
   origins: z
     .strictObject({
@@ -172,12 +174,13 @@ const renderedCurrency = ({ code, perUsd }: { code: string; perUsd: string }) =>
 
 /** `cluster`: the API server's token issuer and keys; null if nobody read them or they could not be read. */
 export function renderedSettings(
-  { maxBodyBytes, origins, identity, cors, roles, pricing, budgetHeaders }: Installation,
+  { maxBodyBytes, bodyLimits, origins, identity, cors, roles, pricing, budgetHeaders }: Installation,
   cluster: ClusterIssuer | null = null,
 ): SettingsInput {
   const allRoles = renderedRoles(roles);
   return {
     maxBodyBytes,
+    bodyLimits,
     origins,
     identity: { issuers: renderedIssuers(identity, cluster, Object.keys(allRoles)) },
     cors,

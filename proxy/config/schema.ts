@@ -17,6 +17,7 @@
  * Money is integer nano-USD; durations are integer milliseconds.
  */
 import { z } from "zod";
+import { bodyLimits } from "./body-limits.ts";
 import { type BudgetConfig, type BudgetSeed, budgetConfig, budgetSeed } from "./budget.ts";
 import { identitySettings } from "./identity.ts";
 import { type KeyRecord, keyRecord } from "./key-record.ts";
@@ -69,6 +70,7 @@ export const currency = z.object({ code: z.string(), perUsdMillionths: z.int().m
 export const settings = z.object({
   /** Largest request body in bytes; larger ones get 413. */
   maxBodyBytes: z.int().min(1),
+  bodyLimits: bodyLimits.prefault({}),
   origins: originSettings.prefault({}),
   identity: identitySettings.prefault({}),
   /** Origins of web pages that may read answers. */

@@ -1,6 +1,6 @@
 /** Masks every text of a request, whatever its dialect. */
 import { isUtf8 } from "node:buffer";
-import { parseBody, type Received } from "../call/received.ts";
+import { parseBody, parsedBefore, type Received } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hasTokens } from "../guard/texts.ts";
 import { applyEdits } from "../wire/json-edit.ts";
@@ -33,5 +33,5 @@ export function maskRequest(received: Received, tally: Tally): Received | Failur
   });
   if (Object.keys(edits).length === 0) return received;
   const bytes = applyEdits(received.bytes, received.outline, edits);
-  return isUtf8(bytes) ? parseBody(bytes) : unreadable;
+  return isUtf8(bytes) ? parseBody(bytes, parsedBefore) : unreadable;
 }

@@ -153,7 +153,7 @@ class Explainer {
     const { identity } = this.#request;
     const format = formatOf(operation);
     this.#out.operation = format;
-    const given = parseBody(this.#request.body);
+    const given = parseBody(this.#request.body, this.#snapshot.settings.bodyLimits);
     const received = isFailure(given) ? given : withModel(given, deployment);
     if (isFailure(received)) return received;
     this.#out.model = received.model;

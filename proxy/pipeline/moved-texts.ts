@@ -3,7 +3,7 @@
  * calls of everyone else.
  */
 import { Buffer } from "node:buffer";
-import { parseBody, type Received } from "../call/received.ts";
+import { parseBody, parsedBefore, type Received } from "../call/received.ts";
 import { requiredMember } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, isFailure } from "../failure.ts";
@@ -52,7 +52,7 @@ export function maskedElsewhere(received: Received, texts: RequestTexts, tally: 
   tally.adopt(texts.counts, texts.placeholders);
   if (texts.bytes === null) return received;
   const { buffer, byteOffset, byteLength } = texts.bytes;
-  return parseBody(Buffer.from(buffer, byteOffset, byteLength));
+  return parseBody(Buffer.from(buffer, byteOffset, byteLength), parsedBefore);
 }
 
 /** Masks large whole answers in a worker, and everything else here. */

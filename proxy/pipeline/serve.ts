@@ -209,7 +209,9 @@ class Call {
   }
 
   #receive(client: Unambiguous, place: BodyPlace, needed: string): ReturnType<typeof receive> {
-    return receive(client, this.#snapshot.settings.maxBodyBytes, needed, {
+    const { maxBodyBytes, bodyLimits: limits } = this.#snapshot.settings;
+    return receive(client, maxBodyBytes, needed, {
+      limits,
       minBytesPerSecond: this.#gateway.minUploadBytesPerSecond,
       grow: (bytes) => place.grow(bytes) === null,
     });

@@ -1,7 +1,7 @@
 /** What a worker does to a request's or an answer's texts. Plain data goes in and out. */
 import { Buffer } from "node:buffer";
 import { RE2JS } from "re2js";
-import { parseBody } from "../call/received.ts";
+import { parseBody, parsedBefore } from "../call/received.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { MaskConfig } from "../config/masking.ts";
 import { type Failure, isFailure } from "../failure.ts";
@@ -76,7 +76,7 @@ function judged({ guard, member }: RequestJob, received: Parameters<typeof maskR
 }
 
 function readRequest(job: RequestJob): RequestTexts | Failure {
-  const received = parseBody(Buffer.from(job.bytes.buffer, job.bytes.byteOffset, job.bytes.byteLength));
+  const received = parseBody(Buffer.from(job.bytes.buffer, job.bytes.byteOffset, job.bytes.byteLength), parsedBefore);
   if (isFailure(received)) return received;
   const refused = judged(job, received);
   if (refused !== null) return refused;

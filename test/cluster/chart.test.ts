@@ -93,6 +93,7 @@ describe("the chart", { skip }, () => {
       ...set(
         "operator.sharingNamespaces={platform}",
         "proxy.maxBodyBytes=20971520",
+        "proxy.requestLimits.tools=500",
         "operator.watchNamespaces={a,b}",
         "className=blue",
         "service.port=8000",
@@ -116,6 +117,7 @@ describe("the chart", { skip }, () => {
         pathPrefixes: { "*": ["/"] },
         baseURL: "http://sluice.llm.svc:8000/v1",
         maxBodyBytes: 20_971_520,
+        bodyLimits: { entries: 100_000, tools: 500, jsonDepth: 128 },
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
         durableAudit: false,
@@ -672,7 +674,7 @@ describe("the chart", { skip }, () => {
     ["a name that isn't a value", ["proxy.replica=3"], /\/proxy.*'replica' not allowed/],
     ["a number of proxies that isn't one", ["proxy.replicas=many"], /\/proxy\/replicas.*got string, want integer/],
     ["a log level that isn't one", ["proxy.logLevel=loud"], /\/proxy\/logLevel.*must be one of/],
-    ["a body limit above what proxies take", ["proxy.maxBodyBytes=99999999"], /\/proxy\/maxBodyBytes.*maximum/],
+    ["a body limit above what proxies take", ["proxy.maxBodyBytes=999999999"], /\/proxy\/maxBodyBytes.*maximum/],
     ["every origin", ["cors.allowedOrigins={*}"], /\/cors\/allowedOrigins\/0.*does not match pattern/],
     [
       "a trusted proxy by name",

@@ -244,7 +244,7 @@ describe("the answer to a caller", () => {
       const { error } = (await answer.json()) as ErrorBody;
       assert.equal(
         error.message,
-        "The request body is larger than 10485760 bytes. Send a smaller one, or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values.",
+        "The request body is larger than 33554432 bytes. Send a smaller one, or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values.",
       );
     });
 
