@@ -65,7 +65,7 @@ describe("the answer to a caller", () => {
     await upstream.close();
   });
 
-  const deep = `{"model":"gpt-4o","messages":${"[".repeat(100)}${"]".repeat(100)}}`;
+  const deep = `{"model":"gpt-4o","messages":${"[".repeat(200)}${"]".repeat(200)}}`;
   const bodies: {
     name: string;
     body: string | Uint8Array<ArrayBuffer>;
@@ -125,7 +125,7 @@ describe("the answer to a caller", () => {
       code: "model_not_found",
       param: "model",
     },
-    { name: "a body over the limit", body: Buffer.alloc(10_485_761, 32), status: 413, code: "request_too_large" },
+    { name: "a body over the limit", body: Buffer.alloc(33_554_433, 32), status: 413, code: "request_too_large" },
     {
       name: "a body that is XML",
       body: "<x/>",
@@ -229,7 +229,7 @@ describe("the answer to a caller", () => {
       assert.match(error.message, says);
     });
 
-  const blanks = new Uint8Array(10_485_761).fill(0x20);
+  const blanks = new Uint8Array(33_554_433).fill(0x20);
   for (const [name, body] of [
     ["whose length is given", () => blanks],
     ["whose length is not", () => new Blob([blanks]).stream()],
