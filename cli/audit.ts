@@ -156,7 +156,11 @@ function moment(name: string, text: string | undefined, otherwise: number): numb
   return at;
 }
 
-const usd = (nano: number): string => (nano / 1e9).toFixed(2);
+/** Rounds half up to cents. */
+const usd = (nano: bigint): string => {
+  const cents = String((nano + 5_000_000n) / 10_000_000n).padStart(3, "0");
+  return `${cents.slice(0, -2)}.${cents.slice(-2)}`;
+};
 const listed = (counts: Iterable<[string, number]>): string =>
   [...counts].map(([name, count]) => `${name} ${count}`).join(", ");
 

@@ -1,5 +1,6 @@
 /** `sluice cost-report` and `sluice top-users`: sums over the usage ledger. */
 import { parseArgs } from "node:util";
+import { ledgerDimensions } from "../proxy/config/ledger.ts";
 import {
   type Group,
   type Grouping,
@@ -10,19 +11,13 @@ import {
   totalOf,
 } from "../proxy/config/usage-report.ts";
 import { UsageError } from "../proxy/usage-error.ts";
-import { type LedgerSpan, readLedgers } from "./ledger.ts";
-import {
-  ledgersOf,
-  placeOptions,
-  placeUsage,
-  type ReportSpan,
-  spanOf,
-  spanOptions,
-  spanUsage,
-} from "./report-options.ts";
+import { type FocusOptions, focusCsv } from "./focus.ts";
+import type { LedgerSpan } from "./ledger.ts";
+import { type ReportSpan, spanOptions, spanUsage } from "./report-options.ts";
 import { notesOf, rendered } from "./report-output.ts";
+import { readReport, sourceOptions, sourceUsage } from "./report-source.ts";
 
-const where = `${placeUsage}
+const where = `${sourceUsage}
 ${spanUsage}
   -o, --output FORMAT   table (default), json or csv; notes on the figures of the last two go to stderr`;
 
@@ -30,7 +25,15 @@ export const costReportUsage = `sluice cost-report: what was spent, exactly, fro
 
   --group-by LIST       of ${groupings.join(", ")}
                         and label:KEY (default user,model)
-${where}`;
+${where}
+  --format focus        CSV with the columns of FOCUS, the FinOps Open Cost and Usage Specification; it takes --group-by
+                        of ${ledgerDimensions.join(", ")},
+                        and hour or day (default namespace,team,key,day); model and provider are always apart
+    --billing-account ID  the account that is charged (default sluice)
+    --billed-by NAME      who invoices the charges (default Sluice); providers if your providers do, whose own FOCUS
+                        exports hold the billed cost: it is 0 here
+    --provider-name NAMESPACE/NAME=COMPANY
+                        the company behind an LLMProvider; may be repeated (default: its namespace and name)`;
 
 export const topUsersUsage = `sluice top-users: who uses most
 
@@ -39,22 +42,33 @@ export const topUsersUsage = `sluice top-users: who uses most
 ${where}`;
 
 const options = {
-  ...placeOptions,
+  ...sourceOptions,
   ...spanOptions,
-  output: { type: "string", short: "o", default: "table" },
-  "group-by": { type: "string", default: "user,model" },
-  metric: { type: "string", default: "cost" },
-  limit: { type: "string", default: "10" },
+  output: { type: "string", short: "o" },
   help: { type: "boolean" },
 } as const;
 
-type Values = ReturnType<typeof parsed>;
+const costOptions = {
+  ...options,
+  "group-by": { type: "string" },
+  format: { type: "string" },
+  "billing-account": { type: "string" },
+  "billed-by": { type: "string" },
+  "provider-name": { type: "string", multiple: true },
+} as const;
 
-function parsed(args: readonly string[]) {
-  const { values } = parseArgs({ args: [...args], options });
-  if (!["table", "json", "csv"].includes(values.output))
-    throw new UsageError(`--output is table, json or csv, not ${values.output}`);
-  return values;
+const topOptions = {
+  ...options,
+  metric: { type: "string", default: "cost" },
+  limit: { type: "string", default: "10" },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+type CostValues = ReturnType<typeof parseArgs<{ options: typeof costOptions }>>["values"];
+
+function outputOf({ output = "table" }: Values): string {
+  if (!["table", "json", "csv"].includes(output)) throw new UsageError(`--output is table, json or csv, not ${output}`);
+  return output;
 }
 
 function groupingsOf(text: string): Grouping[] {
@@ -74,10 +88,13 @@ interface Asked {
   groupBy: Grouping[];
 }
 
+const isFact = (name: Grouping): boolean => name === "tag" || name.startsWith("label:");
+
 async function ask(values: Values, groupBy: Grouping[]): Promise<Asked> {
-  const span = spanOf(values, Date.now());
-  const facts = groupBy.some((name) => name === "tag" || name.startsWith("label:"));
-  const ledger = await readLedgers(await ledgersOf(values), { ...span, facts });
+  const facts = groupBy.some(isFact);
+  if (facts && values.ledger !== undefined)
+    throw new UsageError("a file of the ledger has no tags and labels: group by something else, or ask the proxies");
+  const { span, ledger } = await readReport(values, facts);
   const { rows, keys } = ledger;
   return { span, ledger, groupBy, groups: groupRows(rows, groupBy, { timeZone: span.timeZone, keys }) };
 }
@@ -85,38 +102,86 @@ async function ask(values: Values, groupBy: Grouping[]): Promise<Asked> {
 function print(values: Values, { span, ledger, groupBy }: Asked, groups: readonly Group[]): void {
   const total = ledger.rows.length === 0 ? null : totalOf(ledger.rows);
   const notes = notesOf(span, ledger, { groupBy, total }, values.url !== undefined);
-  const text = rendered({ groupBy, groups, total, currency: ledger.currency, notes }, values.output);
+  const text = rendered({ groupBy, groups, total, currency: ledger.currency, notes }, outputOf(values));
   process.stdout.write(`${text.out}\n`);
   for (const note of text.notes) process.stderr.write(`${note}\n`);
 }
 
+const focusGroupings: readonly string[] = [...ledgerDimensions, "hour", "day"];
+
+function providerNamesOf(texts: readonly string[]): Map<string, string> {
+  return new Map(
+    texts.map((text) => {
+      const [, provider, company] = /^([^/=]+\/[^/=]+)=(.+)$/.exec(text) ?? [];
+      if (provider === undefined || company === undefined)
+        throw new UsageError(`--provider-name is a provider and a company, such as team-a/openai=OpenAI, not ${text}`);
+      return [provider, company];
+    }),
+  );
+}
+
+function focusOptionsOf(values: CostValues): Omit<FocusOptions, "keys" | "timeZone"> {
+  if (values.format !== "focus") throw new UsageError(`--format is focus, not ${values.format}`);
+  if (values.output !== undefined && values.output !== "csv")
+    throw new UsageError(`--format focus writes csv, not ${values.output}`);
+  const names = (values["group-by"] ?? "namespace,team,key,day").split(",");
+  const unknown = names.find((name) => !focusGroupings.includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`--group-by with --format focus is a list of ${focusGroupings.join(", ")}, not ${unknown}`);
+  const issuer = values["billed-by"] ?? "Sluice";
+  return {
+    groupBy: ledgerDimensions.filter((name) => names.includes(name)),
+    chargePeriod: names.includes("hour") ? "hour" : "day",
+    billingAccount: values["billing-account"] ?? "sluice",
+    issuer: issuer === "providers" ? null : issuer,
+    providerNames: providerNamesOf(values["provider-name"] ?? []),
+  };
+}
+
+async function writeFocus(values: CostValues): Promise<void> {
+  const how = focusOptionsOf(values);
+  const { span, ledger } = await readReport(values, values.ledger === undefined);
+  const { rows, keys } = ledger;
+  process.stdout.write(`${focusCsv(rows, { ...how, keys, timeZone: span.timeZone })}\r\n`);
+  const total = rows.length === 0 ? null : totalOf(rows);
+  for (const note of notesOf(span, ledger, { groupBy: [], total }, values.url !== undefined))
+    process.stderr.write(`${note}\n`);
+}
+
+const focusOnly = ["billing-account", "billed-by", "provider-name"] as const;
+
 export async function runCostReport(args: readonly string[]): Promise<void> {
-  const values = parsed(args);
+  const { values } = parseArgs({ args: [...args], options: costOptions });
   if (values.help) {
     process.stdout.write(`${costReportUsage}\n`);
     return;
   }
-  const asked = await ask(values, groupingsOf(values["group-by"]));
+  if (values.format !== undefined) return writeFocus(values);
+  const misplaced = focusOnly.find((name) => values[name] !== undefined);
+  if (misplaced !== undefined) throw new UsageError(`--${misplaced} goes with --format focus`);
+  outputOf(values);
+  const asked = await ask(values, groupingsOf(values["group-by"] ?? "user,model"));
   print(values, asked, asked.groups);
 }
 
-const metrics: Readonly<Record<string, (group: Group) => number>> = {
+const metrics: Readonly<Record<string, (group: Group) => number | bigint>> = {
   cost: ({ sums }) => sums.costNanoUsd,
   tokens: ({ sums }) => tokensOf(sums),
   requests: ({ sums }) => sums.requests,
 };
 
 export async function runTopUsers(args: readonly string[]): Promise<void> {
-  const values = parsed(args);
+  const { values } = parseArgs({ args: [...args], options: topOptions });
   if (values.help) {
     process.stdout.write(`${topUsersUsage}\n`);
     return;
   }
   const metric = Object.hasOwn(metrics, values.metric) ? metrics[values.metric] : undefined;
   if (metric === undefined) throw new UsageError(`--metric is cost, tokens or requests, not ${values.metric}`);
+  outputOf(values);
   if (!/^[1-9][0-9]{0,4}$/.test(values.limit))
     throw new UsageError(`--limit is a number of users, not ${values.limit}`);
   const asked = await ask(values, ["namespace", "user", "team"]);
-  const groups = asked.groups.toSorted((a, b) => metric(b) - metric(a));
+  const groups = asked.groups.toSorted((a, b) => (metric(a) < metric(b) ? 1 : metric(a) > metric(b) ? -1 : 0));
   print(values, asked, groups.slice(0, Number(values.limit)));
 }

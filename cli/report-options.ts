@@ -27,7 +27,7 @@ export const spanOptions = {
   "time-zone": { type: "string", default: "UTC" },
 } as const;
 
-interface Place {
+export interface Place {
   url?: string[] | undefined;
   "system-namespace"?: string | undefined;
   kubeconfig?: string | undefined;

@@ -23,7 +23,7 @@ export interface ComplianceMonth {
   masked: Record<string, number>;
   inputTokens: number;
   outputTokens: number;
-  costNanoUsd: number;
+  costNanoUsd: bigint;
   users: Set<string>;
   models: Set<string>;
   /** `provider (region)`: where requests went. */
@@ -51,7 +51,7 @@ const emptyMonth = (month: string): ComplianceMonth => ({
     masked: {},
     inputTokens: 0,
     outputTokens: 0,
-    costNanoUsd: 0,
+    costNanoUsd: 0n,
     users: new Set(),
     models: new Set(),
     destinations: new Map(),
@@ -59,6 +59,7 @@ const emptyMonth = (month: string): ComplianceMonth => ({
 });
 
 const number = (value: unknown): number => (typeof value === "number" ? value : 0);
+const nanoUsd = (value: unknown): bigint => (Number.isInteger(value) ? BigInt(value as number) : 0n);
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 function addRefusal(month: ComplianceMonth, status: unknown, code: unknown): void {
@@ -83,7 +84,7 @@ function addCall(month: ComplianceMonth, record: Readonly<Record<string, unknown
     for (const [type, count] of Object.entries(masked)) month.masked[type] = (month.masked[type] ?? 0) + number(count);
   month.inputTokens += number(record["input_tokens"]);
   month.outputTokens += number(record["output_tokens"]);
-  month.costNanoUsd += number(record["cost_nano_usd"]);
+  month.costNanoUsd += nanoUsd(record["cost_nano_usd"]);
   const [user, model, provider, region] = [
     text(record["user"]),
     text(record["model"]),

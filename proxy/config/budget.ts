@@ -1,6 +1,6 @@
 /** Budgets in the contract. Money is integer nano-USD. */
 import { z } from "zod";
-import { id, names, nanoUsd } from "./basics.ts";
+import { id, names, nanoUsd, spentNanoUsd } from "./basics.ts";
 import { limitConfig } from "./limits.ts";
 
 export const budgetConfig = z.object({
@@ -48,7 +48,7 @@ export const budgetConfig = z.object({
         periodStartMs: z.int(),
         sinceMs: z.int().optional(),
         subject: z.string(),
-        spentNanoUsd: nanoUsd,
+        spentNanoUsd,
       }),
     )
     .default([]),
@@ -65,10 +65,10 @@ export const budgetReading = z.object({
   amountNanoUsd: nanoUsd.optional(),
   resetsAtMs: z.int().nullable(),
   /** The sum of all groups. */
-  spentNanoUsd: nanoUsd,
+  spentNanoUsd,
   groupCount: z.int().min(0),
   /** The groups that spent most. `subject` is "" if there is one budget for all. */
-  groups: z.array(z.object({ subject: z.string(), spentNanoUsd: nanoUsd })),
+  groups: z.array(z.object({ subject: z.string(), spentNanoUsd })),
   /** Subjects for whom this proxy refused a call because too little was left. */
   refused: z.array(z.string()),
 });
@@ -89,6 +89,6 @@ export const budgetSeed = z.object({
   periodStartMs: z.int(),
   sinceMs: z.int().optional(),
   subject: z.string(),
-  spentNanoUsd: nanoUsd,
+  spentNanoUsd,
 });
 export type BudgetSeed = z.output<typeof budgetSeed>;

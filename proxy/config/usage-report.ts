@@ -32,10 +32,15 @@ export interface GroupOptions {
   keys?: Readonly<Record<string, KeyFacts>>;
 }
 
+type CountMeasure = Exclude<LedgerMeasure, "costNanoUsd">;
+
+/** Totals of rows. A sum of money can exceed what a number holds exactly: 2^53 nano-USD are USD 9,007,199. */
+export type Sums = Record<CountMeasure, number> & { costNanoUsd: bigint };
+
 export interface Group {
   /** In the requested order. */
   by: Partial<Record<Grouping, string>>;
-  sums: Record<LedgerMeasure, number>;
+  sums: Sums;
 }
 
 const isTime = (grouping: Grouping): grouping is TimeGrouping => grouping in stampLengths;
@@ -49,10 +54,14 @@ function groupValues(row: LedgerRow, grouping: Grouping, { timeZone = "UTC", key
   return [row[grouping as LedgerDimension]];
 }
 
-const noSums = (): Group["sums"] => Object.fromEntries(ledgerMeasures.map((name) => [name, 0])) as Group["sums"];
+const countMeasures = ledgerMeasures.filter((name): name is CountMeasure => name !== "costNanoUsd");
 
-function addTo(sums: Group["sums"], row: LedgerRow): void {
-  for (const name of ledgerMeasures) sums[name] += row[name];
+export const noSums = (): Sums =>
+  ({ ...Object.fromEntries(countMeasures.map((name) => [name, 0])), costNanoUsd: 0n }) as Sums;
+
+export function addTo(sums: Sums, row: LedgerRow): void {
+  for (const name of countMeasures) sums[name] += row[name];
+  sums.costNanoUsd += BigInt(row.costNanoUsd);
 }
 
 /** All combinations of a row's values; only tags give several. */
@@ -86,16 +95,16 @@ export function groupRows(
   return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
 }
 
-export function totalOf(rows: readonly LedgerRow[]): Group["sums"] {
+export function totalOf(rows: readonly LedgerRow[]): Sums {
   const sums = noSums();
   for (const row of rows) addTo(sums, row);
   return sums;
 }
 
-const nanoPerUsd = 1_000_000_000n;
+export const nanoPerUsd = 1_000_000_000n;
 
 /** Formats nano-USD as an exact decimal number of USD, such as `12.000000001`, with at least two decimals. */
-export function usd(nanoUsd: number): string {
+export function usd(nanoUsd: number | bigint): string {
   const nano = BigInt(nanoUsd);
   const fraction = String(nano % nanoPerUsd)
     .padStart(9, "0")
@@ -111,10 +120,12 @@ export interface Currency {
 }
 
 /** Converts exactly, and rounds half up to the nano-unit. */
-export const inCurrency = (nanoUsd: number, { perUsdMillionths }: Currency): string =>
-  usd(Number((BigInt(nanoUsd) * BigInt(perUsdMillionths) + 500_000n) / 1_000_000n));
+export const inCurrency = (nanoUsd: number | bigint, { perUsdMillionths }: Currency): string =>
+  usd((BigInt(nanoUsd) * BigInt(perUsdMillionths) + 500_000n) / 1_000_000n);
 
-export const tokensOf = (sums: Group["sums"]): number => sums.promptTokens + sums.completionTokens;
+type Figures = Sums | LedgerRow;
+
+export const tokensOf = (sums: Figures): number => sums.promptTokens + sums.completionTokens;
 
 /** The inverse of `usd`; null if the text is no such number. */
 export function nanoUsdOf(text: string): number | null {
@@ -136,10 +147,10 @@ export const reportNames = {
 } as const satisfies Partial<Record<LedgerMeasure, string>>;
 
 /** The figures of a report, in one spelling for tables, CSV, JSON and the API. Money comes last. */
-export function figuresOf(sums: Group["sums"], currency: Currency | null): Record<string, number | string> {
+export function figuresOf(sums: Figures, currency: Currency | null): Record<string, number | string> {
   const { estimated, unpriced, ...before } = reportNames;
   const counts = (names: Partial<typeof reportNames>): Record<string, number> =>
-    Object.fromEntries(Object.entries(names).map(([measure, name]) => [name, sums[measure as LedgerMeasure]]));
+    Object.fromEntries(Object.entries(names).map(([measure, name]) => [name, sums[measure as CountMeasure]]));
   return {
     ...counts(before),
     total_tokens: tokensOf(sums),

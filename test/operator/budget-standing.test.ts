@@ -14,7 +14,7 @@ import {
   statusFromState,
   usdText,
 } from "../../operator/loops/budgets/state.ts";
-import { type BudgetReadings, budgetConfig } from "../../proxy/config/budget.ts";
+import { type BudgetReadings, budgetConfig, budgetReading } from "../../proxy/config/budget.ts";
 
 const dayMs = 86_400_000;
 const start = Date.parse("2027-03-01T00:00:00Z");
@@ -210,6 +210,21 @@ describe("how a budget stands", () => {
     fc.assert(fc.property(fc.nat(Number.MAX_SAFE_INTEGER), (nano) => assert.equal(decimalToNano(usdText(nano)), nano)));
     assert.equal(usdText(12_340_000_000), "12.34");
     assert.equal(usdText(1), "0.000000001");
+  });
+
+  it("reads what was spent beyond every amount, and what a number holds exactly", () => {
+    const spent = fc.double({ min: 0, max: 1e24, noNaN: true }).map(Math.round);
+    fc.assert(
+      fc.property(spent, (nano) => {
+        const standing = after(watch({ enforcement: "Soft" }), [{ groups: { "": nano / 1e9 } }]);
+        assert.ok(standing);
+        const whole = { ...standing, spentNanoUsd: nano, groups: new Map([["", nano]]) };
+        const status = budgetStatus.parse(statusFromState(watch({ enforcement: "Soft" }), whole));
+        assert.equal(stateFromStatus(status)?.spentNanoUsd, nano);
+        const reading = { ...(told({}).budgets[0] as BudgetReadings["budgets"][number]), spentNanoUsd: nano };
+        assert.ok(budgetReading.safeParse(reading).success);
+      }),
+    );
   });
 
   it("renders seeds again only if they lag behind", () => {

@@ -1,6 +1,6 @@
 /** What was spent, by the usage ledger. */
 import type { LedgerRow } from "../../../proxy/config/ledger.ts";
-import { type Group, type Grouping, groupRows, usd } from "../../../proxy/config/usage-report.ts";
+import { type Group, type Grouping, groupRows, type Sums, usd } from "../../../proxy/config/usage-report.ts";
 import { csvLine } from "../../csv.ts";
 import { seesUsage, type Viewer } from "../viewer.ts";
 
@@ -43,14 +43,15 @@ export function costSpan(period: CostPeriod, nowMs: number): { fromMs: number; t
   return { fromMs: toMs - steps * stepMs, toMs };
 }
 
-const costRow = (name: string, sums: Group["sums"]): CostRow => ({
+/** Pages show cents, so the nearest number does. */
+const costRow = (name: string, sums: Sums): CostRow => ({
   name,
   requests: sums.requests,
   errors: sums.errors,
   promptTokens: sums.promptTokens,
   cachedTokens: sums.cachedTokens,
   completionTokens: sums.completionTokens,
-  costNanoUsd: sums.costNanoUsd,
+  costNanoUsd: Number(sums.costNanoUsd),
 });
 
 function pointsOf(rows: readonly LedgerRow[], period: CostPeriod, nowMs: number): CostView["points"] {
@@ -61,17 +62,16 @@ function pointsOf(rows: readonly LedgerRow[], period: CostPeriod, nowMs: number)
   const points: CostView["points"] = [];
   for (let ms = fromMs; ms < toMs; ms += stepMs) {
     const at = new Date(ms).toISOString().slice(0, period === "24h" ? 13 : 10);
-    points.push({ at, costNanoUsd: sums.get(at) ?? 0 });
+    points.push({ at, costNanoUsd: Number(sums.get(at) ?? 0n) });
   }
   return points;
 }
 
 /** Groups by cost, the highest first. */
-function ranked(rows: readonly LedgerRow[], by: CostGrouping): CostRow[] {
-  return groupRows(rows, [by])
-    .map((group) => costRow(group.by[by] ?? "", group.sums))
-    .sort((a, b) => b.costNanoUsd - a.costNanoUsd || b.requests - a.requests);
-}
+const ranked = (rows: readonly LedgerRow[], by: CostGrouping): Group[] =>
+  groupRows(rows, [by]).sort(
+    ({ sums: a }, { sums: b }) => Number(b.costNanoUsd - a.costNanoUsd) || b.requests - a.requests,
+  );
 
 export function costView(
   all: readonly LedgerRow[],
@@ -86,7 +86,7 @@ export function costView(
   return {
     by,
     period,
-    rows: groups.slice(0, mostRows),
+    rows: groups.slice(0, mostRows).map((group) => costRow(group.by[by] ?? "", group.sums)),
     total: groups.length,
     sum: whole === undefined ? { name: "", ...none } : costRow("", whole.sums),
     unpriced: whole?.sums.unpriced ?? 0,
@@ -97,16 +97,16 @@ export function costView(
 
 /** All groups, by RFC 4180. */
 export function costCsv(all: readonly LedgerRow[], by: CostGrouping, viewer: Viewer): string {
-  const rows = ranked(
+  const groups = ranked(
     all.filter(({ namespace }) => seesUsage(viewer, namespace)),
     by,
   );
   const head = [by, "requests", "errors", "input_tokens", "cached_tokens", "output_tokens", "cost_usd"];
-  const lines = rows.map((row) =>
+  const lines = groups.map(({ by: names, sums }) =>
     csvLine([
-      row.name,
-      ...[row.requests, row.errors, row.promptTokens, row.cachedTokens, row.completionTokens].map(String),
-      usd(row.costNanoUsd),
+      names[by] ?? "",
+      ...[sums.requests, sums.errors, sums.promptTokens, sums.cachedTokens, sums.completionTokens],
+      usd(sums.costNanoUsd),
     ]),
   );
   return `${[csvLine(head), ...lines].join("\r\n")}\r\n`;

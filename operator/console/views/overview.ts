@@ -33,7 +33,7 @@ function daysOf(rows: readonly LedgerRow[], nowMs: number): Overview["days"] {
   return Array.from({ length: overviewDays }, (_, at) => {
     const day = new Date(nowMs - (overviewDays - 1 - at) * dayMs).toISOString().slice(0, 10);
     const sums = groups.get(day);
-    return { day, costNanoUsd: sums?.costNanoUsd ?? 0, requests: sums?.requests ?? 0 };
+    return { day, costNanoUsd: Number(sums?.costNanoUsd ?? 0n), requests: sums?.requests ?? 0 };
   });
 }
 

@@ -1,10 +1,9 @@
 /** What is said of a Budget's crossing. Pure. */
-import { decimalToNano } from "../../../crds/quantity.ts";
 import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget.ts";
 import { inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import { type Alert, testAlert } from "../../delivery/message.ts";
-import { usdText } from "./state.ts";
+import { nanoOfText, usdText } from "./state.ts";
 
 const noCurrency = { currency: "", spentInCurrency: "", amountInCurrency: "" };
 
@@ -13,7 +12,7 @@ function inDisplayCurrency({ config, currency }: BudgetWatch, spent: string): ty
   if (currency === undefined) return noCurrency;
   return {
     currency: currency.code,
-    spentInCurrency: inCurrency(decimalToNano(spent), currency),
+    spentInCurrency: inCurrency(nanoOfText(spent), currency),
     amountInCurrency: inCurrency(config.amountNanoUsd, currency),
   };
 }

@@ -2,10 +2,9 @@
  * How a Budget stands: from what proxies report, and from what its status told before. Pure. Within a period nothing
  * that was spent is forgotten, whatever store or proxy has lost its memory since.
  */
-import { decimalToNano } from "../../../crds/quantity.ts";
 import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget.ts";
 import type { BudgetReadings, BudgetSeed } from "../../../proxy/config/budget.ts";
-import { type Currency, inCurrency } from "../../../proxy/config/usage-report.ts";
+import { type Currency, inCurrency, nanoPerUsd, usd } from "../../../proxy/config/usage-report.ts";
 import { hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 
@@ -39,18 +38,16 @@ const leastHistory = 3;
 const mostPercent = 10_000_000;
 
 /** nano-USD → USD with as many places as it takes, at least two. */
-export function usdText(nanoUsd: number): string {
-  const whole = Math.floor(nanoUsd / 1e9);
-  const fraction = String(nanoUsd % 1e9)
-    .padStart(9, "0")
-    .replace(/0{1,7}$/, "");
-  return `${whole}.${fraction}`;
-}
+export const usdText = (nanoUsd: number): string => usd(nanoUsd);
 
 const iso = (ms: number): string => new Date(ms).toISOString();
-const nano = (text: string | undefined): number => (text === undefined ? 0 : decimalToNano(text));
+/** What was spent can exceed every amount, and then what a number holds exactly: the nearest one does. */
+export const nanoOfText = (text: string | undefined): number => {
+  const [whole = "0", fraction = ""] = (text ?? "0").split(".");
+  return Number(BigInt(whole) * nanoPerUsd + BigInt(fraction.padEnd(9, "0")));
+};
 
-const isMoney = (text: string): boolean => /^\d{1,7}(\.\d{1,9})?$/.test(text);
+const isMoney = (text: string): boolean => /^\d{1,15}(\.\d{1,9})?$/.test(text);
 const isTime = (text: string): boolean => Number.isFinite(Date.parse(text));
 
 /** Someone who may write a status must not be able to break the pass that reads it. */
@@ -83,16 +80,16 @@ export function stateFromStatus(status: BudgetStatus): BudgetState | null {
   if (status.periodStart === undefined || !isSound(status)) return null;
   return {
     sinceMs: status.countingSince === undefined ? null : Date.parse(status.countingSince),
-    amountNanoUsd: status.amount === undefined ? null : nano(status.amount),
+    amountNanoUsd: status.amount === undefined ? null : nanoOfText(status.amount),
     rearmed: status.rearmed ?? 0,
     periodStartMs: Date.parse(status.periodStart),
     resetsAtMs: status.resetsAt === undefined ? null : Date.parse(status.resetsAt),
-    spentNanoUsd: nano(status.spent),
+    spentNanoUsd: nanoOfText(status.spent),
     groupCount: status.groupCount ?? 0,
     groups: new Map(
       (status.groups ?? [{ subject: "", spent: status.spent ?? "0" }]).map(({ subject, spent }) => [
         subject,
-        nano(spent),
+        nanoOfText(spent),
       ]),
     ),
     refused: new Set((status.crossings ?? []).filter((one) => one.percent === 100).map(({ subject }) => subject)),
@@ -173,13 +170,15 @@ function reachedNow(watch: BudgetRules, standing: BudgetState): Crossed[] {
  */
 function stillCrossed(watch: BudgetRules, standing: BudgetState, crossing: BudgetCrossing): boolean {
   if (crossing.event === "Spike") return watch.spike !== null;
-  return watch.thresholds.includes(crossing.percent) && isReached(watch, standing, crossing, nano(crossing.spent));
+  return (
+    watch.thresholds.includes(crossing.percent) && isReached(watch, standing, crossing, nanoOfText(crossing.spent))
+  );
 }
 
 /** Spending against the usual, in percent; null where it is no spike, or where there is too little to compare with. */
 function spikeOf({ spike }: BudgetRules, { history, spentNanoUsd }: BudgetState): number | null {
   if (spike === null || history.length < leastHistory || spentNanoUsd < spike.minimumNanoUsd) return null;
-  const usual = sum(history.map((one) => nano(one.spent))) / history.length;
+  const usual = sum(history.map((one) => nanoOfText(one.spent))) / history.length;
   if (spentNanoUsd <= usual * spike.factor) return null;
   return usual === 0 ? mostPercent : Math.min(mostPercent, Math.round((spentNanoUsd / usual) * 100));
 }
