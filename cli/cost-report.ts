@@ -114,7 +114,7 @@ function providerNamesOf(texts: readonly string[]): Map<string, string> {
     texts.map((text) => {
       const [, provider, company] = /^([^/=]+\/[^/=]+)=(.+)$/.exec(text) ?? [];
       if (provider === undefined || company === undefined)
-        throw new UsageError(`--provider-name is a provider and a company, such as team-a/openai=OpenAI, not ${text}`);
+        throw new UsageError(`--provider-name is a provider and a company, such as team-a/chat=Acme, not ${text}`);
       return [provider, company];
     }),
   );

@@ -27,7 +27,7 @@ export const spanOptions = {
   "time-zone": { type: "string", default: "UTC" },
 } as const;
 
-export interface Place {
+export interface LedgerPlace {
   url?: string[] | undefined;
   "system-namespace"?: string | undefined;
   kubeconfig?: string | undefined;
@@ -43,7 +43,7 @@ export interface SpanValues {
 /** Default URL of the status port, for `sluice dev` and for a forwarded port. */
 const ownStatus = "http://127.0.0.1:9090";
 
-export function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace }: Place): Promise<Ledger[]> {
+export function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace }: LedgerPlace): Promise<Ledger[]> {
   const inCluster = systemNamespace !== undefined || kubeconfig !== undefined;
   if (inCluster && url !== undefined)
     throw new UsageError("give --url, or --system-namespace and --kubeconfig, not both");

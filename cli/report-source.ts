@@ -2,8 +2,8 @@
 import { UsageError } from "../proxy/usage-error.ts";
 import { type LedgerSpan, readLedgers } from "./ledger.ts";
 import {
+  type LedgerPlace,
   ledgersOf,
-  type Place,
   placeOptions,
   placeUsage,
   type ReportSpan,
@@ -17,7 +17,7 @@ export const sourceUsage = `${placeUsage}, or
 
 export const sourceOptions = { ...placeOptions, ledger: { type: "string", multiple: true } } as const;
 
-type SourceValues = Place & SpanValues & { ledger?: string[] | undefined };
+type SourceValues = LedgerPlace & SpanValues & { ledger?: string[] | undefined };
 
 const hourMs = 3_600_000;
 

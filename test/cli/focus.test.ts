@@ -305,11 +305,7 @@ describe("cost-report --format focus", () => {
       ["--format", "focus", "--group-by", "month"],
       /--group-by with --format focus is a list of/,
     ],
-    [
-      "a provider without a company",
-      ["--format", "focus", "--provider-name", "openai"],
-      /such as team-a\/openai=OpenAI/,
-    ],
+    ["a provider without a company", ["--format", "focus", "--provider-name", "openai"], /such as team-a\/chat=Acme/],
     ["an option of it alone", ["--billed-by", "providers"], /--billed-by goes with --format focus/],
     ["two sources", ["--url", "http://127.0.0.1:1"], /give --ledger, or --url/],
     ["tags of a file", ["--group-by", "tag"], /a file of the ledger has no tags and labels/],
