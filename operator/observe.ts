@@ -5,7 +5,7 @@ import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { withAssumed } from "./assumed-secrets.ts";
 import { type Cluster, connectCluster, loadConfig, orNull, statusCode } from "./cluster/api.ts";
 import { Publisher } from "./cluster/publish.ts";
-import { clusterSource } from "./cluster/source.ts";
+import { ClusterSource } from "./cluster/source.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import type { World } from "./compile/world.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
@@ -66,7 +66,7 @@ async function readWorld(
     if (path.startsWith("Secret ") && statusCode(cause) === 403) forbidden.add(path.slice("Secret ".length));
     else wrong = cause;
   };
-  const source = clusterSource(cluster, settings, () => undefined, failed, false);
+  const source = new ClusterSource(cluster, settings, { changed: () => undefined, failed }, { makesKeys: false });
   try {
     const deadline = performance.now() + syncTimeoutMs;
     while (!source.synced()) {

@@ -2,70 +2,94 @@
  * Caches of objects, kept by list and watch. client-node's informers give up on most errors, so each is restarted with
  * a growing delay. Until its next list succeeds, a cache keeps serving what it has.
  */
-import { type KubernetesListObject, type KubernetesObject, makeInformer } from "@kubernetes/client-node";
+import {
+  type Informer,
+  type KubernetesListObject,
+  type KubernetesObject,
+  makeInformer,
+  type ObjectCache as Objects,
+} from "@kubernetes/client-node";
 import type { Cluster } from "./api.ts";
 
-export interface ObjectCache<T extends KubernetesObject> {
-  /** Whether the first list has succeeded. */
-  synced(): boolean;
-  list(): readonly T[];
-  get(name: string, namespace: string): T | undefined;
-  stop(): Promise<void>;
+/** Receives what the caches and watches of a source report. */
+export interface CacheEvents {
+  /** Something may have changed. */
+  changed(): void;
+  /** A list, watch or read failed, and is tried again. */
+  failed(path: string, cause: unknown): void;
+}
+
+export interface CacheOptions<T extends KubernetesObject> extends CacheEvents {
+  /** URL path of the list and the watch. */
+  path: string;
+  list(): Promise<KubernetesListObject<T>>;
+  /** Receives each object that is added, changed or deleted. */
+  seen?(object: T): void;
+  labelSelector?: string;
 }
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 
-export function objectCache<T extends KubernetesObject>(
-  cluster: Cluster,
-  path: string,
-  list: () => Promise<KubernetesListObject<T>>,
-  changed: () => void,
-  failed: (path: string, cause: unknown) => void,
-  /** Receives each object that is added, changed or deleted. */
-  seen: (object: T) => void = () => undefined,
-  labelSelector?: string,
-): ObjectCache<T> {
-  let synced = false;
-  let pauseMs = firstPauseMs;
-  let timer: NodeJS.Timeout | null = null;
-  let stopped = false;
-  const listAndNote = async (): Promise<KubernetesListObject<T>> => {
-    const answer = await list();
-    pauseMs = firstPauseMs;
-    synced = true;
+export class ObjectCache<T extends KubernetesObject> {
+  readonly #options: CacheOptions<T>;
+  readonly #informer: Informer<T> & Objects<T>;
+  #synced = false;
+  #pauseMs = firstPauseMs;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(cluster: Cluster, options: CacheOptions<T>) {
+    this.#options = options;
+    this.#informer = makeInformer<T>(cluster.config, options.path, () => this.#list(), options.labelSelector);
+    for (const verb of ["add", "update", "delete"] as const)
+      this.#informer.on(verb, (object) => {
+        options.seen?.(object);
+        options.changed();
+      });
+    this.#informer.on("error", (cause) => this.#retry(cause));
+    this.#start();
+  }
+
+  /** Whether the first list has succeeded. */
+  synced(): boolean {
+    return this.#synced;
+  }
+
+  list(): readonly T[] {
+    return this.#informer.list();
+  }
+
+  get(name: string, namespace: string): T | undefined {
+    return this.#informer.get(name, namespace);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#informer.stop();
+  }
+
+  async #list(): Promise<KubernetesListObject<T>> {
+    const answer = await this.#options.list();
+    this.#pauseMs = firstPauseMs;
+    this.#synced = true;
     // The informer reports the objects it sees, not an empty list.
-    queueMicrotask(changed);
+    queueMicrotask(() => this.#options.changed());
     return answer;
-  };
-  const informer = makeInformer<T>(cluster.config, path, listAndNote, labelSelector);
-  const again = (cause: unknown): void => {
-    if (stopped || timer) return;
-    failed(path, cause);
-    timer = setTimeout(() => {
-      timer = null;
-      start();
-    }, pauseMs);
-    pauseMs = Math.min(longestPauseMs, pauseMs * 2);
-  };
-  const start = (): void => {
-    informer.start().catch(again);
-  };
-  for (const verb of ["add", "update", "delete"] as const)
-    informer.on(verb, (object) => {
-      seen(object);
-      changed();
-    });
-  informer.on("error", again);
-  start();
-  return {
-    synced: () => synced,
-    list: () => informer.list(),
-    get: (name, namespace) => informer.get(name, namespace),
-    async stop() {
-      stopped = true;
-      if (timer) clearTimeout(timer);
-      await informer.stop();
-    },
-  };
+  }
+
+  #start(): void {
+    this.#informer.start().catch((cause) => this.#retry(cause));
+  }
+
+  #retry(cause: unknown): void {
+    if (this.#stopped || this.#timer) return;
+    this.#options.failed(this.#options.path, cause);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#start();
+    }, this.#pauseMs);
+    this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
+  }
 }

@@ -2,7 +2,7 @@
 import type { V1EndpointSlice } from "@kubernetes/client-node";
 import type { ServicePods, World, WorldObject } from "../compile/world.ts";
 import type { Cluster } from "./api.ts";
-import { type ObjectCache, objectCache } from "./cache.ts";
+import { type CacheEvents, ObjectCache } from "./cache.ts";
 import { readyEndpoints } from "./proxies.ts";
 
 /** `namespace/name` of the Services that objects refer to, whether or not the rest of their spec is valid. */
@@ -31,14 +31,12 @@ export function podsIn(slices: readonly V1EndpointSlice[]): ServicePods {
 
 export class PodWatches {
   readonly #cluster: Cluster;
-  readonly #changed: () => void;
-  readonly #failed: (path: string, cause: unknown) => void;
+  readonly #events: CacheEvents;
   readonly #caches = new Map<string, ObjectCache<V1EndpointSlice>>();
 
-  constructor(cluster: Cluster, changed: () => void, failed: (path: string, cause: unknown) => void) {
+  constructor(cluster: Cluster, events: CacheEvents) {
     this.#cluster = cluster;
-    this.#changed = changed;
-    this.#failed = failed;
+    this.#events = events;
   }
 
   /** Watches the Services of these objects and no others, and returns what is known of them. */
@@ -57,15 +55,12 @@ export class PodWatches {
   #watch(id: string): ObjectCache<V1EndpointSlice> {
     const [namespace = "", name = ""] = id.split("/");
     const labelSelector = `kubernetes.io/service-name=${name}`;
-    return objectCache<V1EndpointSlice>(
-      this.#cluster,
-      `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
-      () => this.#cluster.discovery.listNamespacedEndpointSlice({ namespace, labelSelector }),
-      this.#changed,
-      this.#failed,
-      () => undefined,
+    return new ObjectCache<V1EndpointSlice>(this.#cluster, {
+      ...this.#events,
+      path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
+      list: () => this.#cluster.discovery.listNamespacedEndpointSlice({ namespace, labelSelector }),
       labelSelector,
-    );
+    });
   }
 
   async stop(): Promise<void> {

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import type { V1Secret } from "@kubernetes/client-node";
 import type { SecretRights } from "../compile/world.ts";
 import { type Cluster, orNull, statusCode } from "./api.ts";
+import type { CacheEvents } from "./cache.ts";
 import { eachOf } from "./each.ts";
 import { type RightsRule, rightsOf } from "./secret-ownership.ts";
 import { SecretWatch } from "./secret-watch.ts";
@@ -39,7 +40,7 @@ const versionOf = (secret: V1Secret | null): string => secret?.metadata?.resourc
 
 export class SecretReader {
   readonly #cluster: Cluster;
-  readonly #changed: () => void;
+  readonly #events: CacheEvents;
   readonly #tracked = new Map<string, Tracked>();
   /** Secrets that must be read again. */
   readonly #stale = new Set<string>();
@@ -48,27 +49,19 @@ export class SecretReader {
   /** Secrets to replace in `known`; null: the Secret does not exist. */
   readonly #changes = new Map<string, Learnt | null>();
   readonly #rule: RightsRule;
-  readonly #failed: (path: string, cause: unknown) => void;
   readonly #watches: readonly SecretWatch[];
 
   /** `watched`: namespaces in which changes are watched; null is all of them. Without any, what was read is kept. */
-  constructor(
-    cluster: Cluster,
-    rule: RightsRule,
-    changed: () => void,
-    failed: (path: string, cause: unknown) => void,
-    watched: readonly (string | null)[] = [],
-  ) {
+  constructor(cluster: Cluster, rule: RightsRule, events: CacheEvents, watched: readonly (string | null)[] = []) {
     this.#cluster = cluster;
     this.#rule = rule;
-    this.#changed = changed;
-    this.#failed = failed;
+    this.#events = events;
     this.#watches = watched.map(
       (place) =>
         new SecretWatch(cluster.config, place, {
           changed: (ref, version) => this.#seen(ref, version),
           replayed: (namespace, reported) => this.#replayed(namespace, reported),
-          failed: (cause) => failed("secrets", cause),
+          failed: (cause) => events.failed("secrets", cause),
         }),
     );
   }
@@ -78,7 +71,7 @@ export class SecretReader {
     // What was not read yet will be.
     if (tracked === undefined || tracked.values === undefined || tracked.version === version) return;
     this.#stale.add(ref);
-    this.#changed();
+    this.#events.changed();
   }
 
   /** Deletions between two watches are reported by neither. */
@@ -167,7 +160,7 @@ export class SecretReader {
     } catch (cause) {
       // Not ours to read: to the object that refers to it, it doesn't exist. That must not stop everything else.
       if (statusCode(cause) === 403) {
-        this.#failed(`Secret ${ref}`, cause);
+        this.#events.failed(`Secret ${ref}`, cause);
         this.#learn(ref, tracked, null);
         return;
       }

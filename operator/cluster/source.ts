@@ -1,19 +1,14 @@
 /** All reads of the cluster behind one object: caches of the four kinds and of Namespaces, and Secrets by name. */
-import type { KubernetesListObject, V1Namespace } from "@kubernetes/client-node";
-import { group, kindNames, version } from "../../crds/kinds.ts";
+import type { V1Namespace } from "@kubernetes/client-node";
+import { group, type Kind, kindNames, version } from "../../crds/kinds.ts";
 import type { World, WorldObject } from "../compile/world.ts";
 import type { KeyState } from "../publish/revocation-book.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
-import { type Cluster, orNull } from "./api.ts";
-import { mayRefresh, refreshBaseURL } from "./base-url.ts";
-import { type ObjectCache, objectCache } from "./cache.ts";
-import { eachOf } from "./each.ts";
-import { KeyDuties } from "./key-duties.ts";
-import { type Missing, makeKey } from "./keys.ts";
+import type { Cluster } from "./api.ts";
+import { type CacheEvents, type CacheOptions, ObjectCache } from "./cache.ts";
+import { KeyTender } from "./key-tender.ts";
 import { PodWatches } from "./pods.ts";
-import { ownRotations, rotate } from "./rotation.ts";
-import { mayRotate } from "./secret-ownership.ts";
-import { SecretReader, type SecretValues } from "./secrets.ts";
+import { SecretReader } from "./secrets.ts";
 import {
   type CustomObject,
   keyState,
@@ -33,141 +28,137 @@ export interface Read {
   others: WorldObject[];
 }
 
-export interface ClusterSource {
-  /** Whether every cache has been filled once; before that, an empty world must not be published. */
-  synced(): boolean;
-  /** Objects, Secrets and everything else that has not changed are the same objects as last time. */
-  read(pepper: Uint8Array): Promise<Read>;
-  /** All objects with their status, as the caches have them. */
-  objects(): WorldObject[];
-  /** What the watch knows of the ApiKey `namespace/name` right now. */
-  keyState(id: string): KeyState;
-  /** Calls `listener` with `namespace/name` of each ApiKey that the watch reports, at once. */
-  onKey(listener: (id: string) => void): void;
-  /** Call at every resync: reads again what is not watched. */
-  resync(): void;
-  stop(): Promise<void>;
-}
-
-const keysAtOnce = 8;
-
-export function clusterSource(
-  cluster: Cluster,
-  settings: OperatorSettings,
-  changed: () => void,
-  failed: (path: string, cause: unknown) => void,
+export interface SourceOptions {
   /** false: for one look. Writes nothing, so missing keys stay missing, and watches no Secrets. */
-  makesKeys = true,
-  nowMs: () => number = Date.now,
-): ClusterSource {
-  let keySeen: (id: string) => void = () => undefined;
-  const seen = ({ metadata }: CustomObject): void => keySeen(`${metadata?.namespace}/${metadata?.name}`);
-  const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
-  const caches = kindNames.flatMap((kind) =>
-    places.map((namespace) => {
-      const plural = pluralOf(kind);
-      const path =
-        namespace === null
-          ? `/apis/${group}/${version}/${plural}`
-          : `/apis/${group}/${version}/namespaces/${namespace}/${plural}`;
-      const list = (): Promise<KubernetesListObject<CustomObject>> =>
-        namespace === null
-          ? cluster.custom.listClusterCustomObject({ group, version, plural })
-          : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace });
-      return {
-        kind,
-        cache: objectCache(cluster, path, list, changed, failed, kind === "ApiKey" ? seen : undefined),
-        objects: new WorldObjects(kind, settings.className),
-      };
-    }),
-  );
-  const namespaces: ObjectCache<V1Namespace> = objectCache<V1Namespace>(
-    cluster,
-    "/api/v1/namespaces",
-    () => cluster.core.listNamespace(),
-    changed,
-    failed,
-  );
-  const watched = makesKeys ? places : [];
-  const secrets = new SecretReader(cluster, { access: settings.secretAccess }, changed, failed, watched);
-  const pods = new PodWatches(cluster, changed, failed);
-  const refs = new SecretRefs();
-  const secretFacts = new SecretFacts();
-  const duties = new KeyDuties(settings.baseURL);
-  /** Makes and rotates keys; returns whether Secrets must be read again. */
-  const tend = async (objects: readonly WorldObject[], known: ReadonlyMap<string, SecretValues>): Promise<boolean> => {
-    const { rights } = secrets;
-    const due = duties.of(objects, known, nowMs());
-    // Secrets that Sluice may not write are left alone; the ApiKey's status says so.
-    const missing = due.missing.filter(
-      ({ object, secret }) => rights[`${object.meta.namespace}/${secret}`]?.writable ?? true,
-    );
-    const turns = ownRotations(due.turns, objects).filter(({ namespace, secret, key }) => {
-      const held = rights[`${namespace}/${secret}`];
-      return held !== undefined && mayRotate(held, key);
-    });
-    // A namespace that accepts no Secret, such as one whose quota is used up, must not hold up the others; the key's
-    // status says what is missing.
-    const unmade = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
-    for (const cause of unmade) failed("Secrets for keys", cause);
-    const unturned = await eachOf(turns, keysAtOnce, (turn) =>
-      rotate(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()),
-    );
-    for (const cause of unturned) failed("Secrets of keys to rotate", cause);
-    const moved = due.moved.filter((id) => rights[id] !== undefined && mayRefresh(rights[id]));
-    const unmoved = await eachOf(moved, keysAtOnce, (id) => {
-      const [namespace = "", name = ""] = id.split("/");
-      return refreshBaseURL(cluster, { namespace, name }, settings.baseURL);
-    });
-    for (const cause of unmoved) failed("addresses in Secrets of keys", cause);
-    for (const id of moved) secrets.invalidate(id);
-    for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
-    for (const { namespace, secret } of turns) secrets.invalidate(`${namespace}/${secret}`);
-    return missing.length + turns.length + moved.length > 0;
-  };
+  makesKeys?: boolean;
+  nowMs?(): number;
+}
+
+/** The objects of one kind, in one namespace or in all. */
+interface KindCache {
+  kind: Kind;
+  cache: ObjectCache<CustomObject>;
+  objects: WorldObjects;
+}
+
+/** List and watch of a kind. `namespace`: null for all. */
+function kindOptions(
+  cluster: Cluster,
+  kind: Kind,
+  namespace: string | null,
+): Pick<CacheOptions<CustomObject>, "path" | "list"> {
+  const plural = pluralOf(kind);
+  const request = { group, version, plural };
+  if (namespace === null)
+    return {
+      path: `/apis/${group}/${version}/${plural}`,
+      list: () => cluster.custom.listClusterCustomObject(request),
+    };
   return {
-    synced: () => namespaces.synced() && caches.every(({ cache }) => cache.synced()),
-    async read(pepper) {
-      const byCache = caches.map(({ kind, cache, objects }) => ({ kind, objects: objects.of(cache.list()) }));
-      const objects = byCache.flatMap((one) => one.objects);
-      const others = byCache.filter(({ kind }) => kind !== "ApiKey").flatMap((one) => one.objects);
-      secrets.track(refs.update(objects));
-      let known = await secrets.read();
-      if (makesKeys && (await tend(objects, known))) known = await secrets.read();
-      const facts = secretFacts.of(known, pepper);
-      return {
-        world: {
-          objects,
-          namespaces: namespaceLabels(namespaces.list()),
-          secrets: facts,
-          secretRights: secrets.rights,
-          pods: pods.of(others),
-        },
-        values: valuesOf(others, known, facts),
-        others,
-      };
-    },
-    keyState(id) {
-      const [namespace = "", name = ""] = id.split("/");
-      const keys = caches.filter(({ kind }) => kind === "ApiKey");
-      const object = keys.map(({ cache }) => cache.get(name, namespace)).find((held) => held !== undefined);
-      return keyState(object, settings.className);
-    },
-    onKey(listener) {
-      keySeen = listener;
-    },
-    objects: () => caches.flatMap(({ cache, objects }) => objects.of(cache.list())),
-    resync: () => secrets.resync(),
-    async stop() {
-      secrets.stop();
-      await Promise.all([...caches.map(({ cache }) => cache.stop()), namespaces.stop(), pods.stop()]);
-    },
+    path: `/apis/${group}/${version}/namespaces/${namespace}/${plural}`,
+    list: () => cluster.custom.listNamespacedCustomObject({ ...request, namespace }),
   };
 }
 
-/** Reads again before writing: the cached Secret may be stale. */
-async function makeMissing(cluster: Cluster, missing: Missing, baseURL: string): Promise<void> {
-  const { namespace } = missing.object.meta;
-  const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: missing.secret }));
-  if (there?.data?.[missing.key] === undefined) await makeKey(cluster, missing, there, baseURL);
+export class ClusterSource {
+  readonly #settings: OperatorSettings;
+  readonly #nowMs: () => number;
+  readonly #caches: readonly KindCache[];
+  readonly #namespaces: ObjectCache<V1Namespace>;
+  readonly #secrets: SecretReader;
+  readonly #pods: PodWatches;
+  readonly #keys: KeyTender | null;
+  readonly #refs = new SecretRefs();
+  readonly #facts = new SecretFacts();
+  #keyListener: (id: string) => void = () => undefined;
+
+  constructor(
+    cluster: Cluster,
+    settings: OperatorSettings,
+    events: CacheEvents,
+    { makesKeys = true, nowMs = Date.now }: SourceOptions = {},
+  ) {
+    this.#settings = settings;
+    this.#nowMs = nowMs;
+    const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
+    this.#caches = kindNames.flatMap((kind) =>
+      places.map((namespace) => this.#kindCache(cluster, events, kind, namespace)),
+    );
+    this.#namespaces = new ObjectCache<V1Namespace>(cluster, {
+      ...events,
+      path: "/api/v1/namespaces",
+      list: () => cluster.core.listNamespace(),
+    });
+    this.#secrets = new SecretReader(cluster, { access: settings.secretAccess }, events, makesKeys ? places : []);
+    this.#pods = new PodWatches(cluster, events);
+    this.#keys = makesKeys ? new KeyTender(cluster, this.#secrets, settings.baseURL, events.failed) : null;
+  }
+
+  #kindCache(cluster: Cluster, events: CacheEvents, kind: Kind, namespace: string | null): KindCache {
+    const seen = ({ metadata }: CustomObject): void => this.#keyListener(`${metadata?.namespace}/${metadata?.name}`);
+    const cache = new ObjectCache<CustomObject>(cluster, {
+      ...events,
+      ...kindOptions(cluster, kind, namespace),
+      ...(kind === "ApiKey" ? { seen } : {}),
+    });
+    return { kind, cache, objects: new WorldObjects(kind, this.#settings.className) };
+  }
+
+  /** Whether every cache has been filled once; before that, an empty world must not be published. */
+  synced(): boolean {
+    return this.#namespaces.synced() && this.#caches.every(({ cache }) => cache.synced());
+  }
+
+  /** Objects, Secrets and everything else that has not changed are the same objects as last time. */
+  async read(pepper: Uint8Array): Promise<Read> {
+    const byCache = this.#caches.map(({ kind, cache, objects }) => ({ kind, objects: objects.of(cache.list()) }));
+    const objects = byCache.flatMap((cache) => cache.objects);
+    const others = byCache.filter(({ kind }) => kind !== "ApiKey").flatMap((cache) => cache.objects);
+    const secrets = this.#secrets;
+    secrets.track(this.#refs.update(objects));
+    let known = await secrets.read();
+    if (await this.#keys?.tend(objects, known, this.#nowMs())) known = await secrets.read();
+    const facts = this.#facts.of(known, pepper);
+    return {
+      world: {
+        objects,
+        namespaces: namespaceLabels(this.#namespaces.list()),
+        secrets: facts,
+        secretRights: secrets.rights,
+        pods: this.#pods.of(others),
+      },
+      values: valuesOf(others, known, facts),
+      others,
+    };
+  }
+
+  /** All objects with their status, as the caches have them. */
+  objects(): WorldObject[] {
+    return this.#caches.flatMap(({ cache, objects }) => objects.of(cache.list()));
+  }
+
+  /** What the watch knows of the ApiKey `namespace/name` right now. */
+  keyState(id: string): KeyState {
+    const [namespace = "", name = ""] = id.split("/");
+    for (const { kind, cache } of this.#caches) {
+      const object = kind === "ApiKey" ? cache.get(name, namespace) : undefined;
+      if (object !== undefined) return keyState(object, this.#settings.className);
+    }
+    return keyState(undefined, this.#settings.className);
+  }
+
+  /** Calls `listener` with `namespace/name` of each ApiKey that the watch reports, at once. */
+  onKey(listener: (id: string) => void): void {
+    this.#keyListener = listener;
+  }
+
+  /** Call at every resync: reads again what is not watched. */
+  resync(): void {
+    this.#secrets.resync();
+  }
+
+  async stop(): Promise<void> {
+    this.#secrets.stop();
+    await Promise.all([...this.#caches.map(({ cache }) => cache.stop()), this.#namespaces.stop(), this.#pods.stop()]);
+  }
 }

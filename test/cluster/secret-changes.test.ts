@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, connectCluster, loadConfig } from "../../operator/cluster/api.ts";
-import { objectCache } from "../../operator/cluster/cache.ts";
+import { ObjectCache } from "../../operator/cluster/cache.ts";
 import { eachOf } from "../../operator/cluster/each.ts";
 import { PooledKubeConfig } from "../../operator/cluster/kube-config.ts";
 import { SecretReader, type SecretValues } from "../../operator/cluster/secrets.ts";
@@ -55,7 +55,7 @@ describe("on a real API server", { skip }, () => {
           stale = true;
         };
         const failed = (_: string, cause: unknown): void => void failures.push(cause);
-        const reader = new SecretReader({ ...cluster, core }, { access: "Namespace" }, changed, failed, [place]);
+        const reader = new SecretReader({ ...cluster, core }, { access: "Namespace" }, { changed, failed }, [place]);
         try {
           reader.track({ come: refs, gone: [] });
           await reader.read();
@@ -98,13 +98,12 @@ describe("on a real API server", { skip }, () => {
       for (const cluster of config.clusters) Object.assign(cluster, { server: `https://127.0.0.1:${forwarder.port}` });
       const through = connectCluster(config);
       const failures: string[] = [];
-      const namespaces = objectCache(
-        through,
-        "/api/v1/namespaces",
-        () => through.core.listNamespace(),
-        () => undefined,
-        (path) => failures.push(path),
-      );
+      const namespaces = new ObjectCache(through, {
+        path: "/api/v1/namespaces",
+        list: () => through.core.listNamespace(),
+        changed: () => undefined,
+        failed: (path) => failures.push(path),
+      });
       try {
         await until("the first list", () => assert.ok(namespaces.synced()));
         forwarder.freeze();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { CoreV1Api, V1Namespace } from "@kubernetes/client-node";
 import { connectCluster } from "../../operator/cluster/api.ts";
-import { type ObjectCache, objectCache } from "../../operator/cluster/cache.ts";
+import { ObjectCache } from "../../operator/cluster/cache.ts";
 import { PooledKubeConfig } from "../../operator/cluster/kube-config.ts";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { compacted, type FaultyFront, isWatch, startFaultyFront, tooManyRequests } from "../harness/faulty-front.ts";
@@ -33,13 +33,12 @@ describe("a cache of objects", { skip }, () => {
       Object.assign(cluster, { server: front.url, skipTLSVerify: true });
     }
     const through = connectCluster(config);
-    cache = objectCache(
-      through,
-      "/api/v1/namespaces",
-      () => through.core.listNamespace(),
-      () => undefined,
-      (_, cause) => failures.push(cause),
-    );
+    cache = new ObjectCache(through, {
+      path: "/api/v1/namespaces",
+      list: () => through.core.listNamespace(),
+      changed: () => undefined,
+      failed: (_, cause) => failures.push(cause),
+    });
     await until("the first list", () => assert.ok(cache.synced()));
   });
   after(async () => {

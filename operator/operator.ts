@@ -1,0 +1,316 @@
+/** Composes the control plane: what watches, compiles, publishes, reports and alerts, and the two loops that drive it. */
+
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { type Logger, pino } from "pino";
+import { EncodeMemo } from "../proxy/config/encode.ts";
+import { type Cluster, connectCluster, inWords, statusCode } from "./cluster/api.ts";
+import { tellContest } from "./cluster/contest-event.ts";
+import { Contests } from "./cluster/contests.ts";
+import { issuerReader } from "./cluster/issuer.ts";
+import type { PooledKubeConfig } from "./cluster/kube-config.ts";
+import { elect } from "./cluster/lease.ts";
+import { Nudger, sendRevocations } from "./cluster/proxies.ts";
+import { Publisher } from "./cluster/publish.ts";
+import { report } from "./cluster/report.ts";
+import { RevocationPath } from "./cluster/revocation-path.ts";
+import { ClusterSource } from "./cluster/source.ts";
+import { StatusBook } from "./cluster/status-book.ts";
+import { StatusWriter } from "./cluster/status-writer.ts";
+import { CompileMemo } from "./compile/memo.ts";
+import { AlertLoop } from "./delivery/alert-loop.ts";
+import { smtpOf } from "./delivery/smtp.ts";
+import { Loop } from "./loop.ts";
+import { ObjectAlertBook } from "./loops/alerts/book.ts";
+import { BudgetBook } from "./loops/budgets/book.ts";
+import { CanaryBook } from "./loops/canaries/book.ts";
+import { DiscoveryBook } from "./loops/discovery/book.ts";
+import { operatorMetrics } from "./metrics.ts";
+import { observePass, publishPass, type Reconciler } from "./reconcile.ts";
+import { RolloutClock } from "./rollout-clock.ts";
+import type { OperatorSettings } from "./settings/settings.ts";
+
+/** On shutdown, pending statuses are written within this time; the next leader writes the rest. */
+const lastStatusesMs = 5_000;
+/** How long another installation that writes the same statuses is believed to be there. */
+const contestHoldMs = 30 * 60_000;
+
+const operatorLog = (level: string): Logger =>
+  pino({
+    level,
+    base: { name: "sluice-operator" },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
+
+export class Operator {
+  readonly cluster: Cluster;
+  readonly log: Logger;
+  readonly metrics = operatorMetrics();
+  readonly source: ClusterSource;
+  readonly #settings: OperatorSettings;
+  readonly #rollouts = new RolloutClock();
+  readonly #publisher: Publisher;
+  readonly #nudger: Nudger;
+  readonly #revocations: RevocationPath;
+  readonly #canaries = new CanaryBook();
+  readonly #discovery = new DiscoveryBook();
+  readonly #budgets = new BudgetBook();
+  readonly #alarms = new ObjectAlertBook();
+  readonly #alerts: AlertLoop;
+  readonly #contests: Contests;
+  readonly #statuses: StatusWriter;
+  readonly #context: Reconciler;
+  /** Publishes. */
+  readonly #publishing: Loop;
+  /** Asks the proxies and writes statuses. */
+  readonly #observing: Loop;
+  readonly #election: ReturnType<typeof elect>;
+  /** Caches must be filled before the next pass uses them. */
+  #fresh = true;
+  /** Alerts delivered or given up that no pass has put into a status yet. */
+  #unsaved = false;
+  /** Of the config whose publication was logged last. */
+  #revision = "";
+
+  constructor(settings: OperatorSettings, config: PooledKubeConfig) {
+    this.#settings = settings;
+    this.log = operatorLog(settings.logLevel);
+    this.cluster = connectCluster(config);
+    const leading = (): boolean => this.leading();
+    this.#publisher = new Publisher(this.cluster, settings.namespace, settings.publishPrefix, leading);
+    this.#nudger = new Nudger(this.cluster, settings);
+    this.source = this.#clusterSource();
+    this.#revocations = this.#revocationPath();
+    this.source.onKey((id) => this.#revocations.changed(id));
+    this.#alerts = this.#alertLoop();
+    this.#contests = this.#openContests();
+    this.#statuses = this.#statusWriter();
+    this.#context = this.#reconciler();
+    const { resyncMs } = settings;
+    this.#publishing = new Loop(
+      (resync) => this.#publish(resync),
+      resyncMs,
+      this.warnAndCount("pass failed; trying again", () => {
+        this.#fresh = true;
+      }),
+    );
+    this.#observing = new Loop(
+      () => this.#observe(),
+      resyncMs,
+      this.warnAndCount("the state of the proxies could not be read; trying again", () => {
+        this.#unsaved = true;
+      }),
+    );
+    this.#election = this.#elect();
+    this.#publishing.trigger();
+  }
+
+  /** Whether this process may write. */
+  leading(): boolean {
+    return this.#election.leading();
+  }
+
+  async stop(): Promise<void> {
+    this.#alerts.stop();
+    await this.#publishing.stop();
+    await this.#observing.stop();
+    await this.#revocations.idle();
+    this.#revocations.stop();
+    await this.#alerts.idle();
+    // The next leader sends every alert again that no status records as sent.
+    if (this.#unsaved) await this.#observing.last();
+    await this.#statuses.stop(lastStatusesMs);
+    await this.#election.stop();
+    await this.source.stop();
+  }
+
+  /** Logs a failure of a call to the API server. */
+  warn(message: string): (cause: unknown) => void {
+    return (cause) => this.log.warn({ status: statusCode(cause), err: inWords(cause) }, message);
+  }
+
+  /** As `warn`, for what the operator can't do without. */
+  warnAndCount(message: string, then: () => void = () => undefined): (cause: unknown) => void {
+    const warn = this.warn(message);
+    return (cause) => {
+      this.metrics.failed();
+      then();
+      warn(cause);
+    };
+  }
+
+  #clusterSource(): ClusterSource {
+    return new ClusterSource(this.cluster, this.#settings, {
+      changed: () => {
+        this.#rollouts.changed(Date.now());
+        this.#publishing.trigger();
+      },
+      failed: (path, cause) => {
+        this.metrics.watchFailed();
+        const failure = { path, status: statusCode(cause), err: inWords(cause) };
+        this.log.warn(failure, "list or watch failed; starting again");
+      },
+    });
+  }
+
+  #revocationPath(): RevocationPath {
+    return new RevocationPath({
+      cluster: this.cluster,
+      namespace: this.#settings.namespace,
+      prefix: this.#settings.publishPrefix,
+      stateOf: (id) => this.source.keyState(id),
+      leading: () => this.leading(),
+      send: async (text) => {
+        const tokens = this.#context.published?.tokens;
+        if (tokens !== undefined) await sendRevocations(this.cluster, this.#settings, tokens, text);
+      },
+      nudge: async () => {
+        this.#observing.trigger();
+        await this.#nudger.nudge(this.#revocations.mark(this.#publisher.revision()));
+      },
+      written: (keys) => this.log.info({ keys }, "revocations published"),
+      failed: this.warnAndCount("revocations could not be published; trying again"),
+    });
+  }
+
+  #elect(): ReturnType<typeof elect> {
+    const { namespace, publishPrefix, lease } = this.#settings;
+    return elect(this.cluster, {
+      namespace,
+      name: `${publishPrefix}-operator`,
+      identity: `${hostname()}_${randomUUID()}`,
+      times: lease,
+      // Never moves back: a lease must not last longer because somebody corrected the clock.
+      nowMs: () => performance.timeOrigin + performance.now(),
+      changed: (leading) => {
+        this.metrics.leading(leading);
+        this.log.info({ leading }, "leadership");
+        if (leading) this.#takeOver();
+      },
+    });
+  }
+
+  /** Another leader may have got further: what it wrote counts. */
+  #takeOver(): void {
+    this.#fresh = true;
+    this.#revocations.forget();
+    const context = this.#context;
+    context.seeds = null;
+    context.published = null;
+    context.ready = null;
+    context.takenOver = null;
+    context.book = new StatusBook();
+    for (const book of [this.#canaries, this.#discovery, this.#budgets, this.#alarms]) book.forget();
+    this.#publishing.trigger();
+  }
+
+  #alertLoop(): AlertLoop {
+    return new AlertLoop({
+      settings: this.#settings,
+      smtp: smtpOf(this.#settings.alerts.smtp, process.env),
+      books: [this.#budgets, this.#alarms],
+      cluster: this.cluster,
+      metrics: this.metrics,
+      log: this.log,
+      leading: () => this.leading(),
+      changed: () => {
+        this.#unsaved = true;
+        this.#observing.trigger();
+      },
+    });
+  }
+
+  #openContests(): Contests {
+    return new Contests(`${this.#settings.namespace}/${this.#settings.publishPrefix}`, {
+      holdMs: contestHoldMs,
+      nowMs: () => performance.now(),
+      noticed: (contest) => {
+        const { namespace, rival, yields } = contest;
+        this.log.error({ namespace, rival, yields }, "another installation writes statuses of the same objects");
+        tellContest(this.cluster, contest).catch(() => undefined);
+      },
+    });
+  }
+
+  #statusWriter(): StatusWriter {
+    return new StatusWriter(
+      async (due) => {
+        const write = this.leading() ? this.#contests.admit(due) : null;
+        if (write === null) return;
+        const { verdict, object, status } = write;
+        if (await report(this.cluster, verdict, object, status, Date.now())) this.#contests.wrote(write);
+      },
+      this.warnAndCount("a status could not be written; trying again"),
+      () => this.#observing.trigger(),
+    );
+  }
+
+  #reconciler(): Reconciler {
+    return {
+      cluster: this.cluster,
+      settings: this.#settings,
+      source: this.source,
+      issuer: issuerReader(
+        this.cluster,
+        this.#settings.identity,
+        Date.now,
+        this.warn("the API server did not return its token keys; the keys read before stay in use"),
+        () => this.#publisher.previous(),
+      ),
+      publisher: this.#publisher,
+      nudger: this.#nudger,
+      revocations: this.#revocations,
+      memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
+      book: new StatusBook(),
+      statuses: this.#statuses,
+      published: null,
+      ready: null,
+      takenOver: null,
+      changed: () => this.#publishing.trigger(),
+      canaries: this.#canaries,
+      discovery: this.#discovery,
+      budgets: this.#budgets,
+      alarms: this.#alarms,
+      seeds: null,
+      rollouts: this.#rollouts,
+      alert: (compiled, values) => this.#alerts.tell(compiled, values),
+      nowMs: Date.now,
+      leading: () => this.leading(),
+      observe: (pass) => this.#note(pass),
+    };
+  }
+
+  #note(pass: Parameters<Reconciler["observe"]>[0]): void {
+    this.metrics.pass(pass);
+    this.metrics.contested(this.#contests.namespaces.length);
+    this.metrics.alarms(this.#alarms.counts());
+    const { revision, total } = pass.programmed;
+    if (revision === this.#revision) return;
+    this.#revision = revision;
+    this.log.info({ revision, written: pass.written, proxies: total }, "published");
+  }
+
+  /** One pass of the publishing loop. Returns whether nothing is left to wait for. */
+  async #publish(resync: boolean): Promise<boolean> {
+    if (!this.source.synced() || !this.leading()) return false;
+    if (resync || this.#fresh) {
+      this.source.resync();
+      await this.#publisher.read();
+      await this.#revocations.found(this.#publisher.previous()?.keys ?? []);
+      this.#fresh = false;
+    }
+    try {
+      await publishPass(this.#context);
+    } finally {
+      this.#observing.trigger();
+    }
+    return true;
+  }
+
+  #observe(): Promise<boolean> {
+    if (this.#context.published === null || !this.leading()) return Promise.resolve(true);
+    this.#unsaved = false;
+    return observePass(this.#context);
+  }
+}
