@@ -13,6 +13,7 @@ import { authenticate } from "../proxy/pipeline/authenticate.ts";
 import { type ExplainRequest, type Explanation, explainCall } from "../proxy/pipeline/explain.ts";
 import type { TargetReport } from "../proxy/pipeline/explain-targets.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
+import { type SessionReport, timeSpan } from "../proxy/pipeline/session-time.ts";
 import { providers } from "../proxy/providers/registry.generated.ts";
 import { build } from "../proxy/snapshot/build.ts";
 import type { Snapshot } from "../proxy/snapshot/snapshot.ts";
@@ -227,10 +228,14 @@ function line(one: TargetReport): string {
   return `  ${place.padEnd(3)} ${one.target} (${one.provider}${model}): ${one.why}${refuses}${dropped}`;
 }
 
+const sessionLine = ({ name, maxMs, by }: SessionReport): string =>
+  maxMs === null ? name : `${name}, which may last ${timeSpan(maxMs)} from its first call, by ${by}`;
+
 export function formatExplanation(one: Explanation, notes: readonly string[]): string {
   const lines = [`caller    ${one.key === null ? "no usable key" : `${one.key}, user ${one.user}`}`];
   if (one.operation !== null) lines.push(`operation ${one.operation}`);
   lines.push(`model     ${one.model ?? "none named"}`, `route     ${one.route ?? "none"}`);
+  if (one.session !== null) lines.push(`session   ${sessionLine(one.session)}`);
   if (one.failure !== null) lines.push(`refused   ${one.failure.status} ${one.failure.code}: ${one.failure.message}`);
   if (one.targets.length > 0) lines.push("targets", ...one.targets.map(line));
   if (one.rules.length > 0)

@@ -63,6 +63,7 @@ export const failures = {
   too_many_headers: { status: 431, ...invalid },
   rate_limit_exceeded: { status: 429, type: "rate_limit_error", blame: "policy", retry: null },
   budget_exceeded: { status: 429, type: "insufficient_quota", blame: "policy", retry: false },
+  session_time_exceeded: { status: 429, type: "rate_limit_error", blame: "policy", retry: false },
   upstream_rate_limited: { status: 429, type: "rate_limit_error", blame: "provider", retry: null },
   client_closed_request: { status: 499, ...invalid, retry: false },
   internal_error: { status: 500, type: "server_error", blame: "gateway", retry: null },

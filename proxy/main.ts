@@ -200,7 +200,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const tracing = startTracing(settings, log, metrics.registry, systemClock);
   await cell.refresh();
   await fleet.ready();
-  const { quotas, store: ledger } = fleet;
+  const { quotas, sessionTimes, store: ledger } = fleet;
   const recent = new RecentCalls();
   const tally = new TrafficTally(Date.now);
   const records = recordsOf(log, [tracing, metrics, canaries, watched, implausible, fleet, recent, tally]);
@@ -231,6 +231,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     audit,
     tracer: tracing.tracer,
     quotas,
+    sessionTimes,
     recounts,
     ledger,
   });

@@ -1,5 +1,7 @@
 /** Settings of metrics and traces. */
+
 import { z } from "zod";
+import { usualSessionHeader } from "./call/session.ts";
 import { callerLabelNames } from "./metrics/caller-labels.ts";
 import { type CallMetricsOptions, defaultCallMetrics } from "./telemetry/call-families.ts";
 
@@ -58,7 +60,7 @@ export const signalSettings = {
   sessionHeader: z
     .string()
     .regex(/^[a-z0-9-]*$/, "must be a header's name in lower case, such as x-session-id")
-    .default("x-session-id"),
+    .default(usualSessionHeader),
   metricsDurationBuckets: bounds,
   metricsTokenBuckets: bounds,
   metricsCostBuckets: bounds,

@@ -182,6 +182,10 @@ export const budgetSpec = z
         message: "spike compares periods, and Total has only one",
       },
       {
+        rule: "!has(self.limits) || !self.limits.exists(l, has(l.duration)) || (has(self.per) && self.per == 'Session')",
+        message: "a duration in limits is for sessions: set per: Session",
+      },
+      {
         rule: "has(self.amount) || !has(self.throttle)",
         message: "throttle needs an amount: set amount and period",
       },

@@ -37,6 +37,21 @@ const oneAmount = {
   message: "set exactly one of requests, tokens and concurrency; write a second limit for the other",
 };
 
+/** What can be limited for sessions as well as for others. */
+const sessionAmounts = {
+  ...amounts,
+  duration: duration
+    .optional()
+    .describe(
+      "Longest time from the first call of a session to its last, from 1s to 31d, such as 4h. For sessions only; `window` has no effect on it.",
+    ),
+};
+
+const oneSessionAmount = {
+  rule: "[has(self.requests), has(self.tokens), has(self.concurrency), has(self.duration)].filter(x, x).size() == 1",
+  message: "set exactly one of requests, tokens, concurrency and duration; write a second limit for the other",
+};
+
 export const policyLimits = z
   .array(
     z
@@ -46,9 +61,17 @@ export const policyLimits = z
           .describe(
             "Gives each of these a limit of its own. Route: one limit for all. Session: one run of a coding agent, or what `session` names.",
           ),
-        ...amounts,
+        ...sessionAmounts,
       })
-      .meta({ cel: [oneAmount] }),
+      .meta({
+        cel: [
+          oneSessionAmount,
+          {
+            rule: "!has(self.duration) || self.per == 'Session'",
+            message: "duration is for sessions: set per: Session, or use requests, tokens or concurrency",
+          },
+        ],
+      }),
   )
   .min(1)
   .max(16)
@@ -63,7 +86,7 @@ export const keyLimits = z
   .describe("Rate limits of this key in all policies, in addition to the policies' own.");
 
 export const scopedLimits = z
-  .array(z.strictObject(amounts).meta({ cel: [oneAmount] }))
+  .array(z.strictObject(sessionAmounts).meta({ cel: [oneSessionAmount] }))
   .min(1)
   .max(8)
   .meta({ listType: "atomic" })

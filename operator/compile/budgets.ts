@@ -5,7 +5,7 @@ import type { BudgetSpec, KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import type { Currency } from "../../proxy/config/usage-report.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
-import { compileLimits } from "./limits.ts";
+import { compileLimits, compileSessionTime } from "./limits.ts";
 import { isError, type ParsedObject, problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
@@ -106,11 +106,13 @@ function limitsOf(
   { limits, per }: BudgetSpec,
   before: BudgetConfig | undefined,
   accepted: Problem[],
-): BudgetConfig["limits"] {
+): Pick<BudgetConfig, "limits" | "sessionTime"> {
   const wrong: Problem[] = [];
-  const compiled = compileLimits(limits, wrong, per ?? "Route");
+  const compiled = { limits: compileLimits(limits, wrong, per ?? "Route"), ...compileSessionTime(limits, wrong) };
   accepted.push(...wrong);
-  return wrong.some(isError) ? (before?.limits ?? []) : compiled;
+  if (!wrong.some(isError)) return compiled;
+  const { limits: kept = [], sessionTime } = before ?? {};
+  return { limits: kept, ...(sessionTime === undefined ? {} : { sessionTime }) };
 }
 
 function enforcementOf(
@@ -143,7 +145,7 @@ function enforcementOf(
     enforcement: spec.enforcement,
     throttle:
       spec.throttle === undefined ? null : { at: spec.throttle.atPercent / 100, pass: spec.throttle.passPercent / 100 },
-    limits,
+    ...limits,
     expiresAtMs: spec.expiresAt === undefined ? null : Date.parse(spec.expiresAt),
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
     ...(spec.contact === undefined ? {} : { contact: spec.contact }),

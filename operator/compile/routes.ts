@@ -10,7 +10,7 @@ import { type CanaryPlan, compileCanary } from "./canary.ts";
 import { mayBeFound } from "./discovery.ts";
 import { coverage, granted } from "./grants.ts";
 import { compileGuard } from "./guard.ts";
-import { compileLimits } from "./limits.ts";
+import { compileLimits, compileSessionTime } from "./limits.ts";
 import { countingOf } from "./object-alerts.ts";
 import { isError, own, type ParsedObject, problem } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
@@ -237,7 +237,7 @@ function configOf(
   targets: TargetConfig[],
   rules: RuleConfig[],
   canary: RouteConfig["routing"]["canary"],
-  limits: RouteConfig["limits"],
+  limits: Pick<RouteConfig, "limits" | "sessionTime">,
   resources: RouteConfig["resources"],
   guard: RouteConfig["guard"],
   cache: RouteConfig["cache"],
@@ -275,7 +275,7 @@ function configOf(
     resources,
     guard,
     cache,
-    limits,
+    ...limits,
     audit,
     logging,
     ...(alertWhen === undefined ? {} : { watch: countingOf(alertWhen) }),
@@ -336,7 +336,7 @@ export function compileRoute(
   warnUnreachable(rules, spec.match.models ?? null, accepted);
   warnUnrecorded(spec.audit, settings, accepted);
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
-  const limits = compileLimits(spec.limits, accepted);
+  const limits = { limits: compileLimits(spec.limits, accepted), ...compileSessionTime(spec.limits, accepted) };
   const resources = resourcesOf(policy, last, view, world, resolvedRefs);
   const refusedTo = (id: string, owner: string) => refusal(id, owner, policy.meta.namespace, last, view, world);
   const semantic = compileSemanticCache(policy, access.regions, refusedTo, view, resolvedRefs);

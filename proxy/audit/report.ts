@@ -31,7 +31,7 @@ export interface ComplianceMonth {
 }
 
 const geo: ReadonlySet<unknown> = new Set(["country_not_allowed", "country_unknown"]);
-const limits: ReadonlySet<unknown> = new Set(["rate_limit_exceeded", "budget_exceeded"]);
+const limits: ReadonlySet<unknown> = new Set(["rate_limit_exceeded", "budget_exceeded", "session_time_exceeded"]);
 
 const emptyMonth = (month: string): ComplianceMonth => ({
   ...{

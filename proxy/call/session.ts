@@ -8,6 +8,9 @@ import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
 /** Headers of clients that name their session: Claude Code, Codex (since 2026, and before), opencode. */
 const clientHeaders = ["x-claude-code-session-id", "session-id", "session_id", "x-session-affinity"] as const;
 
+/** The header that an installation names if its settings don't say otherwise. */
+export const usualSessionHeader = "x-session-id";
+
 /** Longest name that is shown as it is. */
 const maxPlain = 64;
 /** A longer value is not a name. */

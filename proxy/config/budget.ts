@@ -1,7 +1,7 @@
 /** Budgets in the contract. Money is integer nano-USD. */
 import { z } from "zod";
 import { id, names, nanoUsd, spentNanoUsd } from "./basics.ts";
-import { limitConfig } from "./limits.ts";
+import { limitConfig, sessionTimeConfig } from "./limits.ts";
 
 export const budgetConfig = z.object({
   id,
@@ -30,6 +30,8 @@ export const budgetConfig = z.object({
   throttle: z.object({ at: z.number(), pass: z.number() }).nullable().default(null),
   /** Rate limits with the same scope. Their `per` is the budget's, or Route if it has none. */
   limits: z.array(limitConfig).default([]),
+  /** Absent if sessions may last for any time. */
+  sessionTime: sessionTimeConfig.optional(),
   /** null if it lasts as long as the object. */
   expiresAtMs: z.int().nullable().default(null),
   onStateLoss: z.enum(["allow", "deny"]).default("deny"),

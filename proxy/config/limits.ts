@@ -10,4 +10,11 @@ export const limitConfig = z.object({
   windowMs: z.int().min(0),
   onStateLoss: z.enum(["allow", "deny"]),
 });
+/** How long a session may last, from its first call. */
+export const sessionTimeConfig = z.object({
+  maxMs: z.int().min(1),
+  onStateLoss: z.enum(["allow", "deny"]),
+});
+export type SessionTimeConfig = z.output<typeof sessionTimeConfig>;
+
 export type LimitConfig = z.output<typeof limitConfig>;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { id, millis, names } from "./basics.ts";
 import { cacheConfig } from "./cache.ts";
 import { canaryConfig } from "./canary.ts";
-import { limitConfig } from "./limits.ts";
+import { limitConfig, sessionTimeConfig } from "./limits.ts";
 import { maskConfig } from "./masking.ts";
 import { watchConfig } from "./watch.ts";
 
@@ -124,6 +124,8 @@ export const routeConfig = z.object({
   guard: guardConfig.nullable().default(null),
   cache: cacheConfig.nullable().default(null),
   limits: z.array(limitConfig).default([]),
+  /** Absent if sessions may last for any time. */
+  sessionTime: sessionTimeConfig.optional(),
   /** required: a call is made only once its record is stored. bodies: records include requests and answers, masked. */
   audit: z.object({ required: z.boolean(), bodies: z.boolean() }).default({ required: false, bodies: false }),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),

@@ -24,8 +24,10 @@ import {
   watchMs,
 } from "./store.ts";
 
-/** Counters that only note that something has happened; see `once`. */
+/** Counters that only note that something has happened, or when; see `once` and `age`. */
 const oncePrefix = "once|";
+const agePrefix = "age|";
+const isNote = (key: string): boolean => key.startsWith(oncePrefix) || key.startsWith(agePrefix);
 /** Expired counters are swept after this many operations. */
 const sweepEvery = 4_096;
 
@@ -240,13 +242,25 @@ export class MemoryStore implements FleetStore {
 
   once(key: string, keptMs: number): boolean {
     const name = `${oncePrefix}${key}`;
-    const nowMs = this.#nowMs();
-    if ((this.#leases.get(name)?.expiresAtMs ?? 0) > nowMs) return false;
-    const expiresAtMs = nowMs + keptMs;
-    this.#leases.set(name, { ...this.#newCounter(1, 1), expiresAtMs });
-    this.#journal?.counter({ key: name, used: 1, spent: 1, expiresAtMs });
-    this.#journal?.flush();
+    if ((this.#leases.get(name)?.expiresAtMs ?? 0) > this.#nowMs()) return false;
+    this.#note(name, 1, this.#nowMs() + keptMs);
     return true;
+  }
+
+  age(key: string, knownMs: number, keptMs: number): number {
+    this.#sweep(1);
+    const name = `${agePrefix}${key}`;
+    const nowMs = Math.floor(this.#nowMs());
+    const { used, expiresAtMs } = this.#leases.get(name) ?? { used: nowMs, expiresAtMs: null };
+    const firstMs = Math.min((expiresAtMs ?? 0) > nowMs ? used : nowMs, nowMs - Math.ceil(knownMs));
+    this.#note(name, firstMs, nowMs + keptMs);
+    return Math.max(0, nowMs - firstMs);
+  }
+
+  #note(key: string, value: number, expiresAtMs: number): void {
+    this.#leases.set(key, { ...this.#newCounter(value, value), expiresAtMs });
+    this.#journal?.counter({ key, used: value, spent: value, expiresAtMs });
+    this.#journal?.flush();
   }
 
   readBudget(id: string, periodStartMs: number, subject?: string): Promise<CounterReading[]> {
@@ -273,7 +287,7 @@ export class MemoryStore implements FleetStore {
   #image(): Parameters<Journal["write"]>[0] {
     const nowMs = this.#nowMs();
     const counters = [...this.#leases]
-      .filter(([key]) => partsOfBudgetKey(key) !== null || key.startsWith(oncePrefix))
+      .filter(([key]) => partsOfBudgetKey(key) !== null || isNote(key))
       .filter(([, { expiresAtMs }]) => expiresAtMs === null || expiresAtMs > nowMs)
       .map(([key, { used, spent, expiresAtMs }]) => ({ key, used, spent, expiresAtMs }));
     return { counters, rows: this.#ledger.read(0, Number.MAX_SAFE_INTEGER) };

@@ -2,7 +2,16 @@
 import { ledgerMeasures } from "../config/ledger.ts";
 import { renamedKey, rowFrom, rowKey } from "./ledger-rows.ts";
 import { type Client, connectRedis, type StoreTls } from "./redis-client.ts";
-import { heartbeatScript, inUseScript, leaseScript, ledgerScript, renameScript, windowScript } from "./scripts.ts";
+import { RedisSubjects } from "./redis-subjects.ts";
+import {
+  ageScript,
+  heartbeatScript,
+  inUseScript,
+  leaseScript,
+  ledgerScript,
+  renameScript,
+  windowScript,
+} from "./scripts.ts";
 import {
   budgetPeriod,
   type CounterReading,
@@ -13,7 +22,6 @@ import {
   type LeaseOp,
   type LedgerBatch,
   type LedgerRow,
-  partsOfBudgetKey,
   recoveryMs,
   type StoreOp,
   type StoreReply,
@@ -27,20 +35,14 @@ import {
 const prefix = "sluice";
 const fleetKey = `${prefix}:fleet`;
 const counterKey = (key: string): string => `${prefix}:c:${key}`;
-/** Key of the index that lists the subjects of a budget's period. */
-const indexKey = (period: string): string => `${prefix}:i:${period}`;
 const onceKey = (key: string): string => `${prefix}:o:${key}`;
+const ageKey = (key: string): string => `${prefix}:a:${key}`;
 const ledgerKey = (hourMs: number): string => `${prefix}:l:${hourMs}`;
-/** The index outlives its period's counters a little. */
-const indexKeptMs = 62 * 86_400_000;
 const hourMs = 3_600_000;
 /** Fields of a batch sent in one script call. */
 const fieldsAtOnce = 2_000;
 /** Hours read concurrently. */
 const hoursAtOnce = 8;
-/** Number of indexed keys remembered, so that each is indexed only once. */
-const mostIndexed = 100_000;
-
 type Command = (...args: (string | number)[]) => Promise<unknown>;
 
 export class RedisStore implements FleetStore {
@@ -53,12 +55,14 @@ export class RedisStore implements FleetStore {
   readonly #heartbeat: Command;
   readonly #ledger: Command;
   readonly #rename: Command;
-  readonly #indexed = new Set<string>();
+  readonly #age: Command;
+  readonly #subjects: RedisSubjects;
   readonly ledgerKeptMs: number;
   #holders = 1;
 
   constructor(client: Client, ledgerKeptMs = usualLedgerMs) {
     this.#client = client;
+    this.#subjects = new RedisSubjects(client);
     this.ledgerKeptMs = ledgerKeptMs;
     const define = (name: string, lua: string): Command => {
       client.defineCommand(name, { numberOfKeys: 1, lua });
@@ -71,6 +75,7 @@ export class RedisStore implements FleetStore {
     this.#heartbeat = define("sluiceHeartbeat", heartbeatScript);
     this.#ledger = define("sluiceLedger", ledgerScript);
     this.#rename = define("sluiceRename", renameScript);
+    this.#age = define("sluiceAge", ageScript);
   }
 
   static open(
@@ -120,7 +125,7 @@ export class RedisStore implements FleetStore {
       watchMs,
     )) as string[];
     const [epoch = "", granted, used, spent, tight, recovering, version] = reply;
-    if (epoch !== op.epoch) this.#index(op.key);
+    this.#subjects.note(op, epoch !== op.epoch);
     return {
       kind: "lease",
       epoch,
@@ -168,21 +173,6 @@ export class RedisStore implements FleetStore {
     // If it fails, the store is lost, which the next operation notices.
     for (const { key, life, epoch, inUse } of grown)
       this.#inUse(counterKey(key), keeper(holder, life), epoch, inUse).catch(() => undefined);
-  }
-
-  /**
-   * Adds a budget's subject to the index, so that its counters can be listed. If that fails, the next entry tries
-   * again.
-   */
-  #index(key: string): void {
-    const parts = partsOfBudgetKey(key);
-    if (parts === null) return;
-    if (this.#indexed.size > mostIndexed) this.#indexed.clear();
-    const name = indexKey(parts.period);
-    this.#indexed.add(key);
-    Promise.all([this.#client.sadd(name, parts.subject), this.#client.pexpire(name, indexKeptMs)]).catch(() =>
-      this.#indexed.delete(key),
-    );
   }
 
   async heartbeat(holder: string): Promise<number> {
@@ -240,7 +230,7 @@ export class RedisStore implements FleetStore {
 
   async readBudget(id: string, periodStartMs: number, subject?: string): Promise<CounterReading[]> {
     const period = budgetPeriod(id, periodStartMs);
-    const subjects = subject === undefined ? await this.#client.smembers(indexKey(period)) : [subject];
+    const subjects = subject === undefined ? await this.#subjects.of(period) : [subject];
     return Promise.all(
       subjects.map(async (name) => {
         const [used, spent] = await this.#client.hmget(counterKey(`${period}|${name}`), "u", "s");
@@ -251,6 +241,10 @@ export class RedisStore implements FleetStore {
 
   async once(key: string, keptMs: number): Promise<boolean> {
     return (await this.#client.set(onceKey(key), "1", "PX", keptMs, "NX")) === "OK";
+  }
+
+  async age(key: string, knownMs: number, keptMs: number): Promise<number> {
+    return Number(await this.#age(ageKey(key), Math.ceil(knownMs), keptMs));
   }
 
   async renameInLedger(user: string, namespace: string | null, replacement: string): Promise<number> {

@@ -272,3 +272,22 @@ for i = 1, #ARGV, 2 do
 end
 return 1
 `;
+
+/** ARGV: knownMs, keptMs → milliseconds since the earliest time that anybody has reported. */
+export const ageScript = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local first = math.min(tonumber(redis.call('GET', KEYS[1]) or now), now - tonumber(ARGV[1]))
+redis.call('SET', KEYS[1], string.format('%.0f', first), 'PX', ARGV[2])
+return string.format('%.0f', now - first)
+`;
+
+/** ARGV: expiresAtMs or +inf, subject, keptMs. Removes subjects that have expired, and enters this one. */
+export const addSubjectScript = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now))
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`;

@@ -5,6 +5,7 @@ import { steadyClock, steadyNowMs } from "../clock.ts";
 import { UsageLedger } from "./ledger.ts";
 import { openStore, type StateSettings } from "./open.ts";
 import { defaultDeadlineMs, Quotas } from "./quotas.ts";
+import { SessionTimes } from "./session-times.ts";
 import type { FleetStore } from "./store.ts";
 
 /** How long a settled call may wait before it is sent to the store's ledger, in milliseconds. */
@@ -16,6 +17,7 @@ export interface FleetState {
   store: FleetStore;
   quotas: Quotas;
   ledger: UsageLedger;
+  sessionTimes: SessionTimes;
   record(call: CallRecord): void;
   /** Resolves when the store answers, or after a second without an answer. */
   ready(): Promise<void>;
@@ -51,12 +53,17 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
     deadlineMs: settings.stateTimeoutMs ?? defaultDeadlineMs,
     onTrouble: trouble,
   });
+  const sessionTimes = new SessionTimes(store, steadyClock, {
+    deadlineMs: settings.stateTimeoutMs ?? defaultDeadlineMs,
+    isLost: () => quotas.broken,
+  });
   const ledger = new UsageLedger(store, holder, trouble);
   const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
   return {
     store,
     quotas,
     ledger,
+    sessionTimes,
     ready,
     record(call) {
       // A call without a route can't be attributed.

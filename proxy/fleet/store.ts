@@ -176,6 +176,12 @@ export interface FleetStore {
    * remembered, in milliseconds. Throws if the store can't be reached.
    */
   once(key: string, keptMs: number): boolean | Promise<boolean>;
+  /**
+   * Milliseconds since the first call with this key on any proxy, by the store's clock. `knownMs`: how long ago the
+   * caller knows it to have been, for a store that has forgotten it. `keptMs`: how long the key is remembered from now on,
+   * in milliseconds. Throws if the store can't be reached.
+   */
+  age(key: string, knownMs: number, keptMs: number): number | Promise<number>;
   /** The file with state that couldn't be read, or null. Hard budgets stay closed until that file is removed. */
   damage?(): { path: string; lines: number } | null;
   close(): Promise<void>;

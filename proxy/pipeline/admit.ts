@@ -14,6 +14,7 @@ import { addLimitHeaders, type LimitReading, type LimitReadings } from "../diale
 import type { Failure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
 import type { Quotas, Reservation } from "../fleet/quotas.ts";
+import type { SessionTimes } from "../fleet/session-times.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -22,7 +23,8 @@ import { type BudgetSubject, budgetCharges, recounted } from "./budget-claims.ts
 import { type BudgetLeft, type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
 import type { Admission } from "./proof.ts";
 import type { Recounts } from "./recounts.ts";
-import { chargedNamespace, covers, type ScopeSubject } from "./scope.ts";
+import { covering } from "./scope.ts";
+import { sessionOvertime } from "./session-time.ts";
 import type { UsageHabits } from "./usage-habits.ts";
 import {
   type ExpectedTokens,
@@ -55,6 +57,8 @@ export interface AdmitRequest {
 export interface Admitter {
   sessions: SessionRoom;
   quotas: Quotas;
+  /** Absent if nothing is counted. */
+  sessionTimes?: SessionTimes;
   /** Absent if no budget's terms ever change. */
   recounts?: Recounts;
   habits: UsageHabits;
@@ -207,15 +211,6 @@ function refused(
     : refusing.refuse(got);
 }
 
-const none: readonly BudgetConfig[] = [];
-
-function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): readonly BudgetConfig[] {
-  const own = budgets.get(chargedNamespace(call));
-  if (own === undefined) return none;
-  // Usually all of them do.
-  return own.every((budget) => covers(budget, call, nowMs)) ? own : own.filter((budget) => covers(budget, call, nowMs));
-}
-
 /** The limits and budgets that cover a call, and the most that it can use, which is computed only on demand. */
 class Subject implements BudgetSubject, LimitSubject {
   readonly route: Route;
@@ -330,9 +325,10 @@ function sort(dues: Charge[]): void {
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const subject = new Subject(request, admitter);
   const counting = recounted(subject.budgets, admitter);
-  return counting === null
-    ? admitCounted(request, subject, admitter)
-    : counting.then(() => admitCounted(request, subject, admitter));
+  const overtime = sessionOvertime(subject, admitter.sessionTimes);
+  return counting === null && !(overtime instanceof Promise)
+    ? (overtime ?? admitCounted(request, subject, admitter))
+    : Promise.all([overtime, counting]).then(([late]) => late ?? admitCounted(request, subject, admitter));
 }
 
 /** Continues once the spending of budgets with new terms is known. */

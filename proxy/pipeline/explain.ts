@@ -5,7 +5,7 @@
 import type { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
 import { parseBody, withModel } from "../call/received.ts";
-import { sessionOf } from "../call/session.ts";
+import { sessionOf, usualSessionHeader } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { byPrecision, isModelPattern, listsModel, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import { type Failure, failure, failures, isFailure } from "../failure.ts";
@@ -18,6 +18,7 @@ import { unmasked } from "./mask.ts";
 import { unrecorded } from "./on-record.ts";
 import { CallPlan } from "./plan.ts";
 import { modelAsRouted, noTarget, noTargetByRule, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
+import { type SessionReport, sessionReport } from "./session-time.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -52,6 +53,8 @@ export interface Explanation {
   /** The requested model, after the policy's edits. */
   model: string | null;
   route: string | null;
+  /** The session that the call belongs to, and how long it may last; null if the call names none. */
+  session: SessionReport | null;
   /** The failure that the caller would get at once; null if a target would be asked. */
   failure: { status: number; code: string; message: string } | null;
   routes: RouteReport[];
@@ -114,6 +117,13 @@ function chosenWhy({ config: { models } }: Route, model: string | null): string 
   return `${models === null ? "takes any model" : by}, and is offered to this caller`;
 }
 
+/** Sizes that the command gives in place of those of the body. */
+function applySizes(plan: CallPlan, { promptTokens, outputTokens, batchSize }: ExplainRequest): void {
+  if (promptTokens !== null) plan.promptTokens = () => promptTokens;
+  if (outputTokens !== null) plan.outputTokens = () => outputTokens;
+  if (batchSize !== null) plan.batchSize = batchSize;
+}
+
 class Explainer {
   readonly #snapshot: Snapshot;
   readonly #request: ExplainRequest;
@@ -131,6 +141,7 @@ class Explainer {
       operation: null,
       model: null,
       route: null,
+      session: null,
       failure: null,
       routes: [],
       rules: [],
@@ -181,23 +192,24 @@ class Explainer {
   }
 
   async #targets(shaped: Shaped, chosen: Route, { operation, surface }: Addressed): Promise<Failure | null> {
-    const { identity, headers, promptTokens, outputTokens, batchSize, path } = this.#request;
+    const { identity, headers, path } = this.#request;
     const header = (name: string): string | null => headerOf(headers, name);
-    const session = sessionOf(header, [chosen.config.sessionHeader ?? ""], shaped.received.json);
+    const session = sessionOf(header, [chosen.config.sessionHeader ?? "", usualSessionHeader], shaped.received.json);
     const plan = new CallPlan(shaped, chosen, resolveTargets(chosen, shaped.model), identity, { header }, session);
-    if (promptTokens !== null) plan.promptTokens = () => promptTokens;
-    if (outputTokens !== null) plan.outputTokens = () => outputTokens;
-    if (batchSize !== null) plan.batchSize = batchSize;
+    applySizes(plan, this.#request);
     this.#out.rules = ruleReports(plan);
     const order = plannedOrder(plan, this.#nowMs);
     const [likely] = plan.targets;
+    const model = likely === undefined ? "" : modelAsRouted(chosen, shaped.model, likely);
+    const subject = { route: chosen, identity, model, targets: plan.targets };
+    this.#out.session = session === "" ? null : sessionReport(session, subject, this.#snapshot, this.#nowMs);
     const admitted =
       likely === undefined || operation.kind !== "generate"
         ? order
         : await admitUnused(
             {
               ...{ path, surface, snapshot: this.#snapshot, route: chosen, identity, shaped, session },
-              model: modelAsRouted(chosen, shaped.model, likely),
+              model,
             },
             order,
             this.#nowMs,

@@ -5,7 +5,7 @@ import type { BudgetConfig } from "../config/budget.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import type { LedgerRow } from "../config/ledger.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { Route } from "../snapshot/snapshot.ts";
+import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 
 export interface ScopeSubject {
   route: Route;
@@ -55,6 +55,16 @@ export function covers(budget: BudgetConfig, { identity, model, targets }: Scope
   return (
     scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id))
   );
+}
+
+const none: readonly BudgetConfig[] = [];
+
+/** The budgets of the namespace that cover a call. */
+export function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): readonly BudgetConfig[] {
+  const own = budgets.get(chargedNamespace(call));
+  if (own === undefined) return none;
+  // Usually all of them do.
+  return own.every((budget) => covers(budget, call, nowMs)) ? own : own.filter((budget) => covers(budget, call, nowMs));
 }
 
 /** Like `covers`, for the calls that a ledger row adds up, whichever target finally served them. */

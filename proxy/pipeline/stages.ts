@@ -161,7 +161,14 @@ export const stages: readonly Stage[] = [
     name: "admit",
     does: "Reserves the most that the call can use in every limit and budget that covers it: in all of them or in none.",
     files: ["pipeline/admit.ts", "pipeline/budget-claims.ts", "pipeline/limit-claims.ts", "pipeline/worst-case.ts"],
-    codes: ["invalid_value", "price_unknown", "budget_exceeded", "rate_limit_exceeded", "state_unavailable"],
+    codes: [
+      "invalid_value",
+      "price_unknown",
+      "budget_exceeded",
+      "session_time_exceeded",
+      "rate_limit_exceeded",
+      "state_unavailable",
+    ],
   },
   {
     name: "dispatch",

@@ -18,6 +18,7 @@ const shapesAnswers = {
   resources: false,
   limits: false,
   sessionHeader: false,
+  sessionTime: false,
   audit: false,
   logging: false,
   watch: false,

@@ -368,7 +368,7 @@ export const worded: Record<string, Mistake> = {
     manifest: policy("limits: [{per: User, requests: 5, tokens: 6}]"),
     ...ruled(
       "spec.limits[0]",
-      "set exactly one of requests, tokens and concurrency; write a second limit for the other",
+      "set exactly one of requests, tokens, concurrency and duration; write a second limit for the other",
     ),
   },
   "none of which one is wanted": {
@@ -376,8 +376,18 @@ export const worded: Record<string, Mistake> = {
     manifest: policy("limits: [{per: User, window: 1m}]"),
     ...ruled(
       "spec.limits[0]",
-      "set exactly one of requests, tokens and concurrency; write a second limit for the other",
+      "set exactly one of requests, tokens, concurrency and duration; write a second limit for the other",
     ),
+  },
+  "a duration of what is no session": {
+    ...r,
+    manifest: policy("limits: [{per: User, duration: 4h}]"),
+    ...ruled("spec.limits[0]", "duration is for sessions: set per: Session, or use requests, tokens or concurrency"),
+  },
+  "a duration in a budget for all": {
+    ...b,
+    manifest: budget("limits: [{duration: 4h}]"),
+    ...ruled("spec", "a duration in limits is for sessions: set per: Session"),
   },
   "a preset of another type": {
     ...p,

@@ -188,7 +188,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "a budget's limit of two things": same(
     "Budget",
     budget({ limits: [{ requests: 1, tokens: 1 }] }),
-    /spec\.limits\[0\]: .*set exactly one of requests, tokens and concurrency/,
+    /spec\.limits\[0\]: .*set exactly one of requests, tokens, concurrency and duration/,
   ),
   "a canary that nothing is asked of": same(
     "RoutingPolicy",
@@ -305,7 +305,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "a limit on nothing": same(
     "RoutingPolicy",
     policy({ limits: [{ per: "User" }] }),
-    /spec\.limits\[0\]: .*set exactly one of requests, tokens and concurrency/,
+    /spec\.limits\[0\]: .*set exactly one of requests, tokens, concurrency and duration/,
   ),
   "a key's limit on two things": same(
     "ApiKey",

@@ -175,8 +175,8 @@ test("all or nothing: a call that one limit refuses uses nothing of the others",
 });
 
 for (const [limits, complaint] of [
-  [[{ per: "User" }], /set exactly one of requests, tokens and concurrency/],
-  [[{ per: "User", requests: 1, tokens: 1 }], /set exactly one of requests, tokens and concurrency/],
+  [[{ per: "User" }], /set exactly one of requests, tokens, concurrency and duration/],
+  [[{ per: "User", requests: 1, tokens: 1 }], /set exactly one of requests, tokens, concurrency and duration/],
   [[{ per: "User", requests: 1, window: "500ms" }], /window must be at least 1s and at most 31d/],
   [[{ per: "User", requests: 1, window: "60d" }], /window must be at least 1s and at most 31d/],
   [

@@ -1,7 +1,16 @@
 /** Sessions: how a call says which it belongs to, limits and budgets for each, and the target that each stays on. */
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, it } from "node:test";
-import { key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { sluice } from "../harness/sluice.ts";
 import { type Answer, json, openai, startUpstream } from "../harness/upstream.ts";
 
@@ -285,5 +294,52 @@ describe("limits and budgets per Session", () => {
     while (waiting.length < 2) await new Promise((resolve) => setImmediate(resolve));
     for (const answer of waiting) answer();
     assert.deepEqual([(await first).status, (await other).status], [200, 200]);
+  });
+});
+
+describe("the time of a session", () => {
+  const run = { kind: "Budget", metadata: { name: "run" } };
+  const rows: { name: string; spec: Record<string, unknown>; others: Manifest[]; says: RegExp }[] = [
+    {
+      name: "in a policy",
+      spec: { limits: [{ per: "Session", duration: "1s" }] },
+      others: [],
+      says: /^This session began \d+ s ago, and the policy default\/chat lets a session last 1 s\. Start a new session\.$/,
+    },
+    {
+      name: "in a Budget, where it is shorter than the policy's",
+      spec: { limits: [{ per: "Session", duration: "2d" }] },
+      others: [{ ...run, spec: { per: "Session", limits: [{ duration: "1s" }] } }],
+      says: /the Budget default\/run lets a session last 1 s/,
+    },
+  ];
+  for (const { name, spec, others, says } of rows) {
+    it(`is limited ${name}, for each session of each key`, async () => {
+      const { url } = await gateway({}, spec, ...others);
+      assert.equal((await chat(url, inSession("s1"))).status, 200);
+      const refused = await eventually(async () => {
+        const answer = await chat(url, inSession("s1"));
+        const text = await answer.text();
+        return answer.status === 200 ? null : { answer, text };
+      });
+      assert.equal(refused.answer.status, 429);
+      assert.equal(refused.answer.headers.get("x-should-retry"), "false");
+      const { error } = JSON.parse(refused.text) as { error: { code: string; message: string } };
+      assert.equal(error.code, "session_time_exceeded");
+      assert.match(error.message, says);
+      for (const sent of [inSession("s2"), inSession("s1", "bob"), {}])
+        assert.equal((await chat(url, sent)).status, 200, JSON.stringify(sent));
+    });
+  }
+
+  it("is explained", async () => {
+    const { folder } = await gateway({}, { limits: [{ per: "Session", duration: "90m" }] });
+    const asked = ["explain", folder, "--key", "default/alice", "--model", "gpt-4o"];
+    const explained = await sluice(...asked, "--header", "x-session-id=s1");
+    assert.match(
+      explained.stdout,
+      /^session +s1, which may last 1 h 30 min from its first call, by the policy default\/chat$/m,
+    );
+    assert.doesNotMatch((await sluice(...asked)).stdout, /^session/m);
   });
 });

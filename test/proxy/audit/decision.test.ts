@@ -49,6 +49,7 @@ const decisions: Record<FailureCode, "allow" | "deny"> = {
   too_many_headers: "deny",
   rate_limit_exceeded: "deny",
   budget_exceeded: "deny",
+  session_time_exceeded: "deny",
   upstream_rate_limited: "allow",
   client_closed_request: "allow",
   internal_error: "allow",

@@ -15,6 +15,7 @@ const anthropicTypes: Partial<Record<FailureCode, string>> = {
   request_too_large: "request_too_large",
   rate_limit_exceeded: "rate_limit_error",
   budget_exceeded: "rate_limit_error",
+  session_time_exceeded: "rate_limit_error",
   internal_error: "api_error",
   upstream_auth_error: "api_error",
   upstream_unavailable: "overloaded_error",

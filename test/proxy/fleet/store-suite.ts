@@ -222,6 +222,32 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       assert.ok((await store.heartbeat("x1")) >= 3);
     });
 
+    it("tells how long ago a key was first used, and takes the earliest time that anybody knows", async () => {
+      const key = `s|${randomUUID()}`;
+      assert.ok((await store.age(key, 0, 60_000)) < 30_000);
+      const early = await store.age(key, 3_600_000, 60_000);
+      assert.ok(early >= 3_600_000 && early < 3_630_000, String(early));
+      assert.ok((await store.age(key, 0, 60_000)) >= early);
+    });
+
+    it("lists the subjects of a budget until their counters expire", async () => {
+      const id = `ns/${randomUUID()}`;
+      const use = (subject: string, expiresAtMs: number | null): Promise<LeaseReply> =>
+        ask("p1", lease({ key: budgetKey(id, 0, subject), expiresAtMs, need: 5 }));
+      const soonMs = Date.now() + 100;
+      await use("gone", soonMs);
+      await use("kept", soonMs + 3_600_000);
+      await use("endless", null);
+      await eventually(async () => {
+        // What is entered makes room for itself.
+        await use(randomUUID(), Date.now() + 60_000);
+        const subjects = (await store.readBudget(id, 0)).filter(({ used }) => used > 0).map(({ subject }) => subject);
+        return (
+          Date.now() > soonMs && subjects.includes("kept") && subjects.includes("endless") && !subjects.includes("gone")
+        );
+      });
+    });
+
     it("the ledger adds up, and a batch sent twice counts once", async () => {
       const hour = row({}).hourMs;
       const user = randomUUID();
