@@ -160,7 +160,13 @@ export const stages: readonly Stage[] = [
   {
     name: "admit",
     does: "Reserves the most that the call can use in every limit and budget that covers it: in all of them or in none.",
-    files: ["pipeline/admit.ts", "pipeline/budget-claims.ts", "pipeline/limit-claims.ts", "pipeline/worst-case.ts"],
+    files: [
+      "pipeline/admit.ts",
+      "pipeline/budget-claims.ts",
+      "pipeline/limit-claims.ts",
+      "pipeline/session-time.ts",
+      "pipeline/worst-case.ts",
+    ],
     codes: [
       "invalid_value",
       "price_unknown",
