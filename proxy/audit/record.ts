@@ -1,7 +1,7 @@
 /** The audit record of one call. Field names are those of the access log; docs/audit.md lists them. */
 
 import type { CallRecord } from "../call/record.ts";
-import { callFields } from "../telemetry/log.ts";
+import { callFields } from "../telemetry/call-fields.ts";
 import { decisionOf } from "./decision.ts";
 import type { Bodies } from "./sealed.ts";
 

@@ -2,7 +2,8 @@
 import { Buffer } from "node:buffer";
 import { type Logger, pino } from "pino";
 import type { CallRecord } from "../call/record.ts";
-import { needsNoEscape, quoted, SharedFields } from "./shared-fields.ts";
+import { TextBytes } from "../wire/text-bytes.ts";
+import { addCallFields } from "./call-fields.ts";
 
 export type { Logger } from "pino";
 
@@ -49,6 +50,17 @@ class Lines {
     else this.#used += this.#chunk.write(line, this.#used);
   }
 
+  /** Takes a line without making a string of it. */
+  take(line: TextBytes): void {
+    if (line.length > chunkBytes - this.#used) this.flush();
+    if (line.length > chunkBytes) {
+      this.#out.write(Buffer.from(line.toString()));
+      return;
+    }
+    line.copyTo(this.#chunk, this.#used);
+    this.#used += line.length;
+  }
+
   flush(): void {
     if (this.#used === 0) return;
     const chunk = this.#chunk;
@@ -77,66 +89,6 @@ export function createLogger(level: string, name: string): Logger {
   return pino(options, lines);
 }
 
-/** At most 1 KiB, without characters that could start a new line or control a terminal. */
-export function clean(text: string): string {
-  if (text.length <= 1024 && needsNoEscape.test(text)) return text;
-  const short = text.length > 1024 ? `${text.slice(0, 1023)}…` : text;
-  return short.replace(/[\p{Cc}\u2028\u2029]/gu, " ");
-}
-
-/** A value that a client controls, as JSON. */
-const cleaned = (text: string): string =>
-  text.length <= 1024 && needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(clean(text));
-
-function cacheFields({ cache, semantic }: CallRecord): string {
-  if (cache === null) return "";
-  if (semantic === null) return `,"cache":"${cache}"`;
-  const similarity = semantic.similarity === null ? "" : `,"similarity":${semantic.similarity.toFixed(4)}`;
-  return `,"cache":"${cache}","semantic":"${semantic.result}"${similarity}`;
-}
-
-/** For an answer that did not complete: how it ended, and how much of it was sent. */
-function cutShort({ broken, abandoned, stalled, code, sentBytes }: CallRecord): string {
-  const gone = abandoned || code === "client_closed_request";
-  if (!gone && !broken) return "";
-  const byClient = stalled ? "client_stalled" : "client_closed";
-  return `,"outcome":"${gone ? byClient : "stream_error"}","sent_bytes":${sentBytes}`;
-}
-
-function statusFields({ status, code, cause, stream }: CallRecord): string {
-  if (status === 200 && code === null && cause === null)
-    return stream ? ',"status":200,"stream":true' : ',"status":200,"stream":false';
-  return `,"status":${status}${code === null ? "" : `,"code":"${code}"`}${cause === null ? "" : `,"cause":${cleaned(cause)}`},"stream":${stream}`;
-}
-
-const shared = new SharedFields();
-
-/** The fields of a call as JSON members, each after a comma. Built by hand for every call: a serialiser costs ten times as much. */
-export function callFields(call: CallRecord): string {
-  const usage = call.usage;
-  let line = `,"request_id":${cleaned(call.requestId)},"address":"${call.address}"${shared.place(call)}${shared.caller(call)}`;
-  if (call.session !== "") line += `,"session":"${call.session}"`;
-  line += statusFields(call);
-  line += cutShort(call);
-  line += `,"duration_ms":${Math.round(call.durationMs)}`;
-  if (call.firstByteMs !== null) line += `,"first_token_ms":${Math.round(call.firstByteMs)}`;
-  if (usage !== null) {
-    line += `,"input_tokens":${usage.prompt},"cached_tokens":${usage.cachedPrompt},"output_tokens":${usage.completion}`;
-    line += usage.estimated ? ',"estimated":true' : ',"estimated":false';
-  }
-  if (call.masked !== null) line += `,"masked":${JSON.stringify(call.masked)}`;
-  line += cacheFields(call);
-  if (call.costNanoUsd !== null) line += `,"cost_nano_usd":${call.costNanoUsd}`;
-  if (call.moved !== undefined) line += `,"session_moved":${JSON.stringify(call.moved)}`;
-  const lacking = call.attempts.at(-1)?.unpriced;
-  if (lacking !== undefined) line += `,"unpriced":${JSON.stringify(lacking)}`;
-  if (call.attempts.length > 1) line += `,"attempts":${JSON.stringify(call.attempts)}`;
-  if (call.dropped.length > 0) line += `,"dropped_params":${JSON.stringify(call.dropped)}`;
-  if (call.payloads !== null)
-    line += `,"request_body":${quoted(call.payloads.request)},"response_body":${quoted(call.payloads.response)}`;
-  return line;
-}
-
 const { chindingsSym, streamSym } = pino.symbols;
 
 /** A refused attempt is recorded whatever the policy logs. */
@@ -146,11 +98,15 @@ export const isLogged = ({ statistics, status }: CallRecord): boolean => statist
 export function logCall(log: Logger, call: CallRecord): void {
   if (!log.isLevelEnabled("info")) return;
   const inner = log as unknown as Record<symbol, unknown>;
-  const out = inner[streamSym] as { write(line: string): void };
-  out.write(
-    `${head(call.startedMs + call.durationMs)}${String(inner[chindingsSym])}${callFields(call)},"msg":"call"}\n`,
-  );
+  const out = inner[streamSym] as Lines | { write(line: string): void };
+  line.clear();
+  addHead(call.startedMs + call.durationMs);
+  addCallFields(line.utf8(String(inner[chindingsSym])), call).utf8(',"msg":"call"}\n');
+  if (out instanceof Lines) out.take(line);
+  else out.write(line.toString());
 }
+
+const line = new TextBytes();
 
 const thousandths = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, "0")}Z"`);
 
@@ -158,12 +114,12 @@ let second = -1;
 let secondHead = "";
 
 /** Level, and time as ISO 8601 in milliseconds. Lines of one second share its text. */
-function head(ms: number): string {
+function addHead(ms: number): void {
   const whole = Math.floor(ms);
   const rest = whole % 1000;
   if (whole - rest !== second) {
     second = whole - rest;
     secondHead = `{"level":"info","time":"${new Date(second).toISOString().slice(0, 20)}`;
   }
-  return secondHead + (thousandths[rest] ?? "");
+  line.utf8(secondHead).utf8(thousandths[rest] ?? "");
 }

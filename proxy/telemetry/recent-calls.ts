@@ -2,7 +2,8 @@
 import { type CallRecord, namespaceOfCall } from "../call/record.ts";
 import type { RecentCall } from "../config/activity.ts";
 import { failures } from "../failure.ts";
-import { clean, isLogged } from "./log.ts";
+import { clean } from "./call-fields.ts";
+import { isLogged } from "./log.ts";
 
 const mostCalls = 500;
 const mostCauseChars = 300;

@@ -6,10 +6,11 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { ClientExchange, TrafficListener } from "../../proxy/wire/client-exchange.ts";
-import { answerHead } from "../../proxy/wire/http1/fields.ts";
+import { addAnswerHead } from "../../proxy/wire/http1/fields.ts";
 import { http1Listener } from "../../proxy/wire/http1/listener.ts";
 import { type MessageHead, MessageParser } from "../../proxy/wire/http1/parser.ts";
 import { readsShared } from "../../proxy/wire/http1/reads.ts";
+import { TextBytes } from "../../proxy/wire/text-bytes.ts";
 import { until } from "../harness/until.ts";
 
 const ignore = (): void => undefined;
@@ -72,7 +73,8 @@ describe("an answer's head", () => {
     ["a blank in a name", "x a", "b"],
     ["a line break in a name", "x-a\r\nx-b", "c"],
   ] as const)
-    it(`can't hold ${what}`, () => assert.throws(() => answerHead(200, { [name]: value }), TypeError));
+    it(`can't hold ${what}`, () =>
+      assert.throws(() => addAnswerHead(new TextBytes(), 200, { [name]: value }), TypeError));
 });
 
 describe("the gateway's HTTP/1.1", () => {

@@ -6,8 +6,9 @@ import { Readable } from "node:stream";
 import type { AnswerFields, ClientExchange } from "../client-exchange.ts";
 import { asBuffer, framed, lastChunk, maxDrainedBytes, maxJoinedBytes } from "../framing.ts";
 import { type Body, GatheredBody, type ReadBounds } from "../gathered-body.ts";
+import { TextBytes } from "../text-bytes.ts";
 import { afterTick, type Task } from "../tick-batch.ts";
-import { answerHead, fieldsByName } from "./fields.ts";
+import { addAnswerHead, fieldsByName } from "./fields.ts";
 import type { MessageHead } from "./parser.ts";
 import { writeJoined } from "./writes.ts";
 
@@ -31,6 +32,10 @@ type AnswerFraming = "unsent" | "length" | "chunked" | "close" | "none";
 const mostEarlyBytes = 65_536;
 
 const nothing: (string | Buffer)[] = [];
+
+/** The head that was made last, and whose it is until it is written or the next one is made. */
+const newestHead = new TextBytes();
+let newestOwner: Http1Exchange | null = null;
 
 const closeField = "Connection: close\r\n";
 const continues = /(?:^|\W)100-continue(?:$|\W)/i;
@@ -203,11 +208,20 @@ export class Http1Exchange implements ClientExchange, Task {
     else this.#framing = this.httpVersion === "1.1" ? "chunked" : "close";
     if (this.#framing === "close" || headers["connection"] === "close" || this.#wire.isLast(this)) this.keeps = false;
     if (this.keeps && !this.#reusable()) this.keeps = false;
-    let text = answerHead(status, headers);
-    if (this.#framing === "chunked") text += "transfer-encoding: chunked\r\n";
-    this.#unsent = `${text}${this.keeps ? this.#wire.keepAliveField : closeField}\r\n`;
+    newestOwner?.keepHead();
+    addAnswerHead(newestHead.clear(), status, headers);
+    if (this.#framing === "chunked") newestHead.latin1("transfer-encoding: chunked\r\n");
+    newestHead.latin1(this.keeps ? this.#wire.keepAliveField : closeField).latin1("\r\n");
+    newestOwner = this;
     // Sent with the first part of the body; alone, if a stream has none in this turn.
     if (this.#framing === "chunked" || this.#framing === "close") this.#schedule();
+  }
+
+  /** Before another head is made, or something follows in the same text. */
+  keepHead(): void {
+    if (newestOwner !== this) return;
+    newestOwner = null;
+    this.#unsent = newestHead.toString("latin1");
   }
 
   #schedule(): void {
@@ -218,6 +232,7 @@ export class Http1Exchange implements ClientExchange, Task {
 
   write(bytes: Buffer): boolean {
     if (this.#framing === "none" || bytes.length === 0) return true;
+    this.keepHead();
     const out =
       this.#framing === "chunked" ? framed(bytes) : bytes.length <= maxJoinedBytes ? bytes.toString("latin1") : bytes;
     if (typeof out === "string") {
@@ -232,17 +247,17 @@ export class Http1Exchange implements ClientExchange, Task {
 
   /** Writes what was gathered, and a whole answer's body, in one piece. */
   #writeLast(bytes: Buffer): void {
-    if (this.#framing !== "length" || this.#early !== null) {
+    if (this.#framing !== "length" || this.#early !== null || newestOwner !== this) {
       this.write(bytes);
       return;
     }
-    const head = this.#unsent;
-    this.#unsent = "";
-    writeJoined(this.#wire.socket, head, bytes);
+    newestOwner = null;
+    writeJoined(this.#wire.socket, newestHead, bytes);
   }
 
   /** Writes what was gathered in this turn of the event loop. */
   run(): void {
+    this.keepHead();
     const out = this.#unsent;
     this.#scheduled = false;
     this.#unsent = "";
@@ -259,6 +274,7 @@ export class Http1Exchange implements ClientExchange, Task {
   end(bytes?: Uint8Array | string): void {
     if (this.#gone) return;
     if (bytes !== undefined && bytes.length > 0) this.#writeLast(asBuffer(bytes));
+    this.keepHead();
     if (this.#framing === "chunked") this.#unsent += lastChunk;
     this.run();
     this.ended = true;

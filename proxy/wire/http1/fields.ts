@@ -1,6 +1,7 @@
 /** Header fields of HTTP/1.1: received ones by name, and those of an answer as text. */
 import { type IncomingHttpHeaders, STATUS_CODES } from "node:http";
 import type { AnswerFields } from "../client-exchange.ts";
+import type { TextBytes } from "../text-bytes.ts";
 
 /** Of these the first counts, as in node:http. The stage "preliminary" refuses repetitions that matter. */
 const firstCounts: ReadonlySet<string> = new Set([
@@ -81,10 +82,8 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 interface FieldName {
   /** The name, and what separates it from its value. */
   start: string;
-  /** The last value of an answer's field. */
-  value: string | number | null;
-  /** The field with that value, once it has occurred twice. */
-  line: string | null;
+  /** The last value of an answer's field, which was checked. */
+  value: string | null;
 }
 
 const knownNames = new Map<string, FieldName>();
@@ -94,7 +93,7 @@ function nameOf(name: string): FieldName {
   const known = knownNames.get(name);
   if (known !== undefined) return known;
   if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
-  const made = { start: `${name}: `, value: null, line: null };
+  const made = { start: [name, ": "].join(""), value: null };
   if (knownNames.size < mostSpellings) knownNames.set(name, made);
   return made;
 }
@@ -103,25 +102,27 @@ function checkValue(name: string, value: string): void {
   if (outOfField.test(value)) throw new TypeError(`the header ${name} has a character that is not allowed`);
 }
 
-/** A field as text. Throws if it could be read as more than one. */
-export function fieldLine(name: string, value: string): string {
+/** Adds a field. Throws if it could be read as more than one. */
+export function addField(text: TextBytes, name: string, value: string): void {
   const { start } = nameOf(name);
   checkValue(name, value);
-  return `${start}${value}\r\n`;
+  text.latin1(start).latin1(value).latin1("\r\n");
 }
 
 /**
- * The same for an answer. Most of its values repeat from call to call, so the last one of each name is kept: not for
- * requests, whose values may be secret.
+ * The same for an answer. Most of its values repeat from call to call, so the last one of each name is not checked
+ * again: not for requests, whose values may be secret and are not kept.
  */
-function answerLine(name: string, value: string | number): string {
+function addAnswerField(text: TextBytes, name: string, value: string | number): void {
   const known = nameOf(name);
-  // Joined, because a concatenated string would be flattened again for each answer.
-  if (known.value === value) return (known.line ??= [known.start, value, "\r\n"].join(""));
-  if (typeof value === "string") checkValue(name, value);
-  known.value = value;
-  known.line = null;
-  return `${known.start}${value}\r\n`;
+  text.latin1(known.start);
+  if (typeof value === "number") text.number(value);
+  else {
+    if (known.value !== value) checkValue(name, value);
+    known.value = value;
+    text.latin1(value);
+  }
+  text.latin1("\r\n");
 }
 
 const statusLines = new Map<number, string>();
@@ -147,13 +148,13 @@ function dateField(): string {
   return dateLine;
 }
 
-/** An answer's head up to its last field, as Latin-1. Throws if a field is not valid. */
-export function answerHead(status: number, fields: AnswerFields): string {
-  let text = statusLine(status);
+/** Adds an answer's head up to its last field. Throws if a field is not valid. */
+export function addAnswerHead(text: TextBytes, status: number, fields: AnswerFields): void {
+  text.latin1(statusLine(status));
   for (const name in fields) {
     const value = fields[name];
     if (value === undefined || name === "connection") continue;
-    text += answerLine(name, value);
+    addAnswerField(text, name, value);
   }
-  return text + dateField();
+  text.latin1(dateField());
 }

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { ConnectionOwner, ProviderConnection, UpstreamRequest, WireCall, WireHandler } from "../provider-wire.ts";
+import type { TextBytes } from "../text-bytes.ts";
 import { WriteWatch } from "../write-watch.ts";
 import type { Connector } from "./connector.ts";
 import { responseFields } from "./fields.ts";
@@ -146,7 +147,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     const request = running?.request ?? null;
     if (running === null || request === null || this.#socket.destroyed) return;
     const body = bytesOf(request.body);
-    let head: string;
+    let head: TextBytes;
     try {
       head = requestHead(request, this.#host, body?.length ?? null);
     } catch (cause) {
@@ -154,7 +155,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
       return;
     }
     const socket = this.#socket;
-    if (body === null || body.length === 0) socket.write(head, "latin1");
+    if (body === null || body.length === 0) socket.write(head.toString("latin1"), "latin1");
     else writeJoined(socket, head, body);
     // A connection that had been idle may have been closed by the provider, which shows when it is written to.
     if (this.#isFirst) running.request = null;

@@ -1,11 +1,14 @@
 /** A request to a provider as bytes. */
 import { Buffer } from "node:buffer";
 import type { UpstreamRequest } from "../provider-wire.ts";
-import { fieldLine } from "./fields.ts";
+import { TextBytes } from "../text-bytes.ts";
+import { addField } from "./fields.ts";
 
 /** Fields that the connection sets itself. */
 const ownFields: ReadonlySet<string> = new Set(["host", "connection", "content-length", "transfer-encoding", "expect"]);
 const outOfPath = /[^\x21-\x7e\x80-\xff]/;
+
+const isOwn = (name: string): boolean => ownFields.has(name) || ownFields.has(name.toLowerCase());
 
 /** The request's body as bytes; null for none. */
 export function bytesOf(body: UpstreamRequest["body"]): Uint8Array | null {
@@ -34,19 +37,23 @@ function startOf(method: UpstreamRequest["method"], path: string, host: string):
   return start;
 }
 
-/** Throws if a field or the path could be read as more than one. */
+const text = new TextBytes();
+
+/** Throws if a field or the path could be read as more than one. The bytes are valid until the next call. */
 export function requestHead(
   { method, path, headers }: UpstreamRequest,
   host: string,
   bodyBytes: number | null,
-): string {
-  let text = startOf(method, path, host);
+): TextBytes {
+  text.clear().latin1(startOf(method, path, host));
   for (const name in headers) {
     const value = headers[name];
-    if (value === undefined) continue;
-    const line = fieldLine(name, value);
-    if (!ownFields.has(name.toLowerCase())) text += line;
+    if (value !== undefined && !isOwn(name)) addField(text, name, value);
   }
-  if (bodyBytes !== null || method === "POST") text += `content-length: ${bodyBytes ?? 0}\r\n`;
-  return `${text}\r\n`;
+  if (bodyBytes !== null || method === "POST")
+    text
+      .latin1("content-length: ")
+      .number(bodyBytes ?? 0)
+      .latin1("\r\n");
+  return text.latin1("\r\n");
 }

@@ -5,18 +5,19 @@
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { maxJoinedBytes } from "../framing.ts";
+import type { TextBytes } from "../text-bytes.ts";
 
 const sharedBytes = 65_536;
 let shared = Buffer.allocUnsafeSlow(sharedBytes);
 /** Bytes at the start of the buffer that sockets still have to send. */
 let kept = 0;
 
-/** Returns false if the socket is full. `head` is Latin-1. */
-export function writeJoined(socket: Socket, head: string, body: Uint8Array): boolean {
+/** Returns false if the socket is full. */
+export function writeJoined(socket: Socket, head: TextBytes, body: Uint8Array): boolean {
   const length = head.length + body.length;
   if (body.length > maxJoinedBytes || length > sharedBytes) {
     socket.cork();
-    socket.write(head, "latin1");
+    socket.write(head.toString("latin1"), "latin1");
     const room = socket.write(body);
     socket.uncork();
     return room;
@@ -26,7 +27,7 @@ export function writeJoined(socket: Socket, head: string, body: Uint8Array): boo
     kept = 0;
   }
   const from = kept;
-  shared.write(head, from, head.length, "latin1");
+  head.copyTo(shared, from);
   shared.set(body, from + head.length);
   const room = socket.write(shared.subarray(from, from + length));
   // The bytes stay until they are sent: a full socket, or TLS, which encrypts them later.

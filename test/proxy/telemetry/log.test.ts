@@ -11,7 +11,8 @@ import fc from "fast-check";
 import { pino } from "pino";
 import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
 import { failures } from "../../../proxy/failure.ts";
-import { callFields, clean, logCall } from "../../../proxy/telemetry/log.ts";
+import { callFields, clean } from "../../../proxy/telemetry/call-fields.ts";
+import { logCall } from "../../../proxy/telemetry/log.ts";
 
 const maybe = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null, freq: 2 });
 const text = fc.oneof(

@@ -1,0 +1,90 @@
+/**
+ * Assembles a text as bytes, in place. A string that is joined piece by piece is a tree, which is copied once more when
+ * it is written: a call's heads and its log line would allocate several times their size.
+ */
+import { Buffer } from "node:buffer";
+
+const firstBytes = 8_192;
+/** A buffer that grew beyond this for one text is not kept. */
+const mostKept = 262_144;
+/** Longer texts are copied by native code, which takes a while to call. */
+const longestCopied = 48;
+const largestInteger = 0x7fff_ffff;
+
+export class TextBytes {
+  #bytes = Buffer.allocUnsafeSlow(firstBytes);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  clear(): this {
+    this.#length = 0;
+    if (this.#bytes.length > mostKept) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
+    return this;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#length + bytes;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
+
+  /** Copies a short text as long as it is ASCII. Returns how many characters it copied. */
+  #ascii(text: string): number {
+    const bytes = this.#bytes;
+    const from = this.#length;
+    let index = 0;
+    for (; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 127) break;
+      bytes[from + index] = code;
+    }
+    this.#length = from + index;
+    return index;
+  }
+
+  /** Adds a text in UTF-8. */
+  utf8(text: string): this {
+    this.#reserve(text.length * 3);
+    const copied = text.length <= longestCopied ? this.#ascii(text) : 0;
+    if (copied < text.length) this.#length += this.#bytes.write(copied === 0 ? text : text.slice(copied), this.#length);
+    return this;
+  }
+
+  /** Adds a text whose characters are all below U+0100, one byte each. */
+  latin1(text: string): this {
+    this.#reserve(text.length);
+    const copied = text.length <= longestCopied ? this.#ascii(text) : 0;
+    if (copied < text.length)
+      this.#length += this.#bytes.write(copied === 0 ? text : text.slice(copied), this.#length, "latin1");
+    return this;
+  }
+
+  /** Adds a number as JSON has it. */
+  number(value: number): this {
+    if (!(value >= 0 && value <= largestInteger) || (value | 0) !== value) return this.latin1(String(value));
+    this.#reserve(10);
+    let digits = 1;
+    for (let power = 10; power <= value && digits < 10; power *= 10) digits++;
+    let rest = value;
+    for (let index = this.#length + digits - 1; index >= this.#length; index--) {
+      this.#bytes[index] = 48 + (rest % 10);
+      rest = (rest / 10) | 0;
+    }
+    this.#length += digits;
+    return this;
+  }
+
+  /** Copies the text to `target`, which must have room. */
+  copyTo(target: Buffer, from: number): void {
+    this.#bytes.copy(target, from, 0, this.#length);
+  }
+
+  toString(encoding: "utf8" | "latin1" = "utf8"): string {
+    return this.#bytes.toString(encoding, 0, this.#length);
+  }
+}
