@@ -29,18 +29,29 @@ const isCharged = (attempt: AttemptRecord): attempt is AttemptRecord & BilledUsa
 
 /** Without a copy if all were charged, as usual: budgets, limits, ledger and metrics each ask for them. */
 export const attemptCharges = (attempts: readonly AttemptRecord[]): readonly BilledUsage[] =>
-  attempts.every(isCharged) ? attempts : attempts.filter(isCharged);
+  allCharged(attempts) ? attempts : attempts.filter(isCharged);
+
+function allCharged(attempts: readonly AttemptRecord[]): attempts is readonly (AttemptRecord & BilledUsage)[] {
+  for (let index = 0; index < attempts.length; index++) if (attempts[index]?.usage === undefined) return false;
+  return true;
+}
 
 /** In nano-USD; null if nothing in it has a price. */
 export function costOf(charges: readonly BilledUsage[]): number | null {
   let sum: number | null = null;
-  for (const { costNanoUsd = null } of charges) if (costNanoUsd !== null) sum = (sum ?? 0) + costNanoUsd;
+  for (let index = 0; index < charges.length; index++) {
+    const cost = charges[index]?.costNanoUsd ?? null;
+    if (cost !== null) sum = (sum ?? 0) + cost;
+  }
   return sum;
 }
 
 /** Tokens of prompts and answers. */
 export function chargedTokens(charges: readonly BilledUsage[]): number {
   let sum = 0;
-  for (const { usage } of charges) sum += usage.prompt + usage.completion;
+  for (let index = 0; index < charges.length; index++) {
+    const { usage } = charges[index] as BilledUsage;
+    sum += usage.prompt + usage.completion;
+  }
   return sum;
 }

@@ -121,8 +121,11 @@ export interface CallRecord {
 const noTags: readonly string[] = [];
 
 /** The namespace of the caller's key, or else of the policy; "" if there is neither. */
-export const namespaceOfCall = ({ key, route }: Pick<CallRecord, "key" | "route">): string =>
-  (key || route).split("/", 1)[0] ?? "";
+export function namespaceOfCall({ key, route }: Pick<CallRecord, "key" | "route">): string {
+  const id = key || route;
+  const end = id.indexOf("/");
+  return end < 0 ? id : id.slice(0, end);
+}
 
 /** Returns the record of a call that has just started. */
 export function newRecord(requestId: string, method: string, startedMs: number): CallRecord {

@@ -35,7 +35,7 @@ export class Counts {
     const usage: Usage = { ...tokens, estimated: false };
     const units = more.units === undefined ? null : used(more.units);
     if (units !== null) usage.units = units;
-    if (more.modes?.some(isMode)) usage.modes = more.modes.filter(isMode);
+    if (more.modes?.some(isMode) === true) usage.modes = more.modes.filter(isMode);
     if (this.implausible) usage.implausible = true;
     return usage;
   }

@@ -49,9 +49,16 @@ function emptyRow(
 
 /** Counts estimates and missing prices once for each row, however many attempts of the call have them. */
 function count(row: LedgerRow, charges: readonly BilledUsage[]): void {
-  for (const charge of charges) add(row, charge);
-  if (charges.some(({ usage }) => usage.estimated)) row.estimated++;
-  if (charges.some(isUnpriced)) row.unpriced++;
+  let estimated = false;
+  let unpriced = false;
+  for (let index = 0; index < charges.length; index++) {
+    const charge = charges[index] as BilledUsage;
+    add(row, charge);
+    estimated ||= charge.usage.estimated;
+    unpriced ||= isUnpriced(charge);
+  }
+  if (estimated) row.estimated++;
+  if (unpriced) row.unpriced++;
 }
 
 function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {
@@ -61,6 +68,11 @@ function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {
   row.cacheWriteTokens += usage.cacheWrite;
   row.completionTokens += usage.completion;
   row.reasoningTokens += usage.reasoning;
+}
+
+function areAllBy(provider: string, charges: readonly BilledUsage[]): boolean {
+  for (let index = 0; index < charges.length; index++) if (charges[index]?.provider !== provider) return false;
+  return true;
 }
 
 const leaf = (): { row: LedgerRow | null } => ({ row: null });
@@ -89,7 +101,7 @@ class HourRows {
     if (call.status >= 400 || call.broken) row.errors++;
     const charges = chargesOf(call);
     if (charges.length === 0) row.costNanoUsd += call.costNanoUsd ?? 0;
-    if (charges.every(({ provider }) => provider === call.provider)) {
+    if (areAllBy(call.provider, charges)) {
       count(row, charges);
       return;
     }

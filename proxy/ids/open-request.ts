@@ -91,7 +91,7 @@ export class IdOpener {
 
   #object(object: JsonObject): void {
     const ofItem = this.#path.length === 2 && this.#path[0] === "input" && this.#item(object, object["id"]);
-    for (const name of Object.keys(object)) {
+    for (const name in object) {
       if (!(ofItem && name === "id")) this.#at(name, object, name);
     }
   }
@@ -158,7 +158,7 @@ export function openRequest(
   const { json } = shaped.received;
   const within = carriers[shaped.format];
   const opener = new IdOpener(seal, owner);
-  for (const name of Object.keys(json)) {
+  for (const name in json) {
     if (within !== null && !within.has(name)) continue;
     // What the policy sets in its place goes to the provider as it is.
     const replaced = name in shaped.edits && name !== "messages";

@@ -21,11 +21,11 @@ export const formatOf = (operation: Operation): WireFormat =>
   "format" in operation ? operation.format : "anthropic.messages";
 
 export interface Addressed {
-  path: PathEntry;
-  operation: Operation;
-  surface: SurfaceName;
+  readonly path: PathEntry;
+  readonly operation: Operation;
+  readonly surface: SurfaceName;
   /** The model, if the path names it; then the body's is ignored. */
-  deployment: string | null;
+  readonly deployment: string | null;
 }
 
 /** Paths below the prefix (or /v1), as an SDK with that base URL requests them. */
@@ -124,12 +124,31 @@ function surfaceFor(operation: Operation): SurfaceName {
   return operation.format === "openai.responses" ? "responses" : "openai";
 }
 
+/** Addresses of paths that were asked before. Clients use few, and each is resolved once for a snapshot. */
+const resolved = new WeakMap<Snapshot, Map<string, Addressed>>();
+const mostResolved = 256;
+const longestResolved = 128;
+
+/** The address of a call before its caller is known. */
+export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
+  if (method !== "POST" || path.length > longestResolved) return addressBy(method, path, snapshot, () => true);
+  let known = resolved.get(snapshot);
+  if (known === undefined) resolved.set(snapshot, (known = new Map()));
+  const before = known.get(path);
+  if (before !== undefined) return before;
+  const addressed = addressBy(method, path, snapshot, () => true);
+  if (isFailure(addressed)) return addressed;
+  if (known.size >= mostResolved) known.clear();
+  known.set(path, addressed);
+  return addressed;
+}
+
 /** `wanted`: for an authenticated caller, selects the prefixes that serve its kind of caller. */
-export function address(
+function addressBy(
   method: string,
   path: string,
   snapshot: Snapshot,
-  wanted: (entry: PathEntry) => boolean = () => true,
+  wanted: (entry: PathEntry) => boolean,
 ): Addressed | Failure {
   const found = split(path, snapshot, wanted);
   const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
@@ -154,6 +173,6 @@ export function addressFor(
   snapshot: Snapshot,
 ): Addressed {
   if (found.path.prefix === "" || offersTo(found.path, identity)) return found;
-  const other = address(method, path, snapshot, (entry) => offersTo(entry, identity));
+  const other = addressBy(method, path, snapshot, (entry) => offersTo(entry, identity));
   return isFailure(other) ? found : other;
 }

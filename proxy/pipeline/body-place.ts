@@ -3,7 +3,7 @@ import { BodyPlace, type BodyRoom } from "../call/body-room.ts";
 import type { Identity } from "../call/identity.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import type { Failure } from "../failure.ts";
-import type { PathEntry } from "../snapshot/snapshot.ts";
+import type { PathEntry, Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { offeredTo } from "./route.ts";
 
@@ -27,8 +27,9 @@ function fewest(limits: readonly LimitConfig[]): number {
 function mostArriving(path: PathEntry, identity: Identity): number {
   const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? none);
   let ofPolicies = 0;
-  for (const route of path.routes) {
-    if (ofPolicies === Infinity) break;
+  const { routes } = path;
+  for (let index = 0; index < routes.length && ofPolicies !== Infinity; index++) {
+    const route = routes[index] as Route;
     if (offeredTo(route, identity)) ofPolicies += fewest(route.config.limits);
   }
   return ofPolicies === 0 ? ofKey : Math.min(ofKey, ofPolicies);

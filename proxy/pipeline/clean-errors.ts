@@ -1,8 +1,9 @@
 /** Removes the account's credentials from errors within answers, as `parseLoosely` does for error responses. */
 import { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
-import { accountSecrets, type ProviderAccount } from "../providers/provider.ts";
+import { hasSecrets, type ProviderAccount } from "../providers/provider.ts";
 import { parseJson } from "../wire/json.ts";
+import type { ResponseHeaders } from "../wire/upstream.ts";
 import type { Prepared } from "./prepared.ts";
 import { isProviderError, withoutCredentials } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
@@ -43,17 +44,31 @@ function cleanReader(reader: StreamReader, account: Account): StreamReader {
   };
 }
 
-export function withCleanErrors(prepared: Prepared, account: Account): Prepared {
-  if (accountSecrets(account).length === 0) return prepared;
-  return {
-    ...prepared,
-    whole(bytes, headers) {
-      const whole = prepared.whole(bytes, headers);
-      return isProviderError(whole) ? cleanError(whole, account) : whole;
-    },
-    reader() {
-      const reader = prepared.reader();
-      return reader === null ? null : cleanReader(reader, account);
-    },
-  };
+class CleanPrepared implements Prepared {
+  readonly outgoing: Prepared["outgoing"];
+  readonly dropped: string[];
+  readonly translated: boolean;
+  readonly #inner: Prepared;
+  readonly #account: Account;
+
+  constructor(inner: Prepared, account: Account) {
+    this.outgoing = inner.outgoing;
+    this.dropped = inner.dropped;
+    this.translated = inner.translated;
+    this.#inner = inner;
+    this.#account = account;
+  }
+
+  whole(bytes: Buffer, headers: ResponseHeaders): ReturnType<Prepared["whole"]> {
+    const whole = this.#inner.whole(bytes, headers);
+    return isProviderError(whole) ? cleanError(whole, this.#account) : whole;
+  }
+
+  reader(): StreamReader | null {
+    const reader = this.#inner.reader();
+    return reader === null ? null : cleanReader(reader, this.#account);
+  }
 }
+
+export const withCleanErrors = (prepared: Prepared, account: Account): Prepared =>
+  hasSecrets(account) ? new CleanPrepared(prepared, account) : prepared;

@@ -45,8 +45,8 @@ function dearestRates(price: Price, units: UnitsOfCall): readonly [prompt: numbe
 
 /** The most that the tokens can cost, in nano-USD, rounded up; 0 if they are free. */
 export function dearest(prompt: number, completion: number, price: Price, units: UnitsOfCall): number {
-  const [forPrompt, forAnswer] = dearestRates(price, units);
-  const sum = prompt * forPrompt + completion * forAnswer;
+  const rates = dearestRates(price, units);
+  const sum = prompt * rates[0] + completion * rates[1];
   return sum === 0 ? 0 : Math.ceil(sum / 1_000_000) + 2;
 }
 
@@ -59,7 +59,8 @@ const noRates: NonNullable<Price["uses"]> = {};
 export function usesCost({ uses, either, calls }: ServerUses, price: Price, times: number): number {
   const { uses: rates = noRates } = price;
   let dearestUse = 0;
-  for (const unit of either) dearestUse = Math.max(dearestUse, rates[unit] ?? 0);
+  for (let index = 0; index < either.length; index++)
+    dearestUse = Math.max(dearestUse, rates[either[index] as UseUnit] ?? 0);
   let perThousand = calls * dearestUse;
   for (const unit in uses) perThousand += (uses[unit as UseUnit] ?? 0) * (rates[unit as UseUnit] ?? 0);
   return Math.ceil((perThousand * times + (rates["request"] ?? 0)) / 1_000);

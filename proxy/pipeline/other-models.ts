@@ -19,7 +19,8 @@ export function rejectOtherModels(
   identity: Identity,
   roles: ReadonlyMap<string, Role>,
 ): Failure | null {
-  for (const name of modelMembers) {
+  for (let index = 0; index < modelMembers.length; index++) {
+    const name = modelMembers[index] as string;
     if ((json[name] ?? null) === null) continue;
     const message = `\`${name}\` would have the provider choose a model. Leave it out: the policy of this model says what is tried, and in what order.`;
     return failure("unsupported_parameter", message, { param: name });

@@ -63,8 +63,16 @@ const positive = (value: unknown): number | null =>
 /** Members with which OpenAI-compatible servers enable their own search. */
 const searches = ["plugins", "search_parameters", "enable_search", "search_options", "mcp_servers"] as const;
 
+function ownSearch(json: JsonObject): string | undefined {
+  for (let index = 0; index < searches.length; index++) {
+    const name = searches[index] as string;
+    if ((json[name] ?? false) !== false) return name;
+  }
+  return undefined;
+}
+
 function ofChat(json: JsonObject, tools: readonly unknown[]): ServerUses {
-  const search = searches.find((name) => (json[name] ?? false) !== false);
+  const search = ownSearch(json);
   if (search === undefined && tools.length === 0 && (json["web_search_options"] ?? null) === null) return noUses;
   const other = tools.find((tool) => !isObject(tool) || !["function", "custom"].includes(String(tool["type"])));
   const unknown = search ?? (other === undefined ? null : typeOf(other));

@@ -65,7 +65,8 @@ function isInvalidCount(name: string, value: unknown, format: WireFormat): boole
 
 /** Why the call's own figures can't be used to reserve anything; null if they can. */
 export function rejectUncountable({ received: { json }, edits, format }: Shaped): Failure | null {
-  for (const name of counted) {
+  for (let index = 0; index < counted.length; index++) {
+    const name = counted[index] as string;
     if (isInvalidCount(name, name in edits ? edits[name] : json[name], format))
       return failure("invalid_value", `\`${name}\` must be a whole number above 0.`, { param: name });
   }
@@ -81,7 +82,8 @@ export function rejectUncountable({ received: { json }, edits, format }: Shaped)
  */
 export function rejectPricierTier(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
   const { json } = shaped.received;
-  for (const [name, values] of priceMembers) {
+  for (let index = 0; index < priceMembers.length; index++) {
+    const [name, values] = priceMembers[index] as (typeof priceMembers)[number];
     if (!values.has(json[name])) continue;
     if (targets.every(({ config }) => name in shaped.forTarget(config).edits)) continue;
     const message = `\`${name}\` asks for another price than a budget of this call counts on. Leave it out, or ask the platform team to set it by the policy's request.overrides.`;
@@ -92,10 +94,11 @@ export function rejectPricierTier(shaped: Shaped, targets: readonly ResolvedTarg
 
 /** How many answers are requested at once. */
 export function answers({ edits, received }: Shaped): number {
-  const members = { n: edits["n"] ?? received.json["n"], best_of: edits["best_of"] ?? received.json["best_of"] };
+  const choices = edits["n"] ?? received.json["n"];
+  const best = edits["best_of"] ?? received.json["best_of"];
   const prompts = received.json["prompt"];
   const times = Array.isArray(prompts) && typeof prompts[0] !== "number" ? Math.max(1, prompts.length) : 1;
-  return times * Math.max(1, wholeNumber(members.n) ?? 1, wholeNumber(members.best_of) ?? 1);
+  return times * Math.max(1, wholeNumber(choices) ?? 1, wholeNumber(best) ?? 1);
 }
 
 /** The caller's token cap for all answers together; null if it sets none. */
@@ -119,10 +122,19 @@ export function expectedTokens(
 ): ExpectedTokens {
   const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);
   if (shaped.format === "openai.embeddings") return { prompt, answer: 0 };
-  const caps = targets.map(({ config }) => askedCap(shaped.forTarget(config)));
-  const answer =
-    caps.includes(null) || caps.length === 0 ? (askedCap(shaped) ?? usual) : Math.max(...(caps as number[]));
+  const answer = largestCap(shaped, targets) ?? askedCap(shaped) ?? usual;
   return { prompt, answer: answer === null ? null : answer * answers(shaped) };
+}
+
+/** The largest cap at any of the targets; null if one of them has none. */
+function largestCap(shaped: Shaped, targets: readonly ResolvedTarget[]): number | null {
+  let largest: number | null = null;
+  for (const { config } of targets) {
+    const cap = askedCap(shaped.forTarget(config));
+    if (cap === null) return null;
+    largest = Math.max(largest ?? 0, cap);
+  }
+  return largest;
 }
 
 /** If nothing is known about the answer, a limit lets at least this many calls begin before one has ended. */

@@ -77,6 +77,11 @@ export const accountSecrets = ({
   ...(additions?.secrets ?? []),
 ];
 
+export function hasSecrets({ credentials, additions }: Pick<ProviderAccount, "credentials" | "additions">): boolean {
+  for (const _ in credentials) return true;
+  return (additions?.secrets.length ?? 0) > 0;
+}
+
 /** Where an account's calls go, and the connection's rules and limits. */
 export function upstreamAddress(
   { origin, config }: ProviderAccount,

@@ -111,7 +111,7 @@ export class TrafficTally {
     const namespace = namespaceOfCall(call);
     this.#marks.add(namespace, call);
     const { route, target, provider } = call;
-    const slot = this.#series({ kind: "call", namespace, route, target, provider }).slot(nowMs);
+    const slot = this.#series("call", namespace, route, target, provider).slot(nowMs);
     add(slot, "calls", 1);
     if (call.code !== null) add(slot, isOurs(call.code) ? "errors" : "refused", 1);
     else if (call.broken) add(slot, "errors", 1);
@@ -127,15 +127,15 @@ export class TrafficTally {
   }
 
   #attempt(attempt: CallRecord["attempts"][number], nowMs: number): void {
-    const slot = this.#series({ ...noNames("attempt"), provider: attempt.provider }).slot(nowMs);
+    const slot = this.#series("attempt", "", "", "", attempt.provider).slot(nowMs);
     add(slot, "calls", 1);
     if (attempt.outcome === "ok") addLatency(slot, attempt.durationMs);
     else if (attempt.uncounted !== true) add(slot, "errors", 1);
   }
 
-  #series(names: Names): Series {
-    const leaf = this.#tree.at(names.kind).at(names.namespace).at(names.route).at(names.target).at(names.provider);
-    return (leaf.series ??= this.#newSeries(names));
+  #series(kind: Names["kind"], namespace: string, route: string, target: string, provider: string): Series {
+    const leaf = this.#tree.at(kind).at(namespace).at(route).at(target).at(provider);
+    return (leaf.series ??= this.#newSeries({ kind, namespace, route, target, provider }));
   }
 
   #newSeries(names: Names): Series {

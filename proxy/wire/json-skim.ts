@@ -67,7 +67,7 @@ function membersWithin(value: unknown): number {
     for (const one of value) if (typeof one === "object") count += membersWithin(one);
     return count;
   }
-  for (const name of Object.keys(value)) {
+  for (const name in value) {
     if (name === "__proto__") return Number.NaN;
     const member = (value as Record<string, unknown>)[name];
     count += typeof member === "object" ? 1 + membersWithin(member) : 1;
@@ -86,9 +86,12 @@ export function skimmed(text: string, json: object, maxDepth: number): Outline |
   const members: JsonMember[] = [];
   const names = skim(text, maxDepth, members);
   if (names < 0 || names !== membersWithin(json) || hasEscapedName(text)) return null;
-  const keys = Object.keys(json);
-  // JavaScript objects list integer names first, wherever they appear in the text.
-  if (keys.length > 0 && isDigit(keys[0]?.charCodeAt(0) ?? 0)) return null;
-  for (let at = 0; at < members.length; at++) (members[at] as JsonMember).name = keys[at] ?? "";
+  let index = 0;
+  for (const name in json) {
+    // JavaScript objects list integer names first, wherever they appear in the text.
+    if (index === 0 && isDigit(name.charCodeAt(0))) return null;
+    const member = members[index++];
+    if (member !== undefined) member.name = name;
+  }
   return { open: text.indexOf("{") + 1, members };
 }
