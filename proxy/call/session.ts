@@ -3,6 +3,7 @@
  * the body. The name is the client's own claim, so it never decides what a caller may do.
  */
 import { createHash } from "node:crypto";
+import type { HeaderLookup } from "../access/client-address.ts";
 import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
 
 /** Headers of clients that name their session: Claude Code, Codex (since 2026, and before), opencode. */
@@ -43,13 +44,10 @@ function sessionInBody(body: JsonObject): string | null {
   return typeof userId === "string" && userId.length <= maxRead ? sessionInUserId(userId) : null;
 }
 
-function sessionInHeaders(header: (name: string) => string | null, own: readonly string[]): string | null {
-  for (const name of own) {
-    const value = name === "" ? null : header(name);
-    if (value !== null && value !== "") return value;
-  }
-  for (const name of clientHeaders) {
-    const value = header(name);
+function firstOf(headers: HeaderLookup, names: readonly string[]): string | null {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] ?? "";
+    const value = name === "" ? null : headers.header(name);
     if (value !== null && value !== "") return value;
   }
   return null;
@@ -59,11 +57,8 @@ function sessionInHeaders(header: (name: string) => string | null, own: readonly
  * The name of a call's session; "" if its client names none. `own`: headers that the policy and the installation name,
  * which come first. `body`: null if it was not read.
  */
-export function sessionOf(
-  header: (name: string) => string | null,
-  own: readonly string[],
-  body: JsonObject | null,
-): string {
-  const value = sessionInHeaders(header, own) ?? (body === null ? null : sessionInBody(body));
+export function sessionOf(headers: HeaderLookup, own: readonly string[], body: JsonObject | null): string {
+  const value =
+    firstOf(headers, own) ?? firstOf(headers, clientHeaders) ?? (body === null ? null : sessionInBody(body));
   return value === null || value === "" ? "" : nameOf(value);
 }

@@ -21,7 +21,7 @@ export interface ReplyContext {
   /** The client's own body, whose forms of tools the answer has to use. */
   body?: JsonObject;
   /** Takes the items of an answer that the client may refer to later; absent if it won't. */
-  keepItems?: (items: readonly JsonObject[]) => void;
+  keepItems?: ((items: readonly JsonObject[]) => void) | undefined;
 }
 
 /** Converts stream events to the client's bytes. */

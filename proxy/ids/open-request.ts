@@ -1,4 +1,5 @@
 /** Stage: the ids in a request → the provider's own, and which provider has to be asked. */
+import { arePlain } from "../call/plain-messages.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { isGatewaysItem } from "../dialects/openai-responses/made-items.ts";
@@ -145,6 +146,8 @@ function chosenAccount(shaped: Shaped, opener: IdOpener, serves: (account: strin
   return account;
 }
 
+const anyAccount = { account: null };
+
 /**
  * The provider that has to be asked, null where any will do. `serves`: whether an account has the model. Changes the
  * parsed body, and notes that among the edits.
@@ -157,15 +160,18 @@ export function openRequest(
 ): { account: string | null } | Failure {
   const { json } = shaped.received;
   const within = carriers[shaped.format];
-  const opener = new IdOpener(seal, owner);
+  let opener: IdOpener | null = null;
   for (const name in json) {
     if (within !== null && !within.has(name)) continue;
+    if (name === "messages" && arePlain(json[name])) continue;
     // What the policy sets in its place goes to the provider as it is.
     const replaced = name in shaped.edits && name !== "messages";
     if (replaced) continue;
+    opener ??= new IdOpener(seal, owner);
     opener.changed = false;
     opener.member(json, name);
     if (opener.changed && !(name in shaped.edits)) note(shaped, name);
   }
+  if (opener === null) return anyAccount;
   return opener.failure ?? { account: chosenAccount(shaped, opener, serves) };
 }

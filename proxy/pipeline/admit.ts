@@ -115,7 +115,7 @@ class Reserved implements Reserving {
     return sum;
   }
 
-  readonly cover = async (target: ResolvedTarget, attempts: readonly AttemptRecord[]): Promise<boolean> => {
+  async cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): Promise<boolean> {
     const short: [due: Charge, amount: number][] = [];
     for (const due of this.#dues) {
       const most = due.attempts?.most(target) ?? 0;
@@ -132,7 +132,7 @@ class Reserved implements Reserving {
       amounts: short.map(([, amount]) => amount),
     });
     return true;
-  };
+  }
 
   settle(record: CallRecord): void {
     const left = this.#dues.map((due) => due.actual(record));

@@ -14,6 +14,7 @@ import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import type { Admitted } from "./admit.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import type { AnswerLimits } from "./attempt.ts";
+import type { IdSealer } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Missed } from "./proof.ts";
 import type { UsageHabits } from "./usage-habits.ts";
@@ -38,10 +39,9 @@ export interface DispatchRequest {
   forwarded: Record<string, string>;
   /** null unless calls are traced. */
   trace?: CallTrace | null;
-  /** Seals a provider's id for the caller. */
-  sealId?: (provider: string, id: string) => string;
+  sealer?: IdSealer;
   /** Takes the items of a translated answer that the caller may refer to later. */
-  keepItems?: (items: readonly JsonObject[]) => void;
+  keepItems?: ((items: readonly JsonObject[]) => void) | undefined;
   promptTokens: number;
   /**
    * Reserves what one more attempt at this target can cost, in addition to earlier attempts' charges. Returns false if

@@ -194,7 +194,11 @@ class Explainer {
   async #targets(shaped: Shaped, chosen: Route, { operation, surface }: Addressed): Promise<Failure | null> {
     const { identity, headers, path } = this.#request;
     const header = (name: string): string | null => headerOf(headers, name);
-    const session = sessionOf(header, [chosen.config.sessionHeader ?? "", usualSessionHeader], shaped.received.json);
+    const session = sessionOf(
+      { header },
+      [chosen.config.sessionHeader ?? "", usualSessionHeader],
+      shaped.received.json,
+    );
     const plan = new CallPlan(shaped, chosen, resolveTargets(chosen, shaped.model), identity, { header }, session);
     applySizes(plan, this.#request);
     this.#out.rules = ruleReports(plan);

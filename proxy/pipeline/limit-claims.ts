@@ -130,78 +130,109 @@ function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failu
   return failure("rate_limit_exceeded", message, { retryAfterMs });
 }
 
-const counters = new WeakMap<LimitConfig, Map<string, CounterSpec>>();
 /** Most callers of one limit whose counters are cached. */
 const mostKept = 10_000;
 
-function counterOf(limit: LimitConfig, owner: string, subject: string): CounterSpec {
-  let made = counters.get(limit);
-  if (made === undefined || made.size > mostKept) counters.set(limit, (made = new Map()));
-  let counter = made.get(subject);
-  if (counter === undefined) {
-    const { per, of, windowMs, amount, onStateLoss } = limit;
-    const kind = of === "Concurrency" ? "held" : "window";
-    const key = `${kind === "held" ? "h" : "w"}|${owner}|${per}.${of}.${windowMs}|${subject}`;
-    made.set(subject, (counter = { key, kind, limit: amount, windowMs, seed: 0, expiresAtMs: null, onStateLoss }));
+/** A limit where it is set, with the counters of its callers. */
+class LimitSource {
+  readonly limit: LimitConfig;
+  /** What the refusal names as its origin; null if the policy or the key sets it. */
+  readonly by: string | null;
+  readonly shows: Charge["shows"];
+  readonly #start: string;
+  readonly #counters = new Map<string, CounterSpec>();
+
+  constructor(limit: LimitConfig, owner: string, by: string | null) {
+    const { of, per, windowMs } = limit;
+    this.limit = limit;
+    this.by = by;
+    this.shows = of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null;
+    this.#start = `${of === "Concurrency" ? "h" : "w"}|${owner}|${per}.${of}.${windowMs}|`;
   }
-  return counter;
+
+  counterOf(subject: string): CounterSpec {
+    const known = this.#counters.get(subject);
+    if (known !== undefined) return known;
+    const { of, windowMs, amount, onStateLoss } = this.limit;
+    const kind = of === "Concurrency" ? "held" : "window";
+    const key = this.#start + subject;
+    const counter: CounterSpec = { key, kind, limit: amount, windowMs, seed: 0, expiresAtMs: null, onStateLoss };
+    if (this.#counters.size >= mostKept) this.#counters.clear();
+    this.#counters.set(subject, counter);
+    return counter;
+  }
 }
 
+const sources = new WeakMap<object, readonly LimitSource[]>();
+
+/** The limits that `holder` sets: a policy, budget, role or key of a snapshot, which is the same object for each call. */
+function sourcesOf(holder: object, limits: readonly LimitConfig[], owner: string, by: string | null) {
+  const made = limits.map((limit) => new LimitSource(limit, owner, by));
+  sources.set(holder, made);
+  return made;
+}
+
+const ofRoute = (config: Route["config"]): readonly LimitSource[] =>
+  sources.get(config) ?? sourcesOf(config, config.limits, config.id, null);
+const ofBudget = (budget: BudgetConfig): readonly LimitSource[] =>
+  sources.get(budget) ?? sourcesOf(budget, budget.limits, `budget:${budget.id}`, `Budget ${budget.id}`);
+const ofRole = (role: Role, name: string): readonly LimitSource[] =>
+  sources.get(role) ?? sourcesOf(role, role.limits, `role:${name}`, `the role ${name}`);
+const ofKey = (key: LimitedKey, limits: readonly LimitConfig[]): readonly LimitSource[] =>
+  sources.get(key) ?? sourcesOf(key, limits, "key", null);
+
+type LimitedKey = Extract<Identity, { anonymous: false }>["key"];
+
 /** The counters of a policy's limits that all its callers share: those `per: Route`. */
-export const sharedCounters = ({ id, limits }: Route["config"]) =>
-  limits
-    .filter(({ per, of, amount }) => per === "Route" && of !== "Concurrency" && amount > 0)
-    .map((limit) => ({ limit, counter: counterOf(limit, id, "") }));
+export const sharedCounters = (config: Route["config"]) =>
+  ofRoute(config)
+    .filter(({ limit: { per, of, amount } }) => per === "Route" && of !== "Concurrency" && amount > 0)
+    .map((source) => ({ limit: source.limit, counter: source.counterOf("") }));
 
 class LimitDue implements Charge {
   readonly counter: CounterSpec;
   readonly amount: number;
-  readonly #limit: LimitConfig;
-  readonly #by: string | null;
+  readonly #source: LimitSource;
 
-  constructor(limit: LimitConfig, owner: string, subject: string, call: LimitSubject, by: string | null) {
-    this.counter = counterOf(limit, owner, subject);
+  constructor(source: LimitSource, subject: string, call: LimitSubject) {
+    const { limit } = source;
+    this.counter = source.counterOf(subject);
     this.amount = limit.of === "Tokens" ? tokensOfLimit(call.tokens(), limit.amount) : 1;
-    this.#limit = limit;
-    this.#by = by;
+    this.#source = source;
   }
 
   actual(record: CallRecord): number {
-    return settled[this.#limit.of](record);
+    return settled[this.#source.limit.of](record);
   }
 
   refuse(refused: Refused): Failure {
-    return refusal(this.#limit, this.#by, refused);
+    return refusal(this.#source.limit, this.#source.by, refused);
   }
 
   get shows(): Charge["shows"] {
-    const { of } = this.#limit;
-    return of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null;
+    return this.#source.shows;
   }
 }
 
-function budgetLimits(call: LimitSubject, dues: Charge[]): void {
-  for (const budget of call.budgets) {
-    for (const limit of budget.limits) {
-      const subject = subjectOf(limit.per, call);
-      if (subject !== null) dues.push(new LimitDue(limit, `budget:${budget.id}`, subject, call, `Budget ${budget.id}`));
-    }
+/** `subject`: whom the limits count; by default, whom each of them says. */
+function addDues(dues: Charge[], from: readonly LimitSource[], call: LimitSubject, subject?: string): void {
+  for (let index = 0; index < from.length; index++) {
+    const source = from[index] as LimitSource;
+    const counted = subject ?? subjectOf(source.limit.per, call);
+    if (counted !== null) dues.push(new LimitDue(source, counted, call));
   }
 }
-
-const none: readonly LimitConfig[] = [];
 
 /** Adds what the call uses of its limits to `dues`. */
 export function limitCharges(call: LimitSubject, dues: Charge[]): void {
-  const { identity, route, role } = call;
-  for (const limit of route.config.limits) {
-    const subject = subjectOf(limit.per, call);
-    if (subject !== null) dues.push(new LimitDue(limit, route.config.id, subject, call, null));
+  const { identity, route, role, budgets } = call;
+  if (route.config.limits.length > 0) addDues(dues, ofRoute(route.config), call);
+  for (let index = 0; index < budgets.length; index++) {
+    const budget = budgets[index] as BudgetConfig;
+    if (budget.limits.length > 0) addDues(dues, ofBudget(budget), call);
   }
-  budgetLimits(call, dues);
   if (identity.anonymous) return;
   const { key, namespace } = identity;
-  for (const limit of role?.limits ?? none)
-    dues.push(new LimitDue(limit, `role:${key.role}`, `${namespace}/${key.user}`, call, `the role ${key.role}`));
-  for (const limit of key.limits ?? none) dues.push(new LimitDue(limit, "key", key.id, call, null));
+  if (role !== null && role.limits.length > 0) addDues(dues, ofRole(role, key.role), call, `${namespace}/${key.user}`);
+  if (key.limits !== undefined && key.limits.length > 0) addDues(dues, ofKey(key, key.limits), call, key.id);
 }

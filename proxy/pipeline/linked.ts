@@ -1,4 +1,5 @@
 /** What a request only refers to: state that the provider keeps, files, and images. Its bytes don't show their size. */
+import { arePlain } from "../call/plain-messages.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 
@@ -26,23 +27,13 @@ function occurrencesOf(value: unknown, words: ReadonlySet<string>): number {
   return count;
 }
 
-const ofTexts = (name: string): boolean => name === "role" || name === "content" || name === "name";
-
-function onlyTexts(messages: unknown): boolean {
-  if (!Array.isArray(messages)) return false;
-  for (const message of messages as JsonObject[]) {
-    for (const name in message) if (!ofTexts(name) || typeof message[name] !== "string") return false;
-  }
-  return true;
-}
-
 /**
  * Whether the body has only text and plain members, as most do: nothing can refer elsewhere, so no search is needed.
  */
 function linksNothing(json: JsonObject): boolean {
   for (const name in json) {
     const value = json[name];
-    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || links.has(name)) return false;
+    if (name === "messages" ? !arePlain(value) : typeof value === "object" || links.has(name)) return false;
   }
   return true;
 }

@@ -29,6 +29,11 @@ import { passthroughReader, type StreamReader, translatingReader } from "./reade
 import { withSealedIds } from "./sealed-answer.ts";
 import { passedReply, type WholeReply } from "./whole-reply.ts";
 
+/** Seals ids of objects that a provider keeps for the caller. */
+export interface IdSealer {
+  sealId(provider: string, id: string): string;
+}
+
 export interface PrepareContext {
   requestId: string;
   nowMs: number;
@@ -37,8 +42,8 @@ export interface PrepareContext {
   maxEventBytes?: number | undefined;
   /** Headers passed on to the upstream. */
   forwarded: Record<string, string>;
-  /** Seals ids of objects that a provider keeps for the caller; absent if they will never be sent back. */
-  sealId?: (provider: string, id: string) => string;
+  /** Absent if ids will never be sent back. */
+  sealer?: IdSealer | undefined;
   /** See `ReplyContext`. */
   keepItems?: ReplyContext["keepItems"];
 }
@@ -151,18 +156,13 @@ function passthrough(
   for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
   const outgoing: Outgoing = { method: "POST", path, headers, body };
   const passed = new PassedThrough(outgoing, format, { hideUsage, oneChoice, dropped }, entry.provider, context);
-  const { sealId } = context;
-  if (sealId === undefined || !answersHoldIds(shaped)) return passed;
-  return sealing(passed, sealId, entry.account.config.id, format === "openai.responses");
+  const { sealer } = context;
+  if (sealer === undefined || !answersHoldIds(shaped)) return passed;
+  return sealing(passed, sealer, entry.account.config.id, format === "openai.responses");
 }
 
-function sealing(
-  passed: Prepared,
-  sealId: NonNullable<PrepareContext["sealId"]>,
-  provider: string,
-  root: boolean,
-): Prepared {
-  const seal = remembering((id) => sealId(provider, id));
+function sealing(passed: Prepared, sealer: IdSealer, provider: string, root: boolean): Prepared {
+  const seal = remembering((id) => sealer.sealId(provider, id));
   return withSealedIds(passed, seal, root);
 }
 
@@ -219,7 +219,7 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
     includeUsage: asked,
     request,
     body: shaped.received.json,
-    ...(context.keepItems === undefined ? {} : { keepItems: context.keepItems }),
+    keepItems: context.keepItems,
   };
 }
 

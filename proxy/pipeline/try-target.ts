@@ -143,8 +143,8 @@ export function ask(
     deadlineMs: remainingMs,
     maxEventBytes: stream ? request.limits.maxReplyBytes : undefined,
     forwarded: request.forwarded,
-    ...(request.sealId === undefined ? {} : { sealId: request.sealId }),
-    ...(request.keepItems === undefined ? {} : { keepItems: request.keepItems }),
+    sealer: request.sealer,
+    keepItems: request.keepItems,
   });
   if (!("outgoing" in prepared)) return prepared;
   const { trace } = request;

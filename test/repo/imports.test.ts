@@ -185,7 +185,8 @@ describe("a provider is named in its own folder only", () => {
   /** What names an API that clients speak, or a header of one, and not a provider. */
   const ofApis: Readonly<Record<string, string>> = {
     "proxy/pipeline/address.ts": "the API by whose rules a path is answered",
-    "proxy/pipeline/serve.ts": "the API in whose form failures are answered before the path is known",
+    "proxy/pipeline/call-state.ts": "the API in whose form failures are answered before the path is known",
+    "proxy/pipeline/serve.ts": "the API in whose form models are listed",
     "proxy/server.ts": "the API in whose form requests that are no HTTP are answered",
     "proxy/wire/headers.ts": "headers that the official SDKs send and read",
     "crds/types/llm-provider.ts": "an example in a field's description",

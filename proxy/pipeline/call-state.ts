@@ -1,0 +1,70 @@
+/** What the stages of one call share. */
+import type { Identity } from "../call/identity.ts";
+import { type CallRecord, newRecord } from "../call/record.ts";
+import { sessionOf } from "../call/session.ts";
+import type { Shaped } from "../call/shaped.ts";
+import type { Failure } from "../failure.ts";
+import { everyMask, type Masker } from "../masking/masker.ts";
+import type { Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { forwardHeaders } from "../wire/headers.ts";
+import type { Addressed } from "./address.ts";
+import type { Admitted } from "./admit.ts";
+import type { Gateway } from "./gateway.ts";
+import { excerpts, secretsOf } from "./redacted-excerpt.ts";
+
+/** null: it was answered. A promise only if something has to be waited for. */
+export type CallOutcome = Failure | null | Promise<Failure | null>;
+
+export class CallState {
+  readonly client: ClientConnection;
+  readonly gateway: Gateway;
+  readonly snapshot: Snapshot;
+  readonly record: CallRecord;
+  surface: Addressed["surface"] = "openai";
+  /** Whether the header is there that Anthropic's SDK always sends. */
+  readonly speaksAnthropic: boolean;
+  admitted: Admitted | null = null;
+  /**
+   * `namespace/name` of the only provider that can be asked, because it keeps the state that the request continues
+   * from; null for any.
+   */
+  account: string | null = null;
+
+  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
+    this.client = client;
+    this.gateway = gateway;
+    this.snapshot = snapshot;
+    this.record = newRecord(client.requestId, client.method, gateway.nowMs());
+    if (gateway.tracer !== null) this.record.trace = gateway.tracer.begin((name) => client.header(name));
+    this.record.session = sessionOf(client, ["", gateway.sessionHeader], null);
+    this.speaksAnthropic = client.header("anthropic-version") !== null;
+    if (this.speaksAnthropic || client.path.endsWith("/messages")) this.surface = "anthropic";
+  }
+
+  /** For traces. */
+  enter(stage: string): void {
+    this.record.trace?.enter(stage);
+  }
+
+  /** Makes a text distinct for each key, and always the same for one key. */
+  ofCaller(identity: Identity, text: string): string {
+    return this.snapshot.digest(JSON.stringify([identity.anonymous ? null : identity.key.id, text]));
+  }
+
+  /** The client's headers that a provider gets. */
+  forwarded(identity: Identity): Record<string, string> {
+    return forwardHeaders(this.client.headers, (text) => this.ofCaller(identity, text));
+  }
+
+  bodies(shaped: Shaped, answer: Uint8Array | string, masker: Masker | null): ReturnType<typeof excerpts> {
+    return excerpts(shaped.received.bytes, answer, masker, secretsOf(this.client.headers, this.snapshot));
+  }
+
+  /** Always masked: who may read traces need not be allowed to read the log. */
+  traceBodies(shaped: Shaped, answer: Uint8Array | string, { config, masker }: Route): void {
+    const { trace } = this.record;
+    if (trace !== null && this.gateway.tracer?.settings.bodies === true && config.logging.payloads)
+      trace.bodies = this.bodies(shaped, answer, masker ?? everyMask);
+  }
+}

@@ -1,0 +1,39 @@
+/** Items of Responses that are kept for the caller's next request: which calls may use them, and under which names. */
+import { keepItems, refersToItems, resolveItems } from "../cache/kept-items.ts";
+import type { Identity } from "../call/identity.ts";
+import type { Shaped } from "../call/shaped.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import type { CallState } from "./call-state.ts";
+import type { DispatchRequest } from "./dispatch-request.ts";
+
+/** What is kept of answers would come back past the policy's guard. */
+const mayKeep = ({ guard, masker }: Route): boolean => guard === null && masker === null;
+
+const namesFor =
+  (call: CallState, identity: Identity): ((id: string) => string) =>
+  (id) =>
+    call.ofCaller(identity, `item ${id}`);
+
+/** Puts kept items in the place of references to them; null if there is nothing to put. */
+export function withKeptItems(
+  call: CallState,
+  shaped: Shaped,
+  route: Route,
+  identity: Identity,
+): Promise<unknown> | null {
+  if (identity.anonymous || !refersToItems(shaped) || !mayKeep(route)) return null;
+  return resolveItems(shaped, call.gateway.cache.store, namesFor(call, identity));
+}
+
+/** Callers who set `store` to false send items whole. */
+export function keeperOf(
+  call: CallState,
+  { format, received }: Shaped,
+  route: Route,
+  identity: Identity,
+): DispatchRequest["keepItems"] {
+  if (format !== "openai.responses" || identity.anonymous || received.json["store"] === false) return undefined;
+  if (!mayKeep(route)) return undefined;
+  const { cache, nowMs } = call.gateway;
+  return (items) => keepItems(cache.store, items, namesFor(call, identity), nowMs());
+}
