@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { z } from "zod";
 
-import { signalFlags, signalSettings, signalUsage } from "./signal-settings.ts";
+import { signalFlags, signalMisfit, signalSettings, signalUsage } from "./signal-settings.ts";
 import { logLevels } from "./telemetry/log.ts";
 import { settingError, UsageError } from "./usage-error.ts";
 
@@ -246,10 +246,8 @@ function misfit(settings: ProxySettings): string | null {
   if ((settings.cacheCert === "") !== (settings.cacheKey === ""))
     return "--cache-cert and --cache-key belong together: give both";
   if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
-  if (settings.otlpCa !== "" && !settings.otlpUrl.startsWith("https:"))
-    return "--otlp-ca needs an --otlp-url that begins with https://";
-  if (settings.otlpMetrics !== "None" && settings.otlpUrl === "")
-    return "--otlp-metrics needs --otlp-url, where they are sent";
+  const signals = signalMisfit(settings);
+  if (signals !== null) return signals;
   if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:"))
     return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;

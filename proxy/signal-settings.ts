@@ -4,6 +4,7 @@ import { z } from "zod";
 import { usualSessionHeader } from "./call/session.ts";
 import { callerLabelNames } from "./metrics/caller-labels.ts";
 import { type CallMetricsOptions, defaultCallMetrics } from "./telemetry/call-families.ts";
+import { type OtlpProtocol, otlpProtocols } from "./wire/otlp-collector.ts";
 
 const words = (text: string): string[] =>
   text
@@ -39,8 +40,9 @@ const tags = z
   );
 
 export const signalSettings = {
-  /** Base URL of an OpenTelemetry collector's OTLP over HTTP; "" for none. */
+  /** Base URL of an OpenTelemetry collector; "" for none. */
   otlpUrl: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  otlpProtocol: z.enum(otlpProtocols, { error: `must be ${otlpProtocols.join(", ")}` }).default("http/protobuf"),
   /** File with the CA certificates to trust for TLS to it; "" for the system's. */
   otlpCa: z.string().default(""),
   /** `name=value,name=value`; from the environment only. */
@@ -68,6 +70,7 @@ export const signalSettings = {
 
 export const signalFlags = {
   "otlp-url": "otlpUrl",
+  "otlp-protocol": "otlpProtocol",
   "otlp-ca": "otlpCa",
   "otlp-metrics": "otlpMetrics",
   "trace-ratio": "traceRatio",
@@ -89,8 +92,9 @@ export const signalUsage = `  --metrics-labels L   labels of calls, tokens and c
   --session-header H   header with the caller's name for a session (default x-session-id)
   --metrics-duration-buckets B, --metrics-token-buckets B, --metrics-cost-buckets B
                        upper bounds of the histograms, ascending, such as 0.1,0.5,1
-  --otlp-url URL       traces to an OpenTelemetry collector, by OTLP over HTTP, such as http://collector:4318
-                       (docs/observability.md); headers are read from SLUICE_OTLP_HEADERS
+  --otlp-url URL       traces to an OpenTelemetry collector, such as http://collector:4318, or http://collector:4317
+                       for gRPC (docs/observability.md); headers are read from SLUICE_OTLP_HEADERS
+  --otlp-protocol P    http/protobuf (default), http/json or grpc
   --otlp-ca F          certificates to trust for TLS to it, instead of the system's
   --otlp-metrics M     None (default), GenAI: also metrics of OpenTelemetry's GenAI conventions, or GenAI-1.41: with
                        their names in version 1.41 as well
@@ -99,6 +103,21 @@ export const signalUsage = `  --metrics-labels L   labels of calls, tokens and c
   --trace-slow-ms N    calls that take longer are always traced (default 10000; 0: none)
   --trace-bodies true  masked bodies in traces, for policies with logging.payloads
   --trace-tags T       added to the span of every call: name=value,name=value`;
+
+interface OtlpGiven {
+  otlpUrl: string;
+  otlpProtocol: OtlpProtocol;
+  otlpCa: string;
+  otlpMetrics: string;
+}
+
+/** Checks that involve several settings. Returns null if they are consistent. */
+export function signalMisfit({ otlpUrl, otlpProtocol, otlpCa, otlpMetrics }: OtlpGiven): string | null {
+  if (otlpCa !== "" && !otlpUrl.startsWith("https:")) return "--otlp-ca needs an --otlp-url that begins with https://";
+  if (otlpProtocol === "grpc" && otlpUrl !== "" && new URL(otlpUrl).pathname !== "/")
+    return "--otlp-url must have no path with --otlp-protocol grpc, such as http://collector:4317";
+  return otlpMetrics !== "None" && otlpUrl === "" ? "--otlp-metrics needs --otlp-url, where they are sent" : null;
+}
 
 type Given = Record<"metricsDurationBuckets" | "metricsTokenBuckets" | "metricsCostBuckets", readonly number[]> & {
   metricsLabels: CallMetricsOptions["labels"];

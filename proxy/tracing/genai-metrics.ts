@@ -5,7 +5,7 @@
 import type { CallTrace } from "../call/call-trace.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import { CounterSeries, HistogramSeries } from "../metrics/series.ts";
-import { type Attributes, attributesText, unixNano } from "./otlp-json.ts";
+import type { Attributes, OtlpEncoding } from "./otlp.ts";
 import { operationNameOf } from "./spans.ts";
 
 const secondsBounds = Array.from({ length: 14 }, (_, index) => 0.01 * 2 ** index);
@@ -64,16 +64,6 @@ const metricsOf = () => ({
 /** Names of inference; the others are operations of another kind. */
 const inferences: ReadonlySet<string> = new Set(["chat", "text_completion"]);
 
-const startNano = unixNano(0);
-
-function pointText({ attributes, series }: Point<CounterSeries | HistogramSeries>, nowNano: string): string {
-  const head = `{"attributes":${attributesText(attributes)},"startTimeUnixNano":"${startNano}","timeUnixNano":"${nowNano}"`;
-  if (series instanceof CounterSeries) return `${head},"asInt":"${Math.round(series.value)}"}`;
-  const below = series.buckets.reduce((sum, count) => sum + count, 0);
-  const counts = [...series.buckets, series.count - below].map((count) => `"${count}"`);
-  return `${head},"count":"${series.count}","sum":${series.sum},"bucketCounts":[${counts.join(",")}],"explicitBounds":[${series.bounds.join(",")}]}`;
-}
-
 export class GenAiMetrics {
   readonly #all = metricsOf();
   readonly #older: boolean;
@@ -127,17 +117,12 @@ export class GenAiMetrics {
     if (completion > 0) this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "output" }).observe(completion);
   }
 
-  /** The metrics' JSON, with commas between them; "" if there are none yet. */
-  text(): string {
-    const nowNano = unixNano(performance.now());
+  /** As the encoding writes them, one after another; "" if there are none yet. */
+  text({ metric, separator }: OtlpEncoding): string {
+    const nowMs = performance.now();
     return Object.values(this.#all)
       .filter(({ points }) => points.length > 0)
-      .map((metric: OtlpMetric<CounterSeries | HistogramSeries>) => {
-        const points = metric.points.map((point) => pointText(point, nowNano)).join(",");
-        const monotonic = metric.points[0]?.series instanceof CounterSeries;
-        const data = `{"dataPoints":[${points}],"aggregationTemporality":2${monotonic ? ',"isMonotonic":true' : ""}}`;
-        return `{"name":"${metric.name}","unit":"${metric.unit}","${monotonic ? "sum" : "histogram"}":${data}}`;
-      })
-      .join(",");
+      .map((one: OtlpMetric<CounterSeries | HistogramSeries>) => metric(one, nowMs))
+      .join(separator);
   }
 }

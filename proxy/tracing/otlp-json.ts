@@ -1,35 +1,28 @@
-/** Spans in OTLP's JSON form (opentelemetry-proto, trace/v1), written directly as text. */
-
-export type AttributeValue = string | number | boolean | readonly string[];
-export type Attributes = Readonly<Record<string, AttributeValue | null | undefined>>;
-
-export const spanKinds = { internal: 1, server: 2, client: 3 } as const;
-
-export interface SpanText {
-  traceId: string;
-  spanId: string;
-  parentId: string | null;
-  tracestate: string | null;
-  name: string;
-  kind: keyof typeof spanKinds;
-  /** `performance.now()`. */
-  fromMs: number;
-  toMs: number;
-  /** As `attributeText` writes them, one after another. */
-  attributes: string;
-  /** Message of the failure; null if there was none. */
-  error: string | null;
-}
+/** OTLP's JSON form, written directly as text. */
+import { CounterSeries } from "../metrics/series.ts";
+import {
+  type Attributes,
+  type AttributeValue,
+  aboveBounds,
+  cumulative,
+  isShown,
+  isWhole,
+  type MetricPoint,
+  type OtlpEncoding,
+  type OtlpFrame,
+  resourceAttributes,
+  scopeName,
+  spanKinds,
+  wallTime,
+} from "./otlp.ts";
 
 /** Texts that need no escapes are most; JSON.stringify would look at every character again. */
 const plain = /^[\w .:/@+,=()[\]{}*;!?%-]*$/;
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
-/** One attribute after a comma; "" without a value and for an empty text. Names need no escapes. */
-export function attributeText(name: string, value: AttributeValue | null | undefined): string {
-  if (value === null || value === undefined || value === "") return "";
-  return `,{"key":"${name}","value":${valueText(value)}}`;
-}
+/** After a comma. Names need no escapes. */
+const attribute = (name: string, value: AttributeValue | null | undefined): string =>
+  isShown(value) ? `,{"key":"${name}","value":${valueText(value)}}` : "";
 
 function valueText(value: AttributeValue): string {
   switch (typeof value) {
@@ -38,34 +31,57 @@ function valueText(value: AttributeValue): string {
     case "boolean":
       return `{"boolValue":${value}}`;
     case "number":
-      return Number.isInteger(value) ? `{"intValue":"${value}"}` : `{"doubleValue":${value}}`;
+      return isWhole(value) ? `{"intValue":"${value}"}` : `{"doubleValue":${value}}`;
     default:
       return `{"arrayValue":{"values":[${value.map(valueText).join(",")}]}}`;
   }
 }
 
-/** A list of attributes. */
-export function attributesText(attributes: Attributes): string {
+function attributesText(attributes: Attributes): string {
   let text = "";
-  for (const name in attributes) text += attributeText(name, attributes[name]);
+  for (const name in attributes) text += attribute(name, attributes[name]);
   return `[${text.slice(1)}]`;
 }
 
-/** A getter that reads the clock's origin again. */
-const originMs = performance.timeOrigin;
-
-/** A double can't hold nanoseconds since 1970, so that the milliseconds' fraction is written apart. */
-export function unixNano(performanceMs: number): string {
-  const ms = originMs + performanceMs;
-  const whole = Math.floor(ms);
+function unixNano(performanceMs: number): string {
+  const { wholeMs, restNano } = wallTime(performanceMs);
   // A leading 1 keeps the fraction's zeros.
-  return whole + String(Math.floor((ms - whole) * 1e6) + 1_000_000).slice(1);
+  return wholeMs + String(restNano + 1_000_000).slice(1);
 }
 
-export function spanText(span: SpanText): string {
-  const { traceId, spanId, parentId, tracestate, name, kind, fromMs, toMs, attributes, error } = span;
-  const parent = parentId === null ? "" : `,"parentSpanId":"${parentId}"`;
-  const state = tracestate === null ? "" : `,"traceState":${quoted(tracestate)}`;
-  const status = error === null ? "" : `,"status":{"code":2,"message":${quoted(error)}}`;
-  return `{"traceId":"${traceId}","spanId":"${spanId}"${parent}${state},"name":${quoted(name)},"kind":${spanKinds[kind]},"startTimeUnixNano":"${unixNano(fromMs)}","endTimeUnixNano":"${unixNano(toMs)}","attributes":[${attributes.slice(1)}]${status}}`;
+const startNano = unixNano(0);
+
+function pointText({ attributes, series }: MetricPoint, nowNano: string): string {
+  const head = `{"attributes":${attributesText(attributes)},"startTimeUnixNano":"${startNano}","timeUnixNano":"${nowNano}"`;
+  if (series instanceof CounterSeries) return `${head},"asInt":"${Math.round(series.value)}"}`;
+  const counts = [...series.buckets, aboveBounds(series)].map((count) => `"${count}"`);
+  return `${head},"count":"${series.count}","sum":${series.sum},"bucketCounts":[${counts.join(",")}],"explicitBounds":[${series.bounds.join(",")}]}`;
 }
+
+function frame(signal: "Spans" | "Metrics"): OtlpFrame {
+  const resource = `{"attributes":${attributesText(resourceAttributes)}}`;
+  const list = signal.toLowerCase();
+  const before = `{"resource${signal}":[{"resource":${resource},"scope${signal}":[{"scope":{"name":"${scopeName}"},"${list}":[`;
+  return { before: () => before, after: "]}]}]}" };
+}
+
+export const otlpJson: OtlpEncoding = {
+  contentType: "application/json",
+  charset: "utf8",
+  separator: ",",
+  traces: frame("Spans"),
+  metrics: frame("Metrics"),
+  attribute,
+  span({ traceId, spanId, parentId, tracestate, name, kind, fromMs, toMs, attributes, error }) {
+    const parent = parentId === null ? "" : `,"parentSpanId":"${parentId}"`;
+    const state = tracestate === null ? "" : `,"traceState":${quoted(tracestate)}`;
+    const status = error === null ? "" : `,"status":{"code":2,"message":${quoted(error)}}`;
+    return `{"traceId":"${traceId}","spanId":"${spanId}"${parent}${state},"name":${quoted(name)},"kind":${spanKinds[kind]},"startTimeUnixNano":"${unixNano(fromMs)}","endTimeUnixNano":"${unixNano(toMs)}","attributes":[${attributes.slice(1)}]${status}}`;
+  },
+  metric({ name, unit, points }, nowMs) {
+    const nowNano = unixNano(nowMs);
+    const monotonic = points[0]?.series instanceof CounterSeries;
+    const data = `{"dataPoints":[${points.map((point) => pointText(point, nowNano)).join(",")}],"aggregationTemporality":${cumulative}${monotonic ? ',"isMonotonic":true' : ""}}`;
+    return `{"name":"${name}","unit":"${unit}","${monotonic ? "sum" : "histogram"}":${data}}`;
+  },
+};

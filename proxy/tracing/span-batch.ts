@@ -3,16 +3,13 @@
  * sent, and be joined and encoded then: bytes are written once, into memory that the next batch uses again.
  */
 import { Buffer } from "node:buffer";
+import type { OtlpEncoding } from "./otlp.ts";
 
 const firstBytes = 65_536;
+/** What goes before the spans is written last, since it may hold their length. */
+const mostBefore = 512;
 /** A larger buffer isn't kept for the next batch. */
 const mostKeptBytes = 2_097_152;
-
-/** What encloses the spans. */
-export interface BatchFrame {
-  before: string;
-  after: string;
-}
 
 let spare: Buffer | null = null;
 
@@ -23,18 +20,17 @@ function takeSpare(): Buffer {
 }
 
 export class SpanBatch {
-  readonly #frame: BatchFrame;
+  readonly #encoding: OtlpEncoding;
   #bytes = takeSpare();
-  #used = 0;
+  #used = mostBefore;
   count = 0;
 
-  constructor(frame: BatchFrame) {
-    this.#frame = frame;
-    this.#write(frame.before);
+  constructor(encoding: OtlpEncoding) {
+    this.#encoding = encoding;
   }
 
   add(span: string): void {
-    if (this.count > 0) this.#write(",");
+    if (this.count > 0) this.#write(this.#encoding.separator);
     this.#write(span);
     this.count++;
   }
@@ -47,13 +43,17 @@ export class SpanBatch {
       this.#bytes.copy(more, 0, 0, this.#used);
       this.#bytes = more;
     }
-    this.#used += this.#bytes.write(text, this.#used);
+    this.#used += this.#bytes.write(text, this.#used, this.#encoding.charset);
   }
 
   /** The request's body. No span can be added afterwards. */
   body(): Buffer {
-    this.#write(this.#frame.after);
-    return this.#bytes.subarray(0, this.#used);
+    const { traces, charset } = this.#encoding;
+    const before = traces.before(this.#used - mostBefore);
+    const from = mostBefore - Buffer.byteLength(before, charset);
+    this.#bytes.write(before, from, charset);
+    this.#write(traces.after);
+    return this.#bytes.subarray(from, this.#used);
   }
 
   /** Call it when the body is no longer in use. */

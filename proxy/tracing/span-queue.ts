@@ -1,12 +1,13 @@
 /** Spans on their way to a collector. Nothing waits for it: what it doesn't take in time is dropped and counted. */
 import type { Buffer } from "node:buffer";
 import type { Collector } from "../wire/otlp-collector.ts";
-import { type BatchFrame, SpanBatch } from "./span-batch.ts";
+import type { OtlpEncoding } from "./otlp.ts";
+import { SpanBatch } from "./span-batch.ts";
 
 export interface SpanQueueOptions {
-  /** What encloses the spans in a request. */
-  frame: BatchFrame;
-  send(body: Buffer): ReturnType<Collector["post"]>;
+  /** In which the spans are written. */
+  encoding: OtlpEncoding;
+  send(body: Buffer): ReturnType<Collector["send"]>;
   /** Calls `then` after `ms` milliseconds; returns what cancels it. */
   after(ms: number, then: () => void): () => void;
   trouble(why: string): void;
@@ -50,7 +51,7 @@ export class SpanQueue {
   #batch(): SpanBatch {
     const last = this.#batches.at(-1);
     if (last !== undefined && last.count < maxBatch) return last;
-    const made = new SpanBatch(this.#options.frame);
+    const made = new SpanBatch(this.#options.encoding);
     this.#batches.push(made);
     return made;
   }

@@ -1,14 +1,19 @@
 /** Traces as the settings configure them. */
+import { Buffer } from "node:buffer";
 import type { Registry } from "prom-client";
 import type { CallRecord } from "../call/record.ts";
 import type { Clock } from "../clock.ts";
 import { registerCounter } from "../metrics/register.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { Collector } from "../wire/otlp-collector.ts";
+import type { Collector, OtlpProtocol } from "../wire/otlp-collector.ts";
+import { GrpcCollector } from "../wire/otlp-grpc.ts";
 import { otlpHeadersOf } from "../wire/otlp-headers.ts";
+import { HttpCollector } from "../wire/otlp-http.ts";
 import { GenAiMetrics } from "./genai-metrics.ts";
-import { attributesText } from "./otlp-json.ts";
+import type { OtlpEncoding } from "./otlp.ts";
+import { otlpJson } from "./otlp-json.ts";
+import { otlpProtobuf } from "./otlp-protobuf.ts";
 import { SpanQueue } from "./span-queue.ts";
 import { Tracer } from "./tracer.ts";
 
@@ -20,24 +25,27 @@ export interface Tracing {
 }
 
 const tellEveryMs = 60_000;
-const resource = `{"attributes":${attributesText({ "service.name": "sluice-proxy" })}}`;
-const scope = '{"name":"sluice.proxy"}';
 
-const tracesFrame = {
-  before: `{"resourceSpans":[{"resource":${resource},"scopeSpans":[{"scope":${scope},"spans":[`,
-  after: "]}]}]}",
-};
+/** The Protobuf form goes by HTTP and by gRPC. */
+const encodingOf = (protocol: OtlpProtocol): OtlpEncoding => (protocol === "http/json" ? otlpJson : otlpProtobuf);
 
-const metricsBody = (metrics: string): string =>
-  `{"resourceMetrics":[{"resource":${resource},"scopeMetrics":[{"scope":${scope},"metrics":[${metrics}]}]}]}`;
+function metricsBody(metrics: string, { metrics: frame, charset }: OtlpEncoding): Buffer {
+  const before = frame.before(Buffer.byteLength(metrics, charset));
+  return Buffer.from(`${before}${metrics}${frame.after}`, charset);
+}
 
 /** Metrics are cumulative: one that is not taken is made up for by the next. */
 const metricsEveryMs = 15_000;
 
-function exportMetrics(metrics: GenAiMetrics, collector: Collector, { after }: Clock): () => Promise<void> {
+function exportMetrics(
+  metrics: GenAiMetrics,
+  encoding: OtlpEncoding,
+  collector: Collector,
+  { after }: Clock,
+): () => Promise<void> {
   const send = async (): Promise<void> => {
-    const text = metrics.text();
-    if (text !== "") await collector.post("/v1/metrics", metricsBody(text));
+    const text = metrics.text(encoding);
+    if (text !== "") await collector.send("metrics", metricsBody(text, encoding));
   };
   let cancel = (): void => undefined;
   const schedule = (): void => {
@@ -50,18 +58,24 @@ function exportMetrics(metrics: GenAiMetrics, collector: Collector, { after }: C
   };
 }
 
-export function startTracing(settings: ProxySettings, log: Logger, registry: Registry, clock: Clock): Tracing {
-  const off: Tracing = { tracer: null, record: () => undefined, close: () => Promise.resolve() };
-  if (settings.otlpUrl === "") return off;
-  const collector = new Collector({
+function collectorOf(settings: ProxySettings, { contentType }: OtlpEncoding): Collector {
+  const options = {
     url: settings.otlpUrl,
     headers: otlpHeadersOf(settings.otlpHeaders),
     ca: settings.otlpCa === "" ? null : settings.otlpCa,
-  });
+  };
+  return settings.otlpProtocol === "grpc" ? new GrpcCollector(options) : new HttpCollector(options, contentType);
+}
+
+export function startTracing(settings: ProxySettings, log: Logger, registry: Registry, clock: Clock): Tracing {
+  const off: Tracing = { tracer: null, record: () => undefined, close: () => Promise.resolve() };
+  if (settings.otlpUrl === "") return off;
+  const encoding = encodingOf(settings.otlpProtocol);
+  const collector = collectorOf(settings, encoding);
   let toldMs = Number.NEGATIVE_INFINITY;
   const queue = new SpanQueue({
-    frame: tracesFrame,
-    send: (body) => collector.post("/v1/traces", body),
+    encoding,
+    send: (body) => collector.send("traces", body),
     after: clock.after,
     trouble(why) {
       if (clock.nowMs() - toldMs < tellEveryMs) return;
@@ -80,10 +94,11 @@ export function startTracing(settings: ProxySettings, log: Logger, registry: Reg
       bodies: settings.traceBodies,
       tags: settings.traceTags,
     },
+    encoding,
     queue,
   );
   const metrics = settings.otlpMetrics === "None" ? null : new GenAiMetrics(settings.otlpMetrics === "GenAI-1.41");
-  const lastMetrics = metrics === null ? () => Promise.resolve() : exportMetrics(metrics, collector, clock);
+  const lastMetrics = metrics === null ? () => Promise.resolve() : exportMetrics(metrics, encoding, collector, clock);
   return {
     tracer,
     record(call) {

@@ -2,9 +2,9 @@
 import { CallTrace } from "../call/call-trace.ts";
 import type { CallRecord } from "../call/record.ts";
 import { parseTraceparent } from "../call/trace-context.ts";
-import { type Attributes, attributeText } from "./otlp-json.ts";
+import type { Attributes, OtlpEncoding } from "./otlp.ts";
 import type { SpanQueue } from "./span-queue.ts";
-import { spansOf } from "./spans.ts";
+import { SpanWriter } from "./spans.ts";
 
 export interface TraceSettings {
   /** Share of calls to sample, 0 to 1, of those whose caller doesn't decide. */
@@ -29,15 +29,13 @@ const failed = ({ status, broken, attempts }: CallRecord): boolean =>
 export class Tracer {
   readonly settings: TraceSettings;
   readonly #queue: Pick<SpanQueue, "add">;
-  /** Written once: they are the same in every call. */
-  readonly #tags: string;
+  readonly #writer: SpanWriter;
 
-  constructor(settings: TraceSettings, queue: Pick<SpanQueue, "add">) {
+  /** `encoding`: that of the queue. */
+  constructor(settings: TraceSettings, encoding: OtlpEncoding, queue: Pick<SpanQueue, "add">) {
     this.settings = settings;
     this.#queue = queue;
-    this.#tags = Object.entries(settings.tags)
-      .map(([name, value]) => attributeText(name, value))
-      .join("");
+    this.#writer = new SpanWriter(encoding, settings.tags);
   }
 
   begin(header: (name: string) => string | null): CallTrace {
@@ -53,7 +51,7 @@ export class Tracer {
     const { slowMs } = this.settings;
     const slow = slowMs > 0 && call.durationMs >= slowMs;
     if (!trace.sampled && !slow && !failed(call)) return;
-    this.#queue.add(spansOf(trace, call, this.#tags));
+    this.#queue.add(this.#writer.spansOf(trace, call));
     call.exported = { traceId: trace.traceId, endMs: call.startedMs + call.durationMs };
   }
 }

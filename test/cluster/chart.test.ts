@@ -309,6 +309,7 @@ describe("the chart", { skip }, () => {
   it("has proxies send traces, with headers that are in no argument", async () => {
     const documents = await render(
       ...set("tracing.otlp.url=https://agent:4319", "tracing.otlp.headersSecretRef.name=otlp"),
+      ...set("tracing.otlp.protocol=grpc"),
       ...set("tracing.otlp.tls.caSecretRef.name=agent-ca", "tracing.sampleRatio=0.25", "tracing.parent=Ignore"),
       ...set("tracing.slowMs=2000", "tracing.bodies=true", "tracing.metrics=GenAI"),
       ...set("tracing.tags.deployment\\.environment=test", "tracing.tags.team=a b"),
@@ -316,6 +317,7 @@ describe("the chart", { skip }, () => {
     const [container] = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec.containers;
     const settings = parseProxySettings(container.args.slice(1), {});
     const { otlpUrl, otlpCa, traceRatio, traceParent, traceSlowMs, traceBodies, traceTags, otlpMetrics } = settings;
+    assert.equal(settings.otlpProtocol, "grpc");
     assert.deepEqual(
       { otlpUrl, otlpCa, traceRatio, traceParent, traceSlowMs, traceBodies, traceTags, otlpMetrics },
       {

@@ -1,7 +1,9 @@
 /** A receiver of OTLP that decodes as OpenTelemetry's Collector does. */
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
+import type { Pair } from "./certificates.ts";
 import { type Child, removeFolder, startChild, temporaryFolder } from "./child.ts";
 import { freePort } from "./free-port.ts";
 import { ensureTool } from "./tools.ts";
@@ -47,6 +49,8 @@ export interface ReceivedPoint {
 
 export interface OtlpReceiver {
   readonly url: string;
+  /** The same, by gRPC. */
+  readonly grpcUrl: string;
   /** Everything that it has received, as its own JSON. */
   text(): string;
   spans(): ReceivedSpan[];
@@ -145,16 +149,31 @@ const answers = (port: number): Promise<boolean> =>
     }).on("error", () => resolve(false));
   });
 
-export async function startOtlpReceiver(): Promise<OtlpReceiver> {
+export interface OtlpReceiverOptions {
+  /** Without it, the receiver speaks no TLS. */
+  tls?: Pair;
+  /** The only `authorization` that it accepts. */
+  authorization?: string;
+}
+
+export async function startOtlpReceiver({ tls, authorization = "" }: OtlpReceiverOptions = {}): Promise<OtlpReceiver> {
   const binary = await ensureTool("otlp-receiver");
   const folder = await temporaryFolder("otlp");
   const logFile = join(folder, "received.jsonl");
-  const port = await freePort();
+  const [port, grpcPort] = [await freePort(), await freePort()];
+  const args = [String(port), String(grpcPort)];
+  if (tls !== undefined) {
+    const files = [join(folder, "tls.crt"), join(folder, "tls.key")] as const;
+    await Promise.all([writeFile(files[0], tls.cert), writeFile(files[1], tls.key)]);
+    args.push(...files);
+  }
+  const env = { ...process.env, OTLP_AUTHORIZATION: authorization };
   const launch = async (): Promise<Child> => {
-    const child = await startChild(binary, [String(port)], { name: "otlp-receiver", logFile });
-    await untilReady(child, () => answers(port), 60_000);
+    const child = await startChild(binary, args, { name: "otlp-receiver", logFile, env });
+    await untilReady(child, async () => (await answers(port)) && answers(grpcPort), 60_000);
     return child;
   };
+  const scheme = tls === undefined ? "http" : "https";
   let child = await launch();
   const text = (): string => readFileSync(logFile, "utf8");
   const received = (): (TracesJson & MetricsJson & { error?: string })[] =>
@@ -167,7 +186,8 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
         return parsed;
       });
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${scheme}://127.0.0.1:${port}`,
+    grpcUrl: `${scheme}://127.0.0.1:${grpcPort}`,
     text,
     spans: () => received().flatMap(spansIn),
     points: () => pointsIn(received().findLast(({ resourceMetrics }) => resourceMetrics !== undefined) ?? {}),

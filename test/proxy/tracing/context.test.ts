@@ -4,6 +4,7 @@ import { CallTrace } from "../../../proxy/call/call-trace.ts";
 import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 import { newTraceId, parseTraceparent, sampleNumberOf } from "../../../proxy/call/trace-context.ts";
 import { parseProxySettings } from "../../../proxy/settings.ts";
+import { otlpJson } from "../../../proxy/tracing/otlp-json.ts";
 import { SpanQueue } from "../../../proxy/tracing/span-queue.ts";
 import { Tracer } from "../../../proxy/tracing/tracer.ts";
 
@@ -49,6 +50,7 @@ describe("sampling", () => {
     const sent: string[][] = [];
     const tracer = new Tracer(
       { ratio: 0, parentDecides: true, slowMs: 1_000, bodies: false, tags: {}, ...settings },
+      otlpJson,
       { add: (spans) => void sent.push([...spans]) },
     );
     const trace = tracer.begin((name) => (name === "traceparent" ? `00-${traceId}-${spanId}-01` : null));
@@ -82,7 +84,7 @@ describe("the queue of spans", () => {
     const due: (() => void)[] = [];
     let answer: (result: null) => void = () => undefined;
     const queue = new SpanQueue({
-      frame: { before: "[", after: "]" },
+      encoding: otlpJson,
       send: () => new Promise((resolve) => (answer = resolve)),
       after: (_ms, then) => {
         due.push(then);
@@ -103,7 +105,7 @@ describe("the queue of spans", () => {
     let due: (() => void) | null = null;
     let works = false;
     const queue = new SpanQueue({
-      frame: { before: "[", after: "]" },
+      encoding: otlpJson,
       send: () => Promise.resolve(works ? null : { why: "gone", again: true }),
       after: (ms, then) => {
         pauses.push(ms);
@@ -133,6 +135,8 @@ describe("settings of traces", () => {
     [["--otlp-url=http://c:4318", "--trace-ratio=1.5"], /--trace-ratio: /],
     [["--otlp-url=http://c:4318", "--trace-tags=environment"], /--trace-tags: must be name=value/],
     [["--otlp-url=http://c:4318", "--otlp-ca=/ca.crt"], /--otlp-ca needs an --otlp-url that begins with https/],
+    [["--otlp-url=http://c:4317", "--otlp-protocol=http"], /--otlp-protocol: must be http\/protobuf, http\/json, grpc/],
+    [["--otlp-url=http://c:4317/v1/traces", "--otlp-protocol=grpc"], /--otlp-url must have no path/],
     [["--otlp-metrics=GenAI"], /--otlp-metrics needs --otlp-url/],
     [["--trace-parent=Maybe"], /--trace-parent: /],
   ] as const)

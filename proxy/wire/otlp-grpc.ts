@@ -1,0 +1,132 @@
+/** OTLP by gRPC: unary calls over one connection of HTTP/2. */
+import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
+import { causeInWords, causeOf } from "./causes.ts";
+import {
+  type Collector,
+  type CollectorOptions,
+  collectorTimeoutMs,
+  type NotTaken,
+  type Signal,
+} from "./otlp-collector.ts";
+
+const paths: Readonly<Record<Signal, string>> = {
+  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+  metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+};
+
+/** By number: grpc/status. */
+const statusNames = [
+  ...["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"],
+  ...["PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"],
+  ...["INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"],
+];
+
+/** After which the OTLP specification says that a client may send again. */
+const passing: ReadonlySet<string | undefined> = new Set([
+  ...["CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"],
+]);
+
+const statusOf = (headers: IncomingHttpHeaders): number | null => {
+  const text = String(headers["grpc-status"] ?? "");
+  return /^\d{1,2}$/.test(text) ? Number(text) : null;
+};
+
+/** Flag byte of no compression, and the message's length. */
+function prefixOf(message: Buffer): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return prefix;
+}
+
+interface Answer {
+  httpStatus: number;
+  /** null if the answer has none. */
+  status: number | null;
+}
+
+function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const answer: Answer = { httpStatus: 0, status: null };
+    stream.on("response", (headers) => {
+      answer.httpStatus = headers[":status"] ?? 0;
+      answer.status = statusOf(headers);
+    });
+    stream.on("trailers", (headers: IncomingHttpHeaders) => (answer.status = statusOf(headers) ?? answer.status));
+    stream.on("error", reject);
+    stream.on("close", () => resolve(answer));
+    stream.resume();
+  });
+}
+
+function failureIn({ httpStatus, status }: Answer): NotTaken | null {
+  if (status === 0) return null;
+  if (status !== null) {
+    const name = statusNames[status] ?? String(status);
+    return { why: `the collector answered ${name}`, again: passing.has(name) };
+  }
+  if (httpStatus === 0) return { why: "the collector closed the connection", again: true };
+  return { why: `the collector answered ${httpStatus} without a gRPC status`, again: httpStatus >= 429 };
+}
+
+function inWords(thrown: unknown, late: boolean): string {
+  // A stream ends with its connection, whose error is the cause.
+  const { cause = thrown } = thrown as { cause?: unknown };
+  if (late) return causeInWords("answer_timeout");
+  const { code } = cause as { code?: unknown };
+  const spoken = typeof code !== "string" || !code.startsWith("ERR_HTTP2");
+  return spoken ? causeInWords(causeOf(cause, false)) : "it does not speak gRPC there";
+}
+
+export class GrpcCollector implements Collector {
+  readonly #options: CollectorOptions;
+  #session: ClientHttp2Session | null = null;
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+  }
+
+  async send(signal: Signal, body: Buffer): Promise<NotTaken | null> {
+    const abort = AbortSignal.timeout(collectorTimeoutMs);
+    try {
+      const stream = this.#open().request(
+        {
+          ...this.#options.headers,
+          ":method": "POST",
+          ":path": paths[signal],
+          "content-type": "application/grpc",
+          te: "trailers",
+          "grpc-timeout": `${collectorTimeoutMs}m`,
+        },
+        { signal: abort },
+      );
+      const answer = answerOf(stream);
+      stream.write(prefixOf(body));
+      stream.end(body);
+      return failureIn(await answer);
+    } catch (thrown) {
+      // By the next time the file may hold a renewed authority.
+      this.#session?.destroy();
+      this.#session = null;
+      return { why: `the collector is not reached: ${inWords(thrown, abort.aborted)}`, again: true };
+    }
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    if (session === null || session.closed || session.destroyed) return;
+    await new Promise<void>((resolve) => session.close(resolve));
+  }
+
+  #open(): ClientHttp2Session {
+    const known = this.#session;
+    if (known !== null && !known.closed && !known.destroyed) return known;
+    const { url, ca } = this.#options;
+    const session = connect(url, ca === null ? {} : { ca: readFileSync(ca) });
+    // The call that is under way fails with the same.
+    session.on("error", () => undefined);
+    this.#session = session;
+    return session;
+  }
+}
