@@ -6,10 +6,8 @@
 
 import { applyDelta, delta } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
-import type { RouteConfig } from "../../proxy/config/route.ts";
-import { type KeyContext, KeyContextMemo } from "./key-context.ts";
+import { type KeyContext, KeyContextMemo, type KeySurroundings } from "./key-context.ts";
 import { always, digestsOf, KeyEntry, type KeyOutcome, overlap, type Span, within } from "./key-entry.ts";
-import type { Selecting } from "./selectors.ts";
 import type { VerdictDraft } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
 
@@ -209,19 +207,13 @@ function changed(
   return { ...before, ...now, others: settled.others, holds: overlap(before.holds, settled.holds), keys, verdicts };
 }
 
-/**
- * `routes`: live routes, since a key may name models that none of them serves. `selecting`: budgets that select by
- * labels. `credentials`: as in KeyRules.
- */
 export function compileKeys(
   objects: readonly WorldObject[],
   input: CompileInput,
-  routes: readonly RouteConfig[],
-  selecting: readonly Selecting[],
+  surroundings: KeySurroundings,
   memo: KeyMemo,
-  credentials: ReadonlySet<string> = new Set(),
 ): LiveKeys {
-  const ground = memo.ground.ground(input, routes, selecting, credentials);
+  const ground = memo.ground.ground(input, surroundings);
   const before = memo.state;
   memo.state = null;
   const some =

@@ -64,22 +64,27 @@ function offersOf(routes: readonly RouteConfig[]): Offers {
   };
 }
 
+/** What the compile of other kinds leaves for keys. */
+export interface KeySurroundings {
+  /** Live routes: a key may name models that none of them serves. */
+  routes: readonly RouteConfig[];
+  /** Budgets that select by labels. */
+  selecting: readonly Selecting[];
+  /** Digests of the credentials that other objects use. */
+  inUse: ReadonlySet<string>;
+}
+
 export class KeyContextMemo {
   #ground: KeyContext | null = null;
   #selecting: ReadonlyMap<string, { text: string; budgets: readonly Selecting[] }> = new Map();
   #last: { keys: readonly KeyRecord[]; byId: Map<string, KeyRecord> } | null = null;
 
-  ground(
-    input: CompileInput,
-    routes: readonly RouteConfig[],
-    selecting: readonly Selecting[],
-    credentials: ReadonlySet<string>,
-  ): KeyContext {
+  ground(input: CompileInput, { routes, selecting, inUse }: KeySurroundings): KeyContext {
     const before = this.#ground;
     const roles = rolesIn(input);
     const selectors = JSON.stringify(selecting);
     const sameRoutes = before !== null && sameList(before.routes, routes);
-    const keyRules = this.#rulesOf(input.settings, credentials);
+    const keyRules = this.#rulesOf(input.settings, inUse);
     const same = before !== null && before.roles === roles && before.keyRules === keyRules;
     if (same && sameRoutes && before.selectors === selectors) return before;
     this.#ground = {
