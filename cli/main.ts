@@ -72,6 +72,10 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./cost-report.ts")).runCostReport(args),
   },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
+  reconcile: {
+    summary: "compare the usage ledger with a provider's invoice",
+    run: async (args) => (await import("./reconcile/command.ts")).runReconcile(args),
+  },
   ledger: {
     summary: "export the usage ledger, or forget a user in it",
     run: async (args) => (await import("./ledger-commands.ts")).runLedger(args),

@@ -1,0 +1,34 @@
+/** Which model of the ledger an invoice means: names differ in dates, order and punctuation. Pure. */
+
+/**
+ * The letters and digits of a name without prefixes, versions and dates. The order of the letters doesn't count, as some
+ * names have their words in another order, or without spaces.
+ */
+export function modelKey(name: string): string {
+  const plain = name
+    .toLowerCase()
+    .replace(/^.*\//, "")
+    .replace(/^([a-z]+\.)+(?=[a-z])/, "")
+    .replace(/-v\d+(:\d+)?$/, "")
+    .replace(/-?\d{4}-\d{2}-\d{2}/, "")
+    .replace(/(?<!\d)\d{8}(?!\d)/, "")
+    .replace(/(?<![\d.])\d{4}(?![\d.])/, "")
+    .replace(/[-@]latest$/, "");
+  const letters = plain.match(/[a-z]/g) ?? [];
+  const digits = plain.match(/\d/g) ?? [];
+  return `${letters.sort().join("")} ${digits.join("")}`;
+}
+
+/** Finds the ledger's name for an invoice's: given by the user, equal, or alike. Otherwise the invoice's own. */
+export function modelNames(
+  ledgerModels: readonly string[],
+  given: ReadonlyMap<string, string>,
+): (model: string) => string {
+  const exact = new Set(ledgerModels);
+  const alike = new Map<string, string>();
+  // Of models that are alike, such as two dates of one, the shortest name stands for all that are not equal.
+  for (const model of ledgerModels.toSorted((a, b) => b.length - a.length || (a < b ? 1 : -1)))
+    alike.set(modelKey(model), model);
+  return (model) =>
+    given.get(model.toLowerCase()) ?? (exact.has(model) ? model : (alike.get(modelKey(model)) ?? model));
+}

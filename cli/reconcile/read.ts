@@ -1,0 +1,216 @@
+/** Reads providers' exports: CSV (also gzipped) and JSON of their APIs. */
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createGunzip, gunzipSync } from "node:zlib";
+import { CsvReader } from "../../operator/csv.ts";
+import { dayStartMs } from "../../proxy/config/periods.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
+import { hasMembers } from "../has-members.ts";
+import { anthropicCostApi, anthropicCostCsv, anthropicUsageApi, anthropicUsageCsv } from "./anthropic.ts";
+import { awsReports } from "./aws.ts";
+import { azureCosts } from "./azure.ts";
+import { type Amount, amountOf, type ExportFormat, ExportRow, type Invoice, type ReadContext } from "./invoice.ts";
+import { openAiCosts, openAiUsage } from "./openai.ts";
+
+const csvFormats: readonly ExportFormat[] = [
+  openAiUsage,
+  openAiCosts,
+  anthropicUsageCsv,
+  anthropicCostCsv,
+  azureCosts,
+  ...awsReports,
+];
+const jsonFormats: readonly ExportFormat[] = [openAiUsage, openAiCosts, anthropicUsageApi, anthropicCostApi];
+
+export interface InvoiceOptions {
+  /** USD per unit of another currency, by code; both as the user wrote them. */
+  rates: ReadonlyMap<string, Amount>;
+  /** Zone of days that an export gives without one. */
+  timeZone: string;
+}
+
+type Cells = Record<string, unknown>;
+
+/** Names of columns as each format compares them. */
+function columnsFor(format: ExportFormat, cells: Cells): Cells {
+  if (format !== azureCosts) return cells;
+  return Object.fromEntries(Object.entries(cells).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function formatOf(formats: readonly ExportFormat[], names: readonly string[], place: string): ExportFormat {
+  const exact = new Set(names);
+  const loose = new Set(names.map((name) => name.toLowerCase()));
+  const has =
+    (format: ExportFormat) =>
+    (name: string): boolean =>
+      (format === azureCosts ? loose : exact).has(name);
+  const format = formats.find((one) => one.marks.every(has(one)));
+  if (format === undefined) {
+    const known = [...new Set(formats.map(({ name }) => name))].join(", ");
+    const found = names.slice(0, 8).join(", ");
+    throw new UsageError(
+      `${place}: this is none of the exports that can be read (${known}); it has ${found || "no columns"}`,
+    );
+  }
+  const missing = format.needs.filter((name) => !has(format)(name));
+  if (missing.length > 0)
+    throw new UsageError(
+      `${place}: this looks like ${format.name}, but has no ${missing.join(", ")}: is it of another version?`,
+    );
+  return format;
+}
+
+/** Collects lines of any number of files. */
+export class InvoiceReader {
+  readonly #invoice: Invoice = { lines: [], notes: [] };
+  readonly #left = new Map<string, number>();
+  readonly #context: ReadContext;
+
+  constructor({ rates, timeZone }: InvoiceOptions) {
+    this.#context = {
+      toUsd: (currency, row) => {
+        if (currency.toUpperCase() === "USD") return (amount) => amount;
+        const code = currency.toUpperCase();
+        const rate =
+          rates.get(code) ?? row.fail(`the amounts are in ${code}: give the rate to USD, such as --rate ${code}=1.08`);
+        const times = (nano: bigint): bigint => (nano * rate.nano) / 1_000_000_000n;
+        return ({ nano, halfUnitNano }) => ({ nano: times(nano), halfUnitNano: times(halfUnitNano) + 1n });
+      },
+      dayStartMs: (day) => dayStartMs(timeZone, day),
+      leaveOut: (what) => {
+        this.#left.set(what, (this.#left.get(what) ?? 0) + 1);
+        return null;
+      },
+    };
+  }
+
+  done(): Invoice {
+    const notes = [...this.#left].map(([what, count]) => `left out: ${count} ${what}`);
+    return { lines: this.#invoice.lines, notes: [...this.#invoice.notes, ...notes] };
+  }
+
+  async read(file: string): Promise<void> {
+    const isJson = /\.json(\.gz)?$/i.test(file) || (await firstCharacter(file)).match(/[[{]/) !== null;
+    const count = this.#invoice.lines.length;
+    await (isJson ? this.#readJson(file) : this.#readCsv(file));
+    if (this.#invoice.lines.length === count) this.#invoice.notes.push(`${file} has no usage of models`);
+  }
+
+  #add(format: ExportFormat, cells: Cells, place: string): void {
+    const line = format.line(new ExportRow(columnsFor(format, cells), place), this.#context);
+    if (line === null) return;
+    if (line.endMs <= line.startMs) throw new UsageError(`${place}: it ends before it begins`);
+    this.#invoice.lines.push(line);
+  }
+
+  async #readCsv(file: string): Promise<void> {
+    let format: ExportFormat | null = null;
+    let names: string[] = [];
+    let number = 0;
+    for await (const cells of csvRecords(file)) {
+      number++;
+      if (format === null) {
+        names = cells.map((name) => name.trim());
+        format = formatOf(csvFormats, names, file);
+      } else if (cells.length > 1 || cells[0] !== "") {
+        if (cells.length !== names.length)
+          throw new UsageError(`${file}: row ${number} has ${cells.length} columns, not ${names.length}`);
+        this.#add(
+          format,
+          Object.fromEntries(names.map((name, index) => [name, cells[index]])),
+          `${file}: row ${number}`,
+        );
+      }
+    }
+    if (format === null) throw new UsageError(`${file} is empty`);
+  }
+
+  async #readJson(file: string): Promise<void> {
+    const bytes = await readFile(file);
+    let body: unknown;
+    try {
+      body = JSON.parse((file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8"));
+    } catch {
+      throw new UsageError(`${file} is not JSON`);
+    }
+    const pages = Array.isArray(body) ? body : [body];
+    for (const [index, page] of pages.entries()) this.#readPage(page, file, index === pages.length - 1);
+  }
+
+  /** `isLast`: nothing may follow it. */
+  #readPage(page: unknown, file: string, isLast: boolean): void {
+    if (!hasMembers(page)) throw new UsageError(`${file}: this is not an answer of a usage or costs API`);
+    if (hasMembers(page["error"])) throw new UsageError(`${file}: this is an error of the API, not a report`);
+    if (!Array.isArray(page["data"]))
+      throw new UsageError(`${file}: there is no list data, which reports of usage and costs have`);
+    if (isLast && page["has_more"] === true)
+      throw new UsageError(
+        `${file}: more pages follow (has_more): put all pages into one list, or give each as a file of its own, the last one last`,
+      );
+    for (const [index, bucket] of page["data"].entries()) this.#readBucket(bucket, `${file}: data[${index}]`);
+  }
+
+  #readBucket(bucket: unknown, place: string): void {
+    const results = hasMembers(bucket) ? (bucket["results"] ?? bucket["result"]) : undefined;
+    if (!hasMembers(bucket) || !Array.isArray(results)) throw new UsageError(`${place}: there is no list results`);
+    const { results: _, result: __, ...span } = bucket;
+    for (const [index, result] of results.entries()) {
+      const at = `${place}.results[${index}]`;
+      if (!hasMembers(result)) throw new UsageError(`${at} is not an object`);
+      const cells = { ...span, ...flat(result) };
+      this.#add(formatOf(jsonFormats, Object.keys(cells), at), cells, at);
+    }
+  }
+}
+
+/** Nested members get their path as a name; OpenAI's amount is named as in the CSV. */
+function flat(result: Cells): Cells {
+  const cells: Cells = {};
+  for (const [name, value] of Object.entries(result)) {
+    if (!hasMembers(value)) cells[name] = value;
+    else
+      for (const [inner, one] of Object.entries(value))
+        cells[name === "amount" ? `amount_${inner}` : `${name}.${inner}`] = one;
+  }
+  return cells;
+}
+
+function textOf(file: string): AsyncIterable<string> {
+  const stream = createReadStream(file);
+  if (!file.endsWith(".gz")) return stream.setEncoding("utf8");
+  const unzipped = createGunzip().setEncoding("utf8");
+  stream.on("error", (cause) => unzipped.destroy(cause)).pipe(unzipped);
+  return unzipped;
+}
+
+async function firstCharacter(file: string): Promise<string> {
+  for await (const chunk of textOf(file)) return chunk.replace(/^\uFEFF/, "").trimStart()[0] ?? "";
+  return "";
+}
+
+async function* csvRecords(file: string): AsyncGenerator<string[]> {
+  const reader = new CsvReader();
+  let isFirst = true;
+  for await (const chunk of textOf(file)) {
+    // Azure's exports begin with a byte order mark.
+    yield* reader.read(isFirst ? chunk.replace(/^\uFEFF/, "") : chunk);
+    isFirst = false;
+  }
+  const last = reader.end();
+  if (last !== null) yield last;
+}
+
+/** Rates such as `EUR=1.08`. */
+export function ratesOf(texts: readonly string[]): Map<string, Amount> {
+  return new Map(
+    texts.map((text) => {
+      const [, code, rate = ""] = /^([A-Za-z]{3})=(.+)$/.exec(text) ?? [];
+      const amount = amountOf(rate);
+      if (code === undefined || amount === null || amount.nano <= 0n)
+        throw new UsageError(
+          `--rate is a currency and what a unit of it is worth in USD, such as EUR=1.08, not ${text}`,
+        );
+      return [code.toUpperCase(), amount];
+    }),
+  );
+}
