@@ -120,4 +120,4 @@ export function shiftOf(model: string, all: readonly Compared[], rows: readonly 
   return best.hours !== 0 && best.error * 10 <= now ? best.hours : null;
 }
 
-export const dollars = (nano: bigint): string => (nano < 0n ? `-${usd(-nano)}` : usd(nano));
+export const signedUsd = (nano: bigint): string => (nano < 0n ? `-${usd(-nano)}` : usd(nano));

@@ -5,7 +5,7 @@ import { UsageError } from "../../proxy/usage-error.ts";
 import { causesOf, shiftOf } from "./causes.ts";
 import type { Billed, Compared } from "./compared.ts";
 import { dayMs, type InvoiceLine, tokenKinds } from "./invoice.ts";
-import { modelNames } from "./names.ts";
+import { ledgerNames } from "./names.ts";
 
 export interface CompareOptions {
   /** The ledger's names of models, by the invoice's in lower case. */
@@ -71,7 +71,7 @@ export function compareInvoice(
 ): Compared[] {
   const bucketOf = bucketsOf(lines);
   const used = rows.filter(isUse);
-  const nameOf = modelNames([...new Set(used.map(({ model }) => model))], models);
+  const nameOf = ledgerNames([...new Set(used.map(({ model }) => model))], models);
   const buckets = new Map<number, Bucket>();
   const all = new Map<string, Compared>();
   const at = (bucket: Bucket, model: string): Compared => {

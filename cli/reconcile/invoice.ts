@@ -36,7 +36,7 @@ const nanoDigits = 9;
 const decimalForm = /^([+-])?(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/;
 
 /** A decimal number in billionths, rounded half up; null if the text is none. */
-export function amountOf(text: string): Amount | null {
+export function exportedAmount(text: string): Amount | null {
   const [, sign, whole, fraction = "", exponent = "0"] = decimalForm.exec(text.trim()) ?? [];
   if (whole === undefined) return null;
   const places = fraction.length - Number(exponent);
@@ -80,7 +80,7 @@ export class ExportRow {
 
   amount(name: string): Amount {
     const text = this.needed(name);
-    return amountOf(text) ?? this.fail(`${name} is not a number: ${text}`);
+    return exportedAmount(text) ?? this.fail(`${name} is not a number: ${text}`);
   }
 
   /** A number of units of `perUnit` each, as a whole number. */

@@ -20,7 +20,7 @@ export function modelKey(name: string): string {
 }
 
 /** Finds the ledger's name for an invoice's: given by the user, equal, or alike. Otherwise the invoice's own. */
-export function modelNames(
+export function ledgerNames(
   ledgerModels: readonly string[],
   given: ReadonlyMap<string, string>,
 ): (model: string) => string {

@@ -2,7 +2,7 @@
 import { csvLine } from "../../operator/csv.ts";
 import { tokensOf } from "../../proxy/config/usage-report.ts";
 import { textTable } from "../tables.ts";
-import { dollars, sentenceOf } from "./causes.ts";
+import { sentenceOf, signedUsd } from "./causes.ts";
 import type { Compared } from "./compared.ts";
 
 const dayForm = (ms: number): string =>
@@ -20,7 +20,7 @@ const invoiceTokens = ({ billed }: Compared): number | null => {
 const differenceOf = ({ billed, ledger }: Compared): bigint | null =>
   billed !== null && billed.costNano === null ? null : (billed?.costNano ?? 0n) - (ledger?.costNanoUsd ?? 0n);
 
-const money = (nano: bigint | null | undefined): string => (nano === null || nano === undefined ? "" : dollars(nano));
+const money = (nano: bigint | null | undefined): string => (nano === null || nano === undefined ? "" : signedUsd(nano));
 
 function figuresOfLine(line: Compared): Record<string, string | number> {
   const { billed, ledger } = line;
@@ -33,7 +33,7 @@ function figuresOfLine(line: Compared): Record<string, string | number> {
     invoice_tokens: invoiceTokens(line) ?? "",
     ledger_tokens: ledger === null ? 0 : tokensOf(ledger),
     invoice_usd: money(billed?.costNano),
-    ledger_usd: dollars(ledger?.costNanoUsd ?? 0n),
+    ledger_usd: signedUsd(ledger?.costNanoUsd ?? 0n),
     difference_usd: money(differenceOf(line)),
     causes: line.causes.map(({ kind }) => kind).join("; "),
   };
@@ -75,14 +75,14 @@ function sidesOf(line: Compared, hasCosts: boolean): string[] {
   const there = invoiceTokens(line) ?? 0;
   if (!hasCosts) return [there, here, there - here].map(String);
   const billed = line.billed === null ? 0n : line.billed.costNano;
-  return [money(billed), dollars(line.ledger?.costNanoUsd ?? 0n), money(differenceOf(line))];
+  return [money(billed), signedUsd(line.ledger?.costNanoUsd ?? 0n), money(differenceOf(line))];
 }
 
 const summary = (lines: readonly Compared[], hasCosts: boolean): string => {
   if (!hasCosts) return "The export has no costs: only tokens were compared.";
   const invoice = totalOfLines(lines, ({ billed }) => billed?.costNano);
   const ledger = totalOfLines(lines, (line) => line.ledger?.costNanoUsd);
-  return `The invoice has USD ${dollars(invoice)}, the ledger USD ${dollars(ledger)}: a difference of USD ${dollars(invoice - ledger)}.`;
+  return `The invoice has USD ${signedUsd(invoice)}, the ledger USD ${signedUsd(ledger)}: a difference of USD ${signedUsd(invoice - ledger)}.`;
 };
 
 /** Lines that agree are counted only. */

@@ -9,7 +9,14 @@ import { hasMembers } from "../has-members.ts";
 import { anthropicCostApi, anthropicCostCsv, anthropicUsageApi, anthropicUsageCsv } from "./anthropic.ts";
 import { awsReports } from "./aws.ts";
 import { azureCosts } from "./azure.ts";
-import { type Amount, amountOf, type ExportFormat, ExportRow, type Invoice, type ReadContext } from "./invoice.ts";
+import {
+  type Amount,
+  type ExportFormat,
+  ExportRow,
+  exportedAmount,
+  type Invoice,
+  type ReadContext,
+} from "./invoice.ts";
 import { openAiCosts, openAiUsage } from "./openai.ts";
 
 const csvFormats: readonly ExportFormat[] = [
@@ -205,7 +212,7 @@ export function ratesOf(texts: readonly string[]): Map<string, Amount> {
   return new Map(
     texts.map((text) => {
       const [, code, rate = ""] = /^([A-Za-z]{3})=(.+)$/.exec(text) ?? [];
-      const amount = amountOf(rate);
+      const amount = exportedAmount(rate);
       if (code === undefined || amount === null || amount.nano <= 0n)
         throw new UsageError(
           `--rate is a currency and what a unit of it is worth in USD, such as EUR=1.08, not ${text}`,

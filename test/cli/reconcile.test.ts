@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { compareInvoice } from "../../cli/reconcile/compare.ts";
 import type { Compared } from "../../cli/reconcile/compared.ts";
-import { amountOf, type Invoice } from "../../cli/reconcile/invoice.ts";
+import { exportedAmount, type Invoice } from "../../cli/reconcile/invoice.ts";
 import { modelKey } from "../../cli/reconcile/names.ts";
 import { asText } from "../../cli/reconcile/output.ts";
 import { InvoiceReader, ratesOf } from "../../cli/reconcile/read.ts";
@@ -496,9 +496,9 @@ describe("amounts", () => {
     ["0.0000000005", 1n, 1n],
     ["123456789012.123456789", 123_456_789_012_123_456_789n, 1n],
   ] as const)
-    it(text, () => assert.deepEqual(amountOf(text), { nano, halfUnitNano: half }));
+    it(text, () => assert.deepEqual(exportedAmount(text), { nano, halfUnitNano: half }));
   for (const text of ["", "1,5", "USD 1", "NaN", "0x1", "1.2.3"])
-    it(`${text} is none`, () => assert.equal(amountOf(text), null));
+    it(`${text} is none`, () => assert.equal(exportedAmount(text), null));
 });
 
 describe("exports that can't be read", () => {
