@@ -170,7 +170,7 @@ describe("the state of an event", () => {
       [{ calls: 19, errors: 19 }],
       "ErrorRate",
       false,
-      /fewer than 20 tell nothing/,
+      /at least 20 are needed to judge/,
     ],
     ["no proxy counts yet", policy({ alertWhen: { errorRate: ">5%" } }), [], [], "ErrorRate", null, /^$/],
     [

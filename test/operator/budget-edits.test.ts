@@ -10,17 +10,12 @@ import { type BudgetStatus, budgetStatus } from "../../crds/types/budget.ts";
 import type { BudgetWatch } from "../../operator/compile/budgets.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import { advanceBudget } from "../../operator/loops/budgets/advance.ts";
 import { budgetIncidentKey, pastBudgetIncidentKey } from "../../operator/loops/budgets/alert.ts";
 import { markBudgetNotified, resolvedIn } from "../../operator/loops/budgets/memory.ts";
-import {
-  advanceBudget,
-  type BudgetState,
-  exceeded,
-  expired,
-  stateFromStatus,
-  statusFromState,
-  usdText,
-} from "../../operator/loops/budgets/state.ts";
+import { usdText } from "../../operator/loops/budgets/money.ts";
+import type { BudgetState } from "../../operator/loops/budgets/state.ts";
+import { exceeded, expired, stateFromStatus, statusFromState } from "../../operator/loops/budgets/status.ts";
 import type { Identity } from "../../proxy/call/identity.ts";
 import { type CallRecord, newRecord } from "../../proxy/call/record.ts";
 import type { Clock } from "../../proxy/clock.ts";
@@ -208,8 +203,7 @@ class Installation {
       this.open.add(key);
       this.standing = markBudgetNotified(
         this.standing as BudgetState,
-        crossing,
-        periodStartMs,
+        { crossing, periodStartMs },
         pager,
         "sent",
         this.time.nowMs(),

@@ -5,15 +5,11 @@ import fc from "fast-check";
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetStatus } from "../../crds/types/budget.ts";
 import type { BudgetRules } from "../../operator/compile/budgets.ts";
-import {
-  advanceBudget,
-  type BudgetState,
-  exceeded,
-  seedsOf,
-  stateFromStatus,
-  statusFromState,
-  usdText,
-} from "../../operator/loops/budgets/state.ts";
+import { advanceBudget } from "../../operator/loops/budgets/advance.ts";
+import { usdText } from "../../operator/loops/budgets/money.ts";
+import { seedsOf } from "../../operator/loops/budgets/seeds.ts";
+import type { BudgetState } from "../../operator/loops/budgets/state.ts";
+import { exceeded, stateFromStatus, statusFromState } from "../../operator/loops/budgets/status.ts";
 import { type BudgetReadings, budgetConfig, budgetReading } from "../../proxy/config/budget.ts";
 
 const dayMs = 86_400_000;

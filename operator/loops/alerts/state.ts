@@ -93,52 +93,44 @@ function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
   };
 }
 
-/** More than a share of a count. */
-function above(
-  { counting, minimumRequests }: ObjectAlertWatch,
-  part: number,
-  of: number,
-  share: number,
-  bound: string,
-  what: string,
-): Sighting {
-  const found = of === 0 ? 0 : Math.min(1, part / of);
+interface Share {
+  part: number;
+  total: number;
+  /** The alert is on above this share. */
+  limit: number;
+  /** The limit as the alert states it. */
+  bound: string;
+  what: string;
+}
+
+function above({ counting, minimumRequests }: ObjectAlertWatch, { part, total, limit, bound, what }: Share): Sighting {
+  const share = total === 0 ? 0 : Math.min(1, part / total);
+  const value = percent(share);
   const time = `in the last ${minutes(counting.windowMs)}`;
-  if (of < minimumRequests)
-    return {
-      on: false,
-      value: percent(found),
-      bound,
-      detail: `${of} ${time}: fewer than ${minimumRequests} tell nothing`,
-    };
-  return { on: found > share, value: percent(found), bound, detail: `${percent(found)} of ${of} ${what} ${time}` };
+  if (total < minimumRequests)
+    return { on: false, value, bound, detail: `${total} ${time}; at least ${minimumRequests} are needed to judge` };
+  return { on: share > limit, value, bound, detail: `${value} of ${total} ${what} ${time}` };
 }
 
 function judged(watch: ObjectAlertWatch, event: ObjectAlertEvent, counts: Counts): Sighting {
   const { counting, failover, errorRate, kind } = watch;
   const calls = kind === "LLMProvider" ? "attempts" : "calls";
-  if (event === "ErrorRate")
-    return above(watch, counts.errors, counts.calls, errorRate ?? 1, percent(errorRate ?? 1), `${calls} failed`);
-  if (event === "Failover")
-    return above(
-      watch,
-      counts.moved,
-      counts.calls,
-      failover ?? 1,
-      percent(failover ?? 1),
-      `${calls} went on to another provider than the one that comes first`,
-    );
+  const total = counts.calls;
+  if (event === "ErrorRate") {
+    const limit = errorRate ?? 1;
+    return above(watch, { part: counts.errors, total, limit, bound: percent(limit), what: `${calls} failed` });
+  }
+  if (event === "Failover") {
+    const limit = failover ?? 1;
+    const what = `${calls} went on to another provider than the one that comes first`;
+    return above(watch, { part: counts.moved, total, limit, bound: percent(limit), what });
+  }
   const latency = event === "Latency";
   const bound = seconds((latency ? counting.latencyMs : counting.firstTokenMs) ?? 0);
-  const [part, of] = latency ? [counts.slow, counts.timed] : [counts.late, counts.firstTokens];
-  return above(
-    watch,
-    part,
-    of,
-    tail,
-    bound,
-    latency ? `answers took longer than ${bound}` : `streams began later than after ${bound}`,
-  );
+  const what = latency ? `answers took longer than ${bound}` : `streams began later than after ${bound}`;
+  return latency
+    ? above(watch, { part: counts.slow, total: counts.timed, limit: tail, bound, what })
+    : above(watch, { part: counts.late, total: counts.firstTokens, limit: tail, bound, what });
 }
 
 /** Current state of each watched event; null if unknown. */

@@ -3,7 +3,7 @@ import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budge
 import { inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import { type Alert, testAlert } from "../../delivery/message.ts";
-import { nanoOfText, usdText } from "./state.ts";
+import { nanoOfText, usdText } from "./money.ts";
 
 const noCurrency = { currency: "", spentInCurrency: "", amountInCurrency: "" };
 

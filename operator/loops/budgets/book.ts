@@ -26,7 +26,9 @@ import {
   wants,
 } from "../../delivery/pending-alert.ts";
 import { PendingResolutions } from "../../delivery/pending-resolutions.ts";
+import { advanceBudget } from "./advance.ts";
 import { budgetAlert, budgetIncidentKey, budgetOver, budgetTest, pastBudgetIncidentKey } from "./alert.ts";
+import { openIncidents, unresolvedOf } from "./incidents.ts";
 import {
   type BudgetMemory,
   incidentChannels,
@@ -35,18 +37,9 @@ import {
   resolvedIn,
   withBudgetChannelNames,
 } from "./memory.ts";
-import {
-  advanceBudget,
-  type BudgetState,
-  boundedSeeds,
-  exceeded,
-  expired,
-  openIncidents,
-  seedsOf,
-  stateFromStatus,
-  statusFromState,
-  unresolvedOf,
-} from "./state.ts";
+import { boundedSeeds, seedsOf } from "./seeds.ts";
+import type { BudgetState } from "./state.ts";
+import { exceeded, expired, stateFromStatus, statusFromState } from "./status.ts";
 
 /** Numbers that change with every request are not worth a write each. */
 const reportEveryMs = 30_000;
@@ -261,7 +254,13 @@ export class BudgetBook {
     const { periodStartMs } = then.standing;
     const now = this.#now(then, channel);
     if (now !== null)
-      now.held.standing = markBudgetNotified(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
+      now.held.standing = markBudgetNotified(
+        now.held.standing,
+        { crossing, periodStartMs },
+        now.name,
+        how,
+        this.#nowMs,
+      );
     else if (how === "sent" && hasIncidents(channel.id)) {
       const incident = unresolvedOf(crossing, periodStartMs, [channel.id], this.#nowMs);
       this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() });

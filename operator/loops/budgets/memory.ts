@@ -6,7 +6,8 @@ import type { BudgetWatch } from "../../compile/budgets.ts";
 import type { ObjectMeta } from "../../compile/world.ts";
 import { type ChannelSnapshot, type Channels, renamedChannels } from "../../delivery/channel-snapshot.ts";
 import type { Delivery } from "../../delivery/pending-alert.ts";
-import { type BudgetState, unresolvedOf, withUnresolved } from "./state.ts";
+import { unresolvedOf, withUnresolved } from "./incidents.ts";
+import type { BudgetState } from "./state.ts";
 
 export interface BudgetMemory {
   meta: ObjectMeta;
@@ -57,11 +58,16 @@ export const isNoNews = (reported: BudgetState, now: BudgetState): boolean =>
 const same = (a: Pick<BudgetCrossing, "event" | "percent" | "subject" | "at">, b: typeof a): boolean =>
   a.event === b.event && a.percent === b.percent && a.subject === b.subject && a.at === b.at;
 
-/** Adds a channel that is done with a crossing of `periodStartMs`. */
+/** A crossing of the period that began at `periodStartMs`. */
+interface CrossingOf {
+  crossing: BudgetCrossing;
+  periodStartMs: number;
+}
+
+/** Adds a channel that is done with a crossing. */
 export function markBudgetNotified(
   standing: BudgetState,
-  crossing: BudgetCrossing,
-  periodStartMs: number,
+  { crossing, periodStartMs }: CrossingOf,
   channel: string,
   how: Delivery,
   nowMs: number,

@@ -1,0 +1,13 @@
+/** Amounts and times as a Budget's status writes them. */
+import { nanoPerUsd, usd } from "../../../proxy/config/usage-report.ts";
+
+export const isoTime = (ms: number): string => new Date(ms).toISOString();
+
+/** nano-USD → USD with as many places as it takes, at least two. */
+export const usdText = (nanoUsd: number): string => usd(nanoUsd);
+
+/** What was spent can exceed every amount, and then what a number holds exactly: the nearest one does. */
+export const nanoOfText = (text: string | undefined): number => {
+  const [whole = "0", fraction = ""] = (text ?? "0").split(".");
+  return Number(BigInt(whole) * nanoPerUsd + BigInt(fraction.padEnd(9, "0")));
+};
