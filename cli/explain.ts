@@ -44,6 +44,7 @@ every provider is taken to be well, and budgets and limits to be unused. Exits 0
   --country CODE        the country of that address, such as DE
   --at MOMENT           when, such as 2027-02-28T12:00:00Z (default: now)
   --prompt-tokens N     length of the prompt, in place of what the body has
+  --cached TARGET=N     prompt tokens that a target has in its cache, as often as needed; LeastCost counts them
   --output-tokens N     most tokens of the answer
   --batch-size N        inputs of an embeddings request
   -o, --output FORMAT   text (default) or json
@@ -68,6 +69,7 @@ const options = {
   country: { type: "string" },
   at: { type: "string" },
   "prompt-tokens": { type: "string" },
+  cached: { type: "string", multiple: true },
   "output-tokens": { type: "string" },
   "batch-size": { type: "string" },
   output: { type: "string", short: "o", default: "text" },
@@ -84,6 +86,16 @@ function wholeNumber(name: "prompt-tokens" | "output-tokens" | "batch-size", val
   if (given === undefined) return null;
   if (!/^\d{1,9}$/.test(given)) throw new UsageError(`--${name} must be a whole number, not ${given}`);
   return Number(given);
+}
+
+function cachedOf(values: Values): ReadonlyMap<string, number> {
+  return new Map(
+    (values.cached ?? []).map((given) => {
+      const [, target, tokens] = /^(.+)=(\d{1,9})$/.exec(given) ?? [];
+      if (target === undefined) throw new UsageError(`--cached must be TARGET=N, such as big=90000, not ${given}`);
+      return [target, Number(tokens)];
+    }),
+  );
 }
 
 function momentOf({ at }: Values): number {
@@ -258,6 +270,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     promptTokens: wholeNumber("prompt-tokens", values),
     outputTokens: wholeNumber("output-tokens", values),
     batchSize: wholeNumber("batch-size", values),
+    cachedTokens: cachedOf(values),
   };
   const headers = headersOf(values);
   const { compiled, notes, durableAudit } = await compiledOf(positionals, values, nowMs);

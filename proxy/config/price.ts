@@ -71,3 +71,10 @@ export const price = z.object({
 export type Price = z.output<typeof price>;
 /** Token rates for one range of prompt sizes. */
 export type TokenRates = Pick<Price, "input" | "cachedInput" | "cacheWrite" | "output" | "reasoning" | "units">;
+
+/** The rates for a prompt of this size. */
+export function ratesFor(price: Price, promptTokens: number): TokenRates {
+  let rates: TokenRates = price;
+  for (const tier of price.tiers) if (promptTokens > tier.aboveTokens) rates = tier;
+  return rates;
+}

@@ -1,6 +1,7 @@
 /** Why each target has its place in the order, in the terms of the settings that put it there. For `explain`. */
 import type { PlanRequest } from "../routing/routing.ts";
 import { moveCost } from "../routing/session-targets.ts";
+import { estimatedCost, sizeOf } from "../routing/strategies.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { RouteTarget } from "../snapshot/snapshot.ts";
 import { inUsd } from "./budget-claims.ts";
@@ -33,10 +34,16 @@ function byStrategy(target: ResolvedTarget, plan: PlanRequest): string {
     case "LeastLatency":
       return "LeastLatency: as long as no proxy has samples, the policy's order";
     case "LeastCost":
-      return target.model.config.price === null
-        ? "LeastCost: its price is not known"
-        : "LeastCost: by its price for this request";
+      return byCost(target, plan);
   }
+}
+
+function byCost(target: ResolvedTarget, plan: PlanRequest): string {
+  const size = sizeOf(plan, (of) => plan.cachedTokens?.(of) ?? 0);
+  const cost = estimatedCost(target, size);
+  if (cost === null) return "LeastCost: its price is not known";
+  const cached = Math.min(size.promptTokens, size.cachedTokens(target));
+  return `LeastCost: about ${inUsd(cost)} for this request${cached === 0 ? "" : `, with ${cached} of its tokens from the cache`}`;
 }
 
 /** What affinity by Session adds to the place of a target. */

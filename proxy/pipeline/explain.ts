@@ -32,6 +32,8 @@ export interface ExplainRequest {
   promptTokens: number | null;
   outputTokens: number | null;
   batchSize: number | null;
+  /** Prompt tokens that the caches of targets have, by the target's name. */
+  cachedTokens: ReadonlyMap<string, number>;
   /** Where the call comes from, and when. null if unknown, as behind an untrusted proxy. */
   address: string | null;
   country: string | null;
@@ -118,7 +120,8 @@ function chosenWhy({ config: { models } }: Route, model: string | null): string 
 }
 
 /** Sizes that the command gives in place of those of the body. */
-function applySizes(plan: CallPlan, { promptTokens, outputTokens, batchSize }: ExplainRequest): void {
+function applySizes(plan: CallPlan, { promptTokens, outputTokens, batchSize, cachedTokens }: ExplainRequest): void {
+  plan.cachedTokens = ({ config }) => cachedTokens.get(config.name) ?? 0;
   if (promptTokens !== null) plan.promptTokens = () => promptTokens;
   if (outputTokens !== null) plan.outputTokens = () => outputTokens;
   if (batchSize !== null) plan.batchSize = batchSize;

@@ -27,6 +27,7 @@ export class CallPlan implements PlanRequest {
   readonly model: string | null;
   readonly preferred: string | null;
   batchSize: number;
+  cachedTokens?: (target: ResolvedTarget) => number;
   readonly #received: Received;
   readonly #headers: HeaderLookup;
 

@@ -4,13 +4,14 @@
  */
 import type { Identity } from "../call/identity.ts";
 import type { LedgerRow } from "../config/ledger.ts";
+import { ratesFor } from "../config/price.ts";
 import { type Failure, isFailure } from "../failure.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { eligible } from "../routing/rules.ts";
 import { firstShares, type TargetShare } from "../routing/shares.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
-import { costNanoUsd, ratesFor } from "../telemetry/cost.ts";
+import { costNanoUsd } from "../telemetry/cost.ts";
 import { address, addressFor } from "./address.ts";
 import { authenticate } from "./authenticate.ts";
 import { isMoney, type MoneyBudget, noPrice, pays } from "./budget-claims.ts";

@@ -3,6 +3,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PodEntry, ProviderEntry } from "../snapshot/snapshot.ts";
 import { type AttemptCause, causeInWords } from "../wire/causes.ts";
 import type { BreakerState } from "./breaker.ts";
+import { CachedPrompts } from "./cached-prompts.ts";
 import { withCanary } from "./canary.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
 import type { CheckReading } from "./health-checks.ts";
@@ -20,6 +21,7 @@ import {
   leastLatency,
   prefer,
   roundRobin,
+  sizeOf,
   startingWith,
   weighted,
 } from "./strategies.ts";
@@ -66,6 +68,10 @@ function subjectOf(request: PlanRequest): string | null {
 
 const keepsSession = ({ route, session }: PlanRequest): boolean =>
   session !== "" && route.config.routing.affinity?.by === "Session";
+
+/** Whether the next call of the session goes where it is cheapest. */
+const comparesCost = ({ route, session }: PlanRequest): boolean =>
+  session !== "" && route.config.routing.strategy === "LeastCost" && route.config.routing.targets.length > 1;
 
 /** A session is kept on a target for each policy. */
 const stayOf = ({ route, session }: PlanRequest): string => `${route.config.id}\n${session}`;
@@ -150,6 +156,7 @@ export function createRouting(
   const providers = new Map<string, ProviderHealth>();
   const turns = new Map<string, number>();
   const stays = new SessionTargets();
+  const cached = new CachedPrompts();
   const pools = new Pools(() => clock.nowMs());
   const configs = new Map<string, ResolvedTarget["entry"]["account"]["config"]>();
 
@@ -160,6 +167,9 @@ export function createRouting(
     configs.set(config.id, config);
     return { provider, model: provider.model(target.model.name) };
   };
+
+  const cachedTokens = (request: PlanRequest, target: ResolvedTarget): number =>
+    request.session === "" ? 0 : cached.tokens(stayOf(request), target.config.name, clock.nowMs());
 
   const byStrategy = (request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] => {
     const { id, routing } = request.route.config;
@@ -174,7 +184,10 @@ export function createRouting(
       case "LeastLatency":
         return leastLatency(targets, (target) => healthOf(target).model.medianMs(routing.leastLatency, clock.nowMs()));
       case "LeastCost":
-        return leastCost(targets, request.promptTokens(), request.outputTokens());
+        return leastCost(
+          targets,
+          sizeOf(request, (target) => request.cachedTokens?.(target) ?? cachedTokens(request, target)),
+        );
       default:
         return byPriority(targets);
     }
@@ -331,8 +344,11 @@ export function createRouting(
     firstToken: (target, ms) => healthOf(target).model.sawFirstToken(ms, clock.nowMs()),
     spare: (target, ms) => healthOf(target).model.spare(clock.nowMs() + Math.min(longestWaitMs, ms)),
     heldMs: (target, caller = "") => Math.max(0, healthOf(target).model.heldUntilMs(caller) - clock.nowMs()),
-    answered: (request, target, usage) =>
-      keepsSession(request) ? stays.note(stayOf(request), target, usage, clock.nowMs()) : null,
+    answered(request, target, usage) {
+      if (usage !== null && comparesCost(request))
+        cached.note(stayOf(request), target.config.name, usage, clock.nowMs());
+      return keepsSession(request) ? stays.note(stayOf(request), target, usage, clock.nowMs()) : null;
+    },
     mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
     keep(entries) {
       for (const id of providers.keys()) if (!entries.has(id)) providers.delete(id);

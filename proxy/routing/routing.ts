@@ -29,6 +29,8 @@ export interface PlanRequest {
   promptTokens(): number;
   /** Estimated upper bound of the answer's tokens. */
   outputTokens(): number;
+  /** Tokens of the prompt in a target's cache; absent to go by what its answers in this session have reported. */
+  cachedTokens?(target: ResolvedTarget): number;
 }
 
 /** Permission for one attempt. Give it back by calling exactly one of its methods. */

@@ -2,7 +2,7 @@
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PlanRequest } from "./routing.ts";
 import { eligible, fitting } from "./rules.ts";
-import { affine, byPriority, drawnBy, leastCost, roundRobin } from "./strategies.ts";
+import { affine, byPriority, drawnBy, leastCost, roundRobin, sizeOf } from "./strategies.ts";
 
 export interface TargetShare {
   target: ResolvedTarget;
@@ -35,7 +35,7 @@ function byStrategy(request: PlanRequest, targets: Targets, leftOut: ResolvedTar
     case "Priority":
       return whole(byPriority(rest));
     case "LeastCost":
-      return whole(leastCost(rest, request.promptTokens(), request.outputTokens()));
+      return whole(leastCost(rest, sizeOf(request)));
     case "Weighted":
       return byWeight(rest);
     case "RoundRobin":

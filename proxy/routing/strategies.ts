@@ -1,6 +1,7 @@
 /** Orders of targets, best first. What varies between calls is an argument, so each function is pure. */
-import type { Price } from "../config/price.ts";
+import { ratesFor } from "../config/price.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { PlanRequest } from "./routing.ts";
 
 export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] =>
   [...targets].sort((a, b) => a.config.priority - b.config.priority);
@@ -41,22 +42,38 @@ export function leastLatency(
   return ascending(targets, (target) => latency(target) ?? -1);
 }
 
-/** nano-USD for a million such requests, used only for comparison; null if the price is unknown. */
-function weightOf(price: Price | null, promptTokens: number, outputTokens: number): number | null {
-  return price === null ? null : price.input * promptTokens + price.output * outputTokens;
+/** The estimated size of a call. */
+export interface CallSize {
+  promptTokens: number;
+  outputTokens: number;
+  /** Tokens of the prompt that the target is expected to read from its cache. */
+  cachedTokens(target: ResolvedTarget): number;
+}
+
+/** `cachedTokens`: absent where no cache is known to have anything. */
+export const sizeOf = (
+  request: Pick<PlanRequest, "promptTokens" | "outputTokens">,
+  cachedTokens: CallSize["cachedTokens"] = () => 0,
+): CallSize => ({ promptTokens: request.promptTokens(), outputTokens: request.outputTokens(), cachedTokens });
+
+/** nano-USD for a million such calls; null if the price is unknown. */
+function costOf(target: ResolvedTarget, { promptTokens, outputTokens, cachedTokens }: CallSize): number | null {
+  const { price } = target.model.config;
+  if (price === null) return null;
+  const rates = ratesFor(price, promptTokens);
+  const cached = Math.min(promptTokens, cachedTokens(target));
+  return rates.input * (promptTokens - cached) + rates.cachedInput * cached + rates.output * outputTokens;
+}
+
+/** What such a call costs at a target, in nano-USD; null if the price is unknown. */
+export function estimatedCost(target: ResolvedTarget, size: CallSize): number | null {
+  const cost = costOf(target, size);
+  return cost === null ? null : Math.round(cost / 1_000_000);
 }
 
 /** Cheapest first for these estimated tokens; unknown prices last. */
-export function leastCost(
-  targets: readonly ResolvedTarget[],
-  promptTokens: number,
-  outputTokens: number,
-): ResolvedTarget[] {
-  return ascending(
-    targets,
-    (target) => weightOf(target.model.config.price, promptTokens, outputTokens) ?? Number.POSITIVE_INFINITY,
-  );
-}
+export const leastCost = (targets: readonly ResolvedTarget[], size: CallSize): ResolvedTarget[] =>
+  ascending(targets, (target) => costOf(target, size) ?? Number.POSITIVE_INFINITY);
 
 /** 32-bit FNV-1a: spreads callers well enough among a handful of targets. */
 function fnv1a(text: string): number {

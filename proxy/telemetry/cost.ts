@@ -1,15 +1,16 @@
 /** What a call costs, in integer nano-USD. Pure. */
-import { type Price, type TokenRates, type TokenUnit, tokenUnits, type UseUnit, useUnits } from "../config/price.ts";
+import {
+  type Price,
+  ratesFor,
+  type TokenRates,
+  type TokenUnit,
+  tokenUnits,
+  type UseUnit,
+  useUnits,
+} from "../config/price.ts";
 import type { Units, Usage } from "../dialects/canonical.ts";
 
 const perMillion = 1_000_000;
-
-/** The rates for a prompt of this size. */
-export function ratesFor(price: Price, promptTokens: number): TokenRates {
-  let rates: TokenRates = price;
-  for (const tier of price.tiers) if (promptTokens > tier.aboveTokens) rates = tier;
-  return rates;
-}
 
 /** nano-USD for a million tokens of a unit. Where the price has none, the rate that is never below the provider's. */
 export function unitRate(rates: TokenRates, unit: TokenUnit): number {

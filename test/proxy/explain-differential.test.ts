@@ -271,6 +271,7 @@ describe("explain and the proxy", () => {
               address: "127.0.0.1",
               country: null,
               durableAudit: false,
+              cachedTokens: new Map(),
             },
             Date.now(),
           );

@@ -202,6 +202,56 @@ describe("affinity by Session", () => {
   });
 });
 
+describe("LeastCost", () => {
+  /** big costs twice as much as small, and a tenth of that for what its cache has. */
+  const priced = (...others: Manifest[]): Manifest[] => [
+    ...manifests({ strategy: "LeastCost" }, {}, ...others).filter(({ metadata }) => metadata.name !== "small"),
+    provider("small", upstreams.small.url, {
+      models: [{ name: "gpt-4o", price: { inputPerMillion: "1", outputPerMillion: "10" } }],
+    }),
+  ];
+  const long = { messages: [{ role: "user", content: "Hello there. ".repeat(600) }] };
+  const rows: { name: string; cached: number; session: string; expected: RegExp }[] = [
+    { name: "stays where most of the prompt is cached", cached: 1_900, session: "s1", expected: /big/ },
+    { name: "moves where little of it is cached", cached: 200, session: "s1", expected: /small/ },
+    { name: "counts the cache of its own session only", cached: 1_900, session: "s2", expected: /small/ },
+  ];
+  for (const { name, cached, session, expected } of rows) {
+    it(name, async () => {
+      const started = await startGateway(priced());
+      after(() => started.close());
+      upstreams.big.answer(answering({ cached_tokens: cached }));
+      const first = { ...inSession("s1"), body: long };
+      first.headers = { ...first.headers, "x-prefer-provider": "big" };
+      assert.match(String(await servedBy(chat(started.url, first))), /big/);
+      assert.match(String(await servedBy(chat(started.url, { ...inSession(session), body: long }))), expected);
+    });
+  }
+
+  it("is explained, with what each target's cache makes of the price", async () => {
+    const started = await startGateway(priced());
+    after(() => started.close());
+    const asked = [
+      "explain",
+      started.folder,
+      "--key",
+      "default/alice",
+      "--model",
+      "gpt-4o",
+      "--prompt-tokens",
+      "100000",
+    ];
+    const plain = await sluice(...asked, "--output-tokens", "0");
+    assert.match(plain.stdout, /1\. +small .*: LeastCost: about USD 0\.10 for this request$/m);
+    const cached = await sluice(...asked, "--output-tokens", "0", "--cached", "big=90000");
+    assert.match(
+      cached.stdout,
+      /1\. +big .*: LeastCost: about USD 0\.038000 for this request, with 90000 of its tokens from the cache$/m,
+    );
+    assert.match((await sluice(...asked, "--cached", "big")).stderr, /--cached must be TARGET=N/);
+  });
+});
+
 describe("limits and budgets per Session", () => {
   const steps: [sent: Sent, status: number][] = [
     [inSession("s1"), 200],
