@@ -21,7 +21,10 @@ interface TargetSpec {
 }
 
 function target(name: string, spec: TargetSpec = {}): ResolvedTarget {
-  const price = spec.inputPrice === undefined ? null : { input: spec.inputPrice, cachedInput: spec.inputPrice, output: 0, tiers: [] };
+  const price =
+    spec.inputPrice === undefined
+      ? null
+      : { input: spec.inputPrice, cachedInput: spec.inputPrice, output: 0, tiers: [] };
   const config = {
     id: `a/${name}`,
     circuitBreaker: breaker,

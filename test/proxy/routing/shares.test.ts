@@ -34,7 +34,11 @@ const targetOf = ({ priority, weight, input, context }: TargetSpec, index: numbe
     entry: { account: { config: { id: `a/t${index}`, circuitBreaker: breaker, quota } } },
     model: {
       name: "m",
-      config: { price: input === null ? null : { input, cachedInput: input, output: 1, tiers: [] }, contextTokens: context, quota },
+      config: {
+        price: input === null ? null : { input, cachedInput: input, output: 1, tiers: [] },
+        contextTokens: context,
+        quota,
+      },
     },
   }) as unknown as ResolvedTarget;
 
