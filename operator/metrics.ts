@@ -6,7 +6,7 @@ import { isError } from "./compile/outcome.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { Verdict } from "./compile/verdict.ts";
 import type { WorldObject } from "./compile/world.ts";
-import { objectMetrics } from "./object-metrics.ts";
+import { ObjectMetrics } from "./object-metrics.ts";
 
 export interface OperatorMetrics {
   registry: Registry;
@@ -37,8 +37,8 @@ function standingOf({ kind, accepted, resolvedRefs, conditions }: Verdict): stri
   return [kind, wrong.length === 0, ...reasons].join(" ");
 }
 
-/** What is counted, registered with `registry`. */
-function instruments(registry: Registry) {
+/** Counts of work, registered with `registry`. */
+function workInstruments(registry: Registry) {
   const registers = [registry];
   return {
     passes: new Counter({
@@ -74,6 +74,13 @@ function instruments(registry: Registry) {
       help: "Lists and watches that failed and were restarted.",
       registers,
     }),
+  };
+}
+
+/** The state after the last pass, and alerts, registered with `registry`. */
+function stateInstruments(registry: Registry) {
+  const registers = [registry];
+  return {
     objects: new Gauge({
       name: "sluice_operator_objects",
       help: "Objects by kind and whether they are accepted.",
@@ -108,9 +115,7 @@ function instruments(registry: Registry) {
   };
 }
 
-type Instruments = ReturnType<typeof instruments>;
-
-function countObjects({ objects, refusals }: Instruments, standings: Iterable<string>): void {
+function countObjects({ objects, refusals }: ReturnType<typeof stateInstruments>, standings: Iterable<string>): void {
   const counts = new Map<string, number>();
   for (const standing of standings) counts.set(standing, (counts.get(standing) ?? 0) + 1);
   objects.reset();
@@ -128,8 +133,8 @@ export function operatorMetrics(): OperatorMetrics {
   // Gauges that are named like counters; the same by type stay.
   for (const what of ["handles", "requests", "resources"]) registry.removeSingleMetric(`nodejs_active_${what}_total`);
   const standings = new MapMemo<Verdict, string>();
-  const all = instruments(registry);
-  const shown = objectMetrics(registry);
+  const all = { ...workInstruments(registry), ...stateInstruments(registry) };
+  const shown = new ObjectMetrics(registry);
   return {
     registry,
     alarms(counts) {

@@ -36,69 +36,86 @@ function computedGauge(registry: Registry, { values, ...head }: ComputedGauge): 
   registry.registerMetric({ ...head, get, getForPromString: get } as unknown as Metric);
 }
 
-export interface ObjectMetrics {
-  seen(objects: readonly WorldObject[], verdicts: readonly Verdict[]): void;
+interface CanaryFigures {
+  labels: { namespace: string; policy: string; target: string };
+  phase: string;
+  requests: number;
 }
 
-export function objectMetrics(registry: Registry): ObjectMetrics {
-  let objects: readonly WorldObject[] = [];
-  let verdicts: readonly Verdict[] = [];
-  const registers = [registry];
-  let hidden = 0;
-  computedGauge(registry, {
-    name: "sluice_object_condition",
-    help: "1 for each condition of an object, with its present status.",
-    labelNames: ["kind", "namespace", "name", "type", "status"],
-    values() {
-      const all = conditionsOf(objects);
-      hidden = Math.max(all.length - maxConditions, 0);
-      return all.slice(0, maxConditions).map(({ object: { kind, meta }, condition: { type, status } }) => ({
-        labels: { kind, namespace: meta.namespace, name: meta.name, type, status },
-        value: 1,
-      }));
-    },
-  });
-  // After the one that counts them: metrics are read in the order in which they were registered.
-  new Gauge({
-    name: "sluice_object_conditions_hidden",
-    help: `Conditions beyond the ${maxConditions} that are shown; those that report a problem are shown first.`,
-    registers,
-    collect() {
-      this.set(hidden);
-    },
-  });
-  const canaries = () =>
-    verdicts.flatMap(({ kind, meta, status }) => {
-      const canary = kind === "RoutingPolicy" ? status["canary"] : undefined;
-      const { phase, target, requests = 0 } = (canary ?? {}) as { phase?: string; target?: string; requests?: number };
-      return phase === undefined || target === undefined
-        ? []
-        : [{ labels: { namespace: meta.namespace, policy: meta.name, target }, phase, requests }];
+export class ObjectMetrics {
+  #objects: readonly WorldObject[] = [];
+  #verdicts: readonly Verdict[] = [];
+  /** Conditions that the last scrape did not show. */
+  #hidden = 0;
+
+  constructor(registry: Registry) {
+    this.#registerConditions(registry);
+    this.#registerCanaries(registry);
+  }
+
+  /** Call after each pass. */
+  seen(objects: readonly WorldObject[], verdicts: readonly Verdict[]): void {
+    this.#objects = objects;
+    this.#verdicts = verdicts;
+  }
+
+  #registerConditions(registry: Registry): void {
+    computedGauge(registry, {
+      name: "sluice_object_condition",
+      help: "1 for each condition of an object, with its present status.",
+      labelNames: ["kind", "namespace", "name", "type", "status"],
+      values: () => {
+        const all = conditionsOf(this.#objects);
+        this.#hidden = Math.max(all.length - maxConditions, 0);
+        return all.slice(0, maxConditions).map(({ object: { kind, meta }, condition: { type, status } }) => ({
+          labels: { kind, namespace: meta.namespace, name: meta.name, type, status },
+          value: 1,
+        }));
+      },
     });
-  new Gauge({
-    name: "sluice_canary_phase",
-    help: "1 for the phase of each policy's canary: Progressing, Promoted or RolledBack.",
-    labelNames: ["namespace", "policy", "target", "phase"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { labels, phase } of canaries()) this.set({ ...labels, phase }, 1);
-    },
-  });
-  new Gauge({
-    name: "sluice_canary_requests",
-    help: "Attempts at the canary's target so far.",
-    labelNames: ["namespace", "policy", "target"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { labels, requests } of canaries()) this.set(labels, requests);
-    },
-  });
-  return {
-    seen(nextObjects, nextVerdicts) {
-      objects = nextObjects;
-      verdicts = nextVerdicts;
-    },
-  };
+    const hidden = (): number => this.#hidden;
+    // After the one that counts them: metrics are read in the order in which they were registered.
+    new Gauge({
+      name: "sluice_object_conditions_hidden",
+      help: `Conditions beyond the ${maxConditions} that are shown; those that report a problem are shown first.`,
+      registers: [registry],
+      collect() {
+        this.set(hidden());
+      },
+    });
+  }
+
+  #registerCanaries(registry: Registry): void {
+    const canaries = (): CanaryFigures[] => this.#canaries();
+    const registers = [registry];
+    new Gauge({
+      name: "sluice_canary_phase",
+      help: "1 for the phase of each policy's canary: Progressing, Promoted or RolledBack.",
+      labelNames: ["namespace", "policy", "target", "phase"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, phase } of canaries()) this.set({ ...labels, phase }, 1);
+      },
+    });
+    new Gauge({
+      name: "sluice_canary_requests",
+      help: "Attempts at the canary's target so far.",
+      labelNames: ["namespace", "policy", "target"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, requests } of canaries()) this.set(labels, requests);
+      },
+    });
+  }
+
+  #canaries(): CanaryFigures[] {
+    return this.#verdicts.flatMap(({ kind, meta, status }) => {
+      const canary = kind === "RoutingPolicy" ? status["canary"] : undefined;
+      const { phase, target, requests = 0 } = (canary ?? {}) as Partial<CanaryFigures> & { target?: string };
+      if (phase === undefined || target === undefined) return [];
+      return [{ labels: { namespace: meta.namespace, policy: meta.name, target }, phase, requests }];
+    });
+  }
 }

@@ -148,68 +148,11 @@ function healthCheckOf({ healthCheck: check }: LLMProviderSpec): ProviderConfig[
   };
 }
 
-export interface CompiledProvider {
-  config: ProviderConfig;
-  accepted: Problem[];
-  resolvedRefs: Problem[];
-}
+type Resilience = Pick<ProviderConfig, "timeouts" | "retry" | "circuitBreaker" | "healthCheck">;
 
-export function compileProvider(
-  provider: ParsedObject<"LLMProvider">,
-  declared: Capabilities,
-  input: CompileInput,
-): CompiledProvider {
-  const { world } = input;
-  const { spec } = provider;
-  const accepted: Problem[] = [];
-  const resolvedRefs: Problem[] = [];
-  const capabilities = presetCapabilities(spec, declared, accepted);
-  const names = spec.models.map((model) => model.name);
-  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
-  if (twice >= 0)
-    accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
-  const options = optionsOf(spec, capabilities, accepted);
-  const endpoint = endpointOf(spec, capabilities, options, accepted);
-  const priceFor = priceFinder(spec, capabilities, input, accepted);
+function resilienceOf(spec: LLMProviderSpec): Resilience {
   const { timeouts, retry, circuitBreaker: breaker } = spec;
-  const identity =
-    spec.credentials?.workloadIdentity === undefined ? null : identityOf(spec.credentials.workloadIdentity);
-  if (identity !== null)
-    accepted.push(...checkIdentity(provider.meta.namespace, identity, capabilities, input.settings));
-  const discovery = discoveryOf(spec);
-  if (discovery !== null) accepted.push(...checkDiscovery(capabilities));
-  const found =
-    discovery === null
-      ? []
-      : discoveredNames(
-          { id: provider.id, type: spec.type, endpoint },
-          discovery,
-          names,
-          input.discovered?.get(provider.id),
-          input.previous?.providers.find(({ id }) => id === provider.id),
-        );
-  const credentials = credentialsOf(provider, capabilities, input, resolvedRefs);
-  const config: ProviderConfig = {
-    id: provider.id,
-    type: spec.type,
-    endpoint,
-    allowPrivateEndpoint: spec.allowPrivateEndpoint,
-    ...poolOf(provider, input, resolvedRefs),
-    tls: upstreamTlsOf(provider, endpoint, input, accepted, resolvedRefs),
-    ...tokenTlsOf(provider, capabilities, options, input, accepted, resolvedRefs),
-    credentials,
-    ...(identity === null ? {} : { identity }),
-    ...callAdditionsOf(provider, capabilities, world, { accepted, refs: resolvedRefs }),
-    options,
-    region: spec.region ?? null,
-    models: {
-      ...Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, priceFor)])),
-      ...Object.fromEntries(
-        found.map((name) => [name, { ...modelOf({ name }, priceFor), discovered: true } satisfies ModelConfig]),
-      ),
-    },
-    ...(discovery === null ? {} : { discovery }),
-    unsupportedParameters: spec.unsupportedParameters,
+  return {
     timeouts: {
       connectMs: durationMs(timeouts.connect),
       writeMs: durationMs(timeouts.write),
@@ -232,6 +175,83 @@ export function compileProvider(
       halfOpenRequests: breaker.halfOpenRequests,
     },
     healthCheck: healthCheckOf(spec),
+  };
+}
+
+function checkModelNames({ models }: LLMProviderSpec, accepted: Problem[]): void {
+  const names = models.map((model) => model.name);
+  const twice = names.findIndex((name, index) => names.indexOf(name) !== index);
+  if (twice >= 0)
+    accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
+}
+
+function modelsOf(
+  spec: LLMProviderSpec,
+  discovered: readonly string[],
+  priceFor: PriceFinder,
+): ProviderConfig["models"] {
+  const found = (name: string): ModelConfig => ({ ...modelOf({ name }, priceFor), discovered: true });
+  // Not by assignment: a model may be named __proto__.
+  return Object.fromEntries([
+    ...spec.models.map((model) => [model.name, modelOf(model, priceFor)] as const),
+    ...discovered.map((name) => [name, found(name)] as const),
+  ]);
+}
+
+export interface CompiledProvider {
+  config: ProviderConfig;
+  accepted: Problem[];
+  resolvedRefs: Problem[];
+}
+
+export function compileProvider(
+  provider: ParsedObject<"LLMProvider">,
+  declared: Capabilities,
+  input: CompileInput,
+): CompiledProvider {
+  const { world } = input;
+  const { spec } = provider;
+  const accepted: Problem[] = [];
+  const resolvedRefs: Problem[] = [];
+  const problems = { accepted, refs: resolvedRefs };
+  const capabilities = presetCapabilities(spec, declared, accepted);
+  checkModelNames(spec, accepted);
+  const options = optionsOf(spec, capabilities, accepted);
+  const endpoint = endpointOf(spec, capabilities, options, accepted);
+  const identity =
+    spec.credentials?.workloadIdentity === undefined ? null : identityOf(spec.credentials.workloadIdentity);
+  if (identity !== null)
+    accepted.push(...checkIdentity(provider.meta.namespace, identity, capabilities, input.settings));
+  const discovery = discoveryOf(spec);
+  if (discovery !== null) accepted.push(...checkDiscovery(capabilities));
+  const discovered =
+    discovery === null
+      ? []
+      : discoveredNames(
+          { id: provider.id, type: spec.type, endpoint },
+          discovery,
+          spec.models.map((model) => model.name),
+          input.discovered?.get(provider.id),
+          input.previous?.providers.find(({ id }) => id === provider.id),
+        );
+  const credentials = credentialsOf(provider, capabilities, input, resolvedRefs);
+  const config: ProviderConfig = {
+    id: provider.id,
+    type: spec.type,
+    endpoint,
+    allowPrivateEndpoint: spec.allowPrivateEndpoint,
+    ...poolOf(provider, input, resolvedRefs),
+    tls: upstreamTlsOf(provider, endpoint, input, problems),
+    ...tokenTlsOf(provider, capabilities, options, input, problems),
+    credentials,
+    ...(identity === null ? {} : { identity }),
+    ...callAdditionsOf(provider, capabilities, world, problems),
+    options,
+    region: spec.region ?? null,
+    models: modelsOf(spec, discovered, priceFinder(spec, capabilities, input, accepted)),
+    ...(discovery === null ? {} : { discovery }),
+    unsupportedParameters: spec.unsupportedParameters,
+    ...resilienceOf(spec),
     quota: quotaOf(spec.quota),
     ...(spec.alertWhen === undefined ? {} : { watch: countingOf(spec.alertWhen) }),
   };

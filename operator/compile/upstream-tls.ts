@@ -14,6 +14,13 @@ const certificateKey = "tls.crt";
 const privateKeyKey = "tls.key";
 
 type Wrong = Pick<Problem, "reason" | "message">;
+type World = Pick<CompileInput, "world" | "nowMs">;
+
+/** Receives the problems of the object itself and of what it refers to. */
+interface Problems {
+  accepted: Problem[];
+  refs: Problem[];
+}
 
 /** One half of the pair with its digest, or what is wrong with it. */
 function halfOf<Half extends "certificate" | "privateKey">(
@@ -37,21 +44,21 @@ function halfOf<Half extends "certificate" | "privateKey">(
 /** null if there is no certificate to present, or it can't be used: then `refs` says why. */
 function clientCertificateOf(
   tls: UpstreamTlsSpec,
-  at: readonly string[],
+  path: readonly string[],
   { meta }: ParsedObject<"LLMProvider">,
-  { world, nowMs }: Pick<CompileInput, "world" | "nowMs">,
+  { world, nowMs }: World,
   refs: Problem[],
 ): ClientCertificateConfig | null {
   const name = tls.clientCertificate?.secretRef.name;
   if (name === undefined) return null;
   const tell = ({ reason, message }: Wrong, severity: Problem["severity"] = "error"): null => {
-    refs.push(problem(reason, `Secret ${name} ${message}`, [...at, "clientCertificate", "secretRef"], severity));
+    refs.push(problem(reason, `Secret ${name} ${message}`, [...path, "clientCertificate", "secretRef"], severity));
     return null;
   };
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
   if (secret === undefined)
     return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
-  const forbidden = unreadable(world, meta.namespace, name, [...at, "clientCertificate", "secretRef"]);
+  const forbidden = unreadable(world, meta.namespace, name, [...path, "clientCertificate", "secretRef"]);
   if (forbidden !== null) {
     refs.push(forbidden);
     return null;
@@ -77,24 +84,20 @@ function clientCertificateOf(
   return { certificate: credentialName(certificate.digest), key: credentialName(key.digest) };
 }
 
-type World = Pick<CompileInput, "world" | "nowMs">;
-
-/** `accepted` and `refs` receive the problems of the object itself and of what it refers to. */
 function configOf(
   tls: UpstreamTlsSpec,
-  at: readonly string[],
+  path: readonly string[],
   provider: ParsedObject<"LLMProvider">,
   input: World,
-  accepted: Problem[],
-  refs: Problem[],
+  { accepted, refs }: Problems,
 ): UpstreamTlsConfig {
   const wrong = tls.caBundle === undefined ? null : bundleProblem(tls.caBundle);
-  if (wrong !== null) accepted.push(problem("Invalid", `${at.join(".")}.caBundle ${wrong}`, [...at, "caBundle"]));
+  if (wrong !== null) accepted.push(problem("Invalid", `${path.join(".")}.caBundle ${wrong}`, [...path, "caBundle"]));
   const ca = wrong === null ? certificatesIn(tls.caBundle ?? "") : null;
   return {
     ca,
     serverName: tls.serverName ?? null,
-    clientCertificate: clientCertificateOf(tls, at, provider, input, refs),
+    clientCertificate: clientCertificateOf(tls, path, provider, input, refs),
   };
 }
 
@@ -102,16 +105,15 @@ export function upstreamTlsOf(
   provider: ParsedObject<"LLMProvider">,
   endpoint: string,
   input: World,
-  accepted: Problem[],
-  refs: Problem[],
+  problems: Problems,
 ): UpstreamTlsConfig | null {
   const { tls } = provider.spec;
   if (tls === undefined) return null;
-  const at = ["spec", "tls"];
+  const path = ["spec", "tls"];
   // No schema rule checks a type's default endpoint.
   if (!endpoint.startsWith("https:"))
-    accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", at));
-  return configOf(tls, at, provider, input, accepted, refs);
+    problems.accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", path));
+  return configOf(tls, path, provider, input, problems);
 }
 
 /** As a member of the config: nothing if the object sets nothing. `options` include their defaults. */
@@ -120,18 +122,18 @@ export function tokenTlsOf(
   { type, tokenServiceOption: option }: Capabilities,
   options: Readonly<Record<string, string>>,
   input: World,
-  accepted: Problem[],
-  refs: Problem[],
+  problems: Problems,
 ): { tokenTls?: UpstreamTlsConfig } {
   const tls = provider.spec.tokenService?.tls;
   if (tls === undefined) return {};
-  const at = ["spec", "tokenService"];
+  const { accepted } = problems;
+  const path = ["spec", "tokenService"];
   if (option === undefined) {
     accepted.push(
       problem(
         "Invalid",
         `${type} has no token service; take spec.tokenService out. TLS to the endpoint is spec.tls`,
-        at,
+        path,
       ),
     );
     return {};
@@ -139,7 +141,7 @@ export function tokenTlsOf(
   const url = own(options, option) ?? "";
   if (!url.startsWith("https:"))
     accepted.push(
-      problem("Invalid", `spec.tokenService.tls needs a spec.options.${option} that begins with https://`, at),
+      problem("Invalid", `spec.tokenService.tls needs a spec.options.${option} that begins with https://`, path),
     );
-  return { tokenTls: configOf(tls, [...at, "tls"], provider, input, accepted, refs) };
+  return { tokenTls: configOf(tls, [...path, "tls"], provider, input, problems) };
 }

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Registry } from "prom-client";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
-import { objectMetrics } from "../../operator/object-metrics.ts";
+import { ObjectMetrics } from "../../operator/object-metrics.ts";
 import { RolloutClock } from "../../operator/rollout-clock.ts";
 
 const condition = (type: string, status: string, observedGeneration = 1, reason = "R") => ({
@@ -23,7 +23,7 @@ const object = (kind: WorldObject["kind"], name: string, ...conditions: object[]
 
 async function shown(objects: readonly WorldObject[], verdicts: readonly Verdict[] = []): Promise<string[]> {
   const registry = new Registry();
-  objectMetrics(registry).seen(objects, verdicts);
+  new ObjectMetrics(registry).seen(objects, verdicts);
   return (await registry.metrics()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
 }
 

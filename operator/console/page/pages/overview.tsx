@@ -34,49 +34,74 @@ function Problems({ problems, nowMs }: Pick<Overview, "problems" | "nowMs">) {
 
 const names = { LLMProvider: "providers", RoutingPolicy: "routes", Budget: "budgets", ApiKey: "keys" } as const;
 
+function Figures({ data: { minute, hour, days, proxies } }: { data: Overview }) {
+  const failed = hour.calls === 0 ? 0 : hour.errors / hour.calls;
+  const today = days.at(-1)?.costNanoUsd ?? 0;
+  const week = days.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0);
+  return (
+    <dl class="stats">
+      <Stat
+        name="Calls, last minute"
+        value={shortNumber(minute.calls)}
+        note={`${shortNumber(hour.calls)} in the last hour`}
+      />
+      <Stat
+        name="Failed, last hour"
+        value={percent(failed)}
+        note={`${shortNumber(hour.errors)} failed, ${shortNumber(hour.refused)} refused`}
+        tone={failed >= 0.05 ? "bad" : ""}
+      />
+      <Stat
+        name="Median latency"
+        value={milliseconds(hour.p50Ms)}
+        note={`95 % within ${milliseconds(hour.p95Ms)}, last hour`}
+      />
+      <Stat name="Spent today (UTC)" value={dollars(today)} note={`${dollars(week)} in 7 days`} />
+      <Stat
+        name="Saved by the cache"
+        value={dollars(hour.savedNanoUsd)}
+        note={`${shortNumber(hour.cacheHits)} ${hour.cacheHits === 1 ? "answer" : "answers"} in the last hour`}
+      />
+      <Stat
+        name="Proxies"
+        value={`${proxies.current} of ${proxies.total}`}
+        note={`at this revision, ${proxies.inFlight} calls under way`}
+        tone={proxies.current < proxies.total ? "warn" : ""}
+      />
+    </dl>
+  );
+}
+
+function Objects({ objects }: Pick<Overview, "objects">) {
+  return (
+    <Card title="Objects">
+      <ul class="tiles">
+        {objects.map(({ kind, total, amiss }) => (
+          <li key={kind}>
+            <a href={`#/${names[kind]}`}>
+              <strong>{total}</strong> {names[kind]}
+            </a>
+            <span class={amiss > 0 ? "warn-text" : "quiet-text"}>
+              {amiss > 0 ? `${amiss} with a problem` : "no problem"}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
+
 export function OverviewPage({ namespace, lost }: PageProps) {
   const answer = useAnswer<Overview>(questionOf("overview", { namespace }), lost);
   const { data } = answer;
   if (data === null) return <Waiting failure={answer.failure} />;
-  const { minute, hour, days, nowMs } = data;
-  const failed = hour.calls === 0 ? 0 : hour.errors / hour.calls;
-  const today = days.at(-1)?.costNanoUsd ?? 0;
-  const week = days.reduce((sum, { costNanoUsd }) => sum + costNanoUsd, 0);
+  const { days, nowMs } = data;
   return (
     <>
       <Card title="Right now" aside={<span class="quiet-text">revision {data.revision || "none"}</span>}>
         <Problems problems={data.problems} nowMs={nowMs} />
       </Card>
-      <dl class="stats">
-        <Stat
-          name="Calls, last minute"
-          value={shortNumber(minute.calls)}
-          note={`${shortNumber(hour.calls)} in the last hour`}
-        />
-        <Stat
-          name="Failed, last hour"
-          value={percent(failed)}
-          note={`${shortNumber(hour.errors)} failed, ${shortNumber(hour.refused)} refused`}
-          tone={failed >= 0.05 ? "bad" : ""}
-        />
-        <Stat
-          name="Median latency"
-          value={milliseconds(hour.p50Ms)}
-          note={`95 % within ${milliseconds(hour.p95Ms)}, last hour`}
-        />
-        <Stat name="Spent today (UTC)" value={dollars(today)} note={`${dollars(week)} in 7 days`} />
-        <Stat
-          name="Saved by the cache"
-          value={dollars(hour.savedNanoUsd)}
-          note={`${shortNumber(hour.cacheHits)} ${hour.cacheHits === 1 ? "answer" : "answers"} in the last hour`}
-        />
-        <Stat
-          name="Proxies"
-          value={`${data.proxies.current} of ${data.proxies.total}`}
-          note={`at this revision, ${data.proxies.inFlight} calls under way`}
-          tone={data.proxies.current < data.proxies.total ? "warn" : ""}
-        />
-      </dl>
+      <Figures data={data} />
       <div class="columns">
         <Card
           title="Traffic"
@@ -99,20 +124,7 @@ export function OverviewPage({ namespace, lost }: PageProps) {
           <CallList calls={data.recent} nowMs={nowMs} />
         )}
       </Card>
-      <Card title="Objects">
-        <ul class="tiles">
-          {data.objects.map(({ kind, total, amiss }) => (
-            <li key={kind}>
-              <a href={`#/${names[kind]}`}>
-                <strong>{total}</strong> {names[kind]}
-              </a>
-              <span class={amiss > 0 ? "warn-text" : "quiet-text"}>
-                {amiss > 0 ? `${amiss} with a problem` : "no problem"}
-              </span>
-            </li>
-          ))}
-        </ul>
-      </Card>
+      <Objects objects={data.objects} />
     </>
   );
 }
