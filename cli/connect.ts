@@ -12,6 +12,7 @@ import {
   type SettingsFile,
 } from "./connect/clients.ts";
 import { freshText, merged, readIfThere, replaceFile } from "./connect/settings-file.ts";
+import { egressFetch } from "./egress-fetch.ts";
 import { hasMembers } from "./has-members.ts";
 
 const usage = `sluice connect CLIENT: settings with which a coding agent calls the gateway
@@ -73,12 +74,10 @@ function modelsIn(body: unknown): ConnectedModel[] {
 }
 
 /** Asks the gateway which models the key may use. */
-async function askModels(origin: string, key: string, keyEnv: string): Promise<ConnectedModel[]> {
+async function askModels(origin: string, key: string, keyEnv: string, env: Env): Promise<ConnectedModel[]> {
   const url = `${origin}/v1/models`;
-  const answer = await fetch(url, {
-    headers: { authorization: `Bearer ${key}` },
-    signal: AbortSignal.timeout(askMs),
-  }).catch((cause: unknown) => {
+  const asked = { headers: { authorization: `Bearer ${key}` }, signal: AbortSignal.timeout(askMs) };
+  const answer = await egressFetch(url, asked, env).catch((cause: unknown) => {
     const why = (cause as { cause?: { code?: string } }).cause?.code ?? (cause as Error).name;
     throw new Error(`${url} can't be reached (${why}); check --url`);
   });
@@ -175,7 +174,7 @@ async function connectionOf(
     throw new UsageError("--key-env must be the name of an environment variable, not the key itself");
   const origin = originOf(values.url ?? env["SLUICE_URL"]);
   const key = env[keyEnv];
-  const models = key === undefined || key === "" ? null : await askModels(origin, key, keyEnv);
+  const models = key === undefined || key === "" ? null : await askModels(origin, key, keyEnv, env);
   const model = chosen(models, values.model, keyEnv);
   return { origin, keyEnv, model, smallModel: chosen(models, values["small-model"] ?? model.name, keyEnv) };
 }

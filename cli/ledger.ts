@@ -6,6 +6,7 @@ import type { LedgerRow } from "../proxy/config/ledger.ts";
 import type { LedgerReading } from "../proxy/config/ledger-reading.ts";
 import { statusTokenHeader } from "../proxy/config/status-token.ts";
 import type { Currency, KeyFacts } from "../proxy/config/usage-report.ts";
+import { egressFetch } from "./egress-fetch.ts";
 
 const timeoutMs = 30_000;
 
@@ -23,7 +24,7 @@ export const ledgerAt = (url: string, token = ""): Ledger => ({
     const headers: Record<string, string> = token === "" ? {} : { [statusTokenHeader]: token };
     const post = { method: "POST", body: JSON.stringify(body) };
     if (body !== undefined) headers["content-type"] = "application/json";
-    const response = await fetch(new URL(path, url), {
+    const response = await egressFetch(new URL(path, url), {
       ...(body === undefined ? {} : post),
       headers,
       signal: AbortSignal.timeout(timeoutMs),

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { literals } from "../proxy/cache/question.ts";
 import { cosine, normalised } from "../proxy/cache/vectors.ts";
 import { UsageError } from "../proxy/usage-error.ts";
+import { egressFetch } from "./egress-fetch.ts";
 
 const similarityUsage = `sluice similarity FILE: find the threshold of a cache that compares by meaning (docs/caching.md)
 
@@ -59,7 +60,7 @@ const reply = z.object({ data: z.array(z.object({ index: z.int().min(0), embeddi
 const refused = z.object({ error: z.object({ message: z.string() }) });
 
 async function embedded(url: string, key: string, model: string, input: string[]): Promise<Float32Array[]> {
-  const response = await fetch(`${url.replace(/\/+$/, "")}/v1/embeddings`, {
+  const response = await egressFetch(`${url.replace(/\/+$/, "")}/v1/embeddings`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
     body: JSON.stringify({ model, input }),

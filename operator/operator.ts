@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { type Logger, pino } from "pino";
+import { type Egress, egressOf } from "../proxy/config/egress/egress.ts";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { type Cluster, connectCluster, inWords, statusCode } from "./cluster/api.ts";
 import { tellContest } from "./cluster/contest-event.ts";
@@ -205,10 +206,18 @@ export class Operator {
     this.#publishing.trigger();
   }
 
+  #egress(): Egress {
+    const egress = egressOf(process.env);
+    const proxy = egress.summary();
+    if (proxy !== null) this.log.info({ proxy }, "alerts are sent through the egress proxy");
+    return egress;
+  }
+
   #alertLoop(): AlertLoop {
     return new AlertLoop({
       settings: this.#settings,
       smtp: smtpOf(this.#settings.alerts.smtp, process.env),
+      egress: this.#egress(),
       books: [this.#budgets, this.#alarms],
       cluster: this.cluster,
       metrics: this.metrics,

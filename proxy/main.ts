@@ -11,6 +11,7 @@ import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
 import { steadyNowMs, systemClock } from "./clock.ts";
 import { CloudIdentities } from "./cloud/identities.ts";
+import { egressOf } from "./config/egress/egress.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
@@ -60,7 +61,10 @@ export interface ProxyOptions {
   log?: Logger;
   /** Adds to what the status port serves. */
   extendStatus?(app: FastifyInstance): void;
-  /** The cloud's variables are read from it, as the cloud's own libraries read them. Absent: there is no cloud. */
+  /**
+   * The cloud's variables are read from it, as the cloud's own libraries read them, and HTTPS_PROXY, HTTP_PROXY and
+   * NO_PROXY. Absent: there is neither cloud nor egress proxy.
+   */
   env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -135,7 +139,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
   const tls = files.cert === "" ? null : await readTls(files);
   const countries = await openCountries(settings, log);
-  const upstreams = new Upstreams(settings.http1);
+  const egress = egressOf(options.env ?? {});
+  const byProxy = egress.summary();
+  if (byProxy !== null) log.info({ proxy: byProxy }, "connections to providers go through the egress proxy");
+  const upstreams = new Upstreams(settings.http1, egress);
   const identities = cloudIdentities(upstreams, options, log);
   const auth = authEnvironment(new TokenCache(Date.now), upstreams, identities);
   const checks = healthChecks(upstreams, auth, log);
@@ -196,8 +203,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       );
     },
   });
-  const audit = await startAudit(settings, log, metrics.registry, systemClock);
-  const tracing = startTracing(settings, log, metrics.registry, systemClock);
+  const audit = await startAudit(settings, log, metrics.registry, systemClock, egress);
+  const tracing = startTracing(settings, log, metrics.registry, systemClock, egress);
   await cell.refresh();
   await fleet.ready();
   const { quotas, sessionTimes, store: ledger } = fleet;

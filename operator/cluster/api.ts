@@ -12,6 +12,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from "@kubernetes/client-node";
+import { type Egress, egressOf, urlWithCredentials } from "../../proxy/config/egress/egress.ts";
 import { PooledKubeConfig } from "./kube-config.ts";
 
 /** The operator's field manager. */
@@ -42,6 +43,15 @@ export interface Cluster {
 const asApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
 export const asMerge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
 
+/** The API server is reached as kubectl reaches it: by `proxy-url` of the kubeconfig, else as HTTPS_PROXY says. */
+export function useEgress(config: KubeConfig, egress: Egress): void {
+  config.clusters = config.clusters.map((cluster) => {
+    const url = cluster.proxyUrl ? null : URL.parse(cluster.server);
+    const proxy = url === null ? null : egress.proxyFor(url);
+    return proxy === null ? cluster : { ...cluster, proxyUrl: urlWithCredentials(proxy) };
+  });
+}
+
 export function loadConfig(kubeconfig: string | null): PooledKubeConfig {
   const config = new PooledKubeConfig();
   if (kubeconfig !== null) config.loadFromFile(kubeconfig);
@@ -51,6 +61,7 @@ export function loadConfig(kubeconfig: string | null): PooledKubeConfig {
     throw new Error(
       "no cluster to connect to: there is no kubeconfig in ~/.kube/config, and neither KUBECONFIG nor --kubeconfig names one",
     );
+  useEgress(config, egressOf(process.env));
   return config;
 }
 

@@ -1,5 +1,6 @@
 /** Sends alerts in a running operator: between passes, the leader sends what is pending in the books. */
 import type { Logger } from "pino";
+import type { Egress } from "../../proxy/config/egress/egress.ts";
 import type { Cluster } from "../cluster/api.ts";
 import { tellGivenUp } from "../cluster/report.ts";
 import type { Compiled } from "../compile/compile.ts";
@@ -28,6 +29,7 @@ export interface AlertLoopParts {
   settings: OperatorSettings;
   /** null: there is no mail server. */
   smtp: Smtp | null;
+  egress: Egress;
   books: readonly AlertBook[];
   cluster: Cluster;
   metrics: Pick<OperatorMetrics, "alert">;
@@ -48,11 +50,12 @@ export class AlertLoop {
 
   constructor(parts: AlertLoopParts) {
     this.#with = parts;
-    const { settings, smtp } = parts;
+    const { settings, smtp, egress } = parts;
     this.#dispatcher = new AlertDispatcher({
       send: (alert, channel, namespace, kept) =>
         send(linked(alert, settings.alerts.links), channel, {
           smtp,
+          egress,
           pagerDutyURL: settings.alerts.pagerDutyURL,
           secret: (digest) => this.#values.get(digest) ?? kept?.get(digest) ?? null,
           allowPrivate: mayBePrivate(namespace, settings),

@@ -5,6 +5,8 @@ import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { createTransport } from "nodemailer";
 import { addressAllowed, guardedLookup } from "../../proxy/config/destination.ts";
+import { tunnelAgent } from "../../proxy/config/egress/agents.ts";
+import { directEgress, type Egress } from "../../proxy/config/egress/egress.ts";
 import type { Channel } from "../compile/alerts.ts";
 import { type Alert, mailOf, pagerDutyBody, slackBody, webhookBody } from "./message.ts";
 
@@ -26,6 +28,8 @@ export interface Senders {
   secret(digest: string): string | null;
   /** Whether URLs may lead to private addresses. */
   allowPrivate: boolean;
+  /** Default: no egress proxy. */
+  egress?: Egress;
   nowMs(): number;
   /** Time limit for a whole mail; default: 20 s. */
   mailTimeoutMs?: number;
@@ -105,13 +109,14 @@ export function signature(key: string, bytes: string, nowMs: number): Record<str
 function post(
   text: string,
   body: object,
-  { allowPrivate, nowMs }: Pick<Senders, "allowPrivate" | "nowMs">,
+  { allowPrivate, egress = directEgress, nowMs }: Pick<Senders, "allowPrivate" | "egress" | "nowMs">,
   sign: (bytes: string) => Record<string, string> = () => ({}),
 ): Promise<Sent> {
   const url = parsedUrl(text.trim(), allowPrivate);
   if (typeof url === "string") return Promise.resolve({ outcome: "never", why: url });
   const bytes = JSON.stringify(body);
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const agent = tunnelAgent(egress, url, allowPrivate);
   return new Promise<Sent>((resolve) => {
     const headers = {
       "content-type": "application/json",
@@ -121,7 +126,12 @@ function post(
     };
     const call = request(
       url,
-      { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) },
+      {
+        method: "POST",
+        headers,
+        ...(agent === null ? { lookup: guardedLookup(allowPrivate) as never } : { agent }),
+        signal: AbortSignal.timeout(timeoutMs),
+      },
       (response) => {
         // The response head is enough: a receiver that has accepted the alert must not get it again because its body
         // hangs.

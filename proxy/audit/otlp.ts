@@ -3,8 +3,10 @@
  * line, so that a chain can be verified from what a collector kept.
  */
 import { readFileSync } from "node:fs";
-import { Agent, request } from "undici";
+import { type Agent, request } from "undici";
+import { directEgress, type Egress } from "../config/egress/egress.ts";
 import { causeInWords, causeOf } from "../wire/causes.ts";
+import { collectorAgent } from "../wire/undici-egress.ts";
 import type { AuditSink } from "./sink.ts";
 
 const timeoutMs = 10_000;
@@ -27,6 +29,7 @@ export class OtlpSink implements AuditSink {
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #ca: string | null;
+  readonly #egress: Egress;
   /** null: the next write opens a new connection. */
   #agent: Agent | null;
 
@@ -34,7 +37,13 @@ export class OtlpSink implements AuditSink {
    * `url`: the collector's `/v1/logs`. `ca`: file with the certificates to trust instead of the system's. Throws if it
    * can't be read.
    */
-  constructor(url: string, headers: Readonly<Record<string, string>>, ca: string | null = null) {
+  constructor(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    ca: string | null = null,
+    egress: Egress = directEgress,
+  ) {
+    this.#egress = egress;
     this.#url = url;
     this.#headers = headers;
     this.#ca = ca;
@@ -43,7 +52,7 @@ export class OtlpSink implements AuditSink {
 
   #newAgent(): Agent {
     // Writes are sequential.
-    return new Agent({ connections: 1, ...(this.#ca === null ? {} : { connect: { ca: readFileSync(this.#ca) } }) });
+    return collectorAgent(this.#egress, this.#url, this.#ca === null ? null : readFileSync(this.#ca, "utf8"));
   }
 
   async write(lines: string): Promise<void> {

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Counter, Registry } from "prom-client";
 import type { Clock } from "../clock.ts";
+import type { Egress } from "../config/egress/egress.ts";
 import { stateTlsOf } from "../fleet/open.ts";
 import { registerCounter } from "../metrics/register.ts";
 import { Sealer } from "../seal/seal.ts";
@@ -15,7 +16,7 @@ import { OtlpSink } from "./otlp.ts";
 import { openRedisSink } from "./redis.ts";
 import { type AuditSink, stdoutSink } from "./sink.ts";
 
-function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): AuditSink[] {
+function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number, egress: Egress): AuditSink[] {
   const { auditDir: folder, auditMaxBytes: maxBytes, auditRetentionDays: retentionDays } = settings;
   const sinks: AuditSink[] = [];
   if (folder !== "") sinks.push(new FileSink(chain, { folder, maxBytes, retentionDays, nowMs }));
@@ -32,7 +33,12 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
     );
   if (settings.auditOtlpUrl !== "")
     sinks.push(
-      new OtlpSink(settings.auditOtlpUrl, otlpHeadersOf(settings.auditOtlpHeaders), settings.auditOtlpCa || null),
+      new OtlpSink(
+        settings.auditOtlpUrl,
+        otlpHeadersOf(settings.auditOtlpHeaders),
+        settings.auditOtlpCa || null,
+        egress,
+      ),
     );
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;
@@ -46,9 +52,10 @@ export async function startAudit(
   log: Logger,
   registry: Registry,
   clock: Clock,
+  egress: Egress,
 ): Promise<AuditLog | null> {
   const id = randomUUID();
-  const sinks = sinksOf(settings, id, clock.nowMs);
+  const sinks = sinksOf(settings, id, clock.nowMs, egress);
   if (sinks.length === 0) return null;
   const key = settings.auditKey === "" ? null : Buffer.from(settings.auditKey);
   const told = new Map<string, number>();

@@ -21,12 +21,20 @@ export class Fleet {
   readonly #urls: readonly URL[];
   readonly #nowMs: () => number;
   readonly #resolve: Resolve;
+  readonly #tunnelled: (url: URL) => boolean;
   #known: Address[] = [];
   #knownMs = Number.NEGATIVE_INFINITY;
   #next = 0;
   readonly #failedMs = new Map<string, number>();
 
-  constructor(urls: readonly string[], nowMs: () => number, resolve: Resolve = resolveName) {
+  /** `tunnelled`: whether a URL is reached through an egress proxy, which resolves the name itself. */
+  constructor(
+    urls: readonly string[],
+    nowMs: () => number,
+    resolve: Resolve = resolveName,
+    tunnelled: (url: URL) => boolean = () => false,
+  ) {
+    this.#tunnelled = tunnelled;
     this.#urls = urls.map((url) => new URL(url));
     this.#nowMs = nowMs;
     this.#resolve = resolve;
@@ -44,7 +52,8 @@ export class Fleet {
   async #of(url: URL): Promise<Address[]> {
     const name = url.hostname.replace(/^\[|\]$/g, "");
     const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-    const hosts = isIP(name) === 0 ? await this.#resolve(name).catch(() => []) : [name];
+    const known = isIP(name) !== 0 || this.#tunnelled(url);
+    const hosts = !known ? await this.#resolve(name).catch(() => []) : [name];
     return hosts.map((host) => ({ url, host, port }));
   }
 

@@ -1,6 +1,7 @@
 /** `sluice sidecar`: the gateway on loopback, with the identity of the Pod's ServiceAccount. The Pod needs no key. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { directEgress, type Egress, egressOf } from "../config/egress/egress.ts";
 import { onHost } from "../config/listen-host.ts";
 import { backlog, urlOf } from "../listening.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
@@ -47,12 +48,18 @@ function statusServer(token: ProjectedToken, draining: () => boolean): Server {
   });
 }
 
-export async function startSidecar(settings: SidecarSettings, log: Logger, resolve?: Resolve): Promise<RunningSidecar> {
+export async function startSidecar(
+  settings: SidecarSettings,
+  log: Logger,
+  resolve?: Resolve,
+  egress: Egress = directEgress,
+): Promise<RunningSidecar> {
   const token = new ProjectedToken(settings.tokenFile, Date.now);
   const rejected = (cause: unknown): void =>
     log.error({ err: String(cause) }, "new certificates in --ca-file not used; the last good ones stay");
   const relay = new Relay({
-    fleet: new Fleet(settings.fleet, Date.now, resolve),
+    fleet: new Fleet(settings.fleet, Date.now, resolve, (url) => egress.proxyFor(url) !== null),
+    egress,
     token,
     attempts: settings.attempts,
     connectMs: settings.connectMs,
@@ -92,5 +99,6 @@ export async function runSidecar(args: readonly string[]): Promise<RunningSideca
     return null;
   }
   const settings = parseSidecarSettings(args, process.env);
-  return startSidecar(settings, createLogger(settings.logLevel, "sluice-sidecar"));
+  const log = createLogger(settings.logLevel, "sluice-sidecar");
+  return startSidecar(settings, log, undefined, egressOf(process.env));
 }

@@ -12,6 +12,8 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type Socket } from "node:net";
 import { pipeline } from "node:stream";
+import { tunnelAgent } from "../config/egress/agents.ts";
+import type { Egress } from "../config/egress/egress.ts";
 import { surfaceOf } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
 import type { FleetAuthority } from "./authority.ts";
@@ -83,6 +85,7 @@ export interface RelayOptions {
   connectMs: number;
   /** Signs the gateway's certificate; null: the system's authorities. */
   authority: FleetAuthority | null;
+  egress: Egress;
   /** Details for the log, never a token or a body. */
   note(fields: Record<string, unknown>, message: string): void;
 }
@@ -92,26 +95,41 @@ export class Relay {
   readonly #http = new HttpAgent(agentOptions);
   #https = new HttpsAgent(agentOptions);
   #pem: string | null = null;
+  readonly #tunnels = new Map<string, HttpAgent | null>();
 
   constructor(options: RelayOptions) {
     this.#options = options;
   }
 
-  /** An agent holds the authorities of its connections, so new authorities take a new one. The old one's go idle. */
-  async #agent(tls: boolean): Promise<HttpAgent> {
+  /** An agent holds the authorities of its connections, so new authorities take a new one. The old ones go idle. */
+  async #agent(url: URL): Promise<HttpAgent> {
     const { authority } = this.#options;
-    if (!tls || authority === null) return tls ? this.#https : this.#http;
-    const pem = await authority.current();
-    if (pem !== this.#pem) {
-      this.#pem = pem;
-      this.#https = new HttpsAgent({ ...agentOptions, ca: pem });
+    const tls = url.protocol === "https:";
+    if (tls && authority !== null) {
+      const pem = await authority.current();
+      if (pem !== this.#pem) {
+        this.#pem = pem;
+        this.#https = new HttpsAgent({ ...agentOptions, ca: pem });
+        this.#tunnels.clear();
+      }
     }
-    return this.#https;
+    return this.#tunnel(url) ?? (tls ? this.#https : this.#http);
+  }
+
+  /** The agent whose connections go through the egress proxy; null if this gateway is reached directly. */
+  #tunnel(url: URL): HttpAgent | null {
+    let agent = this.#tunnels.get(url.origin);
+    if (agent !== undefined) return agent;
+    const trust = this.#pem === null ? {} : { ca: this.#pem };
+    agent = tunnelAgent(this.#options.egress, url, true, { ...agentOptions, ...trust });
+    this.#tunnels.set(url.origin, agent);
+    return agent;
   }
 
   close(): void {
     this.#http.destroy();
     this.#https.destroy();
+    for (const agent of this.#tunnels.values()) agent?.destroy();
   }
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -141,7 +159,7 @@ export class Relay {
       const name = `${address.host} ${address.port}`;
       if (tried.has(name)) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       tried.add(name);
-      const agent = await this.#agent(address.url.protocol === "https:");
+      const agent = await this.#agent(address.url);
       const call = open(agent, address, request, headers);
       try {
         await this.#inTime(connected(call, address.url.protocol === "https:"));

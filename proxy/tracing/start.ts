@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Registry } from "prom-client";
 import type { CallRecord } from "../call/record.ts";
 import type { Clock } from "../clock.ts";
+import type { Egress } from "../config/egress/egress.ts";
 import { registerCounter } from "../metrics/register.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -58,20 +59,27 @@ function exportMetrics(
   };
 }
 
-function collectorOf(settings: ProxySettings, { contentType }: OtlpEncoding): Collector {
+function collectorOf(settings: ProxySettings, { contentType }: OtlpEncoding, egress: Egress): Collector {
   const options = {
     url: settings.otlpUrl,
     headers: otlpHeadersOf(settings.otlpHeaders),
     ca: settings.otlpCa === "" ? null : settings.otlpCa,
+    egress,
   };
   return settings.otlpProtocol === "grpc" ? new GrpcCollector(options) : new HttpCollector(options, contentType);
 }
 
-export function startTracing(settings: ProxySettings, log: Logger, registry: Registry, clock: Clock): Tracing {
+export function startTracing(
+  settings: ProxySettings,
+  log: Logger,
+  registry: Registry,
+  clock: Clock,
+  egress: Egress,
+): Tracing {
   const off: Tracing = { tracer: null, record: () => undefined, close: () => Promise.resolve() };
   if (settings.otlpUrl === "") return off;
   const encoding = encodingOf(settings.otlpProtocol);
-  const collector = collectorOf(settings, encoding);
+  const collector = collectorOf(settings, encoding, egress);
   let toldMs = Number.NEGATIVE_INFINITY;
   const queue = new SpanQueue({
     encoding,

@@ -19,6 +19,11 @@ const words = {
   tls_client_certificate_refused: "it refuses the gateway's certificate",
   tls_client_certificate_missing: "it asks the gateway for a certificate",
   tls_failed: "the TLS handshake failed",
+  proxy_unreachable: "the egress proxy can't be reached",
+  proxy_auth_refused: "the egress proxy refuses the gateway's credentials",
+  proxy_refused: "the egress proxy refuses the connection",
+  proxy_no_route: "the egress proxy can't reach it",
+  proxy_broke: "the egress proxy broke off",
   address_not_allowed: "the endpoint leads to an address that is not allowed",
   not_http: "its answer is not HTTP",
   connection_broke: "the connection broke",
@@ -71,6 +76,11 @@ const byCode: Readonly<Record<string, UpstreamCause>> = {
   ESLUICECONNECT: "connect_timeout",
   UND_ERR_CONNECT_TIMEOUT: "connect_timeout",
   ESLUICENOTHTTP: "not_http",
+  ESLUICEPROXYUNREACHABLE: "proxy_unreachable",
+  ESLUICEPROXYAUTH: "proxy_auth_refused",
+  ESLUICEPROXYREFUSED: "proxy_refused",
+  ESLUICEPROXYNOROUTE: "proxy_no_route",
+  ESLUICEPROXYBROKE: "proxy_broke",
   ESLUICEDESTINATION: "address_not_allowed",
   ESLUICELATE: "answer_timeout",
   [stalledWrite]: "write_timeout",
@@ -134,7 +144,7 @@ export function tokenCauseOf(thrown: unknown): AttemptCause {
 
 /** Whether the failure happened before any of the request was sent, as far as can be determined. */
 export function isOfConnecting(cause: UpstreamCause): boolean {
-  return cause.startsWith("tls_") || cause.startsWith("dns_") || cause === "connection_refused" || cause === "no_route";
+  return /^(tls|dns|proxy)_/.test(cause) || cause === "connection_refused" || cause === "no_route";
 }
 
 /** Whether no caller can have caused this: the request had not been sent, or a token service failed. */

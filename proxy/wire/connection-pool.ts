@@ -1,5 +1,6 @@
 /** Keep-alive connections to one origin, each with one call at a time. */
 
+import type { Egress } from "../config/egress/egress.ts";
 import { UndiciConnection, undiciConnectorOf } from "./connections.ts";
 import { connectorOf } from "./http1/connector.ts";
 import { Http1Connection } from "./http1/provider-connection.ts";
@@ -21,12 +22,12 @@ export class Connections implements ConnectionOwner {
   readonly #looking: NodeJS.Timeout;
   #closed = false;
 
-  constructor(address: UpstreamAddress, http1: Http1Choice) {
+  constructor(address: UpstreamAddress, http1: Http1Choice, egress: Egress) {
     if (http1 === "Own") {
-      const connector = connectorOf(address);
+      const connector = connectorOf(address, egress);
       this.#make = () => new Http1Connection(this, connector, address.writeMs);
     } else {
-      const connect = undiciConnectorOf(address);
+      const connect = undiciConnectorOf(address, egress);
       this.#make = () => new UndiciConnection(this, address, connect);
     }
     this.#looking = setInterval(() => this.#look(), lookMs).unref();

@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import { guardedLookup } from "../config/destination.ts";
+import type { Egress } from "../config/egress/egress.ts";
 import { onread, readDirectly } from "./direct-reads.ts";
 import type {
   ConnectionOwner,
@@ -14,21 +15,26 @@ import type {
   WireCall,
   WireHandler,
 } from "./provider-wire.ts";
+import { throughEgress } from "./undici-egress.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 import { WriteWatch } from "./write-watch.ts";
 
 const idleMs = 30_000;
 const longestIdleMs = 300_000;
 
-export function undiciConnectorOf(address: UpstreamAddress): buildConnector.connector {
+export function undiciConnectorOf(address: UpstreamAddress, egress: Egress): buildConnector.connector {
   const { ca = null, serverName = null, client = null } = address.tls ?? {};
   const lookup = guardedLookup(address.allowPrivate) as never;
   const trust = ca === null ? {} : { ca };
   const shown = client === null ? {} : { cert: client.cert, key: client.key };
+  const named = (options: buildConnector.Options): buildConnector.Options =>
+    serverName === null ? options : { ...options, servername: serverName };
   // The connector keeps TLS sessions, so a session made with another certificate is never resumed.
   const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, onread, ...trust, ...shown });
+  const tunnelled = throughEgress(egress, address, connect);
+  if (tunnelled !== null) return (options, callback) => tunnelled(named(options), callback);
   return (options, callback) =>
-    connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
+    connect(named(options), (...result) => {
       if (result[0] === null) readDirectly(result[1]);
       callback(...result);
     });

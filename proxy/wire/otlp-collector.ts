@@ -1,5 +1,6 @@
 /** What speaks OTLP to an OpenTelemetry collector. */
 import type { Buffer } from "node:buffer";
+import type { Egress } from "../config/egress/egress.ts";
 
 /** As OpenTelemetry's OTEL_EXPORTER_OTLP_PROTOCOL. */
 export const otlpProtocols = ["http/protobuf", "http/json", "grpc"] as const;
@@ -11,6 +12,7 @@ export interface CollectorOptions {
   headers: Readonly<Record<string, string>>;
   /** File with the CA certificates to trust instead of the system's; null for none. */
   ca: string | null;
+  egress: Egress;
 }
 
 export type Signal = "traces" | "metrics";

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
+import { tunnelThrough } from "../config/egress/tunnel.ts";
 import { causeInWords, causeOf } from "./causes.ts";
 import {
   type Collector,
@@ -90,7 +91,8 @@ export class GrpcCollector implements Collector {
   async send(signal: Signal, body: Buffer): Promise<NotTaken | null> {
     const abort = AbortSignal.timeout(collectorTimeoutMs);
     try {
-      const stream = this.#open().request(
+      const session = await this.#open(abort);
+      const stream = session.request(
         {
           ...this.#options.headers,
           ":method": "POST",
@@ -119,11 +121,13 @@ export class GrpcCollector implements Collector {
     await new Promise<void>((resolve) => session.close(resolve));
   }
 
-  #open(): ClientHttp2Session {
+  async #open(signal: AbortSignal): Promise<ClientHttp2Session> {
     const known = this.#session;
     if (known !== null && !known.closed && !known.destroyed) return known;
-    const { url, ca } = this.#options;
-    const session = connect(url, ca === null ? {} : { ca: readFileSync(ca) });
+    const { url, ca, egress } = this.#options;
+    const trust = ca === null ? {} : { ca: readFileSync(ca) };
+    const tunnel = await tunnelThrough(egress, new URL(url), { ...trust, ALPNProtocols: ["h2"] }, signal);
+    const session = connect(url, tunnel === null ? trust : { createConnection: () => tunnel });
     // The call that is under way fails with the same.
     session.on("error", () => undefined);
     this.#session = session;

@@ -1,7 +1,7 @@
 /** OTLP by HTTP, with JSON or Protobuf. */
 import type { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { Agent, request } from "undici";
+import { type Agent, request } from "undici";
 import { causeInWords, causeOf } from "./causes.ts";
 import {
   type Collector,
@@ -10,6 +10,7 @@ import {
   type NotTaken,
   type Signal,
 } from "./otlp-collector.ts";
+import { collectorAgent } from "./undici-egress.ts";
 
 export class HttpCollector implements Collector {
   readonly #options: CollectorOptions;
@@ -22,13 +23,10 @@ export class HttpCollector implements Collector {
   }
 
   async send(signal: Signal, body: Buffer): Promise<NotTaken | null> {
-    const { url, headers, ca } = this.#options;
+    const { url, headers, ca, egress } = this.#options;
     const abort = AbortSignal.timeout(collectorTimeoutMs);
     try {
-      const dispatcher = (this.#agent ??= new Agent({
-        connections: 1,
-        ...(ca === null ? {} : { connect: { ca: readFileSync(ca) } }),
-      }));
+      const dispatcher = (this.#agent ??= collectorAgent(egress, url, ca === null ? null : readFileSync(ca, "utf8")));
       const answer = await request(`${url.replace(/\/+$/, "")}/v1/${signal}`, {
         method: "POST",
         headers: { ...headers, "content-type": this.#contentType },

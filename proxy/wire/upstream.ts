@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
+import { directEgress, type Egress } from "../config/egress/egress.ts";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
 import { Connections, type Http1Choice } from "./connection-pool.ts";
 import { encodingsOf, Inflater } from "./inflate.ts";
@@ -65,14 +66,16 @@ const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined, 
 /** Connections by origin. They outlive snapshots, so a config change doesn't make upstreams reconnect. */
 export class Upstreams {
   readonly #http1: Http1Choice;
+  readonly #egress: Egress;
   readonly #pools = new Map<string, Connections>();
   /** Pool by address object, which the snapshot keeps, so that no call has to build a string key. null: not allowed. */
   #known = new WeakMap<UpstreamAddress, Connections | null>();
   /** For requests whose body is a stream. */
   #streaming: Upstreams | null = null;
 
-  constructor(http1: Http1Choice = "Own") {
+  constructor(http1: Http1Choice = "Own", egress: Egress = directEgress) {
     this.#http1 = http1;
+    this.#egress = egress;
   }
 
   #look(address: UpstreamAddress): Connections | null {
@@ -96,7 +99,7 @@ export class Upstreams {
     const key = keyOf(address);
     let pool = this.#pools.get(key);
     if (pool) return pool;
-    pool = new Connections(address, this.#http1);
+    pool = new Connections(address, this.#http1, this.#egress);
     this.#pools.set(key, pool);
     return pool;
   }
@@ -125,7 +128,7 @@ export class Upstreams {
   send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const { body } = request;
     if (this.#http1 === "Own" && body !== null && typeof body !== "string" && !(body instanceof Uint8Array)) {
-      this.#streaming ??= new Upstreams("Node");
+      this.#streaming ??= new Upstreams("Node", this.#egress);
       return this.#streaming.send(address, request, handler);
     }
     // Compression costs both sides time and saves little on a provider's connection.

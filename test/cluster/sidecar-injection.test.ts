@@ -45,6 +45,8 @@ describe("Pods that ask for a sidecar", { skip }, () => {
         "sidecar.injection.namespaceSelector.matchLabels.sidecars=yes",
         "sidecar.audience=gateway",
         "service.port=8000",
+        "egressProxy.httpsProxy=http://proxy.example.com:3128",
+        "egressProxy.noProxy={.svc}",
       ],
     });
     for (const [name, sidecars] of [
@@ -82,6 +84,10 @@ describe("Pods that ask for a sidecar", { skip }, () => {
       [["http://sluice.sluice-system:8000"], "127.0.0.1", 8787],
     );
     assert.deepEqual(sidecar.startupProbe.httpGet.port, settings.statusPort);
+    assert.deepEqual(sidecar.env, [
+      { name: "HTTPS_PROXY", value: "http://proxy.example.com:3128" },
+      { name: "NO_PROXY", value: ".svc,sluice.sluice-system" },
+    ]);
     assert.equal(`${sidecar.volumeMounts[0].mountPath}/token`, settings.tokenFile);
     assert.deepEqual(sidecar.resources, { requests: { cpu: "10m", memory: "64Mi" }, limits: { memory: "256Mi" } });
     assert.deepEqual(spec.volumes, [

@@ -14,6 +14,7 @@ import type { PendingAlert } from "../../operator/delivery/pending-alert.ts";
 import { readyAlerts } from "../../operator/delivery/quiet-channels.ts";
 import { send } from "../../operator/delivery/send.ts";
 import type { OperatorSettings } from "../../operator/settings/settings.ts";
+import { directEgress } from "../../proxy/config/egress/egress.ts";
 
 const alertOf = (key: string, more: Partial<Alert> = {}): Alert => ({
   key,
@@ -174,6 +175,7 @@ describe("a recipient that the mail server refuses", async () => {
         privateEndpointNamespaces: ["*"],
       } as unknown as OperatorSettings,
       smtp,
+      egress: directEgress,
       books: [{ due: () => due.splice(0), testsDue: () => [] }],
       cluster: cluster as unknown as Cluster,
       metrics: { alert: (type, result) => void results.push(`${type} ${result}`) },

@@ -88,7 +88,7 @@ const owners: { name: string; package: RegExp; within: RegExp }[] = [
   {
     name: "undici",
     package: /^undici$/,
-    within: /^proxy\/(wire\/(connections|upstream|undici-connection|otlp-http)|audit\/otlp)\.ts$/,
+    within: /^proxy\/(wire\/(connections|undici-egress|otlp-http)|audit\/otlp)\.ts$/,
   },
   { name: "the Kubernetes client", package: /^@kubernetes\//, within: /^operator\/(cluster\/|main\.ts$)/ },
 ];

@@ -123,9 +123,92 @@ strategy: {{- toYaml $strategy | nindent 2 }}
 {{ $field }}: {{ . }}
 {{- end }}
 {{- end }}
+{{- if not (kindIs "invalid" $values.hostUsers) }}
+hostUsers: {{ $values.hostUsers }}
+{{- end }}
 {{- with $values.initContainers }}
 initContainers: {{- tpl (toYaml .) $root | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* A probe of a component's container: (list . "operator" "livenessProbe" "/livez"). */}}
+{{- define "sluice.probe" -}}
+{{- $values := index (index . 0).Values (index . 1) -}}
+{{- $timing := index $values (index . 2) -}}
+httpGet: { path: {{ index . 3 }}, port: status }
+{{- range $name, $value := $timing }}
+{{- if not (kindIs "invalid" $value) }}
+{{ $name }}: {{ $value }}
+{{- end }}
+{{- end }}
+{{- if eq (index . 2) "startupProbe" }}
+{{- $period := int64 (default 10 $timing.periodSeconds) }}
+failureThreshold: {{ div (add (int64 $values.startupSeconds) (sub $period 1)) $period }}
+{{- end }}
+{{- end }}
+
+{{/* How much of a component must stay, as in a PodDisruptionBudget. */}}
+{{- define "sluice.disruption" -}}
+{{- if kindIs "invalid" .minAvailable -}}
+maxUnavailable: {{ .maxUnavailable }}
+{{- else -}}
+minAvailable: {{ .minAvailable }}
+{{- end -}}
+{{- end }}
+
+{{/* Environment for connections that leave the network: the egress proxy, and authorities to trust. */}}
+{{- define "sluice.egressEnv" -}}
+{{- with .Values.egressProxy }}
+{{- if and .existingSecret (not .httpsProxy) (not .httpProxy) }}
+{{- fail "egressProxy.existingSecret needs egressProxy.httpsProxy or httpProxy, the proxy that its credentials are for" }}
+{{- end }}
+{{- with .httpsProxy }}
+- { name: HTTPS_PROXY, value: {{ . | quote }} }
+{{- end }}
+{{- with .httpProxy }}
+- { name: HTTP_PROXY, value: {{ . | quote }} }
+{{- end }}
+{{- if or .httpsProxy .httpProxy }}
+- { name: NO_PROXY, value: {{ join "," (prepend .noProxy "$(KUBERNETES_SERVICE_HOST)") | quote }} }
+{{- end }}
+{{- with .existingSecret }}
+- name: SLUICE_EGRESS_PROXY_USERNAME
+  valueFrom: { secretKeyRef: { name: {{ . }}, key: username } }
+- name: SLUICE_EGRESS_PROXY_PASSWORD
+  valueFrom: { secretKeyRef: { name: {{ . }}, key: password } }
+{{- end }}
+{{- end }}
+{{- with .Values.trustedCA }}
+{{- if and .configMap .secret }}
+{{- fail "set trustedCA.configMap or trustedCA.secret, not both" }}
+{{- end }}
+{{- if or .configMap .secret }}
+- { name: NODE_EXTRA_CA_CERTS, value: /etc/sluice/trusted-ca/{{ .key }} }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.trustedMount" -}}
+{{- if or .Values.trustedCA.configMap .Values.trustedCA.secret }}
+- { name: trusted-ca, mountPath: /etc/sluice/trusted-ca, readOnly: true }
+{{- end }}
+{{- end }}
+
+{{- define "sluice.trustedVolume" -}}
+{{- with .Values.trustedCA }}
+{{- if .configMap }}
+- name: trusted-ca
+  configMap: { name: {{ .configMap }} }
+{{- else if .secret }}
+- name: trusted-ca
+  secret: { secretName: {{ .secret }}, defaultMode: 0440 }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Ports of the egress proxy, with blanks between them. */}}
+{{- define "sluice.egressProxyPorts" -}}
+{{ include "sluice.urlPort" (trimSuffix "/" .Values.egressProxy.httpsProxy) }} {{ include "sluice.urlPort" (trimSuffix "/" .Values.egressProxy.httpProxy) }}
 {{- end }}
 
 {{/* Port of an http or https URL; "" for no URL. */}}
@@ -156,13 +239,13 @@ initContainers: {{- tpl (toYaml .) $root | nindent 2 }}
 
 {{/* What proxies connect to by the chart's values, as ports with blanks between them. */}}
 {{- define "sluice.proxyEgress" -}}
-{{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.storePorts" .Values.state.url }} {{ include "sluice.storePorts" .Values.cache.url }} {{ include "sluice.urlPort" .Values.audit.otlp.url }} {{ include "sluice.urlPort" .Values.tracing.otlp.url }}
+{{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.storePorts" .Values.state.url }} {{ include "sluice.storePorts" .Values.cache.url }} {{ include "sluice.urlPort" .Values.audit.otlp.url }} {{ include "sluice.urlPort" .Values.tracing.otlp.url }} {{ include "sluice.egressProxyPorts" . }}
 {{- range .Values.identity.issuers }} {{ include "sluice.urlPort" (default (default "" .issuer) .jwksUrl) }}{{ end }}
 {{- end }}
 
 {{/* Ports that the operator connects to: the API server, alert channels and the proxies that the values name. */}}
 {{- define "sluice.operatorEgress" -}}
-{{ join " " .Values.networkPolicy.apiServerPorts }} {{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.urlPort" .Values.alerts.pagerDutyURL }}
+{{ join " " .Values.networkPolicy.apiServerPorts }} {{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.urlPort" .Values.alerts.pagerDutyURL }} {{ include "sluice.egressProxyPorts" . }}
 {{- with .Values.alerts.smtp }}{{ if .host }} {{ .port }}{{ end }}{{ end }}
 {{- range .Values.operator.proxyStatusUrls }} {{ include "sluice.urlPort" . }}{{ end }}
 {{- end }}

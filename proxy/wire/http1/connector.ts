@@ -2,8 +2,10 @@
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectSecure } from "node:tls";
 import { guardedLookup } from "../../config/destination.ts";
+import type { Egress, EgressProxy } from "../../config/egress/egress.ts";
+import { openTunnel, type TunnelTarget, tunnelTargetOf } from "../../config/egress/tunnel.ts";
 import type { UpstreamAddress } from "../upstream-address.ts";
-import { sharedReads } from "./reads.ts";
+import { readAccepted, sharedReads, type TakeBytes, takeReads } from "./reads.ts";
 
 export class ConnectTimeoutError extends Error {
   override readonly name = "ConnectTimeoutError";
@@ -13,62 +15,148 @@ export class ConnectTimeoutError extends Error {
 /** Longer than the idle time after which load balancers and NAT forget a connection's silence. */
 const tcpKeepAliveMs = 60_000;
 
+export interface ConnectEvents {
+  /**
+   * The socket, which will be connected or fail with an `error` event. Comes at once, unless a tunnel through the egress
+   * proxy comes first.
+   */
+  socket(socket: Socket): void;
+  /** Takes what the socket reads. */
+  take: TakeBytes;
+  /** Called once, unless the socket fails before. */
+  connected(): void;
+  /** There will be no socket. */
+  failed(error: Error): void;
+}
+
+export interface Connecting {
+  destroy(): void;
+}
+
 export interface Connector {
   /** For the Host field. */
   readonly host: string;
-  /** `connected` is called once, unless the socket fails before, which is an `error` event. */
-  connect(connected: () => void): Socket;
+  connect(events: ConnectEvents): Connecting;
 }
 
-export function connectorOf({ origin, allowPrivate, connectMs, tls }: UpstreamAddress): Connector {
-  const { protocol, hostname, port, host } = new URL(origin);
-  const secure = protocol === "https:";
-  if (!secure && protocol !== "http:")
-    throw new TypeError(`the protocol ${protocol} is not supported: use http or https`);
-  const name = hostname.replace(/^\[|\]$/g, "");
+const late = (): Error => new ConnectTimeoutError("the connection was not made in time");
+
+/** Options of TLS to this address, with the session of the connection before. */
+function secureOptions({ tls }: UpstreamAddress, name: string) {
   const { ca = null, serverName = null, client = null } = tls ?? {};
-  const common = {
-    host: name,
-    port: Number(port === "" ? (secure ? 443 : 80) : port),
-    // Checks every address, so a name can't lead elsewhere between the check and the connection.
-    lookup: guardedLookup(allowPrivate) as never,
-    onread: sharedReads,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: tcpKeepAliveMs,
-  };
   // A session belongs to this certificate and these authorities: another address has another connector.
   let session: Buffer | undefined;
-  const open = (): Socket => {
-    if (!secure) return connectPlain(common);
-    const socket = connectSecure({
-      ...common,
+  return {
+    options: () => ({
+      // Whose certificate it must be, where this is an address: those have no servername.
+      host: name,
       servername: serverName ?? (isIP(name) === 0 ? name : ""),
       ALPNProtocols: ["http/1.1"],
       ...(session === undefined ? {} : { session }),
       ...(ca === null ? {} : { ca }),
       ...(client === null ? {} : { cert: client.cert, key: client.key }),
-    });
-    socket.on("session", (fresh: Buffer) => {
-      session = fresh;
-    });
-    return socket;
+    }),
+    keep(socket: Socket): Socket {
+      return socket.on("session", (fresh: Buffer) => {
+        session = fresh;
+      });
+    },
+  };
+}
+
+/** Follows a socket until it is connected, or the time is up. */
+function follow(socket: Socket, event: "connect" | "secureConnect", ms: number, connected: () => void): void {
+  const timer = setTimeout(() => socket.destroy(late()), ms);
+  socket.once(event, () => {
+    clearTimeout(timer);
+    connected();
+  });
+  socket.once("close", () => clearTimeout(timer));
+}
+
+type Tls = ReturnType<typeof secureOptions>;
+
+/** `tls`: null for plain HTTP. */
+function directConnector(host: string, target: TunnelTarget, connectMs: number, tls: Tls | null): Connector {
+  const common = {
+    host: target.host,
+    port: target.port,
+    // Checks every address, so a name can't lead elsewhere between the check and the connection.
+    lookup: guardedLookup(target.allowPrivate) as never,
+    onread: sharedReads,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
   };
   return {
     host,
-    connect(connected) {
-      const socket = open();
-      const timer = setTimeout(
-        () => socket.destroy(new ConnectTimeoutError("the connection was not made in time")),
-        connectMs,
-      );
-      const settled = (): void => clearTimeout(timer);
-      socket.once(secure ? "secureConnect" : "connect", () => {
-        settled();
-        connected();
-      });
-      socket.once("close", settled);
+    connect(events) {
+      const socket = tls === null ? connectPlain(common) : tls.keep(connectSecure({ ...common, ...tls.options() }));
+      takeReads(socket, events.take);
+      events.socket(socket);
+      follow(socket, tls === null ? "connect" : "secureConnect", connectMs, events.connected);
       return socket;
     },
   };
+}
+
+/** The tunnel is there: what remains is TLS. */
+function useTunnel(tunnel: Socket, events: ConnectEvents, untilMs: number, tls: Tls | null): void {
+  const ready = (socket: Socket): void => {
+    readAccepted(socket, events.take);
+    events.connected();
+  };
+  if (tls === null) {
+    events.socket(tunnel);
+    ready(tunnel);
+    return;
+  }
+  const socket = tls.keep(connectSecure({ socket: tunnel, ...tls.options() }));
+  tunnel.on("error", (cause: Error) => socket.destroy(cause));
+  socket.once("close", () => tunnel.destroy());
+  events.socket(socket);
+  follow(socket, "secureConnect", Math.max(1, untilMs - performance.now()), () => ready(socket));
+}
+
+function tunnelConnector(
+  host: string,
+  target: TunnelTarget,
+  connectMs: number,
+  tls: Tls | null,
+  proxy: EgressProxy,
+): Connector {
+  return {
+    host,
+    connect(events) {
+      const untilMs = performance.now() + connectMs;
+      const timer = setTimeout(() => {
+        opening.destroy();
+        events.failed(late());
+      }, connectMs);
+      const opening = openTunnel(proxy, target, (error, tunnel) => {
+        clearTimeout(timer);
+        if (tunnel === undefined) events.failed(error ?? late());
+        else useTunnel(tunnel, events, untilMs, tls);
+      });
+      return {
+        destroy() {
+          clearTimeout(timer);
+          opening.destroy();
+        },
+      };
+    },
+  };
+}
+
+export function connectorOf(address: UpstreamAddress, egress: Egress): Connector {
+  const url = new URL(address.origin);
+  const secure = url.protocol === "https:";
+  if (!secure && url.protocol !== "http:")
+    throw new TypeError(`the protocol ${url.protocol} is not supported: use http or https`);
+  const target = tunnelTargetOf(url, address.allowPrivate);
+  const tls = secure ? secureOptions(address, target.host) : null;
+  const proxy = egress.proxyFor(url);
+  return proxy === null
+    ? directConnector(url.host, target, address.connectMs, tls)
+    : tunnelConnector(url.host, target, address.connectMs, tls, proxy);
 }

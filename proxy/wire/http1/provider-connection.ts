@@ -4,10 +4,9 @@ import type { Socket } from "node:net";
 import type { ConnectionOwner, ProviderConnection, UpstreamRequest, WireCall, WireHandler } from "../provider-wire.ts";
 import type { TextBytes } from "../text-bytes.ts";
 import { WriteWatch } from "../write-watch.ts";
-import type { Connector } from "./connector.ts";
+import type { Connecting, Connector } from "./connector.ts";
 import { responseFields } from "./fields.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
-import { takeReads } from "./reads.ts";
 import { bytesOf, requestHead } from "./request-head.ts";
 import { writeJoined } from "./writes.ts";
 
@@ -77,7 +76,9 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   readonly #owner: ConnectionOwner;
   readonly #host: string;
   readonly #writing: WriteWatch;
-  readonly #socket: Socket;
+  /** null while a tunnel through the egress proxy is opened. */
+  #socket: Socket | null = null;
+  readonly #connecting: Connecting;
   readonly #parser: MessageParser;
   #connected = false;
   #running: Running | null = null;
@@ -96,12 +97,22 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#host = connector.host;
     this.#writing = new WriteWatch(writeMs);
     this.#parser = new MessageParser("response", this, maxHeaderBytes);
-    const socket = connector.connect(() => {
-      this.#connected = true;
-      this.#write();
+    this.#connecting = connector.connect({
+      take: (bytes) => this.#read(bytes),
+      socket: (socket) => this.#adopt(socket),
+      connected: () => {
+        this.#connected = true;
+        this.#write();
+      },
+      failed: (error) => {
+        this.#error = error;
+        this.#closed();
+      },
     });
+  }
+
+  #adopt(socket: Socket): void {
     this.#socket = socket;
-    takeReads(socket, (bytes) => this.#read(bytes));
     socket.on("error", (error: Error) => {
       this.#error = error;
     });
@@ -116,24 +127,24 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   }
 
   usable(): boolean {
-    return !this.#socket.destroyed && performance.now() < this.#idleUntilMs;
+    return this.#socket?.destroyed === false && performance.now() < this.#idleUntilMs;
   }
 
   send(request: UpstreamRequest, handler: WireHandler): WireCall {
     const running = new Running(request, handler, this);
     this.#running = running;
     this.#headed = false;
-    this.#socket.ref();
+    this.#socket?.ref();
     if (this.#connected) this.#write();
     return running;
   }
 
   pause(running: Running): void {
-    if (this.#running === running) this.#socket.pause();
+    if (this.#running === running) this.#socket?.pause();
   }
 
   resume(running: Running): void {
-    if (this.#running === running) this.#socket.resume();
+    if (this.#running === running) this.#socket?.resume();
   }
 
   abort(running: Running): void {
@@ -145,16 +156,16 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   #write(): void {
     const running = this.#running;
     const request = running?.request ?? null;
-    if (running === null || request === null || this.#socket.destroyed) return;
+    const socket = this.#socket;
+    if (running === null || request === null || socket === null || socket.destroyed) return;
     const body = bytesOf(request.body);
     let head: TextBytes;
     try {
       head = requestHead(request, this.#host, body?.length ?? null);
     } catch (cause) {
-      this.#socket.destroy(cause as Error);
+      socket.destroy(cause as Error);
       return;
     }
-    const socket = this.#socket;
     if (body === null || body.length === 0) socket.write(head.toString("latin1"), "latin1");
     else writeJoined(socket, head, body);
     // A connection that had been idle may have been closed by the provider, which shows when it is written to.
@@ -168,9 +179,9 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#unasked = this.#running === null;
     if (this.#running !== null) {
       this.#running.request = null;
-      if (this.#parser.read(bytes) !== null) this.#socket.destroy(new NotHttpError("the answer is not HTTP/1.1"));
+      if (this.#parser.read(bytes) !== null) this.#socket?.destroy(new NotHttpError("the answer is not HTTP/1.1"));
     }
-    if (this.#unasked) this.#socket.destroy(new NotHttpError("the connection has more than the answer"));
+    if (this.#unasked) this.#socket?.destroy(new NotHttpError("the connection has more than the answer"));
     return true;
   }
 
@@ -205,11 +216,12 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#isFirst = false;
     this.#writing.end();
     // A request that was answered before it was read whole would still be arriving when the next one starts.
-    const reusable = this.#keeps && this.#socket.writableLength === 0 && this.#idleForMs > 0;
+    const socket = this.#socket;
+    const reusable = this.#keeps && socket?.writableLength === 0 && this.#idleForMs > 0;
     if (reusable) {
       this.#idleUntilMs = performance.now() + this.#idleForMs;
-      this.#socket.unref();
-      this.#socket.resume();
+      socket.unref();
+      socket.resume();
     }
     this.#owner.released(this, reusable);
     running.handler.end();
@@ -231,6 +243,9 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   }
 
   destroy(): void {
-    this.#socket.destroy();
+    if (this.#socket === null) {
+      this.#connecting.destroy();
+      this.#parser.close();
+    } else this.#socket.destroy();
   }
 }
