@@ -250,6 +250,7 @@ export function formatExplanation(one: Explanation, notes: readonly string[]): s
   if (one.session !== null) lines.push(`session   ${sessionLine(one.session)}`);
   if (one.failure !== null) lines.push(`refused   ${one.failure.status} ${one.failure.code}: ${one.failure.message}`);
   if (one.targets.length > 0) lines.push("targets", ...one.targets.map(line));
+  if (one.shadow !== null) lines.push(`shadow    ${one.shadow}`);
   if (one.rules.length > 0)
     lines.push("rules", ...one.rules.map((rule) => `  ${`${rule.rule}.`.padEnd(3)} ${rule.why}`));
   if (one.routes.length > 0)

@@ -80,6 +80,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "export the usage ledger, or forget a user in it",
     run: async (args) => (await import("./ledger-commands.ts")).runLedger(args),
   },
+  shadow: {
+    summary: "compare calls with the copies that went to policies' shadows",
+    run: async (args) => (await import("./shadow.ts")).runShadow(args),
+  },
   similarity: {
     summary: "which threshold a cache that compares by meaning needs",
     run: async (args) => (await import("./similarity.ts")).runSimilarity(args),

@@ -20,6 +20,7 @@ import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import { readHeadroom } from "./pipeline/limit-report.ts";
 import { Recounts } from "./pipeline/recounts.ts";
+import { Shadows } from "./pipeline/shadow.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { receiveRevocations } from "./receive-revocations.ts";
@@ -35,6 +36,9 @@ import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
 import { type TrafficState, trafficListener } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
+import { ShadowRoom } from "./shadow/room.ts";
+import { ShadowTally } from "./shadow/tally.ts";
+import { shadowRecorder } from "./shadow-records.ts";
 import { callMetricsOptions } from "./signal-settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
@@ -106,6 +110,9 @@ function cloudIdentities(upstreams: Upstreams, { env = {}, settings }: ProxyOpti
     else log.warn({ provider, reason }, "no cloud identity; calls go to other targets");
   });
 }
+
+/** How long copies under way may delay the end of the process, within the drain time. */
+const mostShadowDrainMs = 5_000;
 
 /** How often the country database is checked for a new edition. */
 const countriesEveryMs = 60_000;
@@ -228,7 +235,17 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     const snapshot = cell.snapshot();
     return snapshot === null ? null : readHeadroom(snapshot, quotas);
   });
+  const shadowTally = new ShadowTally(Date.now());
+  const room = new ShadowRoom();
+  const shadows = new Shadows(
+    shadowRecorder({
+      ...{ log, registry: metrics.registry, audit, ledger: fleet, tally: shadowTally, room },
+      durationBuckets: callMetricsOptions(settings).buckets.duration,
+    }),
+    room,
+  );
   const gateway = gatewayOf(settings, log, records, {
+    shadows,
     upstreams,
     routing,
     auth,
@@ -258,7 +275,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer({
     ...{ current: cell, metrics, state, routing, canaries, watched },
-    ...{ ledger, quotas, recounts, implausible, identities, discovery },
+    ...{ ledger, quotas, recounts, implausible, identities, discovery, shadows: shadowTally },
     flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {
@@ -288,7 +305,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     refresh: () => cell.refresh(),
     settleRecords: () => records.drain(),
     async close(patient = false) {
+      const began = performance.now();
+      shadows.stop();
       await drain.run({ drainMs: settings.drainMs, delayMs: settings.drainDelayMs, patient });
+      await shadows.drain(Math.min(mostShadowDrainMs, Math.max(0, settings.drainMs - (performance.now() - began))));
       gateway.texts.close();
       records.drain();
       cell.close();

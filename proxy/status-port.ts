@@ -16,6 +16,7 @@ import type { ModelDiscovery } from "./routing/discovery.ts";
 import type { ImplausibleReports } from "./routing/implausible.ts";
 import type { WatchTally } from "./routing/watch.ts";
 import type { TrafficState } from "./server.ts";
+import type { ShadowTally } from "./shadow/tally.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { ProviderEntry } from "./snapshot/snapshot.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -34,6 +35,7 @@ export interface StatusParts {
   discovery: ModelDiscovery;
   flushLedger(): Promise<void>;
   identities: CloudIdentities;
+  shadows: ShadowTally;
 }
 
 /** Where unreadable parts of the state file are. */
@@ -161,6 +163,8 @@ export function proxyStatusServer(parts: StatusParts): FastifyInstance {
   const instance = randomUUID();
   probes(app, parts);
   money(app, parts, instance);
+  // Comparisons of calls with their copies, for reports.
+  app.get("/shadow", async () => parts.shadows.reading(instance));
   app.get("/status", async () => statusOf(parts, instance));
   return app;
 }

@@ -1,5 +1,5 @@
 /** What a change of the config would do to the calls of the usage ledger. Pure. */
-import { type LedgerDimension, type LedgerRow, ledgerDimensions } from "../../proxy/config/ledger.ts";
+import { type LedgerDimension, type LedgerRow, ledgerDimensions, shadowUser } from "../../proxy/config/ledger.ts";
 import { type Failure, failure, failures, isFailure } from "../../proxy/failure.ts";
 import { type Called, calledUnder, knowsCaller, type ReplayedRow, replay } from "../../proxy/pipeline/replay.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
@@ -250,9 +250,11 @@ const rounded = (sums: Effects["sums"]): UsageReport["sums"] => ({
 
 /** `groupBy`: what the effects are listed by. */
 export function usageEffects(
-  rows: readonly LedgerRow[],
+  all: readonly LedgerRow[],
   change: { before: Snapshot; after: Snapshot; nowMs: number; groupBy: readonly LedgerDimension[] },
 ): UsageReport {
+  // Copies follow from the policies, and no caller has asked for them.
+  const rows = all.filter(({ user }) => user !== shadowUser);
   const { pairs, left } = new Comparison(change.before, change.after, change.nowMs).pairs(rows);
   const effects = new Effects(change.groupBy);
   addAll(effects, pairs);

@@ -17,12 +17,13 @@ import {
   headerName,
   modelName,
   modelNameOrPattern,
-  namespaceName,
   objectName,
   statusBase,
   subject,
   timer,
 } from "./scalars.ts";
+import { shadow } from "./shadow.ts";
+import { requestParameters, target } from "./target.ts";
 import { worded } from "./worded.ts";
 
 const match = z
@@ -61,31 +62,10 @@ const match = z
   })
   .describe("Requests that this policy serves.");
 
-const callers = "Belongs to the caller: refused here.";
-
-/** A CEL rule sees only fields that the schema declares, so the refused ones are declared too. */
-const parameters = z
-  .looseObject({
-    messages: z.array(z.looseObject({})).max(1024).meta({ listType: "atomic" }).optional().describe(callers),
-    input: z.string().max(32_768).optional().describe(callers),
-    prompt: z.string().max(32_768).optional().describe(callers),
-    stream: z.boolean().optional().describe(callers),
-  })
-  .describe("Request parameters as in the body of a call, such as temperature and max_tokens.")
-  .meta({
-    cel: [
-      {
-        rule: "!has(self.messages) && !has(self.stream) && !has(self.input) && !has(self.prompt)",
-        message:
-          "messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens and the like",
-      },
-    ],
-  });
-
 const request = z
   .strictObject({
-    defaults: parameters.optional().describe("Values for parameters that the caller leaves out."),
-    overrides: parameters.optional().describe("Values that replace the caller's."),
+    defaults: requestParameters.optional().describe("Values for parameters that the caller leaves out."),
+    overrides: requestParameters.optional().describe("Values that replace the caller's."),
     prompts: z
       .array(
         z.strictObject({
@@ -107,26 +87,6 @@ const request = z
       .describe("Messages added to every chat request."),
   })
   .describe("Changes to requests.");
-
-const providerRef = z.strictObject({
-  name: objectName.describe("Name of the LLMProvider."),
-  namespace: namespaceName
-    .optional()
-    .describe("Default: the policy's namespace. Another namespace needs the provider's allowedNamespaces."),
-});
-
-const target = z.strictObject({
-  name: objectName.optional().describe("Name that rules refer to. Default: the provider's name."),
-  provider: providerRef.describe("The LLMProvider."),
-  model: modelName.optional().describe("The provider's model. Default: the model that the caller asked for."),
-  priority: z.int().min(1).max(1000).default(1).describe("Lower is tried first (strategy Priority)."),
-  weight: z.int().min(0).max(1_000_000).default(1).describe("Share of the traffic (strategy Weighted)."),
-  parameters: parameters
-    .optional()
-    .describe(
-      "Parameters of calls to this target, such as temperature, max_tokens, reasoning_effort and service_tier. They replace those of the caller and of request.overrides. A member that decides what is asked or what it may cost, such as tools or n, is refused.",
-    ),
-});
 
 const when = z
   .strictObject({
@@ -254,6 +214,7 @@ const routing = z
       .meta({ listType: "atomic" })
       .describe("The first matching rule decides which targets are used."),
     canary: canary.optional(),
+    shadow: shadow.optional(),
   })
   .describe("Which providers answer, and how one is chosen.");
 

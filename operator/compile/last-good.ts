@@ -49,10 +49,11 @@ export function underAccess(route: RouteConfig, access: RouteConfig["access"], v
     const provider = view.live.get(target.provider);
     return provider === undefined || notResident(access.regions, provider) === null;
   });
-  return withSemantic(withTargets(closed, targets), ({ provider }) => {
+  const staysIn = ({ provider }: { provider: string }): boolean => {
     const found = view.live.get(provider);
     return found === undefined || notResident(access.regions, found) === null;
-  });
+  };
+  return withSemantic(withShadow(withTargets(closed, targets), staysIn), staysIn);
 }
 
 /** Its cache compares by meaning only if the provider of embeddings may still see the data. */
@@ -61,6 +62,11 @@ function withSemantic(route: RouteConfig, may: (semantic: SemanticCacheConfig) =
   return route.cache === null || semantic === null || may(semantic)
     ? route
     : { ...route, cache: { ...route.cache, semantic: null } };
+}
+
+/** Calls are copied only if the shadow's target may still be used. */
+function withShadow({ shadow, ...route }: RouteConfig, may: (target: TargetConfig) => boolean): RouteConfig {
+  return shadow !== undefined && may(shadow.target) ? { ...route, shadow } : route;
 }
 
 function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
@@ -77,13 +83,17 @@ function stillThere(route: RouteConfig, view: ProviderView, world: World): Route
 }
 
 export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: World): RouteConfig {
-  const targets = route.routing.targets.filter((target) => {
+  const isUsable = (target: TargetConfig): boolean => {
     const provider = view.live.get(target.provider);
     return (
       provider !== undefined && hasModel(target, route, provider) && stillGranted(target.provider, route, view, world)
     );
-  });
-  const left = { ...withTargets(route, targets), resources: stillThere(route, view, world) };
+  };
+  const targets = route.routing.targets.filter(isUsable);
+  const left = {
+    ...withShadow(withTargets(route, targets), isUsable),
+    resources: stillThere(route, view, world),
+  };
   return withSemantic(left, ({ provider, model }) => {
     const found = view.live.get(provider);
     return found !== undefined && Object.hasOwn(found.models, model) && stillGranted(provider, route, view, world);

@@ -78,7 +78,10 @@ export function checkTargetParameters(
   path: (string | number)[],
 ): Problem[] {
   if (parameters === undefined) return [];
-  const where = `spec.routing.targets[${path[3]}].parameters`;
+  const where = path
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`))
+    .join("")
+    .slice(1);
   const problems: Problem[] = [];
   if (JSON.stringify(parameters).length > mostBytes)
     problems.push(problem("Invalid", `${where} must be at most ${mostBytes} characters of JSON`, path));

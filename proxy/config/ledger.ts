@@ -26,6 +26,12 @@ export interface LedgerRow {
   unpriced: number;
 }
 
+/**
+ * The user of rows that add up copies of calls to a policy's shadow. No caller can have this name, and no budget counts
+ * such rows.
+ */
+export const shadowUser = "(shadow)";
+
 /** What tells rows of one hour apart, in the order of row keys. */
 export const ledgerDimensions = ["namespace", "user", "team", "role", "key", "route", "model", "provider"] as const;
 export type LedgerDimension = (typeof ledgerDimensions)[number];

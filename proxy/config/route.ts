@@ -1,6 +1,6 @@
 /** Routes in the contract: which calls a route accepts, from whom, how it changes them, and where they go. */
 import { z } from "zod";
-import { id, millis, names } from "./basics.ts";
+import { id, millis, names, nanoUsd } from "./basics.ts";
 import { cacheConfig } from "./cache.ts";
 import { canaryConfig } from "./canary.ts";
 import { limitConfig, sessionTimeConfig } from "./limits.ts";
@@ -19,6 +19,18 @@ export const targetConfig = z.object({
   parameters: z.record(z.string(), z.unknown()).optional(),
 });
 export type TargetConfig = z.output<typeof targetConfig>;
+
+/** Copies of answered calls go to a second target. */
+export const shadowConfig = z.object({
+  target: targetConfig,
+  /** From 0 to 100. */
+  percent: z.number(),
+  /** In each proxy. */
+  maxConcurrent: z.int(),
+  /** null for no limit. */
+  nanoUsdPerDay: nanoUsd.nullable(),
+});
+export type ShadowConfig = z.output<typeof shadowConfig>;
 
 export const ruleConfig = z.object({
   when: z.object({
@@ -114,6 +126,8 @@ export const routeConfig = z.object({
     rules: z.array(ruleConfig),
     canary: canaryConfig.nullable().default(null),
   }),
+  /** Absent if no calls are copied. */
+  shadow: shadowConfig.optional(),
   /** Header with the name of a call's session; absent if only those that clients send count. */
   sessionHeader: z.string().optional(),
   /** Endpoints passed through to a provider unchanged. */

@@ -145,6 +145,32 @@ const calls = {
     help: "USD that prompts cost more after such moves, because the new target's cache lacked them.",
     labels: ["route", "from", "to"],
   },
+  ai_gateway_shadow_copies_total: {
+    type: "counter",
+    help: "Copies of calls to policies' shadows, by status. Other metrics of calls don't count them.",
+    labels: [...call, "status"],
+  },
+  ai_gateway_shadow_dropped_total: {
+    type: "counter",
+    help: "Answered calls that were not copied, by reason: full, memory, budget, unavailable, no_model, kept_state, stopping.",
+    labels: ["route", "reason"],
+  },
+  ai_gateway_shadow_tokens_total: {
+    type: "counter",
+    help: "Tokens of copies by type: input, output.",
+    labels: [...call, "type"],
+  },
+  ai_gateway_shadow_cost_total: { type: "counter", help: "USD of copies, from the models' prices.", labels: call },
+  ai_gateway_shadow_duration_seconds: {
+    type: "histogram",
+    help: "Seconds from sending a copy to the last byte of its answer.",
+    labels: call,
+  },
+  ai_gateway_shadow_similarity: {
+    type: "histogram",
+    help: "Share of their words and pairs of words that the answers to a call and to its copy have in common.",
+    labels: call,
+  },
   ai_gateway_metric_overflow_total: {
     type: "counter",
     help: "Calls counted under the caller label `other`, because metrics.maxCallers callers are shown already.",
@@ -155,6 +181,12 @@ const calls = {
 /** Of what a proxy serves and has at hand. */
 const states = {
   ai_gateway_requests_in_flight: { type: "gauge", help: "Calls being served now.", labels: [] },
+  ai_gateway_shadow_copies_in_flight: { type: "gauge", help: "Copies under way now.", labels: [] },
+  ai_gateway_shadow_held_bytes: {
+    type: "gauge",
+    help: "Memory that requests and answers of copies take.",
+    labels: [],
+  },
   ai_gateway_circuit_breaker_state: { type: "gauge", help: "0 closed, 1 half-open, 2 open.", labels: target },
   ai_gateway_provider_healthy: {
     type: "gauge",

@@ -310,6 +310,31 @@ export async function admitAside(
   };
 }
 
+/** A copy of a call for its policy's shadow. */
+export type CopyRequest = Pick<AdmitRequest, "route" | "identity" | "model" | "targets"> & {
+  shaped: Shaped;
+  /** The only one that counts copies; null if their cost is not limited. */
+  budget: BudgetConfig | null;
+};
+
+/** Admits a copy. Returns null if its budget has no room, or can't tell what the copy may cost. */
+export async function admitCopy(
+  { budget, shaped, ...copy }: CopyRequest,
+  admitter: Admitter,
+): Promise<Admitted | null> {
+  const { targets } = copy;
+  if (budget === null) return unmetered(targets);
+  const worst = (asked: readonly ResolvedTarget[]): WorstCost | null => worstCost(shaped, asked);
+  const money = budgetCharges({ ...copy, budgets: [budget], session: () => "", worst }, admitter);
+  if ("code" in money) return null;
+  const odd = rejectUncountable(shaped) ?? rejectPricierTier(shaped, targets) ?? rejectUnreservable(shaped, targets);
+  if (odd !== null) return null;
+  sendCap(shaped, money.cap, true);
+  if (money.dues.length === 0) return unmetered(targets);
+  const got = await admitter.quotas.reserve(money.dues);
+  return "refused" in got ? null : admitted(new Reserved(targets, money.dues, got, admitter.quotas));
+}
+
 /** The one order in which dues are reserved, so that concurrent calls agree. */
 const inOrder = (a: Charge, b: Charge): number => (a.counter.key < b.counter.key ? -1 : 1);
 

@@ -12,6 +12,7 @@ import type { Addressed } from "./address.ts";
 import type { Admitted } from "./admit.ts";
 import type { Gateway } from "./gateway.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
+import type { ShadowSample } from "./shadow.ts";
 
 /** null: it was answered. A promise only if something has to be waited for. */
 export type CallOutcome = Failure | null | Promise<Failure | null>;
@@ -25,6 +26,8 @@ export class CallState {
   /** Whether the header is there that Anthropic's SDK always sends. */
   readonly speaksAnthropic: boolean;
   admitted: Admitted | null = null;
+  /** Set if a copy of the call goes to the policy's shadow. */
+  sample: ShadowSample | null = null;
   /**
    * `namespace/name` of the only provider that can be asked, because it keeps the state that the request continues
    * from; null for any.

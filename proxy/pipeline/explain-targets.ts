@@ -5,8 +5,11 @@ import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matchesRule, unmet } from "../routing/rules.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import { inUsd } from "./budget-claims.ts";
 import { inSession, leftOut, placedBy } from "./explain-places.ts";
 import { prepare } from "./prepare.ts";
+import { copyTarget } from "./shadow-copy.ts";
 
 export interface RuleReport {
   /** Counted from 1. */
@@ -60,6 +63,21 @@ function attempt(
   return "outgoing" in prepared
     ? { refuses: null, code: null, dropped: prepared.dropped }
     : { refuses: prepared.message, code: prepared.code, dropped: [] };
+}
+
+/** What of such calls is copied, and to what; null if the policy has no shadow. */
+export function shadowReport({ shadow }: Route, shaped: Shaped, nowMs: number): string | null {
+  if (shadow === null) return null;
+  const { percent, nanoUsdPerDay } = shadow.terms;
+  const target = copyTarget(shadow, shaped.model);
+  const where = shadow.config.provider;
+  if (target === null)
+    return `nothing is copied: provider ${where} has no model ${shaped.model ?? "for a call without one"}`;
+  const { refuses, dropped } = attempt(shaped, target, nowMs);
+  const limit = nanoUsdPerDay === null ? "" : `, as long as copies cost at most ${inUsd(nanoUsdPerDay)} a day`;
+  const without = dropped.length === 0 ? "" : `; without ${dropped.join(", ")}`;
+  const refusal = refuses === null ? "" : `; would refuse: ${refuses}`;
+  return `${percent} % of answered calls are copied to ${where} ${target.model.config.upstream}${limit}${refusal}${without}`;
 }
 
 export function plannedOrder(plan: PlanRequest, nowMs: number): readonly ResolvedTarget[] {

@@ -13,7 +13,14 @@ import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { authorise } from "./checks.ts";
 import { admitUnused } from "./explain-admission.ts";
-import { plannedOrder, type RuleReport, ruleReports, type TargetReport, targetReports } from "./explain-targets.ts";
+import {
+  plannedOrder,
+  type RuleReport,
+  ruleReports,
+  shadowReport,
+  type TargetReport,
+  targetReports,
+} from "./explain-targets.ts";
 import { unmasked } from "./mask.ts";
 import { unrecorded } from "./on-record.ts";
 import { CallPlan } from "./plan.ts";
@@ -62,6 +69,8 @@ export interface Explanation {
   routes: RouteReport[];
   rules: RuleReport[];
   targets: TargetReport[];
+  /** What is copied of such calls, and where to; null if nothing is. */
+  shadow: string | null;
 }
 
 const headerOf = (headers: ExplainRequest["headers"], name: string): string | null =>
@@ -149,6 +158,7 @@ class Explainer {
       routes: [],
       rules: [],
       targets: [],
+      shadow: null,
     };
   }
 
@@ -222,6 +232,7 @@ class Explainer {
             this.#nowMs,
           );
     const kept = { order, admitted: isFailure(admitted) ? order : admitted };
+    this.#out.shadow = shadowReport(chosen, shaped, this.#nowMs);
     this.#out.targets = targetReports(shaped, plan, kept, this.#out.rules, this.#nowMs);
     if (plan.targets.length === 0) return noTarget(chosen, shaped.model);
     if (order.length === 0) return noTargetByRule;

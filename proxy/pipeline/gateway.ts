@@ -12,6 +12,7 @@ import type { Tracer } from "../tracing/tracer.ts";
 import type { Admitter } from "./admit.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
+import type { Shadows } from "./shadow.ts";
 
 export interface Gateway extends Dispatcher, Admitter {
   cache: ResponseCache;
@@ -30,6 +31,8 @@ export interface Gateway extends Dispatcher, Admitter {
   texts: TextPool;
   /** Minimum rate of a request body, in bytes per second; slower bodies are cut off. 0 for no minimum. */
   minUploadBytesPerSecond: number;
+  /** Copies of calls to policies' shadows. */
+  shadows: Shadows;
   /** null unless calls are traced. */
   tracer: Tracer | null;
   /** Header that the installation names for a call's session; "" for none. */

@@ -7,7 +7,7 @@ import { type Failure, isFailure } from "../failure.ts";
 import { ownerOf } from "../ids/owner.ts";
 import { everyMask } from "../masking/masker.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { Route, Shadow, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import type { Addressed } from "./address.ts";
@@ -28,8 +28,10 @@ import type { IdSealer } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 import { noteMove, noteOutcome } from "./record-fields.ts";
+import { secretsOf } from "./redacted-excerpt.ts";
 import { breakOff } from "./respond.ts";
 import { modelAsRouted, targetsFor } from "./route.ts";
+import type { ShadowSample } from "./shadow.ts";
 
 /** The request to providers. A class, as closures and copied members would be made for each call. */
 class CallDispatch implements DispatchRequest, IdSealer {
@@ -161,7 +163,16 @@ class Generation implements CachedCall {
     this.#call.admitted = admitted;
     this.#call.enter("dispatch");
     const request = new CallDispatch(this.#call, this.shaped, plan, missed, admitted);
+    if (this.route.shadow !== null) this.#call.sample = this.#sample(request, this.route.shadow);
     return dispatch(request, this.gateway).then((end) => this.#dispatched(end, plan));
+  }
+
+  #sample({ missed, forwarded }: CallDispatch, shadow: Shadow): ShadowSample | null {
+    const { client, route, identity, shaped, record, gateway, snapshot } = this;
+    const { account } = this.#call;
+    const secrets = (): readonly string[] => secretsOf(client.headers, snapshot);
+    const call = { client, route, identity, shaped, missed, forwarded, secrets, account, record };
+    return gateway.shadows.sample(call, shadow, gateway);
   }
 
   #dispatched(outcome: DispatchOutcome, plan: CallPlan): Failure | null {
@@ -180,6 +191,9 @@ class Generation implements CachedCall {
         breakOff(client, this.surface, outcome.failure, outcome.told, record);
         return null;
       case "answered":
+        this.#call.sample?.answered();
+        if (shaped.received.stream) client.finish();
+        return null;
       case "abandoned":
         if (shaped.received.stream) client.finish();
         return null;

@@ -3,7 +3,7 @@
  * that, because a sum under the old terms says nothing about the new ones.
  */
 import type { BudgetConfig } from "../config/budget.ts";
-import type { LedgerRow } from "../config/ledger.ts";
+import { type LedgerRow, shadowUser } from "../config/ledger.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { type Caller, coversRow, subjectOf } from "./scope.ts";
@@ -31,7 +31,7 @@ function callerOf({ key, user, team, role }: LedgerRow, keys: KeyLookup | null):
 export function recount(budget: BudgetConfig, rows: readonly LedgerRow[], keys: KeyLookup | null): Sums {
   const sums = new Map<string, number>();
   for (const row of rows) {
-    if (row.costNanoUsd === 0) continue;
+    if (row.costNanoUsd === 0 || row.user === shadowUser) continue;
     const caller = callerOf(row, keys);
     if (!coversRow(budget, row, caller)) continue;
     const subject = subjectOf(budget, caller, row.model);

@@ -85,6 +85,7 @@ class Call {
       const holding = this.#settled();
       if (holding) await this.#release();
       this.#gateway.record(this.#state.record, holding);
+      this.#state.sample?.over();
     }
   }
 

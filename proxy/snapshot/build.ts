@@ -21,7 +21,8 @@ import { IndexedSnapshot } from "./indexed-snapshot.ts";
 import { KeyIndex } from "./keys.ts";
 import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
 import { roleBudget, roleLimits } from "./role-limits.ts";
-import type { Embedder, Namespaces, PathEntry, ProviderEntry, Route, RouteTarget } from "./snapshot.ts";
+import { shadowBudget } from "./shadow-budget.ts";
+import type { Embedder, Namespaces, PathEntry, ProviderEntry, Route, RouteTarget, Shadow } from "./snapshot.ts";
 
 const setOrNull = (names: string[] | null): ReadonlySet<string> | null => (names === null ? null : new Set(names));
 
@@ -65,6 +66,17 @@ function seeded({ budgets, seeds = [] }: KeylessConfig): readonly BudgetConfig[]
   );
 }
 
+/** Copies never go outside the allowed regions, whatever the config says. */
+function shadowOf({ id, access, shadow }: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Shadow | null {
+  const entry = shadow === undefined ? undefined : providers.get(shadow.target.provider);
+  if (shadow === undefined || entry === undefined) return null;
+  const model = shadow.target.model === null ? null : entry.models.get(shadow.target.model);
+  const { region } = entry.account.config;
+  const mayGoThere = access.regions === null || (region !== null && access.regions.includes(region));
+  if (model === undefined || !mayGoThere) return null;
+  return { config: shadow.target, entry, model, terms: shadow, budget: shadowBudget(id, shadow) };
+}
+
 function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Route {
   const targets: RouteTarget[] = [];
   for (const target of config.routing.targets) {
@@ -77,6 +89,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     config,
     targets,
     embedder,
+    shadow: shadowOf(config, providers),
     guard:
       config.guard === null
         ? null
@@ -89,7 +102,10 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     teams: setOrNull(config.access.teams),
     tags: setOrNull(config.access.tags),
     rules: accessRules(config.access),
-    acted: actedNames(config.request, config.routing.targets),
+    acted: actedNames(config.request, [
+      ...config.routing.targets,
+      ...(config.shadow === undefined ? [] : [config.shadow.target]),
+    ]),
     regions: setOrNull(config.access.regions),
   };
 }

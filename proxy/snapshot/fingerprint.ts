@@ -19,6 +19,7 @@ const shapesAnswers = {
   limits: false,
   sessionHeader: false,
   sessionTime: false,
+  shadow: false,
   audit: false,
   logging: false,
   watch: false,

@@ -11,7 +11,7 @@ export function roleLimits({ limits }: RoleConfig): LimitConfig[] {
   return [...daily("Requests", limits?.requestsPerDay), ...daily("Tokens", limits?.tokensPerDay)];
 }
 
-const everything: BudgetConfig["scope"] = {
+export const everyCall: BudgetConfig["scope"] = {
   users: null,
   teams: null,
   roles: null,
@@ -36,7 +36,7 @@ export function roleBudget(name: string, { limits }: RoleConfig): BudgetConfig |
   return {
     id: `role ${name}`,
     namespace: "",
-    scope: everything,
+    scope: everyCall,
     ...terms,
     throttle: null,
     limits: [],

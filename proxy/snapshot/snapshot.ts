@@ -7,7 +7,7 @@ import type { KeyRecord } from "../config/key-record.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import type { ModelPattern } from "../config/model-pattern.ts";
 import type { Permission } from "../config/roles.ts";
-import type { RouteConfig, TargetConfig } from "../config/route.ts";
+import type { RouteConfig, ShadowConfig, TargetConfig } from "../config/route.ts";
 import type { Settings } from "../config/schema.ts";
 import type { ClientTokens } from "../identity/client-tokens.ts";
 import type { IdSeal } from "../identity/id-seal.ts";
@@ -42,6 +42,13 @@ export interface RouteTarget {
   readonly model: ProviderModel | null;
 }
 
+/** Where copies of a route's calls go. */
+export interface Shadow extends RouteTarget {
+  readonly terms: ShadowConfig;
+  /** Of all copies of a day; null if their cost is not limited. */
+  readonly budget: BudgetConfig | null;
+}
+
 /** A target for the gateway's own embeddings calls. */
 export interface Embedder extends RouteTarget {
   readonly model: ProviderModel;
@@ -62,6 +69,8 @@ export interface Route {
   readonly resources: ProviderEntry | null;
   /** The model that embeds texts for semantic caching, or null if only equal calls are served from the cache. */
   readonly embedder: Embedder | null;
+  /** null if no calls are copied. */
+  readonly shadow: Shadow | null;
   /**
    * Changes with anything that could change an answer: the policy, its targets, their pinned models. "" if nothing is
    * cached.

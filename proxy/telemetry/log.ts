@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { type Logger, pino } from "pino";
 import type { CallRecord } from "../call/record.ts";
+import type { Comparison } from "../config/shadow-report.ts";
 import { TextBytes } from "../wire/text-bytes.ts";
 import { addCallFields } from "./call-fields.ts";
 
@@ -96,17 +97,32 @@ export const isLogged = ({ statistics, status }: CallRecord): boolean => statist
 
 /** One line per call, in the logger's own format. Bodies are included only if the route's `logging.payloads` asks for them. */
 export function logCall(log: Logger, call: CallRecord): void {
+  writeCall(log, call, ',"msg":"call"}\n');
+}
+
+/** One line per copy of a call to a shadow, with the call that it is compared with. No text of either answer. */
+export function logShadow(log: Logger, copy: CallRecord, { call, similarity }: Comparison): void {
+  const { provider, model, status, inputTokens, outputTokens, costNanoUsd, durationMs } = call;
+  const compared = {
+    ...{ provider, upstream_model: model, status, duration_ms: Math.round(durationMs) },
+    ...{ input_tokens: inputTokens, output_tokens: outputTokens, cost_nano_usd: costNanoUsd },
+  };
+  const alike = similarity === null ? null : Number(similarity.toFixed(4));
+  writeCall(log, copy, `,"compared_with":${JSON.stringify(compared)},"similarity":${alike},"msg":"shadow"}\n`);
+}
+
+const line = new TextBytes();
+
+function writeCall(log: Logger, call: CallRecord, end: string): void {
   if (!log.isLevelEnabled("info")) return;
   const inner = log as unknown as Record<symbol, unknown>;
   const out = inner[streamSym] as Lines | { write(line: string): void };
   line.clear();
   addHead(call.startedMs + call.durationMs);
-  addCallFields(line.utf8(String(inner[chindingsSym])), call).utf8(',"msg":"call"}\n');
+  addCallFields(line.utf8(String(inner[chindingsSym])), call).utf8(end);
   if (out instanceof Lines) out.take(line);
   else out.write(line.toString());
 }
-
-const line = new TextBytes();
 
 const thousandths = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, "0")}Z"`);
 

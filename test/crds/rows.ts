@@ -190,6 +190,11 @@ export const ruleRefusals: Record<string, Refusal> = {
     budget({ limits: [{ requests: 1, tokens: 1 }] }),
     /spec\.limits\[0\]: .*set exactly one of requests, tokens, concurrency and duration/,
   ),
+  "a shadow that sets the caller's messages": same(
+    "RoutingPolicy",
+    routing({ shadow: { target: { ...target, parameters: { messages: [] } }, percent: 5 } }),
+    /spec\.routing\.shadow\.target\.parameters: .*messages, input, prompt and stream belong to the caller/,
+  ),
   "a canary that nothing is asked of": same(
     "RoutingPolicy",
     routing({ canary: { ...tried, succeedWhen: {} } }),

@@ -24,7 +24,13 @@ const manifests: Manifest[] = [
     unsupportedParameters: "Refuse",
   }),
   ...["big", "small", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk-planted" })),
-  policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [to("small"), to("big", { priority: 2 })] } }),
+  policy("chat", {
+    match: { models: ["gpt-4o"] },
+    routing: {
+      targets: [to("small"), to("big", { priority: 2 })],
+      shadow: { target: to("claude"), percent: 10, costPerDay: "2.50" },
+    },
+  }),
   policy("premium", {
     match: { pathPrefix: "/premium" },
     routing: {
@@ -101,6 +107,15 @@ describe("sluice explain", () => {
       one.notes.join("\n"),
       /RoutingPolicy default\/broken is not served: LLMProvider nobody is not in namespace default/,
     );
+  });
+
+  it("says what is copied, and where to", async () => {
+    const one = await json(...alice, "--model", "gpt-4o");
+    assert.equal(
+      one.shadow,
+      "10 % of answered calls are copied to default/claude claude-sonnet-4-5, as long as copies cost at most USD 2.50 a day",
+    );
+    assert.equal((await json(...alice, "--path", "/premium/chat/completions", "--model", "gpt-4o")).shadow, null);
   });
 
   it("says that a prompt is too long for a context", async () => {

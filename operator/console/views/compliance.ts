@@ -52,7 +52,13 @@ function complianceRow(config: RouteConfig, regionOf: ReadonlyMap<string, string
     masksAnswers: mask?.answers ?? false,
     patterns: (config.guard?.deny.length ?? 0) + (config.guard?.allow?.length ?? 0),
     regions: config.access.regions,
-    targetRegions: [...new Set(config.routing.targets.flatMap(({ provider }) => regionOf.get(provider) ?? []))],
+    targetRegions: [
+      ...new Set(
+        [...config.routing.targets, ...(config.shadow === undefined ? [] : [config.shadow.target])].flatMap(
+          ({ provider }) => regionOf.get(provider) ?? [],
+        ),
+      ),
+    ],
     audit: audit.required ? "required" : audit.bodies ? "with bodies" : "default",
     logsBodies: config.logging.payloads,
     anonymous: config.access.anonymous,

@@ -28,6 +28,8 @@ export interface RouteRow {
     share: number | null;
     p95Ms: number | null;
   }[];
+  /** Where copies of its calls go; null if none are made. */
+  shadow: { provider: string; model: string | null; percent: number } | null;
   canary: {
     target: string;
     percent: number;
@@ -38,6 +40,12 @@ export interface RouteRow {
     costIncrease: string | null;
     verdict: string;
   } | null;
+}
+
+function shadowOf({ shadow }: RouteConfig): RouteRow["shadow"] {
+  if (shadow === undefined) return null;
+  const { provider, model } = shadow.target;
+  return { provider, model, percent: shadow.percent };
 }
 
 function canaryOf({ routing }: RouteConfig, status: unknown): RouteRow["canary"] {
@@ -100,6 +108,7 @@ function routeRow(config: RouteConfig, state: ObjectState | undefined, status: u
         p95Ms,
       };
     }),
+    shadow: shadowOf(config),
     canary: canaryOf(config, status),
   };
 }

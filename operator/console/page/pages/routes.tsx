@@ -116,6 +116,12 @@ function Route({ route }: { route: RouteRow }) {
         </span>
       </p>
       {route.targets.length === 0 ? <p class="quiet-text">No target is left.</p> : <Targets route={route} />}
+      {route.shadow !== null && (
+        <p>
+          {route.shadow.percent} % of answered calls are copied to {route.shadow.provider}
+          {route.shadow.model === null ? "" : `, ${route.shadow.model}`}
+        </p>
+      )}
       {route.canary !== null && <Canary canary={route.canary} />}
     </Card>
   );
