@@ -22,6 +22,8 @@ export interface ClusterView {
   objects(): readonly WorldObject[];
   published(): Promise<{ config: RenderedConfig | null; revision: string }>;
   proxies(): Promise<{ name: string; get(path: string): Promise<unknown> }[]>;
+  /** The status ports' token, which every replica can read; "" before there is one. */
+  token(): Promise<string>;
 }
 
 /** Reads again at most once in `forMs`; a failed read is repeated the next time. */
@@ -67,6 +69,7 @@ export function clusterView(
   return {
     objects: () => source.objects(),
     published: remembered(published, publishedForMs, nowMs),
+    token: currentToken,
     proxies: async () => (await addresses()).map(({ name, url }) => ({ name, get: (path: string) => get(url, path) })),
   };
 }

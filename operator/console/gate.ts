@@ -12,7 +12,7 @@ export interface Gate {
 /** For a listener on loopback. */
 export const openGate: Gate = { login: "none", viewer: () => Promise.resolve(everyone) };
 
-const cookieName = "sluice-console";
+export const sessionCookie = "sluice-console";
 /** Browsers keep cookies of up to 4,096 bytes, with their attributes. */
 export const mostTokenChars = 3_800;
 const sessionSeconds = 8 * 3_600;
@@ -20,20 +20,22 @@ const tokenForm = /^[A-Za-z0-9._~+/=-]+$/;
 
 export const isTokenForm = (token: string): boolean => tokenForm.test(token);
 
-export function tokenIn(request: FastifyRequest): string | null {
+export function cookieIn(request: FastifyRequest, wanted: string): string | null {
   for (const part of (request.headers.cookie ?? "").split(/; */)) {
     const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
-    if (name === cookieName && tokenForm.test(value)) return value;
+    if (name === wanted && tokenForm.test(value)) return value;
   }
   return null;
 }
+
+export const tokenIn = (request: FastifyRequest): string | null => cookieIn(request, sessionCookie);
 
 /** No script can read the cookie, and no other site can send it. */
 function setCookie(request: FastifyRequest, reply: FastifyReply, value: string, seconds: number): void {
   const secure = request.headers["x-forwarded-proto"] === "https" || request.protocol === "https" ? "; Secure" : "";
   reply.header(
     "set-cookie",
-    `${cookieName}=${value}; Path=${consolePath}; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`,
+    `${sessionCookie}=${value}; Path=${consolePath}; HttpOnly; SameSite=Strict; Max-Age=${seconds}${secure}`,
   );
 }
 

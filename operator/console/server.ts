@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { consolePath, protect, serveAssets } from "./assets.ts";
 import { type Gate, isLocalHost, isTokenForm, logIn, logOut, mostTokenChars, tokenIn } from "./gate.ts";
 import { type ConsoleFacts, Gatherer } from "./gather.ts";
+import type { OidcLogin } from "./oidc-login.ts";
 import type { ConsoleSource } from "./source.ts";
 import { limitedTo, type Viewer } from "./viewer.ts";
 import { budgetsView, earliestPeriodMs, visibleBudgets } from "./views/budgets.ts";
@@ -26,9 +27,18 @@ import { routesView } from "./views/routes.ts";
 export interface ConsoleOptions {
   source: ConsoleSource;
   gate: Gate;
+  /** null if there is no login by OpenID Connect. */
+  oidc?: OidcLogin | null;
   nowMs(): number;
   /** Receives why data could not be read; the viewer is not shown it. */
   failed(cause: unknown): void;
+}
+
+/** The answer of 401: how to log in. */
+export interface LoginOffer {
+  message: string;
+  /** On the button of the login by OpenID Connect; absent if there is none. */
+  oidc?: string;
 }
 
 export interface Session {
@@ -93,10 +103,14 @@ const views: Readonly<Record<string, (asked: Asked) => Promise<object> | object>
 
 const sessionOf = (gate: Gate, { user, namespaces }: Viewer): Session => ({ login: gate.login, user, namespaces });
 
+/** Whether a page of another site sent the request. */
+function isForeign({ headers }: FastifyRequest): boolean {
+  const site = headers["sec-fetch-site"];
+  return site !== undefined && site !== "same-origin";
+}
+
 async function logInBy(gate: Gate, request: FastifyRequest, reply: FastifyReply): Promise<object> {
-  const site = request.headers["sec-fetch-site"];
-  if (site !== undefined && site !== "same-origin")
-    return reply.code(403).send({ message: "log in on the console's own page" });
+  if (isForeign(request)) return reply.code(403).send({ message: "log in on the console's own page" });
   const token = String((request.body as { token?: unknown } | null)?.token ?? "").trim();
   if (token.length > mostTokenChars)
     return reply
@@ -113,7 +127,8 @@ function checkHost(gate: Gate, request: FastifyRequest): string | null {
   return "the console has no login here, so it answers only at 127.0.0.1, localhost and [::1]";
 }
 
-export function serveConsole(parent: FastifyInstance, { source, gate, nowMs, failed }: ConsoleOptions): void {
+export function serveConsole(parent: FastifyInstance, options: ConsoleOptions): void {
+  const { source, gate, oidc = null, nowMs, failed } = options;
   const gatherer = new Gatherer(source, nowMs);
   void parent.register((app, _options, done) => {
     app.addHook("onRequest", async (request, reply) => {
@@ -129,18 +144,21 @@ export function serveConsole(parent: FastifyInstance, { source, gate, nowMs, fai
     });
     serveAssets(app);
     app.post(`${api}/login`, (request, reply) => logInBy(gate, request, reply));
+    oidc?.serve(app);
     app.post(`${api}/logout`, async (request, reply) => {
+      if (isForeign(request)) return reply.code(403).send({ message: "log out on the console's own page" });
       logOut(request, reply);
       return {};
     });
-    serveViews(app, gate, gatherer);
+    serveViews(app, gate, gatherer, oidc);
     done();
   });
 }
 
-function serveViews(app: FastifyInstance, gate: Gate, gatherer: Gatherer): void {
+function serveViews(app: FastifyInstance, gate: Gate, gatherer: Gatherer, oidc: OidcLogin | null): void {
   const viewerOf = (request: FastifyRequest): Promise<Viewer | null> => gate.viewer(tokenIn(request));
-  const refuse = (reply: FastifyReply): FastifyReply => reply.code(401).send({ message: "log in first" });
+  const offer: LoginOffer = { message: "log in first", ...(oidc === null ? {} : { oidc: oidc.label }) };
+  const refuse = (reply: FastifyReply): FastifyReply => reply.code(401).send(offer);
 
   app.get(`${api}/session`, async (request, reply) => {
     const viewer = await viewerOf(request);

@@ -5,12 +5,30 @@ import type { Cluster } from "../cluster/api.ts";
 import { clusterView } from "../cluster/console-source.ts";
 import { clusterReviews } from "../cluster/reviews.ts";
 import type { ClusterSource } from "../cluster/source.ts";
+import type { ConsoleSettings } from "../settings/console.ts";
+import { renderedIssuers } from "../settings/identity.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import { consolePath } from "./assets.ts";
+import { OidcLogin } from "./oidc-login.ts";
+import { cookieSeal } from "./sealed-cookie.ts";
 import { serveConsole } from "./server.ts";
 import { tokenGate } from "./token-gate.ts";
 
 const mostBodyBytes = 16_384;
+
+function oidcLogin(
+  { identity }: OperatorSettings,
+  { url, oidc }: ConsoleSettings,
+  secret: () => Promise<string>,
+  failed: (cause: unknown) => void,
+): OidcLogin | null {
+  if (oidc === null) return null;
+  const issuer = renderedIssuers(identity, null).find(({ name }) => name === oidc.issuer);
+  if (issuer === undefined) return null;
+  const clientSecret = process.env["SLUICE_CONSOLE_CLIENT_SECRET"] ?? "";
+  const seal = cookieSeal(secret, Date.now);
+  return new OidcLogin({ settings: oidc, issuer, clientSecret, url, seal, nowMs: Date.now, failed });
+}
 
 /** null if the settings have no console. */
 export async function startConsole(
@@ -24,8 +42,11 @@ export async function startConsole(
   const app = fastify({ logger: false, bodyLimit: mostBodyBytes });
   const view = clusterView(cluster, settings, source, Date.now);
   const namespaces = (): string[] => [...new Set(source.objects().map(({ meta }) => meta.namespace))];
+  const kubernetes = clusterReviews(cluster);
+  const oidc = oidcLogin(settings, settings.console, view.token, failed);
   serveConsole(app, {
-    gate: tokenGate(clusterReviews(cluster), namespaces, Date.now),
+    gate: tokenGate(oidc?.reviews(kubernetes) ?? kubernetes, namespaces, Date.now),
+    oidc,
     source: {
       read: async () => ({ ...(await view.published()), objects: view.objects() }),
       proxies: view.proxies,

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { settingError } from "../../proxy/usage-error.ts";
+import { consoleMisfit, consoleSettings } from "./console.ts";
 import { installation, misfit } from "./installation.ts";
 
 const link = z
@@ -69,10 +70,7 @@ export const operatorSettings = z.strictObject({
   statusHost: z.string().min(1).default("::"),
   statusPort: z.int().min(0).max(65_535).default(8081),
   /** The web console, served in plain HTTP at the status host; null for none. */
-  console: z
-    .strictObject({ port: z.int().min(0).max(65_535).default(8082) })
-    .nullable()
-    .default(null),
+  console: consoleSettings,
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** Lease times in milliseconds. */
   lease: z
@@ -136,7 +134,9 @@ export async function parseOperatorArguments(args: readonly string[]): Promise<O
 /** `over`: overrides the file's values. Throws an Error that names the file and what is wrong. */
 export function asOperatorSettings(file: string, text: string, over: Partial<OperatorSettings> = {}): OperatorSettings {
   const parsed = operatorSettings.safeParse({ ...asYaml(file, text), ...over });
-  const wrong = parsed.success ? misfit(parsed.data) : null;
+  const wrong = parsed.success
+    ? (misfit(parsed.data) ?? consoleMisfit(parsed.data.console, parsed.data.identity))
+    : null;
   if (wrong !== null) throw new Error(`${file}: ${wrong}`);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

@@ -5,7 +5,7 @@ import { grafanaJson } from "../../charts/observability/dashboard.ts";
 import { dashboards } from "../../charts/observability/index.ts";
 import { alertGroups } from "../../charts/observability/rules.ts";
 import { configMapNames, credentialsSecretNames, revocationsMapName } from "../../operator/publish/layout.ts";
-import { operatorSettings } from "../../operator/settings/settings.ts";
+import { asOperatorSettings, operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { callMetricsOptions } from "../../proxy/signal-settings.ts";
 import { chart } from "../harness/cluster.ts";
@@ -78,7 +78,7 @@ describe("the chart", { skip }, () => {
       ...set("console.enabled=true", "console.service.port=8000", "console.allowedNamespaceLabels.name=ingress"),
     );
     const settings = parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]);
-    assert.deepEqual(operatorSettings.parse(settings).console, { port: 8082 });
+    assert.deepEqual(operatorSettings.parse(settings).console, { port: 8082, url: "", oidc: null });
     const text = (kind: string, name: string): string => JSON.stringify(find(documents, kind, name));
     assert.match(text("Deployment", "sluice-operator"), /\{"name":"console","containerPort":8082\}/);
     assert.match(text("Service", "sluice-console"), /"port":8000,"targetPort":"console"/);
@@ -86,6 +86,33 @@ describe("the chart", { skip }, () => {
       text("NetworkPolicy", "sluice-operator"),
       /"port":"console"\}\],"from":\[\{"namespaceSelector":\{"matchLabels":\{"name":"ingress"\}\}\}\]/,
     );
+  });
+
+  it("has the console offer a login by OpenID Connect, with the secret in no setting", async () => {
+    const issuer =
+      '[{"name":"corp","kind":"OIDC","issuer":"https://idp.example.com:8443","audiences":["sluice"],"namespace":"team-a"}]';
+    const login = ["console.enabled=true", "console.url=https://sluice.example.com", "console.oidc.issuer=corp"];
+    const documents = await render(
+      ...set(...login, "console.oidc.clientId=console", "console.oidc.clientSecretRef.name=console-oidc"),
+      ...["--set-json", `identity.issuers=${issuer}`],
+    );
+    const text = find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"];
+    const { console: settings } = asOperatorSettings("settings.yaml", text);
+    assert.equal(settings?.url, "https://sluice.example.com");
+    assert.deepEqual(
+      [settings.oidc?.issuer, settings.oidc?.clientId, settings.oidc?.groupsPrefix, settings.oidc?.sessionMinutes],
+      ["corp", "console", "oidc:", 60],
+    );
+    const operator = JSON.stringify(find(documents, "Deployment", "sluice-operator"));
+    assert.match(
+      operator,
+      /"name":"SLUICE_CONSOLE_CLIENT_SECRET","valueFrom":\{"secretKeyRef":\{"name":"console-oidc","key":"clientSecret"\}\}/,
+    );
+    assert.doesNotMatch(text, /console-oidc/);
+    const egress = find(documents, "NetworkPolicy", "sluice-operator")["spec"].egress as {
+      ports: { port: number }[];
+    }[];
+    assert.ok(egress.some(({ ports }) => ports.some(({ port }) => String(port) === "8443")));
   });
 
   it("writes settings that the operator takes, and names Services and labels that are there", async () => {

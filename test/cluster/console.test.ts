@@ -97,7 +97,7 @@ describe("the console of a cluster", { skip }, () => {
     cluster = await startCluster({ proxies: 1, namespaces, set });
     const port = await freePort();
     await cluster.startOperator((text) => {
-      assert.match(text, /console: \{ port: 8082 \}/);
+      assert.match(text, /console:\n\s+port: 8082\n/);
       return text.replace("8082", String(port));
     });
     url = `http://127.0.0.1:${port}/console/`;

@@ -248,4 +248,5 @@ minAvailable: {{ .minAvailable }}
 {{ join " " .Values.networkPolicy.apiServerPorts }} {{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.urlPort" .Values.alerts.pagerDutyURL }} {{ include "sluice.egressProxyPorts" . }}
 {{- with .Values.alerts.smtp }}{{ if .host }} {{ .port }}{{ end }}{{ end }}
 {{- range .Values.operator.proxyStatusUrls }} {{ include "sluice.urlPort" . }}{{ end }}
+{{- if .Values.console.enabled }}{{ range .Values.identity.issuers }}{{ if eq .name $.Values.console.oidc.issuer }} {{ include "sluice.urlPort" (default "" .issuer) }}{{ end }}{{ end }}{{ end }}
 {{- end }}

@@ -1,13 +1,21 @@
 /** Reads the console's JSON: again and again while the page is visible, and at once when the question changes. */
 import { useEffect, useState } from "preact/hooks";
-import type { Session } from "../server.ts";
+import type { LoginOffer, Session } from "../server.ts";
 
-export class NotLoggedIn extends Error {}
+export class NotLoggedIn extends Error {
+  /** On the button of the login by OpenID Connect; null if there is none. */
+  readonly oidc: string | null;
+
+  constructor({ message, oidc = null }: { message?: string; oidc?: string | null }) {
+    super(message);
+    this.oidc = oidc;
+  }
+}
 
 export async function readJson<T>(path: string, options?: RequestInit): Promise<T> {
   const response = await fetch(`api/${path}`, { ...options, credentials: "same-origin" });
-  const body = (await response.json()) as T & { message?: string };
-  if (response.status === 401) throw new NotLoggedIn(body.message);
+  const body = (await response.json()) as T & Partial<LoginOffer>;
+  if (response.status === 401) throw new NotLoggedIn(body);
   if (!response.ok) throw new Error(body.message ?? `the server answered ${response.status}`);
   return body;
 }

@@ -1,10 +1,39 @@
 import { useState } from "preact/hooks";
+import type { LoginFailure } from "../oidc-login.ts";
 import type { Session } from "../server.ts";
 import { sendLogin } from "./data.ts";
 
-export function Login({ onDone }: { onDone(session: Session): void }) {
+const failures: Readonly<Record<LoginFailure, string>> = {
+  denied: "The identity provider did not let you in. Ask its administrators for access to this application.",
+  expired: "The login took too long or was started in another window. Try again.",
+  unreachable: "The identity provider can't be reached. Try again, or log in with a token.",
+  refused: "The login failed. The operator's log says why.",
+  too_many_groups: "You are in too many groups for a session. Ask the platform team to list those that count.",
+  no_user: "Your login does not say who you are. Ask the platform team which claim it needs.",
+  unverified: "Your e-mail address is not verified at the identity provider. Verify it, then log in again.",
+};
+
+/** Why the login failed that led here; "" if none did. It is shown once. */
+function failureInAddress(): string {
+  const given = new URLSearchParams(location.search).get("login") ?? "";
+  if (given !== "") history.replaceState(null, "", location.pathname + location.hash);
+  return Object.hasOwn(failures, given) ? failures[given as LoginFailure] : "";
+}
+
+function Oidc({ label }: { label: string }) {
+  return (
+    <>
+      <a class="button primary" href="oidc/login">
+        Log in with {label}
+      </a>
+      <p class="quiet-text">Or use a token:</p>
+    </>
+  );
+}
+
+export function Login({ oidc, onDone }: { oidc: string | null; onDone(session: Session): void }) {
   const [token, setToken] = useState("");
-  const [failure, setFailure] = useState("");
+  const [failure, setFailure] = useState(failureInAddress);
   const [busy, setBusy] = useState(false);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
@@ -19,12 +48,15 @@ export function Login({ onDone }: { onDone(session: Session): void }) {
   return (
     <main class="login">
       <h1>Sluice</h1>
-      <p>
-        Log in with a Kubernetes token. You see the namespaces in which you may list Sluice's objects, and you can
-        change nothing here.
-      </p>
+      <p>You see the namespaces in which you may list Sluice's objects, and you can change nothing here.</p>
+      {failure !== "" && (
+        <p class="bad-text" role="alert">
+          {failure}
+        </p>
+      )}
+      {oidc !== null && <Oidc label={oidc} />}
       <form onSubmit={(event) => void submit(event)}>
-        <label for="token">Token</label>
+        <label for="token">Kubernetes token</label>
         <input
           id="token"
           type="password"
@@ -34,12 +66,7 @@ export function Login({ onDone }: { onDone(session: Session): void }) {
           onInput={(event) => setToken(event.currentTarget.value)}
           required
         />
-        {failure !== "" && (
-          <p class="bad-text" role="alert">
-            {failure}
-          </p>
-        )}
-        <button type="submit" class="button primary" disabled={busy}>
+        <button type="submit" class={oidc === null ? "button primary" : "button"} disabled={busy}>
           Log in
         </button>
       </form>

@@ -119,10 +119,14 @@ const assumed: Session = { login: "none", user: "", namespaces: null };
 
 function App() {
   const [session, setSession] = useState<Session | "none" | "down">(assumed);
+  const [oidc, setOidc] = useState<string | null>(null);
   const ask = (): void =>
-    void readSession().then(setSession, (cause: unknown) => setSession(cause instanceof NotLoggedIn ? "none" : "down"));
+    void readSession().then(setSession, (cause: unknown) => {
+      if (cause instanceof NotLoggedIn) setOidc(cause.oidc);
+      setSession(cause instanceof NotLoggedIn ? "none" : "down");
+    });
   useEffect(ask, []);
-  if (session === "none") return <Login onDone={setSession} />;
+  if (session === "none") return <Login oidc={oidc} onDone={setSession} />;
   if (session === "down")
     return (
       <main class="login">
@@ -133,7 +137,7 @@ function App() {
         </button>
       </main>
     );
-  return <Shell session={session} onLost={() => setSession("none")} />;
+  return <Shell session={session} onLost={ask} />;
 }
 
 const place = document.getElementById("app");

@@ -1,0 +1,53 @@
+/** Whom an ID token names, as Kubernetes is asked about them: with prefixes, like the API server's own OIDC login. */
+import type { JWTPayload } from "jose";
+import type { ConsoleOidc } from "../settings/console.ts";
+
+export interface OidcHolder {
+  user: string;
+  groups: string[];
+}
+
+/** Why somebody who has logged in at the issuer is not let in: a code that the page has words for. */
+export class HolderRefused extends Error {
+  override readonly name = "HolderRefused";
+  readonly code: "no_user" | "unverified";
+
+  constructor(code: HolderRefused["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Names that only Kubernetes gives out, such as system:masters. */
+const reserved = /^system:/;
+const longestName = 256;
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
+}
+
+/** By its whole name, as names that are URLs have dots; else as a path. */
+const claimAt = (payload: JWTPayload, path: string): unknown =>
+  member(payload, path) ?? path.split(".").reduce<unknown>(member, payload);
+
+const isName = (value: unknown): value is string =>
+  typeof value === "string" && value !== "" && value.length <= longestName && !/[\p{C}\p{Zl}\p{Zp}]/u.test(value);
+
+export function holderOf(payload: JWTPayload, settings: ConsoleOidc, userClaim: string): OidcHolder {
+  const claim = settings.userClaim || userClaim;
+  const name = claimAt(payload, claim);
+  if (!isName(name)) throw new HolderRefused("no_user", `the ID token has no claim ${claim} that names a user`);
+  if (claim === "email" && String(payload["email_verified"]).toLowerCase() === "false")
+    throw new HolderRefused("unverified", "the issuer has not verified the address (email_verified is false)");
+  const user = `${settings.userPrefix}${name.normalize("NFC")}`;
+  if (reserved.test(user)) throw new HolderRefused("no_user", `claim ${claim} names a user of Kubernetes itself`);
+  const given = settings.groupsClaim === "" ? [] : claimAt(payload, settings.groupsClaim);
+  const groups = (Array.isArray(given) ? given : [given])
+    .filter(isName)
+    .filter((group) => settings.groups.length === 0 || settings.groups.includes(group))
+    .map((group) => `${settings.groupsPrefix}${group.normalize("NFC")}`)
+    .filter((group) => !reserved.test(group));
+  return { user, groups: [...new Set(groups)].sort() };
+}
