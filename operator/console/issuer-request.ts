@@ -2,6 +2,8 @@
 import { Buffer } from "node:buffer";
 import { request as httpRequest, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { tunnelAgent } from "../../proxy/config/egress/agents.ts";
+import type { Egress } from "../../proxy/config/egress/egress.ts";
 
 const timeoutMs = 10_000;
 const mostBytes = 1_048_576;
@@ -10,8 +12,14 @@ export interface IssuerRequest {
   method: "GET" | "POST";
   headers?: Readonly<Record<string, string>>;
   body?: string;
+}
+
+/** The same for every request to an issuer. */
+export interface IssuerRoute {
   /** PEM; null for the public authorities. */
   ca: string | null;
+  allowPrivate: boolean;
+  egress: Egress;
 }
 
 export interface IssuerAnswer {
@@ -29,17 +37,22 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
 }
 
 /** Rejects if there is no whole answer in time. A body that is no JSON object is an empty one. */
-export function askIssuer(url: string, { method, headers = {}, body = "", ca }: IssuerRequest): Promise<IssuerAnswer> {
-  const { host, pathname } = new URL(url);
+export function askIssuer(url: string, request: IssuerRequest, route: IssuerRoute): Promise<IssuerAnswer> {
+  const { method, headers = {}, body = "" } = request;
+  const { ca, allowPrivate, egress } = route;
+  const target = new URL(url);
+  const { host, pathname } = target;
+  const agent = tunnelAgent(egress, target, allowPrivate);
   return new Promise((resolve, reject) => {
     const options: RequestOptions & { ca?: string } = {
       method,
       headers: { accept: "application/json", "content-length": Buffer.byteLength(body), ...headers },
       signal: AbortSignal.timeout(timeoutMs),
       ...(ca === null ? {} : { ca }),
+      ...(agent === null ? {} : { agent }),
     };
     const failed = (cause: Error): void => reject(new Error(`${host}${pathname}: ${cause.message}`, { cause }));
-    const request = (url.startsWith("https:") ? httpsRequest : httpRequest)(url, options, (response) => {
+    const call = (url.startsWith("https:") ? httpsRequest : httpRequest)(url, options, (response) => {
       const chunks: Buffer[] = [];
       let bytes = 0;
       response.on("data", (chunk: Buffer) => {
@@ -52,7 +65,7 @@ export function askIssuer(url: string, { method, headers = {}, body = "", ca }: 
         resolve({ status: response.statusCode ?? 0, json: parsed(Buffer.concat(chunks).toString("utf8")) }),
       );
     });
-    request.on("error", failed);
-    request.end(body);
+    call.on("error", failed);
+    call.end(body);
   });
 }

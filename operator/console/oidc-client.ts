@@ -4,8 +4,9 @@
  */
 import { Buffer } from "node:buffer";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
+import { directEgress, type Egress } from "../../proxy/config/egress/egress.ts";
 import type { IdentityIssuer } from "../../proxy/config/identity.ts";
-import { askIssuer } from "./issuer-request.ts";
+import { askIssuer, type IssuerRoute } from "./issuer-request.ts";
 
 const metadataForMs = 600_000;
 
@@ -16,6 +17,8 @@ export interface OidcClientOptions {
   clientSecret: string;
   scopes: readonly string[];
   redirectUri: string;
+  /** Default: no egress proxy. */
+  egress?: Egress;
   nowMs(): number;
 }
 
@@ -49,11 +52,14 @@ const formEncoded = (text: string): string => new URLSearchParams({ text }).toSt
 
 export class OidcClient {
   readonly #options: OidcClientOptions;
+  readonly #route: IssuerRoute;
   #metadata: { untilMs: number; value: Metadata } | null = null;
   #keys: { untilMs: number; value: JSONWebKeySet } | null = null;
 
   constructor(options: OidcClientOptions) {
+    const { issuer, egress = directEgress } = options;
     this.#options = options;
+    this.#route = { ca: issuer.ca, allowPrivate: issuer.allowPrivateEndpoint, egress };
   }
 
   async authorizationUrl({ state, nonce }: PendingLogin, challenge: string): Promise<string> {
@@ -75,7 +81,7 @@ export class OidcClient {
 
   /** Exchanges the code and verifies the ID token. Throws where anything is not as it must be. */
   async claimsOf(code: string, { nonce, verifier }: PendingLogin): Promise<JWTPayload> {
-    const { issuer, clientId, clientSecret, redirectUri } = this.#options;
+    const { clientId, clientSecret, redirectUri } = this.#options;
     const { token, postsSecret } = await this.#discover();
     const form = new URLSearchParams({
       grant_type: "authorization_code",
@@ -90,7 +96,7 @@ export class OidcClient {
       const pair = Buffer.from(`${formEncoded(clientId)}:${formEncoded(clientSecret)}`).toString("base64");
       headers["authorization"] = `Basic ${pair}`;
     }
-    const answer = await askIssuer(token, { method: "POST", headers, body: form.toString(), ca: issuer.ca });
+    const answer = await askIssuer(token, { method: "POST", headers, body: form.toString() }, this.#route);
     if (answer.status !== 200) throw new Error(`the token endpoint answered ${answer.status} ${codeIn(answer.json)}`);
     const idToken = answer.json["id_token"];
     if (typeof idToken !== "string") throw new Error("the token endpoint returned no id_token");
@@ -128,7 +134,7 @@ export class OidcClient {
     if (issuer.jwks !== null) return issuer.jwks as unknown as JSONWebKeySet;
     if (this.#keys !== null && !again && nowMs() < this.#keys.untilMs) return this.#keys.value;
     const url = issuer.jwksUrl ?? (await this.#discover()).jwksUri;
-    const { status, json } = await askIssuer(url, { method: "GET", ca: issuer.ca });
+    const { status, json } = await askIssuer(url, { method: "GET" }, this.#route);
     if (status !== 200 || !Array.isArray(json["keys"])) throw new Error(`the key set's server answered ${status}`);
     this.#keys = { untilMs: nowMs() + metadataForMs, value: json as unknown as JSONWebKeySet };
     return this.#keys.value;
@@ -138,7 +144,7 @@ export class OidcClient {
     const { issuer, nowMs } = this.#options;
     if (this.#metadata !== null && nowMs() < this.#metadata.untilMs) return this.#metadata.value;
     const url = `${issuer.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
-    const { status, json } = await askIssuer(url, { method: "GET", ca: issuer.ca });
+    const { status, json } = await askIssuer(url, { method: "GET" }, this.#route);
     if (status !== 200) throw new Error(`${url} answered ${status}`);
     if (json["issuer"] !== issuer.issuer) throw new Error(`${url} names another issuer`);
     const methods = json["token_endpoint_auth_methods_supported"];

@@ -4,6 +4,7 @@
  */
 import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Egress } from "../../proxy/config/egress/egress.ts";
 import type { IdentityIssuer } from "../../proxy/config/identity.ts";
 import type { Reviews, TokenHolder } from "../cluster/reviews.ts";
 import type { ConsoleOidc } from "../settings/console.ts";
@@ -29,6 +30,7 @@ export interface OidcLoginOptions {
   /** Where people open the console, without /console. */
   url: string;
   seal: CookieSeal;
+  egress?: Egress;
   nowMs(): number;
   /** Receives why a login failed; the person learns only what kind of failure it was. */
   failed(cause: unknown): void;
@@ -49,7 +51,7 @@ export class OidcLogin {
   readonly #client: OidcClient;
 
   constructor(options: OidcLoginOptions) {
-    const { settings, issuer, clientSecret, url, nowMs } = options;
+    const { settings, issuer, clientSecret, url, egress, nowMs } = options;
     this.#options = options;
     this.label = settings.label || issuer.name;
     this.#client = new OidcClient({
@@ -58,6 +60,7 @@ export class OidcLogin {
       clientSecret,
       scopes: settings.scopes,
       redirectUri: `${url}${oidcPath}/callback`,
+      ...(egress === undefined ? {} : { egress }),
       nowMs,
     });
   }

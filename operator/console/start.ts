@@ -1,5 +1,6 @@
 /** Serves the console of a cluster on a port of its own. */
 import fastify from "fastify";
+import { egressOf } from "../../proxy/config/egress/egress.ts";
 import { onHost } from "../../proxy/config/listen-host.ts";
 import type { Cluster } from "../cluster/api.ts";
 import { clusterView } from "../cluster/console-source.ts";
@@ -27,7 +28,8 @@ function oidcLogin(
   if (issuer === undefined) return null;
   const clientSecret = process.env["SLUICE_CONSOLE_CLIENT_SECRET"] ?? "";
   const seal = cookieSeal(secret, Date.now);
-  return new OidcLogin({ settings: oidc, issuer, clientSecret, url, seal, nowMs: Date.now, failed });
+  const egress = egressOf(process.env);
+  return new OidcLogin({ settings: oidc, issuer, clientSecret, url, seal, egress, nowMs: Date.now, failed });
 }
 
 /** null if the settings have no console. */

@@ -12,7 +12,9 @@ import { serveConsole } from "../../operator/console/server.ts";
 import { tokenGate } from "../../operator/console/token-gate.ts";
 import { identity, renderedIssuers } from "../../operator/settings/identity.ts";
 import { asOperatorSettings, type OperatorSettings } from "../../operator/settings/settings.ts";
+import { directEgress, type Egress, egressOf } from "../../proxy/config/egress/egress.ts";
 import { skipWithoutBrowser, startBrowser } from "../harness/browser.ts";
+import { startConnectProxy } from "../harness/connect-proxy.ts";
 import { freePort } from "../harness/free-port.ts";
 import { type OidcProvider, type OidcProviderOptions, startOidcProvider } from "../harness/oidc-provider.ts";
 
@@ -29,7 +31,11 @@ interface Stand {
 }
 
 /** Group oidc:platform may list everything, and nobody else anything. */
-async function stand(oidc: object = {}, provided: Partial<OidcProviderOptions> = {}): Promise<Stand> {
+async function stand(
+  oidc: object = {},
+  provided: Partial<OidcProviderOptions> = {},
+  egress: Egress = directEgress,
+): Promise<Stand> {
   const url = `http://127.0.0.1:${await freePort()}`;
   const options = {
     clientId: "sluice-console",
@@ -38,7 +44,7 @@ async function stand(oidc: object = {}, provided: Partial<OidcProviderOptions> =
     ...provided,
   };
   const provider = await startOidcProvider(options);
-  const entry = { name: "corp", kind: "OIDC", issuer: provider.url, audiences: ["sluice"], namespace: "team-a" };
+  const entry = { name: "corp", kind: "OIDC", issuer: provider.issuer, audiences: ["sluice"], namespace: "team-a" };
   const issuers = [{ ...entry, allowPrivateEndpoint: true }];
   const given = {
     namespace: "n",
@@ -65,6 +71,7 @@ async function stand(oidc: object = {}, provided: Partial<OidcProviderOptions> =
     clientSecret: options.clientSecret,
     url,
     seal,
+    egress,
     nowMs,
     failed,
   });
@@ -90,10 +97,12 @@ const cookiesIn = (response: Response): Map<string, string> =>
 const pairOf = (line: string | undefined): string => (line ?? "").split(";", 1)[0] ?? "";
 
 /** Up to the provider's page: the cookie that began the login, and where the provider would send the browser. */
-async function begun({ url }: Stand): Promise<{ cookie: string; yes: string; no: string }> {
+async function begun({ url, provider }: Stand): Promise<{ cookie: string; yes: string; no: string }> {
   const start = await get(`${url}/console/oidc/login`);
   const cookie = pairOf(cookiesIn(start).get("sluice-console-login"));
-  const page = await (await fetch(start.headers.get("location") ?? "")).text();
+  const place = new URL(start.headers.get("location") ?? "");
+  assert.equal(place.origin, provider.issuer);
+  const page = await (await fetch(`${provider.url}${place.pathname}${place.search}`)).text();
   const link = (id: string): string => new RegExp(`id="${id}" href="([^"]+)"`).exec(page)?.[1] ?? "";
   return { cookie, yes: link("yes"), no: link("no") };
 }
@@ -333,6 +342,20 @@ describe("a login by OpenID Connect", () => {
       assert.equal((await read(other, sessionOf(answer))).status, 200);
       assert.deepEqual(other.provider.refusals, []);
     });
+
+  it("asks the provider through the egress proxy", async (context) => {
+    const routes: Record<string, number> = {};
+    const proxy = await startConnectProxy({ routes });
+    const egress = egressOf({ HTTP_PROXY: proxy.url });
+    const other = await stand({}, { issuer: "http://idp.example.test" }, egress);
+    routes["idp.example.test:80"] = Number(new URL(other.provider.url).port);
+    context.after(async () => {
+      await other.close();
+      await proxy.close();
+    });
+    assert.equal(failureOf(await loggedIn(other)), null);
+    assert.deepEqual([new Set(proxy.asked), proxy.complaints], [new Set(["idp.example.test:80"]), []]);
+  });
 
   it("ends by logging out, which another site can't do for its visitor", async () => {
     const post = (site: string): Promise<Response> =>

@@ -13,10 +13,13 @@ export interface OidcProviderOptions {
   redirectUri: string;
   /** How a client with a secret shows it. */
   auth?: "client_secret_basic" | "client_secret_post";
+  /** Its name for itself; default: its address. */
+  issuer?: string;
 }
 
 export interface OidcProvider {
   url: string;
+  issuer: string;
   /** Claims of the next logins, over the usual ones; undefined removes one. */
   claims: Record<string, unknown>;
   /** Signs the next ID tokens in place of the provider. */
@@ -86,10 +89,10 @@ export async function startOidcProvider(options: OidcProviderOptions): Promise<O
     if (broken) return refuse(503, "temporarily_unavailable", "down");
     if (pathname === "/.well-known/openid-configuration")
       return json(response, 200, {
-        issuer: server.url,
-        authorization_endpoint: `${server.url}/authorize`,
-        token_endpoint: `${server.url}/token`,
-        jwks_uri: `${server.url}/keys`,
+        issuer: provider.issuer,
+        authorization_endpoint: `${provider.issuer}/authorize`,
+        token_endpoint: `${provider.issuer}/token`,
+        jwks_uri: `${provider.issuer}/keys`,
         token_endpoint_auth_methods_supported: [options.clientSecret === "" ? "none" : auth],
       });
     if (pathname === "/keys") {
@@ -127,7 +130,7 @@ export async function startOidcProvider(options: OidcProviderOptions): Promise<O
       return refuse(400, "invalid_grant", "code_verifier");
     const now = Math.floor(Date.now() / 1000);
     const claims: Record<string, unknown> = {
-      iss: server.url,
+      iss: provider.issuer,
       aud: clientId,
       sub: "auth0|ann",
       iat: now,
@@ -143,8 +146,8 @@ export async function startOidcProvider(options: OidcProviderOptions): Promise<O
     json(response, 200, { access_token: "a", token_type: "Bearer", expires_in: 60, id_token: idToken });
   });
   const provider: OidcProvider = {
-    // Another site than the console's 127.0.0.1.
     url: server.url,
+    issuer: options.issuer ?? server.url,
     claims: {},
     signer: null,
     refusals: [],

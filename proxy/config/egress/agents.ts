@@ -18,7 +18,11 @@ class TunnelAgent extends HttpAgent {
   }
 
   override createConnection(_options: object, created?: Created): undefined {
-    openTunnel(this.#proxy, this.#target, (error, socket) => created?.(error, socket as Duplex));
+    openTunnel(this.#proxy, this.#target, (error, socket) => {
+      created?.(error, socket as Duplex);
+      // node:http listens for data, which does not resume a socket that was paused.
+      socket?.resume();
+    });
   }
 }
 
