@@ -76,11 +76,7 @@ class Serving implements Task {
   }
 
   run(): void {
-    const done = (): void => this.#state.active.delete(this.#client);
-    serve(this.#client, this.#gateway, this.#snapshot).then(done, (cause: unknown) => {
-      done();
-      this.#gateway.unexpected(cause, this.#client.requestId);
-    });
+    void serve(this.#client, this.#gateway, this.#snapshot, this.#state.active);
   }
 }
 

@@ -9,14 +9,26 @@ export interface LimitReading {
   resetMs: number;
 }
 
+/** Those below an hour, which are made again and again: by milliseconds below a second, and by seconds. */
+const shortDurations: (string | undefined)[] = [];
+const longDurations: (string | undefined)[] = [];
+const mostSeconds = 3_600;
+
 /** OpenAI writes durations as Go does, such as 6m0s and 20ms. */
 function goDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.ceil(ms)}ms`;
+  if (ms < 1_000) {
+    const whole = Math.max(0, Math.ceil(ms));
+    return (shortDurations[whole] ??= [whole, "ms"].join(""));
+  }
   const seconds = Math.ceil(ms / 1_000);
+  return seconds < mostSeconds ? (longDurations[seconds] ??= inUnits(seconds)) : inUnits(seconds);
+}
+
+function inUnits(seconds: number): string {
   const hours = Math.floor(seconds / 3_600);
   const minutes = Math.floor((seconds % 3_600) / 60);
   const rest = seconds % 60;
-  return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${rest}s`;
+  return [hours > 0 ? `${hours}h` : "", hours > 0 || minutes > 0 ? `${minutes}m` : "", rest, "s"].join("");
 }
 
 /** null if there is no limit of that kind. */
@@ -27,26 +39,26 @@ type Headers = Record<string, string | number>;
 /** Written out for both formats: a name built at run time would be looked up again for every call. */
 function addInOpenAi(headers: Headers, { requests, tokens }: LimitReadings): void {
   if (requests !== null) {
-    headers["x-ratelimit-limit-requests"] = String(requests.limit);
-    headers["x-ratelimit-remaining-requests"] = String(requests.remaining);
+    headers["x-ratelimit-limit-requests"] = requests.limit;
+    headers["x-ratelimit-remaining-requests"] = requests.remaining;
     headers["x-ratelimit-reset-requests"] = goDuration(requests.resetMs);
   }
   if (tokens !== null) {
-    headers["x-ratelimit-limit-tokens"] = String(tokens.limit);
-    headers["x-ratelimit-remaining-tokens"] = String(tokens.remaining);
+    headers["x-ratelimit-limit-tokens"] = tokens.limit;
+    headers["x-ratelimit-remaining-tokens"] = tokens.remaining;
     headers["x-ratelimit-reset-tokens"] = goDuration(tokens.resetMs);
   }
 }
 
 function addInAnthropic(headers: Headers, { requests, tokens }: LimitReadings, nowMs: number): void {
   if (requests !== null) {
-    headers["anthropic-ratelimit-requests-limit"] = String(requests.limit);
-    headers["anthropic-ratelimit-requests-remaining"] = String(requests.remaining);
+    headers["anthropic-ratelimit-requests-limit"] = requests.limit;
+    headers["anthropic-ratelimit-requests-remaining"] = requests.remaining;
     headers["anthropic-ratelimit-requests-reset"] = new Date(nowMs + requests.resetMs).toISOString();
   }
   if (tokens !== null) {
-    headers["anthropic-ratelimit-tokens-limit"] = String(tokens.limit);
-    headers["anthropic-ratelimit-tokens-remaining"] = String(tokens.remaining);
+    headers["anthropic-ratelimit-tokens-limit"] = tokens.limit;
+    headers["anthropic-ratelimit-tokens-remaining"] = tokens.remaining;
     headers["anthropic-ratelimit-tokens-reset"] = new Date(nowMs + tokens.resetMs).toISOString();
   }
 }

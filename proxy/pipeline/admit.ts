@@ -4,176 +4,18 @@
  * outcome. An answer from the cache uses nothing.
  */
 
-import type { Identity } from "../call/identity.ts";
-import type { AttemptRecord, CallRecord } from "../call/record.ts";
-import type { SessionRoom } from "../call/session-room.ts";
-import type { Shaped } from "../call/shaped.ts";
-import type { BudgetConfig } from "../config/budget.ts";
-import { usd } from "../config/usage-report.ts";
-import { addLimitHeaders, type LimitReading, type LimitReadings } from "../dialects/limit-headers.ts";
+import type { CallRecord } from "../call/record.ts";
 import type { Failure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
-import type { Quotas, Reservation } from "../fleet/quotas.ts";
-import type { SessionTimes } from "../fleet/session-times.ts";
-import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
-import type { ClientConnection } from "../wire/client.ts";
-import type { Addressed } from "./address.ts";
-import { type BudgetSubject, budgetCharges, recounted } from "./budget-claims.ts";
-import { type BudgetLeft, type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
-import type { Admission } from "./proof.ts";
-import type { Recounts } from "./recounts.ts";
-import { covering } from "./scope.ts";
+import type { Reservation } from "../fleet/quotas.ts";
+import { AdmissionSubject } from "./admission-subject.ts";
+import type { AdmitRequest, Admitter } from "./admit-request.ts";
+import { budgetCharges, recounted } from "./budget-claims.ts";
+import { type Charge, limitCharges } from "./limit-claims.ts";
+import { type Admitted, reservedBy, unmetered } from "./reservation.ts";
 import { sessionOvertime } from "./session-time.ts";
-import type { UsageHabits } from "./usage-habits.ts";
-import {
-  type ExpectedTokens,
-  expectedTokens,
-  rejectPricierTier,
-  rejectUncountable,
-  rejectUnreservable,
-  sendCap,
-  type WorstCost,
-  worstCaseOfUpload,
-  worstCost,
-} from "./worst-case.ts";
-
-export interface AdmitRequest {
-  client: Pick<ClientConnection, "always" | "method" | "path">;
-  surface: Addressed["surface"];
-  snapshot: Snapshot;
-  route: Route;
-  identity: Identity;
-  /** null for calls that pass through unread (files, batches, fine-tuning), which count as a request without tokens. */
-  shaped: Shaped | null;
-  /** Every target that the call may be sent to. */
-  targets: readonly ResolvedTarget[];
-  /** The model's name in the route. */
-  model: string;
-  /** As returned by `sessionOf`; "" for none. */
-  session: string;
-}
-
-export interface Admitter {
-  sessions: SessionRoom;
-  quotas: Quotas;
-  /** Absent if nothing is counted. */
-  sessionTimes?: SessionTimes;
-  /** Absent if no budget's terms ever change. */
-  recounts?: Recounts;
-  habits: UsageHabits;
-  nowMs(): number;
-  random(): number;
-}
-
-/** A call's reservation. */
-interface Reserving {
-  /** Targets that the call may be sent to: an exhausted budget can leave fewer than were requested. */
-  targets: readonly ResolvedTarget[];
-  /**
-   * Reserves what one more attempt at a target can cost, in addition to what earlier attempts are charged. Returns
-   * false if it doesn't fit, so that the attempt may not be made.
-   */
-  cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
-  /** Settles the reservation once the call is over. Later calls have no effect. */
-  settle(record: CallRecord): void;
-}
-
-/** Permission to make the call. */
-export type Admitted = Admission<Reserving>;
-
-const admitted = (reserving: Reserving): Admitted => reserving as Admitted;
-
-const unmetered = (targets: readonly ResolvedTarget[]): Admitted =>
-  admitted({ targets, cover: () => true, settle: () => undefined });
-
-/** A later reservation for a call, for the dues whose first reservation was too small. */
-interface Extension {
-  reservation: Reservation;
-  dues: readonly Charge[];
-  amounts: readonly number[];
-}
-
-/** What a call has reserved: at first the cost of its most expensive attempt, and more if another attempt follows. */
-class Reserved implements Reserving {
-  readonly targets: readonly ResolvedTarget[];
-  readonly #dues: readonly Charge[];
-  readonly #first: Reservation;
-  readonly #quotas: Quotas;
-  readonly #extensions: Extension[] = [];
-
-  constructor(targets: readonly ResolvedTarget[], dues: readonly Charge[], first: Reservation, quotas: Quotas) {
-    this.targets = targets;
-    this.#dues = dues;
-    this.#first = first;
-    this.#quotas = quotas;
-  }
-
-  #reserved(due: Charge): number {
-    let sum = due.amount;
-    for (const { dues, amounts } of this.#extensions) sum += amounts[dues.indexOf(due)] ?? 0;
-    return sum;
-  }
-
-  async cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): Promise<boolean> {
-    const short: [due: Charge, amount: number][] = [];
-    for (const due of this.#dues) {
-      const most = due.attempts?.most(target) ?? 0;
-      if (due.attempts === undefined || most === 0) continue;
-      const missing = most + due.attempts.taken(attempts) - this.#reserved(due);
-      if (missing > 0) short.push([due, missing]);
-    }
-    if (short.length === 0) return true;
-    const reservation = await this.#quotas.reserve(short.map(([{ counter }, amount]) => ({ counter, amount })));
-    if ("refused" in reservation) return false;
-    this.#extensions.push({
-      reservation,
-      dues: short.map(([due]) => due),
-      amounts: short.map(([, amount]) => amount),
-    });
-    return true;
-  }
-
-  settle(record: CallRecord): void {
-    const left = this.#dues.map((due) => due.actual(record));
-    for (const { reservation, dues, amounts } of this.#extensions) {
-      const used = dues.map((due, position) => {
-        const index = this.#dues.indexOf(due);
-        const part = Math.min(left[index] ?? 0, amounts[position] ?? 0);
-        left[index] = (left[index] ?? 0) - part;
-        return part;
-      });
-      reservation.settle(used);
-    }
-    this.#first.settle(left);
-  }
-}
-
-const share = ({ remaining, limit }: LimitReading): number => (limit === 0 ? 0 : remaining / limit);
-
-/** The reading of the limit with the least left. */
-function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
-  let least: LimitReading | null = null;
-  for (const due of dues) {
-    if (due.shows !== what) continue;
-    const reading = quotas.reading(due.counter);
-    if (least === null || share(reading) < share(least)) least = reading;
-  }
-  return least;
-}
-
-/** Adds headers about the budget with the smallest share left. */
-function showBudget(client: AdmitRequest["client"], dues: readonly Charge[]): void {
-  const share = ({ leftNanoUsd, amountNanoUsd }: BudgetLeft): number =>
-    amountNanoUsd === 0 ? 0 : leftNanoUsd / amountNanoUsd;
-  const [tight] = dues.flatMap((due) => due.left?.() ?? []).sort((a, b) => share(a) - share(b));
-  if (tight === undefined) return;
-  client.always((headers) => {
-    headers["x-sluice-budget"] = tight.budget;
-    headers["x-sluice-budget-left-usd"] = usd(tight.leftNanoUsd);
-    if (tight.resetsAtMs !== null) headers["x-sluice-budget-resets"] = new Date(tight.resetsAtMs).toISOString();
-  });
-}
+import { showBudget, showLimits } from "./shown-limits.ts";
+import { rejectPricierTier, rejectUncountable, rejectUnreservable, sendCap } from "./worst-case.ts";
 
 function outcome(
   request: AdmitRequest,
@@ -182,18 +24,9 @@ function outcome(
   admitter: Admitter,
 ): Admitted | Failure | Promise<Admitted | Failure> {
   const { quotas, nowMs } = admitter;
-  const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
-  if (readings.requests !== null || readings.tokens !== null) {
-    showLimits(request, readings, nowMs());
-  }
+  showLimits(request, dues, quotas, nowMs());
   if (request.snapshot.settings.budgetHeaders) showBudget(request.client, dues);
-  return "refused" in got
-    ? refused(request, dues, got, admitter)
-    : admitted(new Reserved(request.targets, dues, got, quotas));
-}
-
-function showLimits({ client, surface }: AdmitRequest, readings: LimitReadings, takenMs: number): void {
-  client.always((headers) => addLimitHeaders(headers, readings, surface, takenMs));
+  return "refused" in got ? refused(request, dues, got, admitter) : reservedBy(request.targets, dues, got, quotas);
 }
 
 function refused(
@@ -209,71 +42,6 @@ function refused(
   return elsewhere.length > 0 && elsewhere.length < request.targets.length
     ? admit({ ...request, targets: elsewhere }, admitter)
     : refusing.refuse(got);
-}
-
-/** The limits and budgets that cover a call, and the most that it can use, which is computed only on demand. */
-class Subject implements BudgetSubject, LimitSubject {
-  readonly route: Route;
-  readonly identity: Identity;
-  readonly model: string;
-  readonly targets: readonly ResolvedTarget[];
-  readonly role: Role | null;
-  readonly budgets: readonly BudgetConfig[];
-  readonly #request: AdmitRequest;
-  /** Whether a limit asked for the most that the call can use. */
-  estimated = false;
-  /** Whether a budget asked for the most that the call can cost. */
-  priced = false;
-  #worst: WorstCost | null | undefined;
-  readonly #habits: UsageHabits;
-  readonly #sessions: SessionRoom;
-  readonly #nowMs: number;
-  #tokens: ExpectedTokens | undefined;
-  #session: string | undefined;
-
-  constructor(request: AdmitRequest, { nowMs, habits, sessions }: Admitter) {
-    this.#habits = habits;
-    this.#sessions = sessions;
-    this.#nowMs = nowMs();
-    const { route, identity, model, targets, snapshot } = request;
-    this.#request = request;
-    this.route = route;
-    this.identity = identity;
-    this.model = model;
-    this.targets = targets;
-    this.role = identity.anonymous ? null : (snapshot.roles.get(identity.key.role) ?? null);
-    const own = covering(snapshot, request, this.#nowMs);
-    this.budgets = this.role === null || this.role.budget === null ? own : [...own, this.role.budget];
-  }
-
-  session(): string {
-    const { identity, session } = this.#request;
-    if (identity.anonymous) return "";
-    this.#session ??= this.#sessions.subject(identity.key.id, session, this.#nowMs);
-    return this.#session;
-  }
-
-  worst(targets: readonly ResolvedTarget[]): WorstCost | null {
-    this.estimated = true;
-    this.priced = true;
-    if (targets !== this.targets) return this.#worstOf(targets);
-    if (this.#worst === undefined) this.#worst = this.#worstOf(targets);
-    return this.#worst;
-  }
-
-  #worstOf(targets: readonly ResolvedTarget[]): WorstCost | null {
-    const { shaped, client } = this.#request;
-    return shaped === null ? worstCaseOfUpload(client.method, client.path) : worstCost(shaped, targets);
-  }
-
-  tokens(): ExpectedTokens {
-    this.estimated = true;
-    const { shaped, targets } = this.#request;
-    const [first] = targets;
-    const usual = first === undefined ? null : this.#habits.of("", first.model.name).expectedOutput;
-    this.#tokens ??= shaped === null ? { prompt: 0, answer: 0 } : expectedTokens(shaped, targets, usual);
-    return this.#tokens;
-  }
 }
 
 /** Permission for one of the gateway's own calls. */
@@ -294,7 +62,7 @@ export async function admitAside(
   limited: boolean,
   admitter: Admitter,
 ): Promise<AdmittedAside | null> {
-  const subject = new Subject(request, admitter);
+  const subject = new AdmissionSubject(request, admitter);
   await recounted(subject.budgets, admitter);
   const money = budgetCharges(subject, admitter);
   if ("code" in money) return null;
@@ -348,7 +116,7 @@ function sort(dues: Charge[]): void {
 }
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
-  const subject = new Subject(request, admitter);
+  const subject = new AdmissionSubject(request, admitter);
   const counting = recounted(subject.budgets, admitter);
   const overtime = sessionOvertime(subject, admitter.sessionTimes);
   return counting === null && !(overtime instanceof Promise)
@@ -359,7 +127,7 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
 /** Continues once the spending of budgets with new terms is known. */
 function admitCounted(
   request: AdmitRequest,
-  subject: Subject,
+  subject: AdmissionSubject,
   admitter: Admitter,
 ): Admitted | Failure | Promise<Admitted | Failure> {
   const money = budgetCharges(subject, admitter);

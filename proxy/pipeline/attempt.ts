@@ -3,7 +3,7 @@
  * to the client, the attempt can fail unnoticed, so that another can follow.
  */
 import { Buffer } from "node:buffer";
-import type { ProviderError, Usage } from "../dialects/canonical.ts";
+import type { ProviderError } from "../dialects/canonical.ts";
 import { withheld } from "../dialects/verdict/withheld.ts";
 import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -17,166 +17,27 @@ import type {
   Upstreams,
 } from "../wire/upstream.ts";
 import type { UpstreamAddress } from "../wire/upstream-address.ts";
+import {
+  connectionErrors,
+  goingDown,
+  largeAnswer,
+  lateAnswer,
+  notAStream,
+  outOfTime,
+  truncated,
+} from "./attempt-errors.ts";
+import type { AttemptClock, AttemptEvidence, AttemptLimits, AttemptResult, StartStream } from "./attempt-result.ts";
+import { answerBounds } from "./attempt-result.ts";
 import type { Prepared } from "./prepared.ts";
 import { asProviderError } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
 
-/** Limits that apply to every answer, whichever target gives it. */
-export interface AnswerLimits {
-  /** Longest time, in milliseconds, that a client may read nothing before it is disconnected. */
-  stalledClientMs: number;
-  maxReplyBytes: number;
-  maxStreamBytes: number;
-  /** How often, in milliseconds, a stream whose first content is late gets a comment; 0 or absent for never. */
-  keepAliveMs?: number;
-}
+const { lingerMs, maxErrorBytes, maxErrorRead } = answerBounds;
 
-export interface AttemptLimits extends AnswerLimits {
-  /** Limit until the first byte of a whole answer's body, or the first content of a stream. */
-  firstByteMs: number;
-  /**
-   * Whether the limit also ends a stream that has announced itself but has no content yet, so that another target is
-   * asked.
-   */
-  slowIsLate?: boolean;
-  /** Whether an answer that the provider's filter withheld is a failure, so that another target is asked. */
-  withheldFails?: boolean;
-  /** Limit between two reads of an answer. */
-  idleMs: number;
-  /** Limit for the whole answer. */
-  totalMs: number;
-  /**
-   * Whether `totalMs` is shorter than the target's own limit: the caller set the deadline, or earlier attempts used
-   * part of it.
-   */
-  totalIsShortened?: boolean;
-}
-
-export type AttemptResult =
-  /** The attempt failed before anything reached the client. `cause`: why the connection failed, if it did. */
-  | ({
-      kind: "failed";
-      error: ProviderError;
-      cause: AttemptCause | null;
-      status: number | null;
-      headers: ResponseHeaders;
-      errorBody: Buffer | null;
-      /** The failure in the stream's own format, sent to the client if no other target is asked. */
-      own?: Uint8Array;
-    } & AttemptEvidence)
-  /** A whole answer was read and is not yet written. */
-  | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
-  /** The stream was sent to its end. */
-  | ({ kind: "streamed"; firstByteMs: number } & AttemptEvidence)
-  /** The stream broke off after bytes had reached the client. */
-  | ({
-      kind: "broken";
-      error: ProviderError;
-      cause: AttemptCause | null;
-      told: boolean;
-      firstByteMs: number;
-    } & AttemptEvidence)
-  /** The client disconnected, or was disconnected because it stopped reading. */
-  | ({ kind: "abandoned"; stalled: boolean; firstByteMs: number | null } & AttemptEvidence);
-
-/** What a provider's charge for an attempt may depend on. */
-export interface AttemptEvidence {
-  /** Whether all of the request was handed to a connection. */
-  sent: boolean;
-  /** Usage as far as the stream reported it. */
-  usage: Usage | null;
-  /** Whether the usage covers the whole answer, rather than being a count from its beginning. */
-  usageIsFinal: boolean;
-  /** Length of a stream's content, in characters. */
-  contentLength: number;
-  /** Whether the stream consisted of an error only. */
-  refused: boolean;
-}
-
-const maxErrorBytes = 65_536;
-/** Most bytes of an error's body that are read so that its connection can be reused. */
-const maxErrorRead = 1_048_576;
-/**
- * How long, in milliseconds, an upstream may take to close a stream whose end marker was read, or to send the usage of
- * an answer whose client disconnected when only the usage was missing.
- */
-const lingerMs = 5_000;
-
-const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
-  connect: asProviderError(
-    "Unavailable",
-    "upstream_unreachable",
-    "The provider could not be reached. Try again later.",
-  ),
-  connectTimeout: asProviderError(
-    "Timeout",
-    "upstream_timeout",
-    "No connection to the provider could be made in time. Try again later.",
-  ),
-  writeTimeout: asProviderError(
-    "Timeout",
-    "upstream_timeout",
-    "The provider stopped taking the request. Try again later.",
-  ),
-  reset: asProviderError(
-    "Unavailable",
-    "upstream_unreachable",
-    "The connection to the provider broke. Try again later.",
-  ),
-  aborted: asProviderError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
-  undecodable: asProviderError(
-    "ServerError",
-    "upstream_invalid_response",
-    "The provider's answer is compressed in a form that can't be read.",
-  ),
-  refused: asProviderError(
-    "Unavailable",
-    "upstream_unreachable",
-    "The provider's endpoint leads to an address that is not allowed. Ask the platform team to check it.",
-  ),
-};
-
-const tooLong = asProviderError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
-const outOfTime: ProviderError = {
-  ...asProviderError(
-    "Timeout",
-    "upstream_timeout",
-    "The time for this call ran out before the provider answered. Allow more time, or try again later.",
-  ),
-  fault: "caller",
-};
-const tooLarge: ProviderError = {
-  ...asProviderError(
-    "ServerError",
-    "upstream_invalid_response",
-    "The provider's answer is larger than the gateway accepts. Ask for less at a time.",
-  ),
-  fault: "caller",
-};
-const truncated = asProviderError(
-  "Unavailable",
-  "upstream_stream_truncated",
-  "The provider's stream ended before the answer was complete.",
-);
-const notAStream = asProviderError(
-  "ServerError",
-  "upstream_invalid_response",
-  "The provider did not answer with a stream.",
-);
-
-/** Classed as BadRequest so that no other target is tried: there is no time left. */
-const goingDown = asProviderError("BadRequest", "draining", "The gateway is being restarted. Try again.");
+const joined = (chunks: readonly Buffer[]): Buffer =>
+  chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
-
-export interface AttemptClock {
-  /** Epoch milliseconds. */
-  nowMs: () => number;
-  deadlines: Deadlines;
-}
-
-/** Writes the response head before the first byte of a stream. */
-export type StartStream = (headers: ResponseHeaders) => void;
 
 export class Attempt implements UpstreamHandler, Timed {
   place = -1;
@@ -201,7 +62,8 @@ export class Attempt implements UpstreamHandler, Timed {
   #call: UpstreamCall | null = null;
   #phase: Phase = "head";
   #status = 0;
-  #headers: ResponseHeaders = {};
+  /** Of the provider's answer; empty if none arrived. */
+  headers: ResponseHeaders = {};
   #chunks: Buffer[] = [];
   #bytes = 0;
   #reader: StreamReader | null = null;
@@ -228,11 +90,9 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#nowMs = clock.nowMs;
     this.#deadlines = clock.deadlines;
     this.#beganMs = clock.nowMs();
-    let settle: (result: AttemptResult) => void = () => undefined;
-    this.result = new Promise((resolve) => {
-      settle = resolve;
-    });
-    this.#resolve = settle;
+    const { promise, resolve } = Promise.withResolvers<AttemptResult>();
+    this.result = promise;
+    this.#resolve = resolve;
     this.#totalDueMs = clock.deadlines.nowMs() + limits.totalMs;
     this.#due(limits.firstByteMs);
   }
@@ -246,14 +106,9 @@ export class Attempt implements UpstreamHandler, Timed {
     if ((this.#phase as Phase) === "over") this.#call.abort();
   }
 
-  /** Headers of the provider's answer; empty if none arrived. */
-  get headers(): ResponseHeaders {
-    return this.#headers;
-  }
-
   head(status: number, headers: ResponseHeaders): void {
     this.#status = status;
-    this.#headers = headers;
+    this.headers = headers;
     if (status < 200 || status >= 300) this.#phase = "error";
     else if (!this.#stream) this.#phase = "whole";
     else this.#openStream(headers);
@@ -276,8 +131,8 @@ export class Attempt implements UpstreamHandler, Timed {
       return true;
     }
     if (this.#phase !== "whole") return true;
-    this.#idle();
-    if (this.#bytes > this.#limits.maxReplyBytes) this.#fail(tooLarge);
+    this.#due(this.#limits.idleMs);
+    if (this.#bytes > this.#limits.maxReplyBytes) this.#fail(largeAnswer);
     else if (this.#chunks.length === 0) this.#chunks = [chunk];
     else this.#chunks.push(chunk);
     return true;
@@ -285,10 +140,10 @@ export class Attempt implements UpstreamHandler, Timed {
 
   #pump(chunk: Buffer): boolean {
     if (this.#bytes > this.#limits.maxStreamBytes) {
-      this.#fail(tooLarge);
+      this.#fail(largeAnswer);
       return true;
     }
-    if (this.#wrote && !this.#stalled) this.#idle();
+    if (this.#wrote && !this.#stalled) this.#due(this.#limits.idleMs);
     return this.#take(this.#reader?.push(chunk));
   }
 
@@ -305,7 +160,7 @@ export class Attempt implements UpstreamHandler, Timed {
     const more = step.out.length === 0 || this.#write(step.out, step.ended);
     this.#refused = step.error !== null && !this.#wrote;
     if (step.error) this.#fail(step.error, null, step.told ?? false, step.own);
-    else if (step.ended) this.#finish();
+    else if (step.ended) this.#settle({ kind: "streamed", ...this.#received(), firstByteMs: this.#firstByteMs ?? 0 });
     return (more && !this.#stalled) || this.#waitForClient();
   }
 
@@ -324,7 +179,7 @@ export class Attempt implements UpstreamHandler, Timed {
     } else if (!this.#releaseHeld()) {
       this.#cause = "answer_timeout";
       const isTotal = this.#deadlines.nowMs() >= this.#totalDueMs;
-      this.#fail(isTotal && (this.#limits.totalIsShortened || this.#hasStalled) ? outOfTime : tooLong);
+      this.#fail(isTotal && (this.#limits.totalIsShortened || this.#hasStalled) ? outOfTime : lateAnswer);
     }
   }
 
@@ -338,16 +193,12 @@ export class Attempt implements UpstreamHandler, Timed {
     return true;
   }
 
-  #idle(): void {
-    this.#due(this.#limits.idleMs);
-  }
-
   #write(out: Uint8Array | string, last: boolean): boolean {
     if (!this.#wrote) {
       this.#wrote = true;
       this.#firstByteMs = this.#nowMs() - this.#beganMs;
-      this.#start(this.#headers);
-      this.#idle();
+      this.#start(this.headers);
+      this.#due(this.#limits.idleMs);
     }
     return this.#client.write(out, last);
   }
@@ -363,7 +214,7 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#client.onDrain(() => {
       if (this.#phase === "over") return;
       this.#stalled = false;
-      this.#idle();
+      this.#due(this.#limits.idleMs);
       this.#call?.resume();
     });
     return false;
@@ -381,12 +232,12 @@ export class Attempt implements UpstreamHandler, Timed {
       if (this.#phase === "stream") this.#fail(truncated);
       return;
     }
-    if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: this.#body(), headers: this.#headers });
+    if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: joined(this.#chunks), headers: this.headers });
     else if (this.#phase === "error") this.#failWithBody();
   }
 
   #failWithBody(): void {
-    this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), this.#body());
+    this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), joined(this.#chunks));
   }
 
   error(kind: UpstreamErrorKind, cause: Error): void {
@@ -394,18 +245,6 @@ export class Attempt implements UpstreamHandler, Timed {
     else if (this.#phase !== "error") this.#cause = causeOf(cause, this.#phase !== "head");
     if (this.#phase === "error") this.#failWithBody();
     else this.#fail(this.#phase === "stream" && kind !== "undecodable" ? truncated : connectionErrors[kind]);
-  }
-
-  #body(): Buffer {
-    return this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
-  }
-
-  #finish(): void {
-    this.#settle({
-      kind: "streamed",
-      ...this.#received(),
-      firstByteMs: this.#firstByteMs ?? 0,
-    });
   }
 
   #received(): AttemptEvidence {
@@ -420,26 +259,15 @@ export class Attempt implements UpstreamHandler, Timed {
 
   #fail(error: ProviderError, errorBody: Buffer | null = null, told = false, own?: Uint8Array): void {
     if (this.#gone !== null) this.#left(this.#gone.stalled);
-    else if (this.#wrote)
-      this.#settle({
-        kind: "broken",
-        error,
-        cause: this.#cause,
-        told,
-        ...this.#received(),
-        firstByteMs: this.#firstByteMs ?? 0,
-      });
-    else
-      this.#settle({
-        kind: "failed",
-        ...this.#received(),
-        error,
-        cause: this.#cause,
-        status: this.#status || null,
-        headers: this.#headers,
-        errorBody,
-        ...(own === undefined ? {} : { own }),
-      });
+    else {
+      const evidence = { error, cause: this.#cause, ...this.#received() };
+      if (this.#wrote) this.#settle({ kind: "broken", told, firstByteMs: this.#firstByteMs ?? 0, ...evidence });
+      else {
+        const { headers } = this;
+        const failed = { kind: "failed", status: this.#status || null, headers, errorBody, ...evidence } as const;
+        this.#settle(own === undefined ? failed : { ...failed, own });
+      }
+    }
   }
 
   /** The client disconnected. If only the usage is missing, waits for it, as the provider charges by it. */

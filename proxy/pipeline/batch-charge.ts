@@ -12,7 +12,8 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import { isObject } from "../wire/json.ts";
-import { type AdmitRequest, type Admitter, admitAside } from "./admit.ts";
+import { admitAside } from "./admit.ts";
+import type { AdmitRequest, Admitter } from "./admit-request.ts";
 
 export interface BatchPayer extends Admitter {
   ledger: Pick<FleetStore, "once">;

@@ -6,7 +6,7 @@ import type { Failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
-import type { AnswerLimits } from "./attempt.ts";
+import type { AnswerLimits } from "./attempt-result.ts";
 import type { EmbedWith } from "./embed.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 

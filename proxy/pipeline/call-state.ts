@@ -1,4 +1,5 @@
 /** What the stages of one call share. */
+import type { BodyPlace } from "../call/body-room.ts";
 import type { Identity } from "../call/identity.ts";
 import { type CallRecord, newRecord } from "../call/record.ts";
 import { sessionOf } from "../call/session.ts";
@@ -6,16 +7,21 @@ import type { Shaped } from "../call/shaped.ts";
 import type { Failure } from "../failure.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { Tracer } from "../tracing/tracer.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders } from "../wire/headers.ts";
 import type { Addressed } from "./address.ts";
-import type { Admitted } from "./admit.ts";
 import type { Gateway } from "./gateway.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
 import type { ShadowSample } from "./shadow.ts";
+import type { Admitted } from "./reservation.ts";
 
 /** null: it was answered. A promise only if something has to be waited for. */
 export type CallOutcome = Failure | null | Promise<Failure | null>;
+
+/** A function of its own, as a closure in the constructor would cost every call. */
+const tracedBy = (tracer: Tracer, client: ClientConnection): CallRecord["trace"] =>
+  tracer.begin((name) => client.header(name));
 
 export class CallState {
   readonly client: ClientConnection;
@@ -28,6 +34,8 @@ export class CallState {
   admitted: Admitted | null = null;
   /** Set if a copy of the call goes to the policy's shadow. */
   sample: ShadowSample | null = null;
+  /** Memory for the body. */
+  place: BodyPlace | null = null;
   /**
    * `namespace/name` of the only provider that can be asked, because it keeps the state that the request continues
    * from; null for any.
@@ -39,7 +47,7 @@ export class CallState {
     this.gateway = gateway;
     this.snapshot = snapshot;
     this.record = newRecord(client.requestId, client.method, gateway.nowMs());
-    if (gateway.tracer !== null) this.record.trace = gateway.tracer.begin((name) => client.header(name));
+    this.record.trace = gateway.tracer === null ? null : tracedBy(gateway.tracer, client);
     this.record.session = sessionOf(client, ["", gateway.sessionHeader], null);
     this.speaksAnthropic = client.header("anthropic-version") !== null;
     if (this.speaksAnthropic || client.path.endsWith("/messages")) this.surface = "anthropic";
@@ -57,7 +65,7 @@ export class CallState {
 
   /** The client's headers that a provider gets. */
   forwarded(identity: Identity): Record<string, string> {
-    return forwardHeaders(this.client.headers, (text) => this.ofCaller(identity, text));
+    return forwardHeaders(this.client.headers, identity, this);
   }
 
   bodies(shaped: Shaped, answer: Uint8Array | string, masker: Masker | null): ReturnType<typeof excerpts> {

@@ -13,7 +13,7 @@ import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
-import type { AttemptResult } from "./attempt.ts";
+import type { AttemptResult } from "./attempt-result.ts";
 import { countedPrompt, countedUsage, estimatedUsage, expectedUsage } from "./estimated.ts";
 import type { Tried } from "./try-target.ts";
 import type { ModelHabits, UsageHabits } from "./usage-habits.ts";
@@ -129,5 +129,7 @@ export function chargeOf(
   if (tried.error === null && !usage.estimated && tried.result.kind !== "abandoned")
     habits.note(usage, contentLength, () => countedPrompt(shaped));
   const lacking = unpriced(usage, price);
-  return { usage, costNanoUsd: costNanoUsd(usage, price), ...(lacking.length === 0 ? {} : { unpriced: lacking }) };
+  const charge: AttemptCharge = { usage, costNanoUsd: costNanoUsd(usage, price) };
+  if (lacking.length > 0) charge.unpriced = lacking;
+  return charge;
 }

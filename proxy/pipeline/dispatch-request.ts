@@ -11,12 +11,12 @@ import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
-import type { Admitted } from "./admit.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
-import type { AnswerLimits } from "./attempt.ts";
+import type { AnswerLimits } from "./attempt-result.ts";
 import type { IdSealer } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Missed } from "./proof.ts";
+import type { Admitted } from "./reservation.ts";
 import type { UsageHabits } from "./usage-habits.ts";
 
 export interface DispatchRequest {

@@ -6,64 +6,28 @@
 import type { AttemptRecord } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
-import { type Failure, failure } from "../failure.ts";
+import type { Failure } from "../failure.ts";
 import type { PodWish } from "../routing/pools.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
+import { isOfProvider } from "../wire/causes.ts";
 import { asEventStream } from "./answer-headers.ts";
-import type { AttemptResult } from "./attempt.ts";
+import type { AttemptResult } from "./attempt-result.ts";
 import { chargeOf } from "./charge.ts";
+import {
+  causeIn,
+  type DispatchEnd,
+  type DispatchOutcome,
+  failureOf,
+  mayFallBack,
+  nobodyToAsk,
+  servedBy,
+} from "./dispatch-outcome.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { openingOf } from "./opening.ts";
-import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
 import { type Asked, ask, errorReply, judge, noteUsedUp, type Tried } from "./try-target.ts";
-
-/** The target that answered, or began to. */
-export interface Served {
-  target: ResolvedTarget;
-  dropped: string[];
-  /** null if nothing of the answer arrived. */
-  firstByteMs: number | null;
-  /** Body of a whole answer, for logging payloads. */
-  body: Uint8Array | string | null;
-}
-
-/** The outcome of a dispatch. */
-type DispatchEnd =
-  | { kind: "answered"; served: Served }
-  /** It failed before any byte of an answer reached the client. */
-  | { kind: "failed"; failure: Failure }
-  /**
-   * The stream broke off after bytes had reached the client. `told`: the stream itself reported the failure; otherwise
-   * `failure` must be sent as an event. `served` is null if only the failure was sent, in the provider's words.
-   */
-  | { kind: "brokenOff"; failure: Failure; told: boolean; served: Served | null }
-  /** The client disconnected. `stalled`: it was disconnected because it stopped reading. */
-  | { kind: "abandoned"; stalled: boolean; served: Served };
-
-export type DispatchOutcome = DispatchEnd & { attempts: AttemptRecord[]; usage: Usage | null };
-
-function causeIn({ result }: Tried): AttemptCause | null {
-  return result.kind === "failed" || result.kind === "broken" ? result.cause : null;
-}
-
-/** A provider's own error text is passed only to callers that use its API. */
-function failureOf(error: ProviderError, tried: Tried): Failure {
-  const failed = toFailure(error, causeIn(tried));
-  return error.theirs === undefined || tried.prepared.translated ? failed : { ...failed, theirs: error.theirs };
-}
-
-function servedBy(target: ResolvedTarget, { result, prepared, whole }: Tried): Served {
-  return {
-    target,
-    dropped: prepared.dropped,
-    firstByteMs: result.kind === "failed" || result.kind === "whole" ? null : result.firstByteMs,
-    body: whole?.body ?? null,
-  };
-}
 
 /** An attempt that may be made. */
 interface Step {
@@ -77,12 +41,6 @@ interface Step {
 
 /** What follows: one more attempt, or the end. A promise only if something has to be waited for. */
 type Next = Step | DispatchEnd | Promise<Step | DispatchEnd>;
-
-/**
- * Another account may have a larger limit. The caller's other limits apply everywhere, and each attempt costs money.
- */
-const mayFallBack = (kind: FailureClass, error: ProviderError): boolean =>
-  error.fault !== "caller" || kind === "RateLimited";
 
 class Dispatch {
   readonly #request: DispatchRequest;
@@ -135,7 +93,9 @@ class Dispatch {
       if (acquired instanceof Promise) return acquired.then((permit) => this.#firstAt(target, permit));
       if (acquired !== null) return this.#firstAt(target, acquired);
     }
-    return this.#last === null ? { kind: "failed", failure: this.#nobodyToAsk() } : this.#failed(this.#last);
+    return this.#last === null
+      ? { kind: "failed", failure: nobodyToAsk(this.#request, this.#with) }
+      : this.#failed(this.#last);
   }
 
   #firstAt(target: ResolvedTarget, permit: Permit | null): Next {
@@ -176,20 +136,6 @@ class Dispatch {
   #acquire(target: ResolvedTarget): ReturnType<Routing["acquire"]> {
     const { promptTokens, caller } = this.#request;
     return this.#with.routing.acquire(target, promptTokens, caller, this.#wishOf(target));
-  }
-
-  /** The failure when every target is held back, by a rate limit or because it has been failing. */
-  #nobodyToAsk(): Failure {
-    const { ms, rateLimited } = this.#with.routing.wait(this.#request.targets, this.#request.caller);
-    if (rateLimited)
-      return failure(
-        "upstream_rate_limited",
-        "The rate limits of this model's providers are used up. Try again later.",
-        { retryAfterMs: ms },
-      );
-    return failure("no_usable_target", "No provider of this model can be called right now. Try again later.", {
-      retryAfterMs: ms,
-    });
   }
 
   #after(step: Step, tried: Tried | Failure, durationMs: number): Next {

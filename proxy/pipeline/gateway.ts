@@ -9,8 +9,8 @@ import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
 import type { TextPool } from "../text-work/pool.ts";
 import type { Tracer } from "../tracing/tracer.ts";
-import type { Admitter } from "./admit.ts";
-import type { AnswerLimits } from "./attempt.ts";
+import type { Admitter } from "./admit-request.ts";
+import type { AnswerLimits } from "./attempt-result.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
 import type { Shadows } from "./shadow.ts";
 

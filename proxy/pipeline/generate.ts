@@ -11,14 +11,15 @@ import type { Route, Shadow, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import type { Addressed } from "./address.ts";
-import { type Admitted, admit } from "./admit.ts";
+import { admit } from "./admit.ts";
 import { type AnswerHeaders, answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
 import { throughCache } from "./cached.ts";
 import type { CachedCall } from "./cached-call.ts";
 import type { CallOutcome, CallState } from "./call-state.ts";
 import { deadlineOf } from "./deadline.ts";
-import { type DispatchOutcome, dispatch } from "./dispatch.ts";
+import { dispatch } from "./dispatch.ts";
+import type { DispatchOutcome } from "./dispatch-outcome.ts";
 import type { DispatchRequest } from "./dispatch-request.ts";
 import type { Gateway } from "./gateway.ts";
 import { keeperOf } from "./kept-responses.ts";
@@ -29,6 +30,7 @@ import type { Prepared } from "./prepared.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 import { noteMove, noteOutcome } from "./record-fields.ts";
 import { secretsOf } from "./redacted-excerpt.ts";
+import type { Admitted } from "./reservation.ts";
 import { breakOff } from "./respond.ts";
 import { modelAsRouted, targetsFor } from "./route.ts";
 import type { ShadowSample } from "./shadow.ts";
@@ -154,8 +156,12 @@ class Generation implements CachedCall {
     this.#call.enter("admit");
     const admission = admit({ client, surface, snapshot, route, identity, shaped, targets, model, session }, gateway);
     return admission instanceof Promise
-      ? admission.then((admitted) => this.#send(admitted, missed, plan))
+      ? this.#sendLater(admission, missed, plan)
       : this.#send(admission, missed, plan);
+  }
+
+  async #sendLater(admission: Promise<Admitted | Failure>, missed: Missed, plan: CallPlan): Promise<Failure | null> {
+    return this.#send(await admission, missed, plan);
   }
 
   #send(admitted: Admitted | Failure, missed: Missed, plan: CallPlan): CallOutcome {
@@ -206,8 +212,17 @@ export function generate(call: CallState, shaped: Shaped, route: Route, identity
   call.enter("on record");
   const begun = beginOnRecord(route, call.gateway.audit, call.record);
   return begun instanceof Promise
-    ? begun.then((onRecord) =>
-        isFailure(onRecord) ? onRecord : new Generation(call, shaped, route, identity, onRecord).run(),
-      )
+    ? generateLater(begun, call, shaped, route, identity)
     : new Generation(call, shaped, route, identity, begun).run();
+}
+
+async function generateLater(
+  begun: Promise<OnRecord | Failure>,
+  call: CallState,
+  shaped: Shaped,
+  route: Route,
+  identity: Identity,
+): Promise<Failure | null> {
+  const onRecord = await begun;
+  return isFailure(onRecord) ? onRecord : new Generation(call, shaped, route, identity, onRecord).run();
 }

@@ -33,7 +33,10 @@ export function keeperOf(
   identity: Identity,
 ): DispatchRequest["keepItems"] {
   if (format !== "openai.responses" || identity.anonymous || received.json["store"] === false) return undefined;
-  if (!mayKeep(route)) return undefined;
+  return mayKeep(route) ? keeper(call, identity) : undefined;
+}
+
+function keeper(call: CallState, identity: Identity): NonNullable<DispatchRequest["keepItems"]> {
   const { cache, nowMs } = call.gateway;
   return (items) => keepItems(cache.store, items, namesFor(call, identity), nowMs());
 }

@@ -8,7 +8,7 @@ import type { PlanRequest, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { Operation } from "./address.ts";
-import type { DispatchOutcome, Served } from "./dispatch.ts";
+import type { DispatchOutcome, Served } from "./dispatch-outcome.ts";
 
 export function noteIdentity(record: CallRecord, identity: Identity, operation: Operation): void {
   record.operation = operation.kind === "generate" ? operation.format : operation.kind;

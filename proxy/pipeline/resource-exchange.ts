@@ -9,9 +9,9 @@ import { causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
-import type { Admitted } from "./admit.ts";
 import type { OnRecord } from "./proof.ts";
 import { parseLoosely, toFailure } from "./provider-error.ts";
+import type { Admitted } from "./reservation.ts";
 
 const maxErrorBytes = 65_536;
 /** Largest answer, in bytes, that is read whole: objects and lists of them. */

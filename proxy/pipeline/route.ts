@@ -61,12 +61,22 @@ const noModel = failure(
   },
 );
 
+const none: readonly Route[] = [];
+
+function firstOffered(routes: readonly Route[], identity: Identity): Route | undefined {
+  for (let index = 0; index < routes.length; index++) {
+    const route = routes[index] as Route;
+    if (offeredTo(route, identity)) return route;
+  }
+  return undefined;
+}
+
 /** Names come before patterns, and longer patterns before shorter ones. */
 function claimant({ byModel, byPattern }: PathEntry, model: string, identity: Identity): Route | undefined {
-  const named = byModel.get(model)?.find((one) => offeredTo(one, identity));
+  const named = firstOffered(byModel.get(model) ?? none, identity);
   if (named !== undefined || byPattern.length === 0) return named;
   for (const { pattern, routes } of byPattern) {
-    const found = matchesPattern(pattern, model) ? routes.find((one) => offeredTo(one, identity)) : undefined;
+    const found = matchesPattern(pattern, model) ? firstOffered(routes, identity) : undefined;
     if (found !== undefined) return found;
   }
   return undefined;
@@ -74,11 +84,13 @@ function claimant({ byModel, byPattern }: PathEntry, model: string, identity: Id
 
 /** `model`: the model that the body requests, or null. */
 export function route(path: PathEntry, model: string | null, identity: Identity): Routed | Failure {
-  const found =
-    (model === null ? undefined : claimant(path, model, identity)) ??
-    path.catchAll.find((one) => offeredTo(one, identity));
+  const found = (model === null ? undefined : claimant(path, model, identity)) ?? firstOffered(path.catchAll, identity);
   if (found) return { route: found, model };
-  if (model !== null) return unknownModel(model);
+  return model === null ? onlyRoute(path, identity) : unknownModel(model);
+}
+
+/** The route of a body that names no model. */
+function onlyRoute(path: PathEntry, identity: Identity): Routed | Failure {
   const offered = path.routes.filter((route) => offeredTo(route, identity));
   const only = offered.length === 1 ? offered[0] : undefined;
   const supplied = path.prefix !== "" && only?.config.models?.length === 1 ? only.config.models[0] : undefined;

@@ -9,12 +9,13 @@ import type { Identity } from "../call/identity.ts";
 import { type Received, withModel } from "../call/received.ts";
 import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
-import { type Failure, failure, isFailure } from "../failure.ts";
+import { type Failure, isFailure } from "../failure.ts";
 import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import type { RequestJob } from "../text-work/job.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import type { IndexedSet } from "../wire/indexed-set.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
@@ -24,6 +25,7 @@ import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
 import { tokenCount } from "./count-call.ts";
+import { answer, answerLater, broke, fail, release, settle } from "./end-call.ts";
 import type { Gateway } from "./gateway.ts";
 import { generate } from "./generate.ts";
 import { withKeptItems } from "./kept-responses.ts";
@@ -31,14 +33,12 @@ import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { readMoved, textJobOf } from "./moved-texts.ts";
-import { endOnRecord } from "./on-record.ts";
 import { ownUsage } from "./own-usage.ts";
 import { preliminary } from "./preliminary.ts";
 import type { Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
 import { noteIdentity, noteRoute } from "./record-fields.ts";
 import { serveResource } from "./resource-call.ts";
-import { answerFailure, answerJson } from "./respond.ts";
 import { offersTo, resolveTargets, route } from "./route.ts";
 import { chargedNamespace } from "./scope.ts";
 import { shape } from "./shape.ts";
@@ -50,8 +50,6 @@ const nameForAnthropic =
     headers["request-id"] ??= requestId;
   };
 
-const broken = failure("internal_error", "The gateway failed on this request. Report it with the request id.");
-
 /** Whose the call is, what it asks for, and where it comes from. */
 interface Arrival {
   addressed: Addressed;
@@ -59,14 +57,17 @@ interface Arrival {
   from: Circumstances;
 }
 
+type ActiveCalls = Pick<IndexedSet<ClientConnection>, "delete">;
+
 class Call {
   readonly #state: CallState;
   readonly #client: ClientConnection;
   readonly #gateway: Gateway;
   readonly #snapshot: Snapshot;
-  #place: BodyPlace | null = null;
+  readonly #active: ActiveCalls;
 
-  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
+  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot, active: ActiveCalls) {
+    this.#active = active;
     this.#state = new CallState(client, gateway, snapshot);
     this.#client = client;
     this.#gateway = gateway;
@@ -77,15 +78,19 @@ class Call {
     try {
       const outcome = this.#began();
       const failed = outcome instanceof Promise ? await outcome : outcome;
-      if (failed !== null) this.#fail(failed);
+      if (failed !== null) fail(this.#state, failed);
     } catch (cause) {
-      this.#gateway.unexpected(cause, this.#client.requestId);
-      this.#fail(broken);
-    } finally {
-      const holding = this.#settled();
-      if (holding) await this.#release();
+      broke(this.#state, cause);
+    }
+    try {
+      const holding = settle(this.#state);
+      if (holding) await release(this.#state);
       this.#gateway.record(this.#state.record, holding);
       this.#state.sample?.over();
+    } catch (cause) {
+      this.#gateway.unexpected(cause, this.#client.requestId);
+    } finally {
+      this.#active.delete(this.#client);
     }
   }
 
@@ -96,17 +101,6 @@ class Call {
     if (this.#gateway.audit !== null) record.country = from.country() ?? "";
     const client = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
     return client === "answered" || isFailure(client) ? this.#preflight(client) : this.#stages(client, from);
-  }
-
-  /** Settles what the call used. Returns whether its answer is held. */
-  #settled(): boolean {
-    const { record, admitted } = this.#state;
-    record.sentBytes = this.#client.sentBytes;
-    record.durationMs ||= this.#gateway.nowMs() - record.startedMs;
-    record.trace?.end();
-    admitted?.settle(record);
-    this.#place?.release();
-    return this.#client.holding;
   }
 
   /** What has no format of its own is answered in the format of the caller's SDK. */
@@ -130,8 +124,13 @@ class Call {
     const keyed = authenticate(client.headers, this.#snapshot, this.#gateway.nowMs());
     const verified = keyed.anonymous && keyed.token !== undefined ? this.#verify(keyed.token) : keyed;
     return verified instanceof Promise
-      ? verified.then((identity) => this.#identified(client, found, identity, from))
+      ? this.#verified(client, found, verified, from)
       : this.#identified(client, found, verified, from);
+  }
+
+  // Like others below, a method of its own: closures that most calls don't need would cost each of them.
+  async #verified(client: Unambiguous, found: Addressed, token: Promise<Identity>, from: Circumstances) {
+    return this.#identified(client, found, await token, from);
   }
 
   /** The stages from the caller's identity on. */
@@ -147,11 +146,12 @@ class Call {
     if (beyond) return beyond;
     switch (operation.kind) {
       case "mint":
-        return this.#answerLater(mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
+        return answerLater(this.#state, mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
-        return this.#answerLater(ownUsage(client.url, identity, this.#snapshot, this.#gateway));
+        return answerLater(this.#state, ownUsage(client.url, identity, this.#snapshot, this.#gateway));
       case "models":
-        return this.#answer(
+        return answer(
+          this.#state,
           listModels({
             ...{ path, identity, from, roles: this.#snapshot.roles },
             ...{ id: operation.id, url: client.url, isAnthropic: surface === "anthropic" },
@@ -169,12 +169,16 @@ class Call {
     const { addressed, identity } = arrival;
     const place = this.#placeFor(client, addressed.path, identity);
     if (!isPlace(place)) return place;
-    this.#place = place;
+    this.#state.place = place;
     this.#state.enter("receive");
     const reading = this.#receive(client, place, requiredMember[formatOf(addressed.operation)]);
     return reading instanceof Promise
-      ? reading.then((received) => this.#arrived(received, place, arrival))
+      ? this.#arrivedLater(reading, place, arrival)
       : this.#arrived(reading, place, arrival);
+  }
+
+  async #arrivedLater(reading: Promise<Received | Failure>, place: BodyPlace, arrival: Arrival) {
+    return this.#arrived(await reading, place, arrival);
   }
 
   #arrived(received: Received | Failure, place: BodyPlace, arrival: Arrival): CallOutcome {
@@ -250,7 +254,17 @@ class Call {
     const resolving = withKeptItems(this.#state, shaped, routed.route, identity);
     return resolving === null
       ? this.#shaped(shaped, call, operation)
-      : resolving.then(() => this.#shaped(shaped, call, operation));
+      : this.#shapedLater(resolving, shaped, call, operation);
+  }
+
+  async #shapedLater(
+    resolving: Promise<unknown>,
+    shaped: Shaped,
+    call: CheckedCall,
+    operation: Addressed["operation"],
+  ): Promise<Failure | null> {
+    await resolving;
+    return this.#shaped(shaped, call, operation);
   }
 
   #shaped(shaped: Shaped, { routed, identity }: CheckedCall, operation: Addressed["operation"]): CallOutcome {
@@ -261,33 +275,15 @@ class Call {
     if (isFailure(opened)) return opened;
     this.#state.account = opened.account;
     return operation.kind === "countTokens"
-      ? this.#answerLater(tokenCount(this.#state, shaped, routed.route, identity))
+      ? answerLater(this.#state, tokenCount(this.#state, shaped, routed.route, identity))
       : generate(this.#state, shaped, routed.route, identity);
   }
-
-  /** Sends the held answer, or the held end of a stream; or a refusal in its place. */
-  async #release(): Promise<void> {
-    const unaudited = await endOnRecord(this.#gateway.audit, this.#state.record, this.#client);
-    if (unaudited) this.#client.cut();
-    if (unaudited && !this.#client.closed) this.#fail(unaudited);
-    this.#client.release();
-  }
-
-  async #answerLater(found: object | Failure | Promise<object | Failure>): Promise<Failure | null> {
-    return this.#answer(await found);
-  }
-
-  #answer(found: object | Failure): Failure | null {
-    if (isFailure(found)) return found;
-    answerJson(this.#client, found);
-    return null;
-  }
-
-  #fail(failed: Failure): void {
-    answerFailure(this.#client, this.#state.surface, failed, this.#state.record);
-  }
 }
 
-export function serve(client: ClientConnection, gateway: Gateway, snapshot: Snapshot): Promise<void> {
-  return new Call(client, gateway, snapshot).serve();
-}
+/** Never rejects. Takes the client from `active` at the end. */
+export const serve = (
+  client: ClientConnection,
+  gateway: Gateway,
+  snapshot: Snapshot,
+  active: ActiveCalls,
+): Promise<void> => new Call(client, gateway, snapshot, active).serve();

@@ -181,8 +181,10 @@ export const stages: readonly Stage[] = [
     does: "Tries one target after another until one answers. Nothing is sent twice once a byte has reached the caller.",
     files: [
       "pipeline/dispatch.ts",
+      "pipeline/dispatch-outcome.ts",
       "pipeline/try-target.ts",
       "pipeline/attempt.ts",
+      "pipeline/attempt-errors.ts",
       "pipeline/reader.ts",
       "pipeline/prepare.ts",
       "pipeline/provider-error.ts",
@@ -211,7 +213,7 @@ export const stages: readonly Stage[] = [
   {
     name: "settle",
     does: "Charges what the call used and releases the rest of the reservation.",
-    files: ["pipeline/admit.ts"],
+    files: ["pipeline/reservation.ts"],
     codes: [],
   },
   {

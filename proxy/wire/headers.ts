@@ -33,7 +33,8 @@ function crosses(name: string): boolean {
 
 function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
   const out: Record<string, string> = {};
-  for (const name of names) {
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] as string;
     const value = headers[name];
     if (typeof value === "string") out[name] = value;
   }
@@ -43,17 +44,23 @@ function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<
 /** The headers that change the answer, and so belong to a cache key. */
 export const behaviourHeaders = (headers: IncomingHttpHeaders): Record<string, string> => picked(headers, behaviour);
 
+/** Makes a text distinct for each caller. */
+interface TextsOfCallers<Caller> {
+  ofCaller(caller: Caller, text: string): string;
+}
+
 /**
- * `ofCaller` makes a text distinct for each caller. To the provider all callers are one, so it would take a second
- * caller's call with the same idempotency key for a repetition, and return the first caller's answer.
+ * To the provider all callers are one, so it would take a second caller's call with the same idempotency key for a
+ * repetition, and return the first caller's answer.
  */
-export function forwardHeaders(
+export function forwardHeaders<Caller>(
   headers: IncomingHttpHeaders,
-  ofCaller: (text: string) => string,
+  caller: Caller,
+  texts: TextsOfCallers<Caller>,
 ): Record<string, string> {
   const out = picked(headers, towardsUpstream);
   const once = headers[idempotency];
-  if (typeof once === "string") out[idempotency] = ofCaller(once);
+  if (typeof once === "string") out[idempotency] = texts.ofCaller(caller, once);
   return out;
 }
 

@@ -5,8 +5,8 @@ import { createServer, type IncomingHttpHeaders, request, type Server } from "no
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
 import OpenAI, { toFile } from "openai";
-import type { Admitted } from "../../proxy/pipeline/admit.ts";
 import type { OnRecord, Unambiguous } from "../../proxy/pipeline/proof.ts";
+import type { Admitted } from "../../proxy/pipeline/reservation.ts";
 import type { ResourceTarget } from "../../proxy/pipeline/resource-target.ts";
 import { passThrough } from "../../proxy/pipeline/resources.ts";
 import type { AuthEnvironment, ErrorReply } from "../../proxy/providers/provider.ts";

@@ -1,0 +1,55 @@
+/** How a call ends: its answer, its settlement, and what is sent of an answer that was held. */
+import { type Failure, failure, isFailure } from "../failure.ts";
+import type { CallState } from "./call-state.ts";
+import { endOnRecord } from "./on-record.ts";
+import { answerFailure, answerJson } from "./respond.ts";
+
+export function fail({ client, surface, record }: CallState, failed: Failure): void {
+  answerFailure(client, surface, failed, record);
+}
+
+const broken = failure("internal_error", "The gateway failed on this request. Report it with the request id.");
+
+/** Answers a call on which the gateway itself failed. */
+export function broke(call: CallState, cause: unknown): void {
+  const { gateway, client } = call;
+  gateway.unexpected(cause, client.requestId);
+  try {
+    fail(call, broken);
+  } catch (again) {
+    gateway.unexpected(again, client.requestId);
+  }
+}
+
+/** Answers with the gateway's own JSON. */
+export function answer({ client }: CallState, found: object | Failure): Failure | null {
+  if (isFailure(found)) return found;
+  answerJson(client, found);
+  return null;
+}
+
+export async function answerLater(
+  call: CallState,
+  found: object | Failure | Promise<object | Failure>,
+): Promise<Failure | null> {
+  return answer(call, await found);
+}
+
+/** Settles what the call used. Returns whether its answer is held. */
+export function settle({ record, client, gateway, admitted, place }: CallState): boolean {
+  record.sentBytes = client.sentBytes;
+  record.durationMs ||= gateway.nowMs() - record.startedMs;
+  record.trace?.end();
+  admitted?.settle(record);
+  place?.release();
+  return client.holding;
+}
+
+/** Sends the held answer, or the held end of a stream; or a refusal in its place. */
+export async function release(call: CallState): Promise<void> {
+  const { client } = call;
+  const unaudited = await endOnRecord(call.gateway.audit, call.record, client);
+  if (unaudited) client.cut();
+  if (unaudited && !client.closed) fail(call, unaudited);
+  client.release();
+}

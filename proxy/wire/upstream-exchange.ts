@@ -1,0 +1,221 @@
+/** One call to an upstream: passes on what arrives, in the order and pieces that suit its handler. */
+import { Buffer } from "node:buffer";
+import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
+import { encodingsOf, Inflater } from "./inflate.ts";
+import type { ResponseHeaders, WireCall, WireHandler } from "./provider-wire.ts";
+import { atEndOfTick, type Task } from "./tick-batch.ts";
+
+/**
+ * connect: no connection (refused, DNS, TLS). writeTimeout: it stopped reading the request. reset: broke after
+ * connecting. aborted: by the gateway. undecodable: compressed in a form that can't be inflated.
+ */
+export type UpstreamErrorKind =
+  | "connect"
+  | "connectTimeout"
+  | "writeTimeout"
+  | "reset"
+  | "aborted"
+  | "refused"
+  | "undecodable";
+
+export interface UpstreamHandler {
+  head(status: number, headers: ResponseHeaders): void;
+  /** Returns false to pause reading until `resume`. */
+  data(chunk: Buffer): boolean;
+  end(): void;
+  error(kind: UpstreamErrorKind, cause: Error): void;
+}
+
+export interface UpstreamCall {
+  abort(): void;
+  resume(): void;
+  /** Whether all of the request was handed to a connection, so that the upstream may act on it and charge for it. */
+  readonly sent: boolean;
+}
+
+const kinds: Partial<Record<UpstreamCause, UpstreamErrorKind>> = {
+  address_not_allowed: "refused",
+  connect_timeout: "connectTimeout",
+  write_timeout: "writeTimeout",
+};
+
+export function kindOf(error: Error, started: boolean): UpstreamErrorKind {
+  const cause = causeOf(error, started);
+  return kinds[cause] ?? (isOfConnecting(cause) ? "connect" : "reset");
+}
+
+/**
+ * Largest size, in bytes, up to which pieces are joined. Reading pauses as soon as this much has arrived and was not yet
+ * passed on: one turn of the event loop may read megabytes of a fast upstream, and a slow client would keep them.
+ */
+const maxJoinedBytes = 65_536;
+
+const ended = "ended";
+const noPieces: Buffer[] = [];
+
+/** What arrives in a turn of the event loop is passed on at its end: the head, then data, then the end. */
+export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
+  readonly #handler: UpstreamHandler;
+  #call: WireCall | null = null;
+  #scheduled = false;
+  /** 0 if no head has arrived in this turn. */
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  #pieces = noPieces;
+  /** Bytes of `#pieces`. */
+  #arrivedBytes = 0;
+  #last: typeof ended | Error | null = null;
+  /** Why reading is paused: too much has arrived in this turn, or the handler wants no more for now. */
+  #full = false;
+  #stopped = false;
+  #over = false;
+  #started = false;
+  sent = false;
+  /** Decoder of a compressed answer. */
+  #inflater: Inflater | null = null;
+
+  constructor(handler: UpstreamHandler) {
+    this.#handler = handler;
+  }
+
+  begin(call: WireCall): void {
+    this.#call = call;
+  }
+
+  abort(): void {
+    this.#inflater?.destroy();
+    if (this.#over) return;
+    this.#over = true;
+    this.#pieces = noPieces;
+    this.#call?.abort();
+  }
+
+  resume(): void {
+    this.#inflater?.resume();
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#stopped = false;
+    if (!this.#over && !this.#full) this.#call?.resume();
+  }
+
+  #arrive(): void {
+    if (this.#scheduled || this.#over) return;
+    this.#scheduled = true;
+    atEndOfTick(this);
+  }
+
+  run(): void {
+    this.#scheduled = false;
+    const pieces = this.#pieces;
+    const bytes = this.#arrivedBytes;
+    this.#pieces = noPieces;
+    this.#arrivedBytes = 0;
+    try {
+      if (!this.#over && this.#status > 0) this.#begin();
+      if (!this.#over && bytes > 0) this.#hand(pieces, bytes);
+      if (!this.#over && this.#last !== null) this.#finish(this.#last);
+      if (!this.#full) return;
+      this.#full = false;
+      if (!this.#over && !this.#stopped) this.#call?.resume();
+    } catch (cause) {
+      this.abort();
+      this.#handler.error("reset", cause as Error);
+    }
+  }
+
+  #begin(): void {
+    const status = this.#status;
+    this.#status = 0;
+    this.#started = true;
+    this.#head(status, this.#headers);
+  }
+
+  /** In one piece up to `maxJoinedBytes`, so that what one read brought of a stream is parsed and written once. */
+  #hand(pieces: readonly Buffer[], bytes: number): void {
+    const [only] = pieces;
+    if (pieces.length === 1 && only !== undefined) this.#take(only);
+    else if (bytes <= maxJoinedBytes) this.#take(Buffer.concat(pieces, bytes));
+    else for (let at = 0; at < pieces.length && !this.#over; at++) this.#take(pieces[at] as Buffer);
+  }
+
+  #take(chunk: Buffer): void {
+    if (!this.#give(chunk)) this.#stop();
+  }
+
+  #finish(last: typeof ended | Error): void {
+    this.#over = true;
+    if (last === ended) {
+      this.#end();
+      return;
+    }
+    this.#inflater?.destroy();
+    this.#handler.error(kindOf(last, this.#started), last);
+  }
+
+  #head(status: number, headers: ResponseHeaders): void {
+    const encodings = encodingsOf(headers["content-encoding"]);
+    if (encodings.length === 0) {
+      this.#handler.head(status, headers);
+      return;
+    }
+    this.#inflater = new Inflater(encodings, {
+      data: (chunk) => this.#handler.data(chunk),
+      end: () => this.#handler.end(),
+      failed: (cause) => {
+        this.#handler.error("undecodable", cause);
+        this.abort();
+      },
+    });
+    const { "content-encoding": _encoding, "content-length": _length, ...rest } = headers;
+    this.#handler.head(status, rest);
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#call?.pause();
+  }
+
+  #give(chunk: Buffer): boolean {
+    if (this.#inflater === null) return this.#handler.data(chunk);
+    return this.#inflater.write(chunk, () => this.#goOn());
+  }
+
+  #end(): void {
+    if (this.#inflater === null) this.#handler.end();
+    else this.#inflater.end();
+  }
+
+  requestSent(): void {
+    this.sent = true;
+  }
+
+  head(status: number, headers: ResponseHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+    this.#arrive();
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#over) return;
+    this.#arrivedBytes += chunk.length;
+    if (this.#arrivedBytes >= maxJoinedBytes && !this.#full) {
+      this.#full = true;
+      this.#call?.pause();
+    }
+    if (this.#pieces.length === 0) this.#pieces = [chunk];
+    else this.#pieces.push(chunk);
+    this.#arrive();
+  }
+
+  end(): void {
+    this.#last = ended;
+    this.#arrive();
+  }
+
+  failed(error: Error): void {
+    this.#last = error;
+    this.#arrive();
+  }
+}
