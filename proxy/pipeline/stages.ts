@@ -219,7 +219,7 @@ export const stages: readonly Stage[] = [
   {
     name: "record",
     does: "Writes metrics, log and ledger: exactly once, whatever happened.",
-    files: ["pipeline/serve.ts"],
+    files: ["pipeline/serve.ts", "pipeline/end-call.ts"],
     codes: ["internal_error"],
   },
 ];
