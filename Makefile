@@ -74,8 +74,10 @@ sbom: ## List what the image ships, as CycloneDX
 .PHONY: bench
 bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call
 	@$(NODE) test/bench/run.ts
+	@$(NODE) test/bench/six-workloads.ts
 	@$(NODE) test/bench/allocation.ts
 	@$(NODE) test/bench/scaling.ts
+	@$(NODE) test/bench/checks.ts
 	@$(NODE) test/bench/fleet.ts
 	@$(NODE) test/bench/audit.ts
 	@$(NODE) test/bench/signals.ts
@@ -87,8 +89,9 @@ profile: node_modules/.installed ## Where a proxy's processor time goes under lo
 	@$(NODE) test/bench/profile.ts $(PROFILE)
 
 .PHONY: streams
-streams: node_modules/.installed ## Hold 5,000 streams for a minute while a provider dies; memory for 1,000 streams
+streams: node_modules/.installed ## Hold 5,000 streams for a minute while a provider dies; memory of 1,000 and 10,000 quiet streams
 	@$(NODE) test/bench/streams.ts
+	@$(NODE) test/bench/open-streams.ts
 
 .PHONY: replay
 replay: node_modules/.installed ## Play a provider's bad day in virtual time: success with and without the gateway

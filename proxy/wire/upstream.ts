@@ -5,7 +5,13 @@ import { directEgress, type Egress } from "../config/egress/egress.ts";
 import { Connections, type Http1Choice } from "./connection-pool.ts";
 import type { ResponseHeaders, UpstreamRequest } from "./provider-wire.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
-import { kindOf, type UpstreamCall, type UpstreamErrorKind, UpstreamExchange, type UpstreamHandler } from "./upstream-exchange.ts";
+import {
+  kindOf,
+  type UpstreamCall,
+  type UpstreamErrorKind,
+  UpstreamExchange,
+  type UpstreamHandler,
+} from "./upstream-exchange.ts";
 
 export type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler, UpstreamRequest };
 

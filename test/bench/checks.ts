@@ -1,0 +1,30 @@
+/**
+ * CPU time of a call with each security check on, relative to a policy that has none of them: `node
+ * test/bench/checks.ts`, part of `make bench`. A key, and what every call passes (ambiguous requests, look-alike members,
+ * other models, sealed ids), are in all rows.
+ */
+import { type BenchObjects, cpuUsOfCall, policy, provider } from "./call-cost.ts";
+
+const checks: Record<string, Record<string, unknown>> = {
+  none: {},
+  networks: { access: { networks: ["10.0.0.0/8", "127.0.0.0/8", "::1/128"] } },
+  hours: { access: { hours: { from: "00:00", to: "24:00", timeZone: "Europe/Berlin" } } },
+  "denied patterns": { guard: { deny: ["(?i)ignore (all )?previous instructions", "(?i)system prompt"] } },
+  "largest prompt": { guard: { maxPromptBytes: 100_000 } },
+  "masked requests": { guard: { mask: { detect: ["Email", "Phone", "SSN", "CreditCard"] } } },
+  "masked requests and answers": {
+    guard: { mask: { detect: ["Email", "Phone", "SSN", "CreditCard"], mode: "Placeholder", answers: true } },
+  },
+  "rate limits": { limits: [{ per: "ApiKey", requests: 1_000_000_000, window: "1m" }] },
+};
+
+const objects =
+  (spec: Record<string, unknown>) =>
+  (port: number): BenchObjects => [provider("up-0", port), policy("chat", ["gpt-4o"], spec)];
+
+process.stdout.write("\nCPU time of a call with a check, relative to none\n");
+const none = await cpuUsOfCall(objects({}));
+for (const [name, spec] of Object.entries(checks)) {
+  const us = await cpuUsOfCall(objects(spec));
+  process.stdout.write(`${name.padEnd(32)}${(us / none).toFixed(2).padStart(8)}   (${us.toFixed(0)} us)\n`);
+}
