@@ -47,10 +47,16 @@ export interface DispatchRequest {
    * Reserves what one more attempt at this target can cost, in addition to earlier attempts' charges. Returns false if
    * it doesn't fit.
    */
-  cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
+  cover(this: DispatchRequest, target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
   limits: AnswerLimits;
   /** Returns the headers of a successful answer once the target is known. `attempts` includes this one. */
-  replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders, attempts: number): AnswerHeaders;
+  replyHeaders(
+    this: DispatchRequest,
+    target: ResolvedTarget,
+    prepared: Prepared,
+    upstream: ResponseHeaders,
+    attempts: number,
+  ): AnswerHeaders;
 }
 
 export interface Dispatcher {

@@ -116,10 +116,12 @@ class Dispatch {
   #tellOwn(): boolean {
     if (this.#lastTried === null) return false;
     const [target, { result, prepared }] = this.#lastTried;
-    const { client, replyHeaders } = this.#request;
+    const { client } = this.#request;
     if (result.kind !== "failed" || result.own === undefined || client.closed) return false;
     if (!client.started)
-      client.streamHead(asEventStream(replyHeaders(target, prepared, result.headers, this.#attempts.length)));
+      client.streamHead(
+        asEventStream(this.#request.replyHeaders(target, prepared, result.headers, this.#attempts.length)),
+      );
     client.write(result.own, true);
     return true;
   }
