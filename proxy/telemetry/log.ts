@@ -127,7 +127,7 @@ function writeCall(log: Logger, call: CallRecord, end: string): void {
 const thousandths = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, "0")}Z"`);
 
 let second = -1;
-let secondHead = "";
+let secondHead: Buffer = Buffer.alloc(0);
 
 /** Level, and time as ISO 8601 in milliseconds. Lines of one second share its text. */
 function addHead(ms: number): void {
@@ -135,7 +135,7 @@ function addHead(ms: number): void {
   const rest = whole % 1000;
   if (whole - rest !== second) {
     second = whole - rest;
-    secondHead = `{"level":"info","time":"${new Date(second).toISOString().slice(0, 20)}`;
+    secondHead = Buffer.from(`{"level":"info","time":"${new Date(second).toISOString().slice(0, 20)}`);
   }
-  line.utf8(secondHead).utf8(thousandths[rest] ?? "");
+  line.raw(secondHead).utf8(thousandths[rest] ?? "");
 }

@@ -2,6 +2,7 @@
  * Access log fields that are the same in many lines, converted to text once: what the config says about a call, and who
  * made it. Checking a dozen strings for characters to escape costs more than the rest of the line.
  */
+import { Buffer } from "node:buffer";
 import type { CallRecord } from "../call/record.ts";
 import { by } from "../growing-map.ts";
 
@@ -10,35 +11,38 @@ export const needsNoEscape = /^[ !#-[\]-~]*$/;
 
 export const quoted = (text: string): string => (needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text));
 
-/** Characters of text to keep. Beyond that everything is dropped, since users come and go. */
+/** Bytes of text to keep. Beyond that everything is dropped, since users come and go. */
 const mostKept = 1_048_576;
 
 interface Place {
   region: string;
   upstreamModel: string;
-  text: string;
+  text: Buffer;
 }
 
 interface Caller {
   team: string;
-  text: string;
+  text: Buffer;
 }
 
+const nothing = Buffer.alloc(0);
+
 /** By operation, policy, model and provider. */
-const newPlaces = by(by(by(by((): Place => ({ region: "", upstreamModel: "", text: "" })))));
+const newPlaces = by(by(by(by((): Place => ({ region: "", upstreamModel: "", text: nothing })))));
 /** By key and user. */
-const newCallers = by(by((): Caller => ({ team: "", text: "" })));
+const newCallers = by(by((): Caller => ({ team: "", text: nothing })));
 
-// Joined, because a concatenated string would be flattened again for each line that uses it.
-const placeText = ({ operation, route, model, provider, region, upstreamModel }: CallRecord): string =>
-  [
-    `,"operation":${quoted(operation)},"route":${quoted(route)},"model":${quoted(model)},"provider":${quoted(provider)}`,
-    region === "" ? "" : `,"region":${quoted(region)}`,
-    `,"upstream_model":${quoted(upstreamModel)}`,
-  ].join("");
+const placeText = ({ operation, route, model, provider, region, upstreamModel }: CallRecord): Buffer =>
+  Buffer.from(
+    [
+      `,"operation":${quoted(operation)},"route":${quoted(route)},"model":${quoted(model)},"provider":${quoted(provider)}`,
+      region === "" ? "" : `,"region":${quoted(region)}`,
+      `,"upstream_model":${quoted(upstreamModel)}`,
+    ].join(""),
+  );
 
-const callerText = ({ key, user, team }: CallRecord): string =>
-  [',"key":', quoted(key), ',"user":', quoted(user), ',"team":', quoted(team)].join("");
+const callerText = ({ key, user, team }: CallRecord): Buffer =>
+  Buffer.from(`,"key":${quoted(key)},"user":${quoted(user)},"team":${quoted(team)}`);
 
 export class SharedFields {
   #places = newPlaces();
@@ -46,7 +50,7 @@ export class SharedFields {
   #kept = 0;
 
   /** From `operation` to `upstream_model`, each after a comma. */
-  place(call: CallRecord): string {
+  place(call: CallRecord): Buffer {
     const known = this.#places.get(call.operation)?.get(call.route)?.get(call.model)?.get(call.provider);
     if (known !== undefined && known.upstreamModel === call.upstreamModel && known.region === call.region)
       return known.text;
@@ -62,7 +66,7 @@ export class SharedFields {
   }
 
   /** `key`, `user` and `team`, each after a comma. */
-  caller(call: CallRecord): string {
+  caller(call: CallRecord): Buffer {
     const known = this.#callers.get(call.key)?.get(call.user);
     if (known !== undefined && known.team === call.team) return known.text;
     const text = callerText(call);
@@ -71,7 +75,7 @@ export class SharedFields {
     return text;
   }
 
-  #keep(text: string): void {
+  #keep(text: Buffer): void {
     this.#kept += text.length;
     if (this.#kept <= mostKept) return;
     this.#places = newPlaces();

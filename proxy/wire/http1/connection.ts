@@ -5,7 +5,7 @@
  *
  * While bytes are parsed nothing is written and nothing is handled: the parser reads a buffer that all sockets share.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { ExchangeHandler, ServerTimes, WireFault } from "../client-exchange.ts";
 import type { IndexedMember } from "../indexed-set.ts";
@@ -20,13 +20,25 @@ const mostQueued = 8;
 const mostLingeringBytes = 262_144;
 const lingeringMs = 2_000;
 
+const headEnds = new Map<number, Buffer>();
+
+function headEndOf(keepAliveMs: number): Buffer {
+  const seconds = Math.floor(keepAliveMs / 1000);
+  let end = headEnds.get(seconds);
+  if (end === undefined) {
+    end = Buffer.from(`Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`);
+    headEnds.set(seconds, end);
+  }
+  return end;
+}
+
 /** idle: between requests. head: a request has begun. busy: one is being received or answered. closing: no more. */
 type Phase = "idle" | "head" | "busy" | "closing";
 
 export class ClientWire implements MessageSink, IndexedMember {
   place = -1;
   readonly socket: Socket;
-  readonly keepAliveField: string;
+  readonly headEnd: Buffer;
   readonly #handler: ExchangeHandler;
   readonly #times: ServerTimes;
   readonly #parser: MessageParser;
@@ -58,7 +70,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#handler = handler;
     this.#times = times;
     this.#sinceMs = this.#nowMs = performance.now();
-    this.keepAliveField = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(times.keepAliveMs / 1000)}\r\n`;
+    this.headEnd = headEndOf(times.keepAliveMs);
     this.#parser = new MessageParser("request", this, times.maxHeaderBytes);
     socket.on("error", () => undefined);
     readAccepted(socket, (bytes) => this.#read(bytes));

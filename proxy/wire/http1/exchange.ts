@@ -1,5 +1,5 @@
 /** One request of a client's connection, and its answer. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
@@ -15,8 +15,8 @@ import { writeJoined } from "./writes.ts";
 /** What an exchange needs of its connection. */
 interface ExchangeWire {
   readonly socket: Socket;
-  /** Sent to clients, so that they don't reuse a connection that is about to close. */
-  readonly keepAliveField: string;
+  /** The last field of a head, so that clients don't reuse a connection that is about to close, and the empty line. */
+  readonly headEnd: Buffer;
   /** Whether no request after this one will be answered. */
   isLast(exchange: Http1Exchange): boolean;
   /** Reads on. */
@@ -37,7 +37,8 @@ const nothing: (string | Buffer)[] = [];
 const newestHead = new TextBytes();
 let newestOwner: Http1Exchange | null = null;
 
-const closeField = "Connection: close\r\n";
+const chunkedField = Buffer.from("transfer-encoding: chunked\r\n");
+const closingEnd = Buffer.from("Connection: close\r\n\r\n");
 const continues = /(?:^|\W)100-continue(?:$|\W)/i;
 
 export class Http1Exchange implements ClientExchange, Task {
@@ -210,8 +211,8 @@ export class Http1Exchange implements ClientExchange, Task {
     if (this.keeps && !this.#reusable()) this.keeps = false;
     newestOwner?.keepHead();
     addAnswerHead(newestHead.clear(), status, headers);
-    if (this.#framing === "chunked") newestHead.latin1("transfer-encoding: chunked\r\n");
-    newestHead.latin1(this.keeps ? this.#wire.keepAliveField : closeField).latin1("\r\n");
+    if (this.#framing === "chunked") newestHead.raw(chunkedField);
+    newestHead.raw(this.keeps ? this.#wire.headEnd : closingEnd);
     newestOwner = this;
     // Sent with the first part of the body; alone, if a stream has none in this turn.
     if (this.#framing === "chunked" || this.#framing === "close") this.#schedule();

@@ -1,4 +1,5 @@
 /** Header fields of HTTP/1.1: received ones by name, and those of an answer as text. */
+import { Buffer } from "node:buffer";
 import { type IncomingHttpHeaders, STATUS_CODES } from "node:http";
 import type { AnswerFields } from "../client-exchange.ts";
 import type { TextBytes } from "../text-bytes.ts";
@@ -81,11 +82,14 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** A name that was checked. */
 interface FieldName {
   /** The name, and what separates it from its value. */
-  start: string;
+  start: Buffer;
   /** The last value of an answer's field, which was checked. */
-  value: string | null;
+  value: string | number | null;
+  /** The field with that value, once it has occurred twice. */
+  line: Buffer | null;
 }
 
+const lineEnd = Buffer.from("\r\n");
 const knownNames = new Map<string, FieldName>();
 
 /** Throws if the name could be read as more than that. */
@@ -93,7 +97,7 @@ function nameOf(name: string): FieldName {
   const known = knownNames.get(name);
   if (known !== undefined) return known;
   if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
-  const made = { start: [name, ": "].join(""), value: null };
+  const made = { start: Buffer.from(`${name}: `), value: null, line: null };
   if (knownNames.size < mostSpellings) knownNames.set(name, made);
   return made;
 }
@@ -106,55 +110,60 @@ function checkValue(name: string, value: string): void {
 export function addField(text: TextBytes, name: string, value: string): void {
   const { start } = nameOf(name);
   checkValue(name, value);
-  text.latin1(start).latin1(value).latin1("\r\n");
+  text.raw(start).latin1(value).raw(lineEnd);
 }
 
 /**
- * The same for an answer. Most of its values repeat from call to call, so the last one of each name is not checked
- * again: not for requests, whose values may be secret and are not kept.
+ * The same for an answer. Most of its values repeat from call to call, so the last one of each name is kept: not for
+ * requests, whose values may be secret.
  */
 function addAnswerField(text: TextBytes, name: string, value: string | number): void {
   const known = nameOf(name);
-  text.latin1(known.start);
+  if (known.value === value) {
+    text.raw((known.line ??= Buffer.from(`${name}: ${value}\r\n`, "latin1")));
+    return;
+  }
+  text.raw(known.start);
   if (typeof value === "number") text.number(value);
   else {
-    if (known.value !== value) checkValue(name, value);
-    known.value = value;
+    checkValue(name, value);
     text.latin1(value);
   }
-  text.latin1("\r\n");
+  known.value = value;
+  known.line = null;
+  text.raw(lineEnd);
 }
 
-const statusLines = new Map<number, string>();
+const statusLines = new Map<number, Buffer>();
 
-function statusLine(status: number): string {
+function statusLine(status: number): Buffer {
   let line = statusLines.get(status);
   if (line === undefined) {
-    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+    line = Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`);
     statusLines.set(status, line);
   }
   return line;
 }
 
 let dateSecond = 0;
-let dateLine = "";
+let dateLine: Buffer = Buffer.alloc(0);
 
-function dateField(): string {
+function dateField(): Buffer {
   const second = Math.floor(Date.now() / 1000);
   if (second !== dateSecond) {
     dateSecond = second;
-    dateLine = `Date: ${new Date(second * 1000).toUTCString()}\r\n`;
+    dateLine = Buffer.from(`Date: ${new Date(second * 1000).toUTCString()}\r\n`);
   }
   return dateLine;
 }
 
 /** Adds an answer's head up to its last field. Throws if a field is not valid. */
 export function addAnswerHead(text: TextBytes, status: number, fields: AnswerFields): void {
-  text.latin1(statusLine(status));
+  text.raw(statusLine(status));
   for (const name in fields) {
     const value = fields[name];
     if (value === undefined || name === "connection") continue;
     addAnswerField(text, name, value);
   }
-  text.latin1(dateField());
+  text.raw(dateField());
 }

@@ -17,12 +17,12 @@ export function bytesOf(body: UpstreamRequest["body"]): Uint8Array | null {
 }
 
 /** Starts of heads, as a connection's requests have few paths. */
-const starts = new Map<string, Map<string, string>>();
+const starts = new Map<string, Map<string, Buffer>>();
 const mostStarts = 1_024;
 const longestKept = 256;
 
 /** The request line and the connection's own fields. Throws if the path could be read as more than that. */
-function startOf(method: UpstreamRequest["method"], path: string, host: string): string {
+function startOf(method: UpstreamRequest["method"], path: string, host: string): Buffer {
   let ofHost = starts.get(host);
   if (ofHost === undefined) {
     if (starts.size >= mostStarts) starts.clear();
@@ -31,12 +31,14 @@ function startOf(method: UpstreamRequest["method"], path: string, host: string):
   const known = method === "POST" ? ofHost.get(path) : undefined;
   if (known !== undefined) return known;
   if (outOfPath.test(path)) throw new TypeError("the path has a character that is not allowed");
-  const start = [method, " ", path, " HTTP/1.1\r\nhost: ", host, "\r\nconnection: keep-alive\r\n"].join("");
+  const start = Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`, "latin1");
   // Other methods name what they are about.
   if (method === "POST" && path.length <= longestKept && ofHost.size < mostStarts) ofHost.set(path, start);
   return start;
 }
 
+const lengthStart = Buffer.from("content-length: ");
+const lineEnd = Buffer.from("\r\n");
 const text = new TextBytes();
 
 /** Throws if a field or the path could be read as more than one. The bytes are valid until the next call. */
@@ -45,15 +47,15 @@ export function requestHead(
   host: string,
   bodyBytes: number | null,
 ): TextBytes {
-  text.clear().latin1(startOf(method, path, host));
+  text.clear().raw(startOf(method, path, host));
   for (const name in headers) {
     const value = headers[name];
     if (value !== undefined && !isOwn(name)) addField(text, name, value);
   }
   if (bodyBytes !== null || method === "POST")
     text
-      .latin1("content-length: ")
+      .raw(lengthStart)
       .number(bodyBytes ?? 0)
-      .latin1("\r\n");
-  return text.latin1("\r\n");
+      .raw(lineEnd);
+  return text.raw(lineEnd);
 }
