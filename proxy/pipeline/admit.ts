@@ -5,9 +5,12 @@
  */
 
 import type { CallRecord } from "../call/record.ts";
+import type { Shaped } from "../call/shaped.ts";
+import type { BudgetConfig } from "../config/budget.ts";
 import type { Failure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
 import type { Reservation } from "../fleet/quotas.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { AdmissionSubject } from "./admission-subject.ts";
 import type { AdmitRequest, Admitter } from "./admit-request.ts";
 import { budgetCharges, recounted } from "./budget-claims.ts";
@@ -15,7 +18,14 @@ import { type Charge, limitCharges } from "./limit-claims.ts";
 import { type Admitted, reservedBy, unmetered } from "./reservation.ts";
 import { sessionOvertime } from "./session-time.ts";
 import { showBudget, showLimits } from "./shown-limits.ts";
-import { rejectPricierTier, rejectUncountable, rejectUnreservable, sendCap } from "./worst-case.ts";
+import {
+  rejectPricierTier,
+  rejectUncountable,
+  rejectUnreservable,
+  sendCap,
+  type WorstCost,
+  worstCost,
+} from "./worst-case.ts";
 
 function outcome(
   request: AdmitRequest,
@@ -100,7 +110,7 @@ export async function admitCopy(
   sendCap(shaped, money.cap, true);
   if (money.dues.length === 0) return unmetered(targets);
   const got = await admitter.quotas.reserve(money.dues);
-  return "refused" in got ? null : admitted(new Reserved(targets, money.dues, got, admitter.quotas));
+  return "refused" in got ? null : reservedBy(targets, money.dues, got, admitter.quotas);
 }
 
 /** The one order in which dues are reserved, so that concurrent calls agree. */

@@ -13,8 +13,8 @@ import { forwardHeaders } from "../wire/headers.ts";
 import type { Addressed } from "./address.ts";
 import type { Gateway } from "./gateway.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
-import type { ShadowSample } from "./shadow.ts";
 import type { Admitted } from "./reservation.ts";
+import type { ShadowSample } from "./shadow.ts";
 
 /** null: it was answered. A promise only if something has to be waited for. */
 export type CallOutcome = Failure | null | Promise<Failure | null>;

@@ -13,7 +13,7 @@ interface Reserving {
    * Reserves what one more attempt at a target can cost, in addition to what earlier attempts are charged. Returns
    * false if it doesn't fit, so that the attempt may not be made.
    */
-  cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
+  cover(this: Reserving, target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
   /** Settles the reservation once the call is over. Later calls have no effect. */
   settle(record: CallRecord): void;
 }

@@ -5,8 +5,8 @@ import type { Shaped } from "../call/shaped.ts";
 import type { Comparison, ShadowDrop } from "../config/shadow-report.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import type { Admitter } from "./admit.ts";
-import type { AnswerLimits } from "./attempt.ts";
+import type { Admitter } from "./admit-request.ts";
+import type { AnswerLimits } from "./attempt-result.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
 import type { Missed } from "./proof.ts";
 

@@ -11,12 +11,14 @@ import { SinkExchange } from "../shadow/sink-exchange.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Shadow } from "../snapshot/snapshot.ts";
 import { ClientConnection } from "../wire/client.ts";
-import { type Admitted, admitCopy } from "./admit.ts";
+import { admitCopy } from "./admit.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
-import { type DispatchOutcome, dispatch } from "./dispatch.ts";
+import { dispatch } from "./dispatch.ts";
+import type { DispatchOutcome } from "./dispatch-outcome.ts";
 import { roughPromptTokens } from "./plan.ts";
 import { noteOutcome } from "./record-fields.ts";
 import { excerpts } from "./redacted-excerpt.ts";
+import type { Admitted } from "./reservation.ts";
 import type { CopyWith, ShadowCall, ShadowRecorder } from "./shadow-call.ts";
 
 /** Largest whole answer that is read. */
@@ -142,7 +144,7 @@ export class ShadowCopy {
     return dispatch(
       {
         ...{ admitted, missed, client: this.#client, shaped, route, targets: admitted.targets, forwarded, deadlineMs },
-        cover: admitted.cover,
+        cover: (asked, attempts) => admitted.cover(asked, attempts),
         promptTokens: roughPromptTokens(shaped.received),
         limits: { ...limits, maxReplyBytes: Math.min(limits.maxReplyBytes, maxReplyBytes), keepAliveMs: 0 },
         replyHeaders: () => ({}),
