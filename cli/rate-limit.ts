@@ -8,8 +8,10 @@ import { parseSpec } from "../crds/parse.ts";
 import { durationMs } from "../crds/quantity.ts";
 import { type Cluster, connectCluster, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
 import { UsageError } from "../proxy/usage-error.ts";
+import { objectsIn } from "./keys/folder.ts";
 import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
+import { type LimitRow, limitTable, stillLimiting, unknownCallers } from "./rate-limit-list.ts";
 
 const usage = `sluice set-rate-limit: limit somebody's calls, in force on all proxies within seconds
 
@@ -24,6 +26,7 @@ const usage = `sluice set-rate-limit: limit somebody's calls, in force on all pr
   For how long:
   --expires-in TIME     such as 24h (default: until it is removed)
   --remove              take the limit away
+  --list                print the limits of the namespace, and nothing else
   Where:
   --name NAME           of the Budget that holds it (default: made from whom it is for)
   -n, --namespace NS    (default: the kubeconfig's, else default)
@@ -45,6 +48,7 @@ const options = {
   period: { type: "string", default: "1h" },
   "expires-in": { type: "string" },
   remove: { type: "boolean", default: false },
+  list: { type: "boolean", default: false },
   name: { type: "string" },
   namespace: { type: "string", short: "n" },
   folder: { type: "string" },
@@ -128,6 +132,27 @@ export function limitObject(values: Values, namespace: string, nowMs: number): L
 }
 
 const { plural } = kinds.Budget;
+
+async function listed(cluster: Cluster, kind: "Budget" | "ApiKey", namespace: string): Promise<LimitRow[]> {
+  const answer = await cluster.custom.listNamespacedCustomObject({
+    group,
+    version,
+    plural: kinds[kind].plural,
+    namespace,
+  });
+  return (answer as { items: LimitRow[] }).items;
+}
+
+/** Notes help, and must not stop someone who may not list. */
+async function notes(values: Values, rows: (kind: "Budget" | "ApiKey") => Promise<LimitRow[]>): Promise<string[]> {
+  try {
+    const scope = scopeOf(values);
+    return values.remove ? stillLimiting(await rows("Budget"), scope) : unknownCallers(await rows("ApiKey"), scope);
+  } catch {
+    return [];
+  }
+}
+
 const fieldManager = "sluice-cli";
 type Existing = StoredObject & { spec: Record<string, unknown>; metadata: { resourceVersion?: string } };
 
@@ -199,18 +224,39 @@ export async function runSetRateLimit(args: readonly string[]): Promise<void> {
     return;
   }
   if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
-  const said = await (values.folder !== undefined
-    ? inFolder(values.folder, limitObject(values, values.namespace ?? "default", Date.now()), values.remove)
+  const { said, beside } = await (values.folder !== undefined
+    ? toFolder(values.folder, values)
     : toCluster(values).catch((cause: unknown) => {
         throw cause instanceof UsageError ? cause : new Error(inWords(cause), { cause });
       }));
   process.stdout.write(`${said}\n`);
+  for (const note of beside) process.stderr.write(`${note}\n`);
 }
 
-async function toCluster(values: Values): Promise<string> {
+interface Outcome {
+  said: string;
+  /** What the user should know as well. */
+  beside: string[];
+}
+
+async function toFolder(folder: string, values: Values): Promise<Outcome> {
+  const namespace = values.namespace ?? "default";
+  const rows = async (kind: "Budget" | "ApiKey"): Promise<LimitRow[]> =>
+    (await objectsIn(folder, kind, namespace)) as LimitRow[];
+  if (values.list) return { said: limitTable(await rows("Budget"), namespace), beside: [] };
+  const said = await inFolder(folder, limitObject(values, namespace, Date.now()), values.remove);
+  return { said, beside: await notes(values, rows) };
+}
+
+async function toCluster(values: Values): Promise<Outcome> {
   const config = loadConfig(values.kubeconfig ?? null);
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
-  const object = limitObject(values, namespace, Date.now());
   const cluster = connectCluster(config);
-  return values.remove ? removeFromCluster(cluster, object) : setInCluster(cluster, object, Number(values.wait));
+  const rows = (kind: "Budget" | "ApiKey"): Promise<LimitRow[]> => listed(cluster, kind, namespace);
+  if (values.list) return { said: limitTable(await rows("Budget"), namespace), beside: [] };
+  const object = limitObject(values, namespace, Date.now());
+  const said = await (values.remove
+    ? removeFromCluster(cluster, object)
+    : setInCluster(cluster, object, Number(values.wait)));
+  return { said, beside: await notes(values, rows) };
 }

@@ -24,13 +24,16 @@ function headOf({ groupBy, total, groups, currency }: Report): string[] {
   return [...groupBy, ...figures];
 }
 
+/** Of calls that were refused before it was known, or of callers without one. */
+const noValue = "(none)";
+
 function asTable(report: Report): string {
   const head = headOf(report);
   const { groupBy, total, currency } = report;
   const label = Object.fromEntries(groupBy.map((name, index) => [name, index === 0 ? "total" : ""]));
   const lines = [
     head.map((name) => name.toUpperCase()),
-    ...linesOf(report).map((line) => head.map((name) => String(line[name] ?? ""))),
+    ...linesOf(report).map((line) => head.map((name) => String(line[name] ?? "") || noValue)),
     ...(total === null ? [] : [head.map((name) => String({ ...label, ...figuresOf(total, currency) }[name] ?? ""))]),
   ];
   const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)));

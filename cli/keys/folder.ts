@@ -73,6 +73,12 @@ function chosen(all: readonly Manifests[], values: KeysValues, namespace: string
   return found;
 }
 
+/** Objects of a kind in a namespace, as the folder's files have them. */
+export async function objectsIn(folder: string, kind: string, namespace: string): Promise<unknown[]> {
+  const found = find(await read(folder), kind, (document) => inNamespace(document, namespace));
+  return found.map(({ document }) => document.toJS());
+}
+
 export async function createInFolder(folder: string, values: KeysValues, namespace: string): Promise<string[]> {
   const object = keyObject(values, namespace);
   if (values["expires-in"] !== undefined)

@@ -68,6 +68,11 @@ export const budgetReading = z.object({
   resetsAtMs: z.int().nullable(),
   /** The sum of all groups. */
   spentNanoUsd,
+  /**
+   * The sum of the period before, for a while after its end: calls that began in it are charged to it when they are
+   * over. Absent otherwise, and in readings of older proxies.
+   */
+  before: z.object({ periodStartMs: z.int(), spentNanoUsd }).optional(),
   groupCount: z.int().min(0),
   /** The groups that spent most. `subject` is "" if there is one budget for all. */
   groups: z.array(z.object({ subject: z.string(), spentNanoUsd })),

@@ -11,6 +11,25 @@ const mostGroups = 100;
 /** Subjects of one budget whose calls were refused, as shown in the status. */
 const mostRefused = 500;
 
+/** How long after a period's end calls that began in it are waited for. */
+const lateMs = 3_600_000;
+
+const sumOf = (groups: BudgetReading["groups"]): number =>
+  groups.reduce((sum, { spentNanoUsd }) => sum + spentNanoUsd, 0);
+
+/** The period before, as long as calls of it can be under way. */
+async function periodBefore(
+  budget: MoneyBudget,
+  startMs: number,
+  nowMs: number,
+  store: Pick<FleetStore, "readBudget">,
+): Promise<Pick<BudgetReading, "before">> {
+  if (budget.period === "Total" || nowMs - startMs >= lateMs) return {};
+  const { startMs: periodStartMs } = budgetPeriodAt(budget, startMs - 1);
+  const counters = await store.readBudget(counterIdOf(budget), periodStartMs);
+  return { before: { periodStartMs, spentNanoUsd: counters.reduce((sum, { spent }) => sum + spent, 0) } };
+}
+
 /** What each subject spent; from the recount for subjects without a counter yet. */
 async function groupsOf(
   budget: MoneyBudget,
@@ -43,7 +62,8 @@ export function readBudgets(
         ...(budget.counting === undefined ? {} : { sinceMs: budget.counting.sinceMs }),
         amountNanoUsd: budget.amountNanoUsd,
         resetsAtMs: endMs,
-        spentNanoUsd: groups.reduce((sum, { spentNanoUsd }) => sum + spentNanoUsd, 0),
+        spentNanoUsd: sumOf(groups),
+        ...(readings ? await periodBefore(budget, startMs, nowMs, store) : {}),
         groupCount: groups.length,
         groups: groups.slice(0, mostGroups),
         refused: refused.slice(0, mostRefused),

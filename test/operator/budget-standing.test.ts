@@ -11,6 +11,8 @@ import { seedsOf } from "../../operator/loops/budgets/seeds.ts";
 import type { BudgetState } from "../../operator/loops/budgets/state.ts";
 import { exceeded, stateFromStatus, statusFromState } from "../../operator/loops/budgets/status.ts";
 import { type BudgetReadings, budgetConfig, budgetReading } from "../../proxy/config/budget.ts";
+import { readBudgets } from "../../proxy/pipeline/budget-report.ts";
+import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 
 const dayMs = 86_400_000;
 const start = Date.parse("2027-03-01T00:00:00Z");
@@ -206,6 +208,44 @@ describe("how a budget stands", () => {
     fc.assert(fc.property(fc.nat(Number.MAX_SAFE_INTEGER), (nano) => assert.equal(decimalToNano(usdText(nano)), nano)));
     assert.equal(usdText(12_340_000_000), "12.34");
     assert.equal(usdText(1), "0.000000001");
+  });
+
+  it("is reported with the period before while calls of that can be under way", async () => {
+    const budget = { ...watch().config, timeZone: "America/New_York" };
+    const snapshot = { budgets: new Map([["a", [budget]]]) } as unknown as Snapshot;
+    const counters = (_: string, periodStartMs: number) =>
+      Promise.resolve([{ subject: "", spent: periodStartMs < start ? 7 : 2 }]);
+    const parts = {
+      ledger: { readBudget: counters },
+      quotas: { refusals: { of: () => [] } },
+      recounts: { read: () => Promise.resolve(new Map()) },
+    } as unknown as Parameters<typeof readBudgets>[1];
+    const midnight = Date.parse("2027-03-01T05:00:00Z");
+    const beforeAt = async (nowMs: number, readings = true) =>
+      (await readBudgets(snapshot, parts, nowMs, readings))[0]?.before;
+    assert.deepEqual(await beforeAt(midnight), { periodStartMs: midnight - dayMs, spentNanoUsd: 7 });
+    assert.deepEqual(await beforeAt(midnight + 3_600_000), undefined);
+    assert.deepEqual(await beforeAt(midnight, false), undefined);
+  });
+
+  it("adds calls to the history that ended after their period", () => {
+    const [first] = told({ groups: { "": 30 } }).budgets;
+    const [second] = told({ day: 1, groups: { "": 1 } }).budgets;
+    assert.ok(first && second);
+    const late = (shared: boolean, spent: number): BudgetReadings => ({
+      instance: "i",
+      shared,
+      budgets: [{ ...second, before: { periodStartMs: start, spentNanoUsd: spent * 1e9 } }],
+    });
+    const watched = watch();
+    const closed = advanceBudget(watched, null, [{ instance: "i", shared: true, budgets: [first] }], start);
+    const spentBefore = (...reports: BudgetReadings[]): string | undefined =>
+      advanceBudget(watched, closed, reports, start + dayMs)?.history.at(-1)?.spent;
+    assert.equal(spentBefore(late(true, 30.4)), "30.40");
+    assert.equal(spentBefore(late(true, 30.4), late(true, 30.4)), "30.40");
+    assert.equal(spentBefore(late(false, 20), late(false, 11)), "31.00");
+    // A store that has forgotten the period takes nothing away.
+    assert.equal(spentBefore(late(true, 0)), "30.00");
   });
 
   it("reads what was spent beyond every amount, and what a number holds exactly", () => {

@@ -4,6 +4,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
+import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import {
   eventually,
   key,
@@ -285,6 +286,36 @@ describe("sluice set-rate-limit, on a folder", () => {
     await eventually(async () => (await call(url, "alice")).status === 429);
     assert.equal((await set("--remove")).code, 0);
     await eventually(async () => (await call(url, "alice")).status === 200);
+  });
+
+  it("lists limits, names other ones of the same caller, and doubts callers that it doesn't know", async () => {
+    const folder = await temporaryFolder("limits");
+    after(() => removeFolder(folder));
+    await writeFile(
+      join(folder, "keys.yaml"),
+      "kind: ApiKey\nmetadata: { name: alice }\nspec: { user: alice, team: a }\n---\nkind: Budget\nmetadata: { name: money }\nspec: { amount: '5', period: Daily }\n",
+    );
+    const here = (...args: string[]) => setLimit(...args, "--folder", folder);
+    assert.equal((await here("--list")).stdout, "namespace default has no limits\n");
+    const known = await here("--user", "alice", "--model", "gpt-4o", "--limit", "5", "--per", "User");
+    assert.deepEqual([known.code, known.stderr], [0, ""]);
+    const unknown = await here("--user", "alcie", "--limit", "5", "--concurrency", "2");
+    assert.equal(unknown.code, 0);
+    assert.match(unknown.stderr, /^note: no ApiKey of the namespace has the user alcie; /);
+    assert.equal((await here("--user", "alice", "--tokens", "9", "--period", "1m")).code, 0);
+    const list = (await here("--list")).stdout.split("\n").map((line) => line.replace(/ {2,}/g, " | "));
+    assert.deepEqual(list, [
+      "NAME | FOR | LIMIT | PER | EXPIRES",
+      "rate-limit-alcie | user alcie | 5 requests per 1h, 2 at once",
+      "rate-limit-alice | user alice | 9 tokens per 1m",
+      "rate-limit-alice-gpt-4o | user alice, model gpt-4o | 5 requests per 1h | User",
+      "",
+    ]);
+    const removed = await here("--user", "alice", "--remove");
+    assert.match(
+      removed.stderr,
+      /^note: Budget rate-limit-alice-gpt-4o still limits user alice, model gpt-4o; --remove --name rate-limit-alice-gpt-4o removes it\n$/,
+    );
   });
 
   for (const [args, message] of [

@@ -6,7 +6,7 @@ import type { BudgetReadings } from "../../../proxy/config/budget.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 import { crossingsOf, withoutUncrossed } from "./crossings.ts";
 import { openIncidents } from "./incidents.ts";
-import { isoTime, usdText } from "./money.ts";
+import { isoTime, nanoOfText, usdText } from "./money.ts";
 import type { BudgetState } from "./state.ts";
 
 const mostGroups = 100;
@@ -74,6 +74,20 @@ function carriedOver(
 
 type Readings = ReturnType<typeof reached>;
 
+/** Calls that began in the period before are charged to it after its end. */
+function withLateCharges(history: BudgetState["history"], readings: Readings): BudgetState["history"] {
+  const last = history.at(-1);
+  if (last === undefined) return history;
+  const late = readings.filter(
+    ({ before }) => before !== undefined && isoTime(before.periodStartMs) === last.periodStart,
+  );
+  const spent = Math.max(
+    nanoOfText(last.spent),
+    totalOf(late, ({ before }) => before?.spentNanoUsd ?? 0),
+  );
+  return [...history.slice(0, -1), { ...last, spent: usdText(spent) }];
+}
+
 /** Subjects refused under the current amount. Only a hard budget refuses. */
 function refusedNow({ config }: BudgetRules, same: BudgetState | null, readings: Readings): Set<string> {
   if (config.enforcement !== "Hard") return new Set();
@@ -122,6 +136,7 @@ export function advanceBudget(
     crossings: same?.crossings ?? [],
     ...carriedOver(before, sinceMs, newest, nowMs),
   };
+  state.history = withLateCharges(state.history, present);
   const settled = withoutUncrossed(watch, state, nowMs);
   return { ...settled, crossings: crossingsOf(watch, settled, nowMs) };
 }
