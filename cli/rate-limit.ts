@@ -8,7 +8,7 @@ import { parseSpec } from "../crds/parse.ts";
 import { durationMs } from "../crds/quantity.ts";
 import { type Cluster, connectCluster, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
 import { UsageError } from "../proxy/usage-error.ts";
-import { objectsIn } from "./keys/folder.ts";
+import { folderObjects } from "./keys/folder.ts";
 import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 import { type LimitRow, limitTable, stillLimiting, unknownCallers } from "./rate-limit-list.ts";
@@ -224,28 +224,28 @@ export async function runSetRateLimit(args: readonly string[]): Promise<void> {
     return;
   }
   if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
-  const { said, beside } = await (values.folder !== undefined
+  const { said, hints } = await (values.folder !== undefined
     ? toFolder(values.folder, values)
     : toCluster(values).catch((cause: unknown) => {
         throw cause instanceof UsageError ? cause : new Error(inWords(cause), { cause });
       }));
   process.stdout.write(`${said}\n`);
-  for (const note of beside) process.stderr.write(`${note}\n`);
+  for (const note of hints) process.stderr.write(`${note}\n`);
 }
 
 interface Outcome {
   said: string;
   /** What the user should know as well. */
-  beside: string[];
+  hints: string[];
 }
 
 async function toFolder(folder: string, values: Values): Promise<Outcome> {
   const namespace = values.namespace ?? "default";
   const rows = async (kind: "Budget" | "ApiKey"): Promise<LimitRow[]> =>
-    (await objectsIn(folder, kind, namespace)) as LimitRow[];
-  if (values.list) return { said: limitTable(await rows("Budget"), namespace), beside: [] };
+    (await folderObjects(folder, kind, namespace)) as LimitRow[];
+  if (values.list) return { said: limitTable(await rows("Budget"), namespace), hints: [] };
   const said = await inFolder(folder, limitObject(values, namespace, Date.now()), values.remove);
-  return { said, beside: await notes(values, rows) };
+  return { said, hints: await notes(values, rows) };
 }
 
 async function toCluster(values: Values): Promise<Outcome> {
@@ -253,10 +253,10 @@ async function toCluster(values: Values): Promise<Outcome> {
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
   const cluster = connectCluster(config);
   const rows = (kind: "Budget" | "ApiKey"): Promise<LimitRow[]> => listed(cluster, kind, namespace);
-  if (values.list) return { said: limitTable(await rows("Budget"), namespace), beside: [] };
+  if (values.list) return { said: limitTable(await rows("Budget"), namespace), hints: [] };
   const object = limitObject(values, namespace, Date.now());
   const said = await (values.remove
     ? removeFromCluster(cluster, object)
     : setInCluster(cluster, object, Number(values.wait)));
-  return { said, beside: await notes(values, rows) };
+  return { said, hints: await notes(values, rows) };
 }

@@ -74,7 +74,7 @@ function chosen(all: readonly Manifests[], values: KeysValues, namespace: string
 }
 
 /** Objects of a kind in a namespace, as the folder's files have them. */
-export async function objectsIn(folder: string, kind: string, namespace: string): Promise<unknown[]> {
+export async function folderObjects(folder: string, kind: string, namespace: string): Promise<unknown[]> {
   const found = find(await read(folder), kind, (document) => inNamespace(document, namespace));
   return found.map(({ document }) => document.toJS());
 }

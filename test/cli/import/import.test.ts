@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { importDocuments } from "../../../cli/import/input.ts";
+import { cases as agentgateway } from "./cases/agentgateway.ts";
 import { cases as aiGateway } from "./cases/ai-gateway.ts";
 import { cases as bifrost } from "./cases/bifrost.ts";
 import { cases as envoyAiGateway } from "./cases/envoy-ai-gateway.ts";
@@ -10,7 +11,15 @@ import { cases as litellm } from "./cases/litellm.ts";
 import { cases as portkey } from "./cases/portkey.ts";
 import { type ImportCase, importCase, leavesOf, lintErrors, objectLines, printed, reportTexts } from "./check.ts";
 
-const cases: readonly ImportCase[] = [...aiGateway, ...bifrost, ...envoyAiGateway, ...kong, ...litellm, ...portkey];
+const cases: readonly ImportCase[] = [
+  ...agentgateway,
+  ...aiGateway,
+  ...bifrost,
+  ...envoyAiGateway,
+  ...kong,
+  ...litellm,
+  ...portkey,
+];
 
 /** Whether the report has the value itself, or something that holds it. */
 function isReported(leaf: string, reported: ReadonlySet<string>): boolean {

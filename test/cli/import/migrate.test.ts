@@ -91,6 +91,17 @@ items:
     env: { OPENAI_API_KEY: "key-of-the-provider" },
   },
   {
+    page: "agentgateway.md",
+    files: {
+      "config.yaml": `
+llm:
+  models:
+  - { name: gpt-4o, provider: openAI, params: { baseUrl: UPSTREAM, apiKey: "$OPENAI_API_KEY" } }
+`,
+    },
+    env: { OPENAI_API_KEY: "key-of-the-provider" },
+  },
+  {
     page: "kong.md",
     files: {
       "kong.yaml": `

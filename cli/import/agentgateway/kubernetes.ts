@@ -1,0 +1,268 @@
+/** AgentgatewayBackend, AgentgatewayModel, AgentgatewayPolicy and HTTPRoute resources, and the Secrets that they name. */
+import type { Credential } from "../accounts.ts";
+import type { Spec } from "../manifests.ts";
+import { secretFrom } from "../secret-value.ts";
+import type { Setting } from "../setting.ts";
+import { Cluster, ignored, nameOf } from "./cluster.ts";
+import { limitsOf, providerSettings } from "./parts.ts";
+import { addPolicy, type ImportedTarget } from "./policies.ts";
+import { baseOf, identityOf, keyCredential, type ProviderForm, useModel } from "./providers.ts";
+import { addRoutePolicies, kindMember, type RouteContext, type RouteProvider } from "./routes.ts";
+
+/** The key Authorization of the Secret, with or without the word Bearer. */
+function secretCredential(ref: Setting, cluster: Cluster): Credential[] {
+  const name = ref.get("name");
+  if (name.text === undefined) return [];
+  const secret = cluster.find("Secret", name.text);
+  const [clear, encoded] = [secret?.get("stringData", "Authorization"), secret?.get("data", "Authorization")];
+  const outside = { outside: `from the key Authorization of Secret ${name.text}, without the word Bearer` };
+  for (const one of [clear, encoded]) one?.mark("Secret", "moved to the Secret of the LLMProvider");
+  const decoded = encoded?.text === undefined ? undefined : Buffer.from(encoded.text, "base64").toString("utf8").trim();
+  const known = decoded === undefined ? (clear === undefined ? null : secretFrom(clear)) : { clear: decoded };
+  const value = known !== null && "clear" in known ? { clear: known.clear.replace(/^Bearer /i, "") } : known;
+  return [{ field: "apiKey", value: value ?? outside, setting: ref }];
+}
+
+type Access = Pick<ProviderForm, "credentials" | "workloadIdentity">;
+
+function accessOf(auth: Setting, cluster: Cluster): Access {
+  const key = keyCredential(auth.get("key"));
+  return { credentials: key.length > 0 ? key : secretCredential(auth.get("secretRef"), cluster), ...identityOf(auth) };
+}
+
+/** The members of a provider that are no kind. */
+const common = new Set([
+  "name",
+  "host",
+  "port",
+  "path",
+  "pathPrefix",
+  "policies",
+  "hostOverride",
+  "pathOverride",
+  "authHeader",
+]);
+
+function providerOf(
+  entry: Setting,
+  wished: string,
+  auth: Setting,
+  settings: Spec,
+  cluster: Cluster,
+  context: RouteContext,
+): RouteProvider[] {
+  const kind = kindMember(entry) ?? entry.entries().find(([name]) => !common.has(name))?.[1];
+  if (kind === undefined || common.has(kind.name)) {
+    entry.notImported("the provider is not known");
+    return [];
+  }
+  const azure = kind.get("endpoint");
+  const path = entry.get("path").isSet ? "path" : "pathPrefix";
+  const base = azure.isSet
+    ? baseOf(kind, { url: "endpoint", host: "endpoint", path: "path", kind: kind.name }, context.options)
+    : baseOf(entry, { host: "host", port: "port", path, kind: kind.name }, context.options);
+  const own = entry.get("policies", "auth");
+  const deployment = kind.get("deploymentName");
+  if (kind.entries().length === 0) kind.imported("type of the LLMProvider");
+  const form: ProviderForm = {
+    name: entry.get("name").text ?? wished,
+    kind: kind.name,
+    setting: entry.get("name"),
+    fields: kind,
+    base,
+    ...accessOf(own.isSet ? own : auth, cluster),
+    ...(Object.keys(settings).length === 0 ? {} : { settings }),
+  };
+  return [{ form, model: deployment.isSet ? deployment : kind.get("model"), setting: kind }];
+}
+
+function backendProviders(backend: Setting, settings: Spec, cluster: Cluster, context: RouteContext): RouteProvider[] {
+  const [ai, auth] = [backend.get("spec", "ai"), backend.get("spec", "policies", "auth")];
+  const wished = nameOf(backend);
+  if (!ai.get("groups").isSet) return providerOf(ai.get("provider"), wished, auth, settings, cluster, context);
+  return ai
+    .get("groups")
+    .items()
+    .flatMap((group, priority) =>
+      group
+        .get("providers")
+        .items()
+        .flatMap((one) => providerOf(one, wished, auth, settings, cluster, context))
+        .map((provider) => ({ ...provider, priority })),
+    );
+}
+
+/** Settings that a policy on the route or the backend has. */
+function policyParts(policy: Setting | undefined): { settings: Spec; limits: Setting | undefined } {
+  const traffic = policy?.get("spec", "traffic");
+  if (policy === undefined || traffic === undefined) return { settings: {}, limits: undefined };
+  policy.get("spec", "targetRefs").imported("the policy of the route");
+  policy
+    .get("spec", "backend", "health")
+    .changed("a target that fails is left out by spec.circuitBreaker of its LLMProvider, which is on by default");
+  for (const name of ["apiKeyAuthentication", "jwtAuthentication", "extAuth", "authorization", "basicAuthentication"])
+    traffic.get(name).notImported("callers need an ApiKey, or a token of an issuer in Helm's operator.identity");
+  traffic.get("rateLimit", "global").notImported("set limits of the policy, or a Budget");
+  return {
+    settings: providerSettings(traffic.get("retry"), traffic.get("timeouts")),
+    limits: traffic.get("rateLimit", "local"),
+  };
+}
+
+interface RouteBackend {
+  ref: Setting;
+  backend: Setting;
+}
+
+/** Backends of models; others are reported. */
+function backendsOf(rule: Setting, cluster: Cluster): RouteBackend[] {
+  return rule
+    .get("backendRefs")
+    .items()
+    .filter((ref) => ref.get("kind").text === "AgentgatewayBackend")
+    .flatMap((ref): RouteBackend[] => {
+      const backend = cluster.find("AgentgatewayBackend", ref.get("name").text);
+      if (backend?.get("spec", "ai").isSet === true) return [{ ref, backend }];
+      ref
+        .get("name")
+        .notImported(
+          backend === undefined
+            ? "the AgentgatewayBackend is not part of the import"
+            : "only calls of models are served",
+        );
+      return [];
+    });
+}
+
+/** What the gateway itself does in Sluice. */
+function markRule(rule: Setting, backends: readonly RouteBackend[]): void {
+  for (const { ref } of backends)
+    for (const field of ["group", "kind", "name", "namespace", "weight", "port"])
+      ref.get(field).imported("targets of the policy");
+  for (const match of rule.get("matches").items()) {
+    match.get("path").changed("callers use /v1 of the gateway; match.pathPrefix puts a policy under a path of its own");
+    match.get("headers").notImported("a policy is chosen by model: write a rule of routing.rules");
+  }
+  for (const filter of rule.get("filters").items()) {
+    if (filter.get("type").text === "URLRewrite") filter.imported("paths of providers are the type's own");
+    else filter.notImported("spec.headers of an LLMProvider adds headers");
+  }
+}
+
+function addRule(
+  rule: Setting,
+  name: string,
+  policy: Setting | undefined,
+  cluster: Cluster,
+  context: RouteContext,
+): boolean {
+  const backends = backendsOf(rule, cluster);
+  const { settings, limits } = policyParts(policy);
+  const timeouts = providerSettings(rule.get("none"), rule.get("timeouts"));
+  const providers = backends.flatMap(({ ref, backend }): RouteProvider[] => {
+    const own = policyParts(cluster.policyOf("AgentgatewayBackend", nameOf(backend)));
+    const all = backendProviders(backend, { ...own.settings, ...settings, ...timeouts }, cluster, context);
+    const weight = backends.length > 1 ? { weight: ref.get("weight").number ?? 1 } : {};
+    return all.map((one) => ({ ...weight, ...one }));
+  });
+  const [first] = backends;
+  if (first === undefined) return false;
+  const attached = policy?.get("spec", "backend", "ai");
+  const ai = attached?.isSet === true ? attached : first.backend.get("spec", "policies", "ai");
+  addRoutePolicies(name, providers, { ai, limits: limits ?? rule.get("none") }, context);
+  markRule(rule, backends);
+  return true;
+}
+
+function addHttpRoute(route: Setting, cluster: Cluster, context: RouteContext): void {
+  const rules = route.get("spec", "rules").items();
+  const policy = cluster.policyOf("HTTPRoute", nameOf(route));
+  const added = rules.map((rule, index) =>
+    addRule(rule, rules.length === 1 ? nameOf(route) : `${nameOf(route)}-${index + 1}`, policy, cluster, context),
+  );
+  if (!added.includes(true)) route.get("spec").notImported("only calls of models are served");
+  for (const name of ["parentRefs", "hostnames"]) route.get("spec", name).imported("the chart has the Service");
+}
+
+function modelTarget(model: Setting, setting: Setting, cluster: Cluster, context: RouteContext): ImportedTarget | null {
+  const spec = model.get("spec");
+  const kind = spec.get("provider");
+  const upstream = [spec.get("model"), spec.get("match", "model")].find((one) => one.text !== undefined);
+  const form: ProviderForm = {
+    name: (kind.text ?? "provider").toLowerCase(),
+    kind: (kind.text ?? "").toLowerCase(),
+    setting: kind,
+    fields: spec.get((kind.text ?? "").toLowerCase()),
+    base: baseOf(
+      spec,
+      { url: "baseURL", host: "host", port: "port", path: "path", kind: kind.text ?? "" },
+      context.options,
+    ),
+    ...accessOf(spec.get("policies", "auth").isSet ? spec.get("policies", "auth") : spec.get("auth"), cluster),
+  };
+  const ref = useModel(form, upstream?.text ?? nameOf(model), context.accounts);
+  upstream?.imported("model of the LLMProvider");
+  spec.get("custom").changed("calls are made in OpenAI's format");
+  return ref === null ? null : { ref, setting };
+}
+
+function virtualTarget(
+  one: Setting,
+  rank: "weight" | "priority",
+  cluster: Cluster,
+  context: RouteContext,
+): ImportedTarget[] {
+  const names = [one.get("modelRef", "name"), one.get("model"), one.get("name")];
+  const ref = names.find((name) => name.text !== undefined) ?? one.get("model");
+  const model = cluster.find("AgentgatewayModel", ref.text);
+  const target = model === undefined ? null : modelTarget(model, ref, cluster, context);
+  one.get(rank).imported(`${rank} of the target`);
+  if (target === null) {
+    ref.notImported("there is no such model");
+    return [];
+  }
+  ref.imported("target of the policy");
+  return [{ ...target, [rank]: one.get(rank).number ?? (rank === "weight" ? 1 : 0) }];
+}
+
+function virtualTargets(virtual: Setting, cluster: Cluster, context: RouteContext): ImportedTarget[] {
+  const of = (kind: string, rank: "weight" | "priority"): ImportedTarget[] =>
+    virtual
+      .get(kind, "targets")
+      .items()
+      .flatMap((one) => virtualTarget(one, rank, cluster, context));
+  const weighted = of("weighted", "weight");
+  return weighted.length > 0 ? weighted : of("failover", "priority");
+}
+
+function addModel(model: Setting, cluster: Cluster, context: RouteContext): void {
+  const spec = model.get("spec");
+  const name = spec.get("match", "model").text ?? nameOf(model);
+  spec.get("parentRefs").imported("the chart has the Service");
+  spec.get("visibility").imported("whether it has a policy of its own");
+  spec.get("match", "model").imported("match.models");
+  if (spec.get("visibility").text === "Internal") return;
+  const virtual = spec.get("virtualModel");
+  const single = virtual.isSet ? null : modelTarget(model, model.get("metadata", "name"), cluster, context);
+  const targets = virtual.isSet ? virtualTargets(virtual, cluster, context) : single === null ? [] : [single];
+  const { limits } = policyParts(cluster.policyOf("AgentgatewayModel", nameOf(model)));
+  addPolicy(
+    name,
+    [[name, spec.get("match", "model")]],
+    targets,
+    { rest: limits === undefined ? {} : limitsOf(limits) },
+    context.manifests,
+  );
+}
+
+export function addResources(documents: readonly Setting[], context: RouteContext): void {
+  const cluster = new Cluster(documents);
+  for (const route of cluster.of("HTTPRoute")) addHttpRoute(route, cluster, context);
+  for (const model of cluster.of("AgentgatewayModel")) addModel(model, cluster, context);
+  for (const resource of cluster.all) {
+    const kind = resource.get("kind").text ?? "";
+    const why = Object.hasOwn(ignored, kind) ? ignored[kind] : undefined;
+    if (why !== undefined) resource.get("spec").notImported(why);
+    for (const name of ["apiVersion", "kind", "metadata", "status", "type"]) resource.get(name).imported("not needed");
+  }
+}
