@@ -24,6 +24,7 @@ import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
 import type { CanaryBook } from "./loops/canaries/book.ts";
 import type { DiscoveryBook } from "./loops/discovery/book.ts";
+import { foreignKeyPatches } from "./loops/keys/foreign-keys.ts";
 import type { OperatorMetrics } from "./metrics.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
 import { markUnpublished } from "./publish/unpublished.ts";
@@ -137,7 +138,8 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   if (published === null) return true;
   const { compiled, publication, objects, values, compileMs, tokens } = published;
   const revision = publication.live?.manifest.revision ?? "";
-  const { proxies, revocations, reports, canaries, watched } = await askFleet(context.cluster, settings, tokens.status);
+  const fleet = await askFleet(context.cluster, settings, tokens.status);
+  const { proxies, revocations, reports, canaries, watched } = fleet;
   if (context.leading()) await publisher.publishStatusToken(tokens.status);
   context.ready = proxies.length;
   const programmed = { revision, live: proxies.filter((proxy) => proxy === revision).length, total: proxies.length };
@@ -148,7 +150,8 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const { decided, patches } = context.canaries.judge(compiled, canaries, context.nowMs());
   // A verdict on a canary changes the rendered config, and so do models that were found.
   if ([decided, context.discovery.learn(reports)].includes(true)) context.changed();
-  const all = [...healthPatches(compiled.others, reports), ...alerts, ...budgets, ...patches];
+  const foreign = foreignKeyPatches(compiled.verdicts, objects, fleet.foreignKeys);
+  const all = [...healthPatches(compiled.others, reports), ...foreign, ...alerts, ...budgets, ...patches];
   const patched = withPatches(compiled.verdicts, all);
   const { written } = published;
   published.written = 0;

@@ -41,6 +41,7 @@ import { ShadowTally } from "./shadow/tally.ts";
 import { shadowRecorder } from "./shadow-records.ts";
 import { callMetricsOptions } from "./signal-settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
+import { ForeignKeyUses } from "./snapshot/foreign-key-uses.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
@@ -179,6 +180,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   );
   const canaries = new CanaryTally();
   const implausible = new ImplausibleReports(steadyNowMs);
+  const foreignKeys = new ForeignKeyUses();
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
@@ -250,6 +252,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     routing,
     auth,
     countries,
+    foreignKeys,
     tokens,
     cache,
     audit,
@@ -275,7 +278,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer({
     ...{ current: cell, metrics, state, routing, canaries, watched },
-    ...{ ledger, quotas, recounts, implausible, identities, discovery, shadows: shadowTally },
+    ...{ ledger, quotas, recounts, implausible, foreignKeys, identities, discovery, shadows: shadowTally },
     flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {

@@ -18,6 +18,7 @@ import type { WatchTally } from "./routing/watch.ts";
 import type { TrafficState } from "./server.ts";
 import type { ShadowTally } from "./shadow/tally.ts";
 import type { Current } from "./snapshot/current.ts";
+import type { ForeignKeyUses } from "./snapshot/foreign-key-uses.ts";
 import type { ProviderEntry } from "./snapshot/snapshot.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 
@@ -32,6 +33,7 @@ export interface StatusParts {
   quotas: Quotas;
   recounts: Recounts;
   implausible: ImplausibleReports;
+  foreignKeys: ForeignKeyUses;
   discovery: ModelDiscovery;
   flushLedger(): Promise<void>;
   identities: CloudIdentities;
@@ -152,6 +154,7 @@ function statusOf(parts: StatusParts, instance: string) {
     instance,
     canaries: canaries.readings(),
     watched: watched.readings(),
+    foreignKeys: parts.foreignKeys.readings(),
     providers: [...(snapshot?.providers.values() ?? [])].map((entry) =>
       providerStatus(entry, breakers.get(entry.account.config.id), parts),
     ),

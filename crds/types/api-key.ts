@@ -128,6 +128,22 @@ export const apiKeyStatus = z
       .max(8)
       .optional()
       .describe("Number of keys of another gateway that are accepted by their digest. Absent if there are none."),
+    digests: z
+      .array(
+        z.strictObject({
+          index: z.int().min(0).max(7).describe("Place of the entry in spec.digests, from 0."),
+          label: z.string().max(16).describe("Identifies the entry without its value, also if others are removed."),
+          lastUsedAt: z
+            .string()
+            .max(40)
+            .optional()
+            .describe("Hour in which a caller last used the key. Absent if none has, as far as is known."),
+        }),
+      )
+      .max(8)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("When the keys of another gateway were last used, so that you see which callers have moved."),
     expiresAt: z.string().max(40).optional().describe("When the key expires."),
     rotatedAt: z.string().max(40).optional().describe("When the key was last rotated."),
     nextRotationAt: z.string().max(40).optional().describe("When the key will be rotated."),

@@ -3,6 +3,7 @@
  */
 import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
+import type { ForeignKeyUse } from "../../proxy/config/foreign-key-use.ts";
 import { operatorTokenHeader, statusTokenHeader } from "../../proxy/config/status-token.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
@@ -145,6 +146,8 @@ export interface FleetReport {
   canaries: CanaryReport[];
   /** What they have counted for alerts. */
   watched: WatchReading[];
+  /** When they last saw keys of other gateways. */
+  foreignKeys: ForeignKeyUse[];
 }
 
 /** Asks every proxy once. `token`: of their status ports. */
@@ -160,6 +163,7 @@ export async function askFleet(cluster: Cluster, settings: OperatorSettings, tok
     reports: counted.flatMap((answer) => (answer === null ? [] : [answer.providers])),
     canaries: answers.flatMap((answer) => answer?.canaries ?? []),
     watched: answers.flatMap((answer) => answer?.watched ?? []),
+    foreignKeys: answers.flatMap((answer) => answer?.foreignKeys ?? []),
   };
 }
 

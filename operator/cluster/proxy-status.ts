@@ -1,5 +1,6 @@
 /** Parses a proxy's /status leniently: an older or newer proxy may report less or more. */
 import { z } from "zod";
+import { type ForeignKeyUse, foreignKeyUse } from "../../proxy/config/foreign-key-use.ts";
 import { type WatchReading, watchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
@@ -40,6 +41,7 @@ const proxyStatus = z.object({
   instance: z.string().max(64).catch(""),
   canaries: z.array(canary).catch([]),
   watched: z.array(watchReading).catch([]),
+  foreignKeys: z.array(foreignKeyUse).catch([]),
 });
 
 export interface ProxyStatus {
@@ -50,13 +52,14 @@ export interface ProxyStatus {
   providers: ProxyReport;
   canaries: CanaryReport[];
   watched: WatchReading[];
+  foreignKeys: ForeignKeyUse[];
 }
 
 /** null if the body is not a status. */
 export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const parsed = proxyStatus.safeParse(body);
   if (!parsed.success) return null;
-  const { ready, revision, revocations, providers, instance, watched } = parsed.data;
+  const { ready, revision, revocations, providers, instance, watched, foreignKeys } = parsed.data;
   // Counts of a proxy without a name can't be told apart from another's.
   const canaries =
     instance === ""
@@ -77,5 +80,5 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
       ] as const;
     },
   );
-  return { ready, revision, revocations, providers: new Map(reports), canaries, watched };
+  return { ready, revision, revocations, providers: new Map(reports), canaries, watched, foreignKeys };
 }

@@ -4,6 +4,8 @@ import type { Identity } from "../call/identity.ts";
 import { mistypedKey } from "../config/key-form.ts";
 import { type Failure, failure } from "../failure.ts";
 import { clientTokenPrefix } from "../identity/client-tokens.ts";
+import type { ForeignKeyUses } from "../snapshot/foreign-key-uses.ts";
+import type { FoundKey } from "../snapshot/keys.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { identifyClient } from "./client-token.ts";
 import { anonymous, identify, invalidKey } from "./identify.ts";
@@ -47,7 +49,13 @@ const rotated = failure(
 /** The failure for a header that contains nothing like a key. */
 const unwritten = (authorization: string): Failure => (/^(bearer)?\s*$/i.test(authorization) ? empty : noScheme);
 
-export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {
+/** `foreignKeys`: notes keys of other gateways that were accepted. */
+export function authenticate(
+  headers: IncomingHttpHeaders,
+  snapshot: Snapshot,
+  nowMs: number,
+  foreignKeys?: ForeignKeyBook,
+): Identity {
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
   if (clear === "") return anonymous(unwritten(headers.authorization ?? ""));
@@ -59,5 +67,13 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   if (found === null && mistypedKey(clear)) return anonymous(malformed);
   if (found !== null && found.untilMs !== null && nowMs >= found.untilMs)
     return { ...anonymous(rotated), known: found.record };
-  return identify(found?.record ?? null, nowMs);
+  const identity = identify(found?.record ?? null, nowMs);
+  if (!identity.anonymous) noteForeign(found, nowMs, foreignKeys);
+  return identity;
+}
+
+type ForeignKeyBook = Pick<ForeignKeyUses, "note">;
+
+function noteForeign(found: FoundKey | null, nowMs: number, book: ForeignKeyBook | undefined): void {
+  if (found?.foreign !== undefined) book?.note(found.record.id, found.foreign, nowMs);
 }

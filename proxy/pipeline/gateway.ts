@@ -7,6 +7,7 @@ import type { BodyRoom } from "../call/body-room.ts";
 import type { CallRecord } from "../call/record.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
+import type { ForeignKeyUses } from "../snapshot/foreign-key-uses.ts";
 import type { TextPool } from "../text-work/pool.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import type { Admitter } from "./admit-request.ts";
@@ -24,6 +25,7 @@ export interface Gateway extends Dispatcher, Admitter {
   record(call: CallRecord, audited?: boolean): void;
   unexpected(cause: unknown, requestId: string): void;
   countries: Countries;
+  foreignKeys: ForeignKeyUses;
   tokens: TokenVerifier;
   limits: AnswerLimits;
   bodies: BodyRoom;

@@ -8,6 +8,8 @@ export interface FoundKey {
   record: KeyRecord;
   /** For the key before a rotation: when it stops being accepted, in epoch milliseconds. null for the present key. */
   untilMs: number | null;
+  /** The SHA-256 of a key of another gateway, by which it was found. */
+  foreign?: string;
 }
 
 /** Cheap to construct: the expensive work is done document by document. */
@@ -49,7 +51,7 @@ export class KeyIndex {
   findForeign(sha256: string): FoundKey | null {
     for (const part of this.#foreign) {
       const record = part.findForeign(sha256);
-      if (record !== null) return { record, untilMs: null };
+      if (record !== null) return { record, untilMs: null, foreign: sha256 };
     }
     return null;
   }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { keyedDigest } from "../../proxy/config/encode.ts";
+import { type ForeignKeyUse, foreignKeyLabel } from "../../proxy/config/foreign-key-use.ts";
 import { KeyIndex } from "../../proxy/snapshot/keys.ts";
 import { KeyPacker } from "../../proxy/snapshot/packed-keys.ts";
 import { key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -74,6 +75,18 @@ describe("keys of another gateway", () => {
   it("serves it in each header", async () => {
     for (const header of ["x-api-key", "api-key"])
       assert.deepEqual(await call(clearOf("plain"), header), [200, ""], header);
+  });
+
+  it("reports the hour in which each was last accepted, by a label", async () => {
+    await call(clearOf("second"));
+    await call(clearOf("revoked"));
+    const { foreignKeys } = (await gateway.status()) as { foreignKeys: ForeignKeyUse[] };
+    const label = foreignKeyLabel(sha256(clearOf("second")));
+    const use = foreignKeys.find((one) => one.label === label);
+    assert.equal(use?.key, "default/plain");
+    assert.ok(use.lastUsedMs % 3_600_000 === 0 && Date.now() - use.lastUsedMs < 2 * 3_600_000);
+    assert.ok(!foreignKeys.some(({ key: id }) => id === "default/revoked"));
+    assert.ok(!JSON.stringify(foreignKeys).includes(sha256(clearOf("second"))));
   });
 
   it("logs no key and no digest of one", async () => {
