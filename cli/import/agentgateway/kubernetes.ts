@@ -3,17 +3,17 @@ import type { Credential } from "../accounts.ts";
 import type { Spec } from "../manifests.ts";
 import { secretFrom } from "../secret-value.ts";
 import type { Setting } from "../setting.ts";
-import { Cluster, ignored, nameOf } from "./cluster.ts";
 import { limitsOf, providerSettings } from "./parts.ts";
 import { addPolicy, type ImportedTarget } from "./policies.ts";
-import { baseOf, identityOf, keyCredential, type ProviderForm, useModel } from "./providers.ts";
+import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
+import { ignored, Resources, resourceName } from "./resources.ts";
 import { addRoutePolicies, kindMember, type RouteContext, type RouteProvider } from "./routes.ts";
 
 /** The key Authorization of the Secret, with or without the word Bearer. */
-function secretCredential(ref: Setting, cluster: Cluster): Credential[] {
+function secretCredential(ref: Setting, resources: Resources): Credential[] {
   const name = ref.get("name");
   if (name.text === undefined) return [];
-  const secret = cluster.find("Secret", name.text);
+  const secret = resources.find("Secret", name.text);
   const [clear, encoded] = [secret?.get("stringData", "Authorization"), secret?.get("data", "Authorization")];
   const outside = { outside: `from the key Authorization of Secret ${name.text}, without the word Bearer` };
   for (const one of [clear, encoded]) one?.mark("Secret", "moved to the Secret of the LLMProvider");
@@ -25,9 +25,12 @@ function secretCredential(ref: Setting, cluster: Cluster): Credential[] {
 
 type Access = Pick<ProviderForm, "credentials" | "workloadIdentity">;
 
-function accessOf(auth: Setting, cluster: Cluster): Access {
+function accessOf(auth: Setting, resources: Resources): Access {
   const key = keyCredential(auth.get("key"));
-  return { credentials: key.length > 0 ? key : secretCredential(auth.get("secretRef"), cluster), ...identityOf(auth) };
+  return {
+    credentials: key.length > 0 ? key : secretCredential(auth.get("secretRef"), resources),
+    ...workloadIdentityOf(auth),
+  };
 }
 
 /** The members of a provider that are no kind. */
@@ -48,7 +51,7 @@ function providerOf(
   wished: string,
   auth: Setting,
   settings: Spec,
-  cluster: Cluster,
+  resources: Resources,
   context: RouteContext,
 ): RouteProvider[] {
   const kind = kindMember(entry) ?? entry.entries().find(([name]) => !common.has(name))?.[1];
@@ -70,16 +73,21 @@ function providerOf(
     setting: entry.get("name"),
     fields: kind,
     base,
-    ...accessOf(own.isSet ? own : auth, cluster),
+    ...accessOf(own.isSet ? own : auth, resources),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
   };
   return [{ form, model: deployment.isSet ? deployment : kind.get("model"), setting: kind }];
 }
 
-function backendProviders(backend: Setting, settings: Spec, cluster: Cluster, context: RouteContext): RouteProvider[] {
+function backendProviders(
+  backend: Setting,
+  settings: Spec,
+  resources: Resources,
+  context: RouteContext,
+): RouteProvider[] {
   const [ai, auth] = [backend.get("spec", "ai"), backend.get("spec", "policies", "auth")];
-  const wished = nameOf(backend);
-  if (!ai.get("groups").isSet) return providerOf(ai.get("provider"), wished, auth, settings, cluster, context);
+  const wished = resourceName(backend);
+  if (!ai.get("groups").isSet) return providerOf(ai.get("provider"), wished, auth, settings, resources, context);
   return ai
     .get("groups")
     .items()
@@ -87,7 +95,7 @@ function backendProviders(backend: Setting, settings: Spec, cluster: Cluster, co
       group
         .get("providers")
         .items()
-        .flatMap((one) => providerOf(one, wished, auth, settings, cluster, context))
+        .flatMap((one) => providerOf(one, wished, auth, settings, resources, context))
         .map((provider) => ({ ...provider, priority })),
     );
 }
@@ -115,13 +123,13 @@ interface RouteBackend {
 }
 
 /** Backends of models; others are reported. */
-function backendsOf(rule: Setting, cluster: Cluster): RouteBackend[] {
+function backendsOf(rule: Setting, resources: Resources): RouteBackend[] {
   return rule
     .get("backendRefs")
     .items()
     .filter((ref) => ref.get("kind").text === "AgentgatewayBackend")
     .flatMap((ref): RouteBackend[] => {
-      const backend = cluster.find("AgentgatewayBackend", ref.get("name").text);
+      const backend = resources.find("AgentgatewayBackend", ref.get("name").text);
       if (backend?.get("spec", "ai").isSet === true) return [{ ref, backend }];
       ref
         .get("name")
@@ -153,15 +161,15 @@ function addRule(
   rule: Setting,
   name: string,
   policy: Setting | undefined,
-  cluster: Cluster,
+  resources: Resources,
   context: RouteContext,
 ): boolean {
-  const backends = backendsOf(rule, cluster);
+  const backends = backendsOf(rule, resources);
   const { settings, limits } = policyParts(policy);
   const timeouts = providerSettings(rule.get("none"), rule.get("timeouts"));
   const providers = backends.flatMap(({ ref, backend }): RouteProvider[] => {
-    const own = policyParts(cluster.policyOf("AgentgatewayBackend", nameOf(backend)));
-    const all = backendProviders(backend, { ...own.settings, ...settings, ...timeouts }, cluster, context);
+    const own = policyParts(resources.policyOf("AgentgatewayBackend", resourceName(backend)));
+    const all = backendProviders(backend, { ...own.settings, ...settings, ...timeouts }, resources, context);
     const weight = backends.length > 1 ? { weight: ref.get("weight").number ?? 1 } : {};
     return all.map((one) => ({ ...weight, ...one }));
   });
@@ -174,17 +182,28 @@ function addRule(
   return true;
 }
 
-function addHttpRoute(route: Setting, cluster: Cluster, context: RouteContext): void {
+function addHttpRoute(route: Setting, resources: Resources, context: RouteContext): void {
   const rules = route.get("spec", "rules").items();
-  const policy = cluster.policyOf("HTTPRoute", nameOf(route));
+  const policy = resources.policyOf("HTTPRoute", resourceName(route));
   const added = rules.map((rule, index) =>
-    addRule(rule, rules.length === 1 ? nameOf(route) : `${nameOf(route)}-${index + 1}`, policy, cluster, context),
+    addRule(
+      rule,
+      rules.length === 1 ? resourceName(route) : `${resourceName(route)}-${index + 1}`,
+      policy,
+      resources,
+      context,
+    ),
   );
   if (!added.includes(true)) route.get("spec").notImported("only calls of models are served");
   for (const name of ["parentRefs", "hostnames"]) route.get("spec", name).imported("the chart has the Service");
 }
 
-function modelTarget(model: Setting, setting: Setting, cluster: Cluster, context: RouteContext): ImportedTarget | null {
+function modelTarget(
+  model: Setting,
+  setting: Setting,
+  resources: Resources,
+  context: RouteContext,
+): ImportedTarget | null {
   const spec = model.get("spec");
   const kind = spec.get("provider");
   const upstream = [spec.get("model"), spec.get("match", "model")].find((one) => one.text !== undefined);
@@ -198,9 +217,9 @@ function modelTarget(model: Setting, setting: Setting, cluster: Cluster, context
       { url: "baseURL", host: "host", port: "port", path: "path", kind: kind.text ?? "" },
       context.options,
     ),
-    ...accessOf(spec.get("policies", "auth").isSet ? spec.get("policies", "auth") : spec.get("auth"), cluster),
+    ...accessOf(spec.get("policies", "auth").isSet ? spec.get("policies", "auth") : spec.get("auth"), resources),
   };
-  const ref = useModel(form, upstream?.text ?? nameOf(model), context.accounts);
+  const ref = useModel(form, upstream?.text ?? resourceName(model), context.accounts);
   upstream?.imported("model of the LLMProvider");
   spec.get("custom").changed("calls are made in OpenAI's format");
   return ref === null ? null : { ref, setting };
@@ -209,13 +228,13 @@ function modelTarget(model: Setting, setting: Setting, cluster: Cluster, context
 function virtualTarget(
   one: Setting,
   rank: "weight" | "priority",
-  cluster: Cluster,
+  resources: Resources,
   context: RouteContext,
 ): ImportedTarget[] {
   const names = [one.get("modelRef", "name"), one.get("model"), one.get("name")];
   const ref = names.find((name) => name.text !== undefined) ?? one.get("model");
-  const model = cluster.find("AgentgatewayModel", ref.text);
-  const target = model === undefined ? null : modelTarget(model, ref, cluster, context);
+  const model = resources.find("AgentgatewayModel", ref.text);
+  const target = model === undefined ? null : modelTarget(model, ref, resources, context);
   one.get(rank).imported(`${rank} of the target`);
   if (target === null) {
     ref.notImported("there is no such model");
@@ -225,27 +244,27 @@ function virtualTarget(
   return [{ ...target, [rank]: one.get(rank).number ?? (rank === "weight" ? 1 : 0) }];
 }
 
-function virtualTargets(virtual: Setting, cluster: Cluster, context: RouteContext): ImportedTarget[] {
+function virtualTargets(virtual: Setting, resources: Resources, context: RouteContext): ImportedTarget[] {
   const of = (kind: string, rank: "weight" | "priority"): ImportedTarget[] =>
     virtual
       .get(kind, "targets")
       .items()
-      .flatMap((one) => virtualTarget(one, rank, cluster, context));
+      .flatMap((one) => virtualTarget(one, rank, resources, context));
   const weighted = of("weighted", "weight");
   return weighted.length > 0 ? weighted : of("failover", "priority");
 }
 
-function addModel(model: Setting, cluster: Cluster, context: RouteContext): void {
+function addModel(model: Setting, resources: Resources, context: RouteContext): void {
   const spec = model.get("spec");
-  const name = spec.get("match", "model").text ?? nameOf(model);
+  const name = spec.get("match", "model").text ?? resourceName(model);
   spec.get("parentRefs").imported("the chart has the Service");
   spec.get("visibility").imported("whether it has a policy of its own");
   spec.get("match", "model").imported("match.models");
   if (spec.get("visibility").text === "Internal") return;
   const virtual = spec.get("virtualModel");
-  const single = virtual.isSet ? null : modelTarget(model, model.get("metadata", "name"), cluster, context);
-  const targets = virtual.isSet ? virtualTargets(virtual, cluster, context) : single === null ? [] : [single];
-  const { limits } = policyParts(cluster.policyOf("AgentgatewayModel", nameOf(model)));
+  const single = virtual.isSet ? null : modelTarget(model, model.get("metadata", "name"), resources, context);
+  const targets = virtual.isSet ? virtualTargets(virtual, resources, context) : single === null ? [] : [single];
+  const { limits } = policyParts(resources.policyOf("AgentgatewayModel", resourceName(model)));
   addPolicy(
     name,
     [[name, spec.get("match", "model")]],
@@ -256,10 +275,10 @@ function addModel(model: Setting, cluster: Cluster, context: RouteContext): void
 }
 
 export function addResources(documents: readonly Setting[], context: RouteContext): void {
-  const cluster = new Cluster(documents);
-  for (const route of cluster.of("HTTPRoute")) addHttpRoute(route, cluster, context);
-  for (const model of cluster.of("AgentgatewayModel")) addModel(model, cluster, context);
-  for (const resource of cluster.all) {
+  const resources = new Resources(documents);
+  for (const route of resources.of("HTTPRoute")) addHttpRoute(route, resources, context);
+  for (const model of resources.of("AgentgatewayModel")) addModel(model, resources, context);
+  for (const resource of resources.all) {
     const kind = resource.get("kind").text ?? "";
     const why = Object.hasOwn(ignored, kind) ? ignored[kind] : undefined;
     if (why !== undefined) resource.get("spec").notImported(why);

@@ -6,7 +6,7 @@ import type { ImportOptions } from "../source.ts";
 import { addKeys } from "./keys.ts";
 import { guardOf, limitsOf, providerSettings, requestOf } from "./parts.ts";
 import { addPolicy, type ImportedTarget, type PolicyParts } from "./policies.ts";
-import { baseOf, identityOf, keyCredential, type ProviderForm, useModel } from "./providers.ts";
+import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
 
 interface Llm {
   providers: ReadonlyMap<string, Setting>;
@@ -74,7 +74,7 @@ function formOf(model: Setting, llm: Llm): ProviderForm | null {
     fields: of("awsRegion", "vertexProject", "vertexRegion", "azureApiVersion"),
     base: base ?? resource,
     credentials: keyCredential(of("apiKey").get("apiKey")),
-    ...identityOf(model.get("auth").isSet ? model.get("auth") : model.get("backendAuth")),
+    ...workloadIdentityOf(model.get("auth").isSet ? model.get("auth") : model.get("backendAuth")),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
   };
 }

@@ -144,7 +144,7 @@ const withoutBearer = (value: Credential["value"]): Credential["value"] =>
 const roleForm = /^arn:aws[a-z-]*:iam::[0-9]{12}:role\/.+$/;
 
 /** `backendAuth` of the standalone form, and `auth` of the resources. */
-export function identityOf(auth: Setting): Pick<ProviderForm, "workloadIdentity"> {
+export function workloadIdentityOf(auth: Setting): Pick<ProviderForm, "workloadIdentity"> {
   for (const [name, cloud] of [
     ["aws", "aws"],
     ["gcp", "google"],

@@ -7,7 +7,7 @@ import type { ImportOptions } from "../source.ts";
 import { addKeys } from "./keys.ts";
 import { guardOf, limitsOf, providerSettings, requestOf } from "./parts.ts";
 import { addPolicy, type ImportedTarget } from "./policies.ts";
-import { baseOf, identityOf, keyCredential, type ProviderForm, useModel } from "./providers.ts";
+import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
 
 export interface RouteContext {
   accounts: Accounts;
@@ -141,7 +141,7 @@ function providerOf(
       context.options,
     ),
     credentials: keyCredential(auth.get("key")),
-    ...identityOf(auth),
+    ...workloadIdentityOf(auth),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
   };
   provider.mark("Imported", "type of the LLMProvider", [kind.name]);

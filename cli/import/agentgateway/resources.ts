@@ -8,9 +8,9 @@ export const ignored: Readonly<Record<string, string>> = {
   ReferenceGrant: "allowedNamespaces of an LLMProvider or RoutingPolicy offers it to other namespaces",
 };
 
-export const nameOf = (resource: Setting): string => resource.get("metadata", "name").text ?? "";
+export const resourceName = (resource: Setting): string => resource.get("metadata", "name").text ?? "";
 
-export class Cluster {
+export class Resources {
   readonly all: Setting[];
 
   constructor(documents: readonly Setting[]) {
@@ -24,7 +24,7 @@ export class Cluster {
   }
 
   find(kind: string, name: string | undefined): Setting | undefined {
-    return this.of(kind).find((resource) => nameOf(resource) === name);
+    return this.of(kind).find((resource) => resourceName(resource) === name);
   }
 
   /** The first policy that targets a resource. */
