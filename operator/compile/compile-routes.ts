@@ -70,7 +70,8 @@ class Policies {
   add(object: ParsedObject<"RoutingPolicy">, verdict: VerdictDraft): void {
     const { world, settings, canaries } = this.#input;
     const { id } = object;
-    const compiled = compileRoute(object, this.previous.get(id), this.#view, world, settings, canaries?.get(id));
+    const last = this.previous.get(id);
+    const compiled = compileRoute(object, { last, view: this.#view, world, settings, fact: canaries?.get(id) });
     if (compiled.canary !== null) this.plans.push(compiled.canary);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;

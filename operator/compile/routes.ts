@@ -15,36 +15,36 @@ import { compileRules, warnUnreachable } from "./rules.ts";
 import { compileSemanticCache } from "./semantic-cache.ts";
 import { compileShadow } from "./shadow.ts";
 import { checkTargetParameters } from "./target-parameters.ts";
-import { grantRefusal, requestedModels, resolveTarget, targetName } from "./targets.ts";
+import { grantRefusal, requestedModels, resolveTarget, type TargetContext, targetName } from "./targets.ts";
 import { checkTenancy } from "./tenancy.ts";
 import type { Problem } from "./verdict.ts";
 import type { CanaryFact, CompileSettings, World } from "./world.ts";
 
-export interface CompiledRoute {
+interface Problems {
+  /** Problems of the policy itself. */
+  accepted: Problem[];
+  /** Problems with what it refers to. */
+  resolvedRefs: Problem[];
+}
+
+export interface CompiledRoute extends Problems {
   config: RouteConfig;
   /** What the judge of its canary needs; null if it has none. */
   canary: CanaryPlan | null;
-  accepted: Problem[];
-  resolvedRefs: Problem[];
   /** Whether the access rules are valid, whatever else is wrong; otherwise those of the last good form apply. */
   accessSettled: boolean;
 }
 
 /** Where files, batches and fine-tuning go; null if nowhere, or if the provider can't be used. */
-function resourcesOf(
-  policy: ParsedObject<"RoutingPolicy">,
-  last: RouteConfig | undefined,
-  view: ProviderView,
-  world: World,
-  refs: Problem[],
-): RouteConfig["resources"] {
+function resourcesOf(context: TargetContext, refs: Problem[]): RouteConfig["resources"] {
+  const { policy, view } = context;
   const spec = policy.spec.resources;
   if (spec === undefined) return null;
   const namespace = spec.provider.namespace ?? policy.meta.namespace;
   const id = `${namespace}/${spec.provider.name}`;
   const path = ["spec", "resources", "provider"];
   const provider = view.live.get(id);
-  const refused = view.existing.has(id) ? grantRefusal(id, namespace, policy.meta.namespace, last, view, world) : null;
+  const refused = view.existing.has(id) ? grantRefusal(id, namespace, context) : null;
   if (!view.existing.has(id))
     refs.push(problem("ProviderNotFound", `LLMProvider ${spec.provider.name} is not in namespace ${namespace}`, path));
   else if (refused) refs.push({ ...refused, path });
@@ -109,54 +109,51 @@ function cacheOf(spec: RoutingPolicySpec["cache"], semantic: CacheConfig["semant
   };
 }
 
-/** The policy in the config's form, given the targets that resolved. */
-function configOf(
-  policy: ParsedObject<"RoutingPolicy">,
-  access: RouteConfig["access"],
+function routingOf(
+  { routing }: RoutingPolicySpec,
   targets: TargetConfig[],
-  rules: RuleConfig[],
+  rules: readonly RuleConfig[],
   canary: RouteConfig["routing"]["canary"],
-  limits: Pick<RouteConfig, "limits" | "sessionTime">,
-  resources: RouteConfig["resources"],
-  guard: RouteConfig["guard"],
-  cache: RouteConfig["cache"],
-  shadow: RouteConfig["shadow"] | null,
-  world: World,
-): RouteConfig {
-  const { match, routing, request, session, allowedNamespaces, audit, logging, alertWhen } = policy.spec;
+): RouteConfig["routing"] {
+  const { strategy, fallbackOn, slowAfter, leastLatency, affinity } = routing;
   const usable = new Set(targets.map((target) => target.name));
   return {
+    strategy,
+    targets,
+    fallbackOn,
+    slowAfterMs: slowAfter === undefined ? null : durationMs(slowAfter),
+    leastLatency: {
+      windowMs: durationMs(leastLatency.window),
+      samples: leastLatency.samples,
+      minimumSamples: leastLatency.minimumSamples,
+    },
+    affinity: affinity === undefined ? null : { by: affinity.by, header: affinity.header ?? null },
+    rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
+    canary,
+  };
+}
+
+/** Members of the config that are compiled by themselves. */
+type Parts = Pick<
+  RouteConfig,
+  "access" | "routing" | "limits" | "sessionTime" | "resources" | "guard" | "cache" | "shadow"
+>;
+
+/** The policy in the config's form. */
+function configOf(policy: ParsedObject<"RoutingPolicy">, { namespaces }: World, parts: Parts): RouteConfig {
+  const { match, request, session, allowedNamespaces, audit, logging, alertWhen } = policy.spec;
+  return {
+    ...parts,
     id: policy.id,
     pathPrefix: match.pathPrefix ?? "",
     models: match.models === undefined ? null : [...match.models].sort(),
-    consumers: coverage(allowedNamespaces, policy.meta.namespace, world.namespaces),
-    access,
+    consumers: coverage(allowedNamespaces, policy.meta.namespace, namespaces),
     request: {
       defaults: request?.defaults ?? {},
       overrides: request?.overrides ?? {},
       prompts: request?.prompts ?? [],
     },
-    routing: {
-      strategy: routing.strategy,
-      targets,
-      fallbackOn: routing.fallbackOn,
-      slowAfterMs: routing.slowAfter === undefined ? null : durationMs(routing.slowAfter),
-      leastLatency: {
-        windowMs: durationMs(routing.leastLatency.window),
-        samples: routing.leastLatency.samples,
-        minimumSamples: routing.leastLatency.minimumSamples,
-      },
-      affinity:
-        routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
-      rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
-      canary,
-    },
-    ...(shadow === null ? {} : { shadow }),
     ...(session === undefined ? {} : { sessionHeader: session.header }),
-    resources,
-    guard,
-    cache,
-    ...limits,
     audit,
     logging,
     ...(alertWhen === undefined ? {} : { watch: countingOf(alertWhen) }),
@@ -186,16 +183,32 @@ function residents(
   return kept;
 }
 
-/** `last` is the policy's last good form, if it has one. */
+/** Targets that exist and that the policy may use; what is wrong with the others goes into `problems`. */
+function targetsOf(context: TargetContext, problems: Problems): TargetConfig[] {
+  const resolved: TargetConfig[] = [];
+  for (const [index, target] of context.policy.spec.routing.targets.entries()) {
+    const path = ["spec", "routing", "targets", index];
+    problems.accepted.push(...checkTargetParameters(target.parameters, [...path, "parameters"]));
+    const found = resolveTarget(target, path, context, problems.resolvedRefs);
+    if ("reason" in found) problems.resolvedRefs.push(found);
+    else resolved.push(found);
+  }
+  return resolved;
+}
+
+export interface RouteContext extends Omit<TargetContext, "policy"> {
+  settings: CompileSettings;
+  /** What is known of its canary. */
+  fact: CanaryFact | undefined;
+}
+
 export function compileRoute(
   policy: ParsedObject<"RoutingPolicy">,
-  last: RouteConfig | undefined,
-  view: ProviderView,
-  world: World,
-  settings: CompileSettings,
-  fact: CanaryFact | undefined,
+  { settings, fact, ...surroundings }: RouteContext,
 ): CompiledRoute {
   const { spec } = policy;
+  const context: TargetContext = { policy, ...surroundings };
+  const { view, world } = context;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   const asks = { sharing: spec.allowedNamespaces.from !== "Same", anonymous: spec.access.anonymous };
@@ -204,38 +217,24 @@ export function compileRoute(
   const before = accepted.length;
   const access = compileAccess(spec.access, settings, accepted);
   const accessSettled = !accepted.slice(before).some(isError);
-  const resolved: TargetConfig[] = [];
-  const context = { policy, last, view, world };
-  for (const [at, target] of spec.routing.targets.entries()) {
-    const path = ["spec", "routing", "targets", at];
-    accepted.push(...checkTargetParameters(target.parameters, [...path, "parameters"]));
-    const found = resolveTarget(target, path, context, resolvedRefs);
-    if ("reason" in found) resolvedRefs.push(found);
-    else resolved.push(found);
-  }
-  const targets = residents(resolved, access.regions, view, accepted);
+  const targets = residents(targetsOf(context, { accepted, resolvedRefs }), access.regions, view, accepted);
   warnModelless(policy, targets, view, accepted);
   const rules = compileRules(spec, new Set(spec.routing.targets.map(targetName)), accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
   warnUnrecorded(spec.audit, settings, accepted);
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
   const limits = { limits: compileLimits(spec.limits, accepted), ...compileSessionTime(spec.limits, accepted) };
-  const resources = resourcesOf(policy, last, view, world, resolvedRefs);
-  const refusedTo = (id: string, owner: string) => grantRefusal(id, owner, policy.meta.namespace, last, view, world);
-  const semantic = compileSemanticCache(policy, access.regions, refusedTo, view, resolvedRefs);
+  const resources = resourcesOf(context, resolvedRefs);
+  const semantic = compileSemanticCache(context, access.regions, resolvedRefs);
   const shadow = compileShadow(context, targets, access.regions, accepted, resolvedRefs);
-  const config = configOf(
-    policy,
+  const config = configOf(policy, world, {
     access,
-    targets,
-    rules,
-    canary.config,
-    limits,
+    routing: routingOf(spec, targets, rules, canary.config),
+    ...limits,
     resources,
-    compileGuard(spec.guard, spec.resources !== undefined, accepted),
-    cacheOf(spec.cache, semantic),
-    shadow,
-    world,
-  );
+    guard: compileGuard(spec.guard, spec.resources !== undefined, accepted),
+    cache: cacheOf(spec.cache, semantic),
+    ...(shadow === null ? {} : { shadow }),
+  });
   return { config, canary: canary.plan, accepted, resolvedRefs, accessSettled };
 }

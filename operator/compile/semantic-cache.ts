@@ -6,8 +6,9 @@ import { durationMs } from "../../crds/quantity.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
 import { notResident } from "./access.ts";
-import { own, type ParsedObject, problem } from "./outcome.ts";
+import { own, problem } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
+import { grantRefusal, type TargetContext } from "./targets.ts";
 import type { Problem } from "./verdict.ts";
 
 type SemanticSpec = NonNullable<NonNullable<RoutingPolicySpec["cache"]>["semantic"]>;
@@ -50,17 +51,13 @@ function unusable(
       );
 }
 
-/**
- * null if the policy does not enable it, or if it can't work: then calls must be equal, and `refs` says why.
- * `refusedTo` tells why the policy's namespace may not use a provider.
- */
+/** null if the policy does not enable it, or if it can't work: then calls must be equal, and `refs` says why. */
 export function compileSemanticCache(
-  policy: ParsedObject<"RoutingPolicy">,
+  context: TargetContext,
   regions: string[] | null,
-  refusedTo: (id: string, owner: string) => Omit<Problem, "path"> | null,
-  view: ProviderView,
   refs: Problem[],
 ): SemanticCacheConfig | null {
+  const { policy, view } = context;
   const semantic = policy.spec.cache?.semantic;
   if (semantic === undefined) return null;
   const { name, namespace = policy.meta.namespace } = semantic.embeddings.provider;
@@ -69,7 +66,7 @@ export function compileSemanticCache(
     refs.push(problem("ProviderNotFound", `LLMProvider ${name} is not in namespace ${namespace}`, providerPath));
     return null;
   }
-  const refused = refusedTo(id, namespace);
+  const refused = grantRefusal(id, namespace, context);
   const wrong = refused === null ? unusable(id, semantic, regions, view) : { ...refused, path: providerPath };
   if (wrong !== null) {
     refs.push(wrong);

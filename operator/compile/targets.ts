@@ -54,17 +54,22 @@ function unservable(
   return refused.length === 0 ? null : `type ${provider.type} refuses ${refused.join(", ")}, which the policy sets`;
 }
 
-/**
- * Why a namespace may not use a provider; null if it may. `last`: the policy's form from when the provider was valid.
- */
+/** What a target is resolved against. */
+export interface TargetContext {
+  policy: ParsedObject<"RoutingPolicy">;
+  /** The policy's form from when it was last valid. */
+  last: RouteConfig | undefined;
+  view: ProviderView;
+  world: World;
+}
+
+/** Why the policy's namespace may not use the provider `id` of namespace `owner`; null if it may. */
 export function grantRefusal(
   id: string,
   owner: string,
-  user: string,
-  last: RouteConfig | undefined,
-  view: ProviderView,
-  world: World,
+  { policy, last, view, world }: TargetContext,
 ): Omit<Problem, "path"> | null {
+  const user = policy.meta.namespace;
   const grant = view.grants.get(id);
   if (grant === undefined) {
     const before = [...(last?.routing.targets ?? []), ...(last?.shadow === undefined ? [] : [last.shadow.target])];
@@ -93,28 +98,20 @@ function missingProblem(id: string, provider: ProviderConfig, missing: string[],
   return problem("ModelNotFound", message, [...path]);
 }
 
-/** What a target is resolved against. */
-export interface TargetContext {
-  policy: ParsedObject<"RoutingPolicy">;
-  /** The policy's form from when it was last valid. */
-  last: RouteConfig | undefined;
-  view: ProviderView;
-  world: World;
-}
-
 /** `at`: the path of the target in the policy. */
 export function resolveTarget(
   target: TargetSpec,
   at: readonly (string | number)[],
-  { policy, last, view, world }: TargetContext,
+  context: TargetContext,
   warnings: Problem[],
 ): TargetConfig | Problem {
+  const { policy, view } = context;
   const namespace = target.provider.namespace ?? policy.meta.namespace;
   const id = `${namespace}/${target.provider.name}`;
   const path = [...at, "provider"];
   if (!view.existing.has(id))
     return problem("ProviderNotFound", `LLMProvider ${target.provider.name} is not in namespace ${namespace}`, path);
-  const refused = grantRefusal(id, namespace, policy.meta.namespace, last, view, world);
+  const refused = grantRefusal(id, namespace, context);
   if (refused) return { ...refused, path };
   const provider = view.live.get(id);
   if (provider === undefined)
