@@ -1,11 +1,10 @@
 /**
- * Writes what proxies read, each object only if it differs from what is stored:
+ * Publishes a config for proxies, in an order that lets a revocation go out even if the rest can't:
  *
  *   keys        key shards, and a manifest that names them along with everything else already published
  *   the rest    Secrets with credentials, then the other shards, and the manifest last
  *
- * so that a revocation is published even if the rest can't be. What the live revision no longer names is removed once
- * every proxy has moved on.
+ * What the live revision no longer names is removed once every proxy has moved on.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -13,34 +12,13 @@ import { canonicalJson, credentialName, manifestOf, sha256Hex } from "../../prox
 import { credentialNames } from "../../proxy/config/names.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
-import {
-  configMapNames,
-  configMapsOf,
-  credentialsSecretName,
-  credentialsSecretNames,
-  credentialsSecretsOf,
-  statusSecretName,
-} from "../publish/layout.ts";
-import { type Cluster, orNull, untracked } from "./api.ts";
-import { eachOf } from "./each.ts";
+import { configMapNames, configMapsOf, credentialsSecretsOf, statusSecretName } from "../publish/layout.ts";
+import type { Cluster } from "./api.ts";
+import { mostBytes, PublishedObjects } from "./published-objects.ts";
 
 const pepperBytes = 32;
 const pepperNames = ["pepper", "pepper-copy", "pepper-previous"];
-const writesAtOnce = 8;
-export const publishedLabels = {
-  "app.kubernetes.io/managed-by": "sluice-operator",
-  "app.kubernetes.io/part-of": "sluice",
-};
 
-const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>>): boolean =>
-  a !== undefined &&
-  Object.keys(a).length === Object.keys(b).length &&
-  Object.keys(a).every((name) => a[name] === b[name]);
-
-/** The API server's limit on the values of one ConfigMap or Secret. */
-const mostBytes = 1_048_576;
-const mapBytes = (data: Readonly<Record<string, string>>): number =>
-  Object.values(data).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 const secretBytes = (data: Readonly<Record<string, string>>): number =>
   Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value, "base64"), 0);
 
@@ -76,67 +54,39 @@ function withKeysOf(current: PublishedConfig, next: PublishedConfig): PublishedC
 }
 
 export class Publisher {
-  readonly #cluster: Cluster;
-  readonly #namespace: string;
+  readonly #objects: PublishedObjects;
   readonly #prefix: string;
   readonly #leading: () => boolean;
-  /** Data of each ConfigMap as last read or written. */
-  #maps = new Map<string, Record<string, string>>();
-  /** Data of each Secret, in base64. */
-  #secrets = new Map<string, Record<string, string>>();
-  #wasRead = false;
-  #parsed: { published: Published | null } | null = null;
+  /** The config in the ConfigMaps, as parsed from one version of them. */
+  #parsed: { version: number; published: Published | null } | null = null;
   /**
    * What this process last published, so that values deleted by hand can be restored and last good forms stay known.
    */
   #latest: Published | null = null;
   #latestSecret: Record<string, string> = {};
-  /** The pepper as last seen in its Secret; "" to read it again. */
+  /** The token as last seen in its Secret; "" to read it again. */
   #statusToken = "";
   /** Whether exactly the latest config is published, so that it needs no reading. */
   #asLatest = false;
 
   constructor(cluster: Cluster, namespace: string, prefix: string, leading: () => boolean) {
-    this.#cluster = cluster;
-    this.#namespace = namespace;
+    this.#objects = new PublishedObjects(cluster, namespace, prefix, leading);
     this.#prefix = prefix;
     this.#leading = leading;
   }
 
-  /**
-   * Reads everything that is published, so that drift shows. Called before the first publish and at every resync.
-   * Shards that never existed are not read again.
-   */
+  /** Reads everything that is published, so that drift shows. Called before the first publish and at every resync. */
   async read(): Promise<void> {
-    const namespace = this.#namespace;
-    const { core } = this.#cluster;
     this.#statusToken = "";
-    const names = this.#wasRead ? [...this.#maps.keys()] : configMapNames(this.#prefix);
-    const found = await Promise.all(names.map((name) => orNull(core.readNamespacedConfigMap({ namespace, name }))));
-    const maps = new Map(
-      names.flatMap((name, index) => (found[index] ? [[name, found[index].data ?? {}] as const] : [])),
-    );
-    this.#asLatest &&=
-      maps.size === this.#maps.size && [...maps].every(([name, data]) => sameData(this.#maps.get(name), data));
-    const secretNames = this.#wasRead
-      ? new Set([credentialsSecretName(this.#prefix), ...this.#secrets.keys()])
-      : credentialsSecretNames(this.#prefix);
-    const secrets = new Map<string, Record<string, string>>();
-    for (const name of secretNames) {
-      const secret = await orNull(core.readNamespacedSecret({ namespace, name }));
-      if (secret !== null) secrets.set(name, { ...secret.data });
-    }
-    if (!this.#asLatest) this.#maps = maps;
-    this.#parsed = null;
-    this.#secrets = secrets;
-    this.#wasRead = true;
+    const same = await this.#objects.read();
+    this.#asLatest &&= same;
   }
 
   /** The published config if it is whole and usable: a provider whose credential is lost can't be a last good form. */
   previous(): RenderedConfig | null {
     const config = this.#current()?.config;
     if (config === undefined) return null;
-    const held = { ...this.#latestSecret, ...this.#held() };
+    const held = { ...this.#latestSecret, ...this.#objects.credentials() };
     return {
       ...config,
       providers: config.providers.filter((provider) => credentialNames(provider).every((name) => name in held)),
@@ -150,12 +100,13 @@ export class Publisher {
 
   /** The config that the ConfigMaps hold; parsed once for each state of them. */
   #published(): Published | null {
-    this.#parsed ??= { published: this.#parse() };
+    const { version } = this.#objects;
+    if (this.#parsed?.version !== version) this.#parsed = { version, published: this.#parse() };
     return this.#parsed.published;
   }
 
   #parse(): Published | null {
-    const files = Object.assign({}, ...this.#maps.values()) as Record<string, string>;
+    const files = this.#objects.files();
     const parsed = parseDocuments(files);
     if (!parsed.ok) return null;
     const { config, manifest } = parsed;
@@ -167,22 +118,17 @@ export class Publisher {
     return (this.#asLatest ? null : this.#published()) ?? this.#latest;
   }
 
-  /** Values of all Secrets, in base64. */
-  #held(): Record<string, string> {
-    return Object.assign({}, ...this.#secrets.values()) as Record<string, string>;
-  }
-
   /** The HMAC key of all digests: made once, kept in the credentials Secret. */
   async pepper(): Promise<Uint8Array> {
     // The pepper in use wins over one set by hand: with a different pepper, no key would be recognized.
-    const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#held()["pepper"] ?? "", "base64");
+    const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#objects.credentials()["pepper"] ?? "", "base64");
     if (held.length === pepperBytes) return held;
     const pepper = randomBytes(pepperBytes);
     const made = pepper.toString("base64");
     // Ids sealed with the previous pepper still belong to their owners.
-    const previous = this.#held()["pepper-copy"];
+    const previous = this.#objects.credentials()["pepper-copy"];
     await this.#applySecrets({
-      ...this.#held(),
+      ...this.#objects.credentials(),
       pepper: made,
       "pepper-copy": made,
       ...(previous === undefined ? {} : { "pepper-previous": previous }),
@@ -196,59 +142,16 @@ export class Publisher {
 
   /** Writes the token of the status ports if it does not exist. */
   async publishStatusToken(token: string): Promise<void> {
-    const [namespace, name] = [this.#namespace, statusSecretName(this.#prefix)];
-    const data = { token: Buffer.from(token).toString("base64") };
     if (this.#statusToken === token) return;
-    const there = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
-    if (!sameData(there?.data, data)) {
-      this.#mustLead();
-      await this.#cluster.apply({
-        apiVersion: "v1",
-        kind: "Secret",
-        metadata: { name, namespace, labels: publishedLabels, annotations: untracked },
-        type: "Opaque",
-        data,
-      });
-    }
+    await this.#objects.ensureSecret(statusSecretName(this.#prefix), { token: Buffer.from(token).toString("base64") });
     this.#statusToken = token;
   }
 
-  /** Before each write, since a publish takes many writes and the lease may end between two of them. */
-  #mustLead(): void {
-    if (!this.#leading()) throw new Error("no longer the leader");
-  }
-
-  /**
-   * Writes the Secrets that differ, shards first, so that a value that leaves the first Secret is in a shard by then.
-   */
+  /** Shards first, so that a value that leaves the first Secret is in a shard by then. */
   async #applySecrets(data: Record<string, string>): Promise<number> {
-    let written = 0;
-    for (const [name, part] of [...credentialsSecretsOf(this.#prefix, data)].reverse()) {
-      if (sameData(this.#secrets.get(name), part)) continue;
-      await this.#applySecret(name, part);
-      written++;
-    }
+    const written = await this.#objects.putSecrets([...credentialsSecretsOf(this.#prefix, data)].reverse());
     this.#latestSecret = data;
     return written;
-  }
-
-  async #applySecret(name: string, data: Record<string, string>): Promise<void> {
-    this.#mustLead();
-    const metadata = { name, namespace: this.#namespace, labels: publishedLabels, annotations: untracked };
-    await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
-    this.#secrets.set(name, data);
-  }
-
-  async #applyMap(name: string, data: Record<string, string>): Promise<void> {
-    this.#mustLead();
-    await this.#cluster.apply({
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { name, namespace: this.#namespace, labels: publishedLabels, annotations: untracked },
-      data,
-    });
-    this.#maps.set(name, data);
-    this.#parsed = null;
   }
 
   /**
@@ -256,7 +159,7 @@ export class Publisher {
    * don't fit, those that neither revision names are dropped first.
    */
   #wantedSecret(published: PublishedConfig, values: ReadonlyMap<string, string>): Record<string, string> {
-    const wanted = this.#held();
+    const wanted = this.#objects.credentials();
     const pepper = this.#latestSecret["pepper"];
     if (pepper !== undefined) {
       wanted["pepper"] = pepper;
@@ -289,26 +192,9 @@ export class Publisher {
     throw new Error(`the credentials in use take more than ${mostBytes} bytes in one Secret`);
   }
 
-  #isNews(name: string, data: Record<string, string>): boolean {
-    const now = this.#maps.get(name);
-    if (now === undefined || Object.keys(data).some((key) => now[key] !== data[key])) return true;
-    // Keeps equal text once.
-    this.#maps.set(name, { ...now, ...data });
-    return false;
-  }
-
   /** Writes what differs: shards first, and the manifest once everything that it names exists. */
   async #putAll(published: PublishedConfig): Promise<number> {
-    const main = configMapNames(this.#prefix)[0];
-    const due = [...configMapsOf(this.#prefix, published)].filter(([name, data]) => this.#isNews(name, data));
-    const large = due.find(([, data]) => mapBytes(data) > mostBytes);
-    if (large !== undefined)
-      throw new Error(`ConfigMap ${large[0]} would take ${mapBytes(large[1])} bytes; it may take ${mostBytes}`);
-    const shards = due.filter(([name]) => name !== main);
-    const [failure] = await eachOf(shards, writesAtOnce, ([name, data]) => this.#applyMap(name, data));
-    if (failure !== undefined) throw failure;
-    for (const [name, data] of due) if (name === main) await this.#applyMap(name, data);
-    return due.length;
+    return this.#objects.putMaps(configMapsOf(this.#prefix, published), configMapNames(this.#prefix)[0]);
   }
 
   /**
@@ -337,7 +223,7 @@ export class Publisher {
     try {
       written += await this.#publishKeys(this.#latest, config, published);
       const wanted = this.#wantedSecret(published, values);
-      const held = this.#held();
+      const held = this.#objects.credentials();
       if (Object.keys(wanted).some((name) => wanted[name] !== held[name])) written += await this.#applySecrets(wanted);
       written += await this.#putAll(published);
       this.#latest = { ...published, config };
@@ -361,15 +247,12 @@ export class Publisher {
    * Removes credentials and shards that the live revision does not name. Call it when every proxy serves that revision.
    */
   async tidy(published: PublishedConfig): Promise<void> {
-    const held = this.#held();
+    const held = this.#objects.credentials();
     const kept = only(held, new Set([...pepperNames, ...published.manifest.credentials]));
     if (Object.keys(kept).length < Object.keys(held).length) await this.#applySecrets(kept);
-    const secrets = credentialsSecretsOf(this.#prefix, kept);
-    for (const [name, data] of this.#secrets)
-      if (!secrets.has(name) && Object.keys(data).length > 0) await this.#applySecret(name, {});
-    const live = configMapsOf(this.#prefix, published);
-    for (const [name, data] of this.#maps) {
-      if (!live.has(name) && Object.keys(data).length > 0) await this.#applyMap(name, {});
-    }
+    for (const name of this.#objects.leftovers("Secret", credentialsSecretsOf(this.#prefix, kept)))
+      await this.#objects.putSecret(name, {});
+    for (const name of this.#objects.leftovers("ConfigMap", configMapsOf(this.#prefix, published)))
+      await this.#objects.putMap(name, {});
   }
 }

@@ -8,7 +8,7 @@ import { revocationsMapName } from "../publish/layout.ts";
 import { type KeyState, RevocationBook } from "../publish/revocation-book.ts";
 import { type Cluster, orNull, untracked } from "./api.ts";
 import { LatestRun } from "./latest-run.ts";
-import { publishedLabels } from "./publish.ts";
+import { publishedLabels } from "./published-objects.ts";
 
 const firstRetryMs = 200;
 const longestRetryMs = 5_000;
