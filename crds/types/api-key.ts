@@ -2,7 +2,16 @@
 import { z } from "zod";
 import { webOrigin } from "./access.ts";
 import { keyLimits } from "./limits.ts";
-import { duration, durationHints, modelName, moment, secretKey, secretName, statusBase, subject } from "./scalars.ts";
+import {
+  duration,
+  durationHints,
+  modelNameOrPattern,
+  moment,
+  secretKey,
+  secretName,
+  statusBase,
+  subject,
+} from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 export const apiKeySpec = z
@@ -17,12 +26,12 @@ export const apiKeySpec = z
       .meta({ listType: "set" })
       .describe("Labels for access rules, routing rules and budgets."),
     models: z
-      .array(modelName)
+      .array(modelNameOrPattern)
       .min(1)
       .max(256)
       .optional()
       .meta({ listType: "set" })
-      .describe("Models that the key may call. Default: all that policies allow."),
+      .describe("Models that the key may call, by names and patterns such as gpt-*. Default: all that policies allow."),
     limits: keyLimits.optional(),
     digests: z
       .array(

@@ -7,7 +7,7 @@ import {
   decimal,
   labelName,
   labelValue,
-  modelName,
+  modelNameOrPattern,
   moment,
   objectName,
   statusBase,
@@ -86,12 +86,12 @@ export const budgetSpec = z
           .describe("Calls with one of these ApiKeys of this namespace, by name."),
         selector: keySelector.optional(),
         models: z
-          .array(modelName)
+          .array(modelNameOrPattern)
           .min(1)
           .max(256)
           .optional()
           .meta({ listType: "set" })
-          .describe("Models as callers name them."),
+          .describe("Models as callers name them, by names and patterns such as gpt-*."),
         providers: z
           .array(objectName)
           .min(1)

@@ -118,7 +118,13 @@ const when = z
       .optional()
       .meta({ listType: "set" })
       .describe("The key belongs to one of these users."),
-    models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The requested model."),
+    models: z
+      .array(modelNameOrPattern)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("The requested model, by names and patterns such as gpt-*."),
     headers: z
       .array(
         z.strictObject({

@@ -2,7 +2,7 @@
 
 import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
-import { isModelPattern, matchesPattern, modelPattern } from "../../proxy/config/model-pattern.ts";
+import { isModelPattern, listsModel, mayMeanTheSame } from "../../proxy/config/model-pattern.ts";
 import { browserOrigin } from "../../proxy/config/origin.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import type { KeyRules } from "./keys.ts";
@@ -56,9 +56,11 @@ function offersOf(routes: readonly RouteConfig[]): Offers {
     const offered = routes.filter((route) => route.consumers === "*" || route.consumers.includes(namespace));
     const any = offered.some((route) => route.models === null);
     const names = new Set(offered.flatMap((route) => route.models ?? []));
-    const patterns = [...names].filter(isModelPattern).map(modelPattern);
+    const patterns = [...names].filter(isModelPattern);
     const offers = (model: string): boolean =>
-      names.has(model) || patterns.some((pattern) => matchesPattern(pattern, model));
+      isModelPattern(model)
+        ? [...names].some((name) => mayMeanTheSame(name, model))
+        : names.has(model) || listsModel(patterns, model);
     known.set(namespace, any ? null : offers);
     return any ? null : offers;
   };

@@ -1,6 +1,6 @@
 /** Rules of a policy: the first match decides, so a rule behind a wider one never matches. */
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
-import { listsModel } from "../../proxy/config/model-pattern.ts";
+import { listsModel, mayMeanTheSame } from "../../proxy/config/model-pattern.ts";
 import type { RuleConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
@@ -43,13 +43,15 @@ type When = RuleConfig["when"];
  */
 function covers(earlier: When, later: When, models: readonly string[] | null): boolean {
   const possible =
-    later.models === null ? models : later.models.filter((name) => models === null || listsModel(models, name));
+    later.models === null
+      ? models
+      : later.models.filter((name) => models === null || models.some((model) => mayMeanTheSame(model, name)));
   const within = (wide: readonly string[] | null, narrow: readonly string[] | null): boolean =>
     wide === null || (narrow?.every((one) => wide.includes(one)) ?? false);
   const above = (wide: number | null, narrow: number | null): boolean =>
     wide === null || (narrow !== null && narrow >= wide);
   return (
-    within(earlier.models, possible) &&
+    (earlier.models === null || (possible?.every((name) => listsModel(earlier.models ?? [], name)) ?? false)) &&
     (["tags", "roles", "teams", "users"] as const).every((name) => within(earlier[name], later[name])) &&
     (["batchSizeAbove", "promptTokensAbove"] as const).every((name) => above(earlier[name], later[name])) &&
     earlier.headers.every((header) =>
@@ -61,7 +63,11 @@ function covers(earlier: When, later: When, models: readonly string[] | null): b
 function whyUnreachable(rules: readonly RuleConfig[], at: number, models: readonly string[] | null): string | null {
   const when = rules[at]?.when;
   if (when === undefined) return null;
-  if (models !== null && when.models !== null && !when.models.some((name) => listsModel(models, name)))
+  if (
+    models !== null &&
+    when.models !== null &&
+    !when.models.some((name) => models.some((model) => mayMeanTheSame(model, name)))
+  )
     return "match.models has none of its models";
   const before = rules.slice(0, at).findIndex((earlier) => covers(earlier.when, when, models));
   return before < 0 ? null : `rule ${before + 1} matches all that it does`;

@@ -3,6 +3,13 @@ import { z } from "zod";
 import { bundleProblem, certificatesIn } from "../../proxy/config/certificates.ts";
 import { type IdentityIssuer, tokenAlgorithms } from "../../proxy/config/identity.ts";
 
+/** A model that keys may call: a name, or a pattern with one `*`. */
+export const allowedModel = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[^*]*[*]?[^*]*$/, "can have one * only, such as gpt-*: name the others in further entries");
+
 const label = z
   .string()
   .regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be letters, digits and ._@:/+-");
@@ -40,7 +47,7 @@ const common = {
     .prefault({}),
   /** Roles that a list in the claim may give; the first one listed here wins. */
   roles: z.array(label).min(1).max(64).optional(),
-  models: z.array(z.string().min(1).max(128)).min(1).optional(),
+  models: z.array(allowedModel).min(1).optional(),
   clockSkewSeconds: z.int().min(0).max(300).default(30),
   maxLifetimeSeconds: z.int().min(60).max(31_536_000).default(86_400),
 };

@@ -16,7 +16,7 @@ import type { Price } from "../../proxy/config/price.ts";
 import { builtinRoles, permissions, type RoleConfig } from "../../proxy/config/roles.ts";
 import { originSettings, type SettingsInput } from "../../proxy/config/schema.ts";
 import { priceOf } from "../compile/price.ts";
-import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
+import { allowedModel, type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
 const network = z
   .string()
@@ -36,7 +36,7 @@ const decimal = z
   .regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number of USD in quotes, such as "2.50"');
 const role = z.strictObject({
   permissions: z.array(z.enum(permissions)).max(permissions.length),
-  models: z.array(z.string().min(1).max(128)).min(1).max(256).optional(),
+  models: z.array(allowedModel).min(1).max(256).optional(),
   /** Limits of each user of the role. */
   limits: z
     .strictObject({

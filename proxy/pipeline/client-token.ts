@@ -2,6 +2,7 @@
 
 import type { Identity } from "../call/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";
+import { listsModel } from "../config/model-pattern.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Operation } from "./address.ts";
@@ -32,7 +33,7 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
   const models =
     opened.models === null
       ? rest.models
-      : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
+      : opened.models.filter((name) => rest.models === null || listsModel(rest.models, name));
   return { ...identity, key: { ...rest, models }, ...(models === null ? {} : { modelsOnly: true }) };
 }
 

@@ -5,7 +5,7 @@
 
 import type { Identity, KeyIdentity } from "../call/identity.ts";
 import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
-import { isModelPattern, matchesPattern, modelPattern } from "../config/model-pattern.ts";
+import { isModelPattern, listsModel, type ModelNames, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
 import { keptElsewhere } from "../ids/unknown-object.ts";
@@ -117,9 +117,9 @@ export function missingPermission(
 }
 
 /** Whether the key and its role allow the model: both may list models. */
-function modelDenied(key: KeyRecord, ofRole: ReadonlySet<string> | null, model: string | null): Failure | null {
+function modelDenied(key: KeyRecord, ofRole: ModelNames | null, model: string | null): Failure | null {
   const allowed =
-    (key.models === null || (model !== null && key.models.includes(model))) &&
+    (key.models === null || (model !== null && listsModel(key.models, model))) &&
     (ofRole === null || (model !== null && ofRole.has(model)));
   if (allowed) return null;
   return failure(

@@ -4,7 +4,7 @@ import { Origins } from "../access/client-address.ts";
 import { accessRules } from "../access/rules.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { KeyedDigester } from "../config/encode.ts";
-import { byPrecision, isModelPattern, modelPattern } from "../config/model-pattern.ts";
+import { byPrecision, isModelPattern, ModelNames, modelPattern } from "../config/model-pattern.ts";
 import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
 import type { ProviderConfig } from "../config/provider.ts";
 import type { RouteConfig } from "../config/route.ts";
@@ -208,7 +208,7 @@ export function* building(
         name,
         {
           permissions: new Set(role.permissions),
-          models: setOrNull(role.models),
+          models: role.models === null ? null : new ModelNames(role.models),
           limits: roleLimits(role),
           budget: roleBudget(name, role),
         },

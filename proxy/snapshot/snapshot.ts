@@ -5,7 +5,7 @@ import type { AccessRules } from "../access/rules.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import type { LimitConfig } from "../config/limits.ts";
-import type { ModelPattern } from "../config/model-pattern.ts";
+import type { ModelNames, ModelPattern } from "../config/model-pattern.ts";
 import type { Permission } from "../config/roles.ts";
 import type { RouteConfig, ShadowConfig, TargetConfig } from "../config/route.ts";
 import type { Settings } from "../config/schema.ts";
@@ -103,7 +103,7 @@ export type Namespaces = ReadonlySet<string> | "*";
 /** What the holders of a key with this role may do. */
 export interface Role {
   readonly permissions: ReadonlySet<Permission>;
-  readonly models: ReadonlySet<string> | null;
+  readonly models: ModelNames | null;
   /** Limits for each of the role's users. */
   readonly limits: readonly LimitConfig[];
   readonly budget: BudgetConfig | null;

@@ -168,14 +168,10 @@ export const worded: Record<string, Mistake> = {
       "can have one * only, such as gpt-*: name the others in further entries",
     ),
   },
-  "a pattern of models in a key": {
+  "two wildcards in one of a key's models": {
     ...k,
-    manifest: key("models: [gpt-*]"),
-    ...quoted(
-      "spec.models[0]",
-      "gpt-*",
-      "must be one model's name: patterns with * or ? are not taken, so name each model",
-    ),
+    manifest: key("models: [gpt-*-*]"),
+    ...quoted("spec.models[0]", "gpt-*-*", "can have one * only, such as gpt-*: name the others in further entries"),
   },
   "a path that ends in a slash": {
     ...r,

@@ -664,6 +664,38 @@ const rows: Row[] = [
     message: /rule 2 never matches, because rule 1/,
   },
   {
+    name: "a rule behind one whose wildcard has its models is a warning",
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: {
+          targets: [{ provider: { name: "p" } }],
+          rules: [
+            { when: { models: ["m*"] }, use: ["p"] },
+            { when: { models: ["m"] }, use: ["p"] },
+          ],
+        },
+      }),
+    ],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["UnreachableRule"],
+    live: "current",
+    message: /rule 2 never matches, because rule 1/,
+  },
+  {
+    name: "a rule with a wildcard for models that the policy does not serve is a warning",
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { models: ["n*"] }, use: ["p"] }] },
+      }),
+    ],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["UnreachableRule"],
+    live: "current",
+    message: /match\.models has none/,
+  },
+  {
     name: "a rule for a model that the policy does not serve is a warning",
     objects: [
       provider("a/p"),
@@ -730,6 +762,14 @@ const rows: Row[] = [
     reasons: ["ModelNotFound"],
     live: "current",
     message: /no RoutingPolicy serves m to namespace a/,
+  },
+  {
+    name: "a key for a wildcard that no policy's models match is a warning",
+    objects: [provider("a/p"), policy("a/r"), apiKey("a/k", { models: ["m*", "n*"] })],
+    of: ["ApiKey", "a/k"],
+    reasons: ["ModelNotFound"],
+    live: "current",
+    message: /no RoutingPolicy serves n\* to namespace a/,
   },
   {
     name: "a key is live by its digest",

@@ -130,6 +130,8 @@ for (const [name, scope, alice, bob] of [
   ["a tag", { tags: ["batch"] }, 429, 200],
   ["a model that nobody calls", { models: ["gpt-5"] }, 200, 200],
   ["a model", { models: ["gpt-4o"] }, 429, 429],
+  ["models by a wildcard", { models: ["gpt-4*"] }, 429, 429],
+  ["other models by a wildcard", { models: ["*-mini"] }, 200, 200],
   ["a provider", { providers: ["up"] }, 429, 429],
   ["a provider that nobody calls", { providers: ["other"] }, 200, 200],
 ] as const) {

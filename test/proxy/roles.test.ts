@@ -10,7 +10,16 @@ import { mintKey } from "../../proxy/config/key-form.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
-const roles = ["admin", "developer", "data-scientist", "readonly", "analyst", "auditor", "nobody-knows"] as const;
+const roles = [
+  "admin",
+  "developer",
+  "data-scientist",
+  "readonly",
+  "analyst",
+  "intern",
+  "auditor",
+  "nobody-knows",
+] as const;
 const clearOf = (role: string): string => `slc_role_${role}_key_01`;
 
 describe("roles", () => {
@@ -25,6 +34,7 @@ describe("roles", () => {
       stringify({
         roles: {
           analyst: { permissions: ["use_models"], models: ["small"] },
+          intern: { permissions: ["use_models"], models: ["sm*"] },
           auditor: { permissions: ["view_all_requests"] },
           "data-scientist": { permissions: ["use_models"] },
         },
@@ -64,6 +74,8 @@ describe("roles", () => {
     ["readonly", "large", 403, "permission_denied"],
     ["analyst", "small", 200, null],
     ["analyst", "large", 403, "model_not_allowed"],
+    ["intern", "small", 200, null],
+    ["intern", "large", 403, "model_not_allowed"],
     ["auditor", "small", 403, "permission_denied"],
     ["nobody-knows", "small", 403, "unknown_role"],
   ];

@@ -2,12 +2,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { byPrecision, matchesPattern, modelPattern } from "../../proxy/config/model-pattern.ts";
+import {
+  byPrecision,
+  listsModel,
+  ModelNames,
+  matchesPattern,
+  mayMeanTheSame,
+  modelPattern,
+  namesModel,
+} from "../../proxy/config/model-pattern.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_wildcard_alice_00001";
 const bob = "slc_wildcard_bob_0000001";
+const carol = "slc_wildcard_carol_00001";
 
 describe("a policy with a wildcard", () => {
   let upstream: Upstream;
@@ -30,6 +39,7 @@ describe("a policy with a wildcard", () => {
       served("named", ["gpt-5"], "xhigh"),
       ...key("alice", alice),
       ...key("bob", bob, { models: ["gpt-4o", "gpt-5"] }),
+      ...key("carol", carol, { models: ["gpt-4*", "*-mini"] }),
     ]);
   });
   after(async () => {
@@ -74,6 +84,16 @@ describe("a policy with a wildcard", () => {
     assert.equal((await ask("gpt-4o", bob)).status, 200);
   });
 
+  it("lets a key with wildcards call and list what they match", async () => {
+    assert.deepEqual(await listed(carol), ["gpt-4o", "gpt-4o-mini", "gpt-5-mini"]);
+    for (const [model, status] of [
+      ["gpt-4o", 200],
+      ["gpt-5-mini", 200],
+      ["gpt-5", 403],
+    ] as const)
+      assert.equal((await ask(model, carol)).status, status, model);
+  });
+
   it("never puts a caller's own text into metrics", async () => {
     await ask("gpt-made-up-by-a-caller");
     assert.doesNotMatch(await gateway.metrics(), /made-up-by-a-caller/);
@@ -97,6 +117,48 @@ describe("patterns", () => {
               (first.prefix.length > other.prefix.length ||
                 (first.prefix.length === other.prefix.length && first.suffix.length >= other.suffix.length)),
           );
+      }),
+    );
+  });
+
+  /** All texts of up to this length. */
+  const texts = (length: number): string[] =>
+    length === 0 ? [""] : ["", ...texts(length - 1).flatMap((text) => ["a", "b"].map((letter) => letter + text))];
+  const short = fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 2 });
+  const nameOrPattern = fc.oneof(
+    short,
+    fc.tuple(short, short).map(([prefix, suffix]) => `${prefix}*${suffix}`),
+  );
+  const all = [...new Set(texts(5))];
+  const meant = (name: string): string[] => {
+    const form = new RegExp(`^${name.replace("*", ".*")}$`);
+    return all.filter((text) => form.test(text));
+  };
+
+  it("are no wider than another, or overlap with it, as the models that they stand for", () => {
+    fc.assert(
+      fc.property(nameOrPattern, nameOrPattern, (name, other) => {
+        const [models, others] = [meant(name), meant(other)];
+        assert.equal(
+          namesModel(name, other),
+          others.every((model) => models.includes(model)),
+          `${name} names all of ${other}`,
+        );
+        assert.equal(
+          mayMeanTheSame(name, other),
+          others.some((model) => models.includes(model)),
+          `${name} overlaps with ${other}`,
+        );
+      }),
+    );
+  });
+
+  it("in a list allow what any entry stands for, however it is looked up", () => {
+    fc.assert(
+      fc.property(fc.array(nameOrPattern, { maxLength: 4 }), fc.constantFrom(...all), (list, model) => {
+        const allowed = list.some((name) => meant(name).includes(model));
+        assert.equal(listsModel(list, model), allowed);
+        assert.equal(new ModelNames(list).has(model), allowed);
       }),
     );
   });
