@@ -312,6 +312,16 @@ export const ruleRefusals: Record<string, Refusal> = {
     policy({ limits: [{ per: "User" }] }),
     /spec\.limits\[0\]: .*set exactly one of requests, tokens, concurrency and duration/,
   ),
+  "a duration of what is no session": same(
+    "RoutingPolicy",
+    policy({ limits: [{ per: "User", duration: "4h" }] }),
+    /spec\.limits\[0\]: .*duration is for sessions: set per: Session, or use requests, tokens or concurrency/,
+  ),
+  "a duration in a budget for all": same(
+    "Budget",
+    budget({ limits: [{ duration: "4h" }] }),
+    /a duration in limits is for sessions: set per: Session/,
+  ),
   "a key's limit on two things": same(
     "ApiKey",
     apiKey({ limits: [{ requests: 1, tokens: 1 }] }),

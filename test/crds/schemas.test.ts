@@ -24,6 +24,8 @@ interface Result {
 const beyond: ReadonlySet<string> = new Set([
   "two of which one is wanted",
   "none of which one is wanted",
+  "a duration of what is no session",
+  "a duration in a budget for all",
   "one of two that belong together",
   "a preset of another type",
   "a model twice",
