@@ -15,7 +15,6 @@ import {
   allowedNamespaces,
   callerName,
   headerName,
-  modelName,
   modelNameOrPattern,
   objectName,
   statusBase,
