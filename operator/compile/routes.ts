@@ -196,7 +196,7 @@ function targetsOf(context: TargetContext, problems: Problems): TargetConfig[] {
   return resolved;
 }
 
-export interface RouteContext extends Omit<TargetContext, "policy"> {
+interface RouteContext extends Omit<TargetContext, "policy"> {
   settings: CompileSettings;
   /** What is known of its canary. */
   fact: CanaryFact | undefined;
