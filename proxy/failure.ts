@@ -29,6 +29,7 @@ export const failures = {
   invalid_value: { status: 400, ...invalid },
   duplicate_header: { status: 400, ...invalid },
   unsupported_parameter: { status: 400, ...invalid },
+  unsupported_operation: { status: 400, ...invalid, retry: false },
   context_length_exceeded: { status: 400, ...invalid },
   prompt_denied: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },
   prompt_too_large: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },

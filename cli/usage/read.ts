@@ -1,7 +1,7 @@
 /** Reads what `sluice ledger export` wrote: CSV or JSON lines. */
 import { createReadStream } from "node:fs";
 import { CsvReader } from "../../operator/csv.ts";
-import { type LedgerRow, ledgerDimensions } from "../../proxy/config/ledger.ts";
+import { type LedgerRow, ledgerDimensions, unitMeasures } from "../../proxy/config/ledger.ts";
 import { nanoUsdOf, reportNames } from "../../proxy/config/usage-report.ts";
 import { UsageError } from "../../proxy/usage-error.ts";
 
@@ -40,10 +40,18 @@ class Row {
   }
 }
 
+/** Columns that exports of older versions lack. */
+const newer: ReadonlySet<string> = new Set(Object.values(unitMeasures));
+
 function rowOf(cells: Cells, place: string): LedgerRow {
   const row = new Row(cells, place);
   const dimensions = Object.fromEntries(ledgerDimensions.map((name) => [name, row.text(name)]));
-  const counts = Object.fromEntries(Object.entries(reportNames).map(([measure, name]) => [measure, row.count(name)]));
+  const counts = Object.fromEntries(
+    Object.entries(reportNames).map(([measure, name]) => [
+      measure,
+      newer.has(measure) && cells[name] === undefined ? 0 : row.count(name),
+    ]),
+  );
   return { hourMs: row.hourMs(), ...dimensions, ...counts, costNanoUsd: row.nanoUsd() } as LedgerRow;
 }
 

@@ -41,6 +41,9 @@ const useRates = {
   documentPagePerThousand: rate("USD for a thousand pages of a document that is read."),
   annotatedPagePerThousand: rate("USD for a thousand pages of a document that is read and annotated."),
   requestPerThousand: rate("USD for a thousand calls, besides what their tokens cost."),
+  imagePerThousand: rate("USD for a thousand images of the images API, where it charges by image and not by tokens."),
+  charactersPerMillion: rate("USD for a million characters that are read aloud, where speech is charged by them."),
+  searchUnitPerThousand: rate("USD for a thousand search units of reranking: queries with up to 100 documents each."),
   audioPerHour: rate("USD for an hour of audio, where audio is charged by its length."),
 };
 
@@ -59,10 +62,29 @@ const mode = worded(
   "must be a mode of processing in lower case, such as batch, flex, priority, fast or geo-us",
 );
 
+const imageWord = z.string().min(1).max(32);
+
+const images = z
+  .array(
+    z.strictObject({
+      size: imageWord.optional().describe("The size, such as 1024x1024. Absent: any."),
+      quality: imageWord.optional().describe("The quality, such as standard, hd or high. Absent: any."),
+      perThousand: decimal.describe("USD for a thousand such images."),
+    }),
+  )
+  .min(1)
+  .max(16)
+  .meta({ listType: "atomic" })
+  .optional()
+  .describe(
+    "Prices of images by size and quality. The first entry that fits counts, else imagePerThousand. If the size or quality of an image is not known, the highest price that may be meant counts.",
+  );
+
 /** The fields of a price, for manifests and for the installation's list. */
 export const priceFields = {
   ...tokenRates,
   ...useRates,
+  images,
   multipliers: z
     .record(mode, multiplier)
     .meta({ maxProperties: 16 })

@@ -5,6 +5,7 @@ import { decimalToNano } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { Price, TokenRates } from "../../proxy/config/price.ts";
+import { measuredPrice } from "./measured-price.ts";
 import { own, problem } from "./outcome.ts";
 import { priceOf, withUsualModes } from "./price.ts";
 import { tableNames } from "./price-names.ts";
@@ -42,6 +43,9 @@ export function scaledPrice(price: Price, millionths: number): Price {
     ...scaledTokens(price, millionths),
     tiers: price.tiers.map((tier) => scaledTokens(tier, millionths)),
     ...(price.uses === undefined ? {} : { uses: scaledAll(price.uses, millionths) }),
+    ...(price.images === undefined
+      ? {}
+      : { images: price.images.map((image) => ({ ...image, rate: scaled(image.rate, millionths) })) }),
   };
 }
 
@@ -111,7 +115,8 @@ export function priceFinder(
     const names = tableNames(name, capabilities.priceNames);
     return (
       firstOf([name, ...names], (candidate) => own(installed, candidate) ?? null) ??
-      firstOf(tablesFor(name), (table) => firstOf(names, (candidate) => prices(table, candidate)))
+      firstOf(tablesFor(name), (table) => firstOf(names, (candidate) => prices(table, candidate))) ??
+      firstOf(names, (candidate) => measuredPrice(capabilities, candidate))
     );
   };
 

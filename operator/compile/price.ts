@@ -11,7 +11,9 @@ import {
   useUnits,
 } from "../../proxy/config/price.ts";
 
-type Rates = Omit<ModelPrice, "contextTiers" | "multipliers"> | NonNullable<ModelPrice["contextTiers"]>[number];
+type Rates =
+  | Omit<ModelPrice, "contextTiers" | "multipliers" | "images">
+  | NonNullable<ModelPrice["contextTiers"]>[number];
 
 function given<Unit extends string>(units: readonly Unit[], text: (unit: Unit) => string | undefined) {
   const rates: Record<string, number> = {};
@@ -41,12 +43,30 @@ function tokenRatesOf(spec: Rates): TokenRates {
 /** nano-USD per hour → per thousand seconds, rounded up. */
 const perThousandSeconds = (perHour: number): number => Math.ceil((perHour * 10) / 36);
 
+/** Written per hour and per million. */
+type OddUnit = "audioSecond" | "character";
+
 function usesOf(spec: ModelPrice): Record<string, number> | undefined {
-  const counted = useUnits.filter((unit): unit is Exclude<UseUnit, "audioSecond"> => unit !== "audioSecond");
+  const odd: ReadonlySet<UseUnit> = new Set<OddUnit>(["audioSecond", "character"]);
+  const counted = useUnits.filter((unit): unit is Exclude<UseUnit, OddUnit> => !odd.has(unit));
   const uses = given(counted, (unit) => spec[`${unit}PerThousand`]);
-  if (spec.audioPerHour === undefined) return uses;
-  return { ...uses, audioSecond: perThousandSeconds(decimalToNano(spec.audioPerHour)) };
+  const { audioPerHour, charactersPerMillion } = spec;
+  if (audioPerHour === undefined && charactersPerMillion === undefined) return uses;
+  return {
+    ...uses,
+    ...(audioPerHour === undefined ? {} : { audioSecond: perThousandSeconds(decimalToNano(audioPerHour)) }),
+    ...(charactersPerMillion === undefined
+      ? {}
+      : { character: Math.ceil(decimalToNano(charactersPerMillion) / 1_000) }),
+  };
 }
+
+const imagesOf = (images: NonNullable<ModelPrice["images"]>): NonNullable<Price["images"]> =>
+  images.map(({ size, quality, perThousand }) => ({
+    ...(size === undefined ? {} : { size }),
+    ...(quality === undefined ? {} : { quality }),
+    rate: decimalToNano(perThousand),
+  }));
 
 /** A factor as written → millionths. */
 export const millionths = (text: string): number => decimalToNano(text) / 1_000;
@@ -63,6 +83,7 @@ export function priceOf(spec: ModelPrice): Price {
     ...tokenRatesOf(spec),
     tiers: tiers.sort((a, b) => a.aboveTokens - b.aboveTokens),
     ...(uses === undefined ? {} : { uses }),
+    ...(spec.images === undefined ? {} : { images: imagesOf(spec.images) }),
     ...(spec.multipliers === undefined ? {} : { multipliers: multipliersOf(spec.multipliers) }),
     source: "override",
   };

@@ -133,11 +133,16 @@ export function priceTable(now: Date): PriceTable {
   };
 }
 
+const freeTokens = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+
 /** A model's price from its entry in the dataset; null if it is not plausible. */
 function priceIn(published: Found): Price | null {
-  const base = ratesAt(published, 0);
   const uses = usesIn(published);
-  if (base === null || uses === null) return null;
+  const base = ratesAt(published, 0);
+  if (uses === null) return null;
+  if (base === null && published["input_mtok"] === undefined && Object.keys(uses).length > 0)
+    return { ...freeTokens, tiers: [], uses, tokensUnknown: true, source: "table" };
+  if (base === null) return null;
   const tiers = tierStarts(published).map((aboveTokens) => ({
     aboveTokens,
     rates: ratesAt(published, aboveTokens + 1),

@@ -3,8 +3,10 @@
 import { type Identity, userOf } from "../call/identity.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { CacheConfig, CacheKeyPart } from "../config/cache.ts";
+import { isChat } from "../config/capabilities.ts";
 import { canonicalJson } from "../config/encode.ts";
 import { answersHoldIds } from "../ids/seal-reply.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
 import { inexactNumbers } from "./inexact.ts";
@@ -38,13 +40,18 @@ export function cacheable(config: CacheConfig, shaped: Shaped, { targets }: Pick
   return targets.every((target) => meetsConditions(config, shaped.forTarget(target.config)));
 }
 
+/** Answers without bytes, words of a recording, or images. */
+const isKeepable = ({ format }: Shaped): boolean =>
+  mediaFormat(format) === null || format === "openai.moderations" || format === "cohere.rerank";
+
 function meetsConditions(config: CacheConfig, shaped: Shaped): boolean {
+  if (!isKeepable(shaped)) return false;
   const body = effective(shaped);
-  if (config.maxTokensBelow !== null && shaped.format !== "openai.embeddings") {
+  if (config.maxTokensBelow !== null && isChat(shaped.format)) {
     const limit = limitOf(body);
     if (typeof limit !== "number" || limit >= config.maxTokensBelow) return false;
   }
-  if (config.temperatureAtMost === null || shaped.format === "openai.embeddings") return true;
+  if (config.temperatureAtMost === null || !isChat(shaped.format)) return true;
   const temperature = body["temperature"] ?? 1;
   return typeof temperature === "number" && temperature <= config.temperatureAtMost;
 }

@@ -1,4 +1,5 @@
 import { requiredMember, type Shaped } from "../call/shaped.ts";
+import { isChat } from "../config/capabilities.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 import { type CacheLookup, cacheKey } from "./key.ts";
 
@@ -78,7 +79,7 @@ function hasTools({ received, edits }: Shaped): boolean {
 /** null if there is nothing to compare by meaning. */
 export function question(call: CacheLookup): Question | null {
   const { shaped, digester } = call;
-  if (shaped.format === "openai.embeddings" || hasTools(shaped)) return null;
+  if (!isChat(shaped.format) || hasTools(shaped)) return null;
   const member = requiredMember[shaped.format];
   const turn = lastTurn(shaped.received.json[member]);
   if (turn === null || turn.text.trim() === "" || turn.text.length > longest) return null;

@@ -1,7 +1,10 @@
 /** The body of a request, parsed once. */
 import type { Buffer } from "node:buffer";
 import { type BodyLimits, defaultBodyLimits } from "../config/body-limits.ts";
+import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
+import { editedForm, type FormPart, fieldsOf, parseForm } from "../media/form.ts";
+import { mediaFormat } from "../media/registry.ts";
 import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
 import { applyEdits, type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
 import { skimmed } from "../wire/json-skim.ts";
@@ -15,7 +18,12 @@ export interface Received {
   outline: Outline;
   /** The model asked for; null if the body names none. */
   model: string | null;
+  /** Whether the answer is passed on as it arrives: as events, or as the bytes of a file. */
   stream: boolean;
+  /** The parts of a form, whose fields are in `json`; absent for a JSON body. */
+  parts?: readonly FormPart[];
+  /** Whether the answer is the bytes of a file, which no event can be added to. */
+  isFile?: true;
 }
 
 const orRaise = (name: string): string =>
@@ -53,20 +61,49 @@ export function parseBody(bytes: Buffer, limits: BodyLimits = defaultBodyLimits)
   }
   if (typeof parsed === "string") return failure("invalid_json", problems[parsed]);
   const body = parsed.json as JsonObject;
+  return tooMany(body, limits) ?? known(body, parsed.outline, bytes);
+}
+
+/** Reads the members that every format has. */
+function known(body: JsonObject, where: Outline, bytes: Buffer): Received | Failure {
   const model = body["model"] ?? null;
   if (model !== null && (typeof model !== "string" || model === ""))
     return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
   const stream = body["stream"] ?? false;
   if (typeof stream !== "boolean")
     return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
-  return tooMany(body, limits) ?? { bytes, json: body, outline: parsed.outline, model, stream };
+  return { bytes, json: body, outline: where, model, stream };
+}
+
+/** Parses a form with uploads. */
+export function parseFormBody(bytes: Buffer, contentType: string): Received | Failure {
+  const parts = parseForm(bytes, contentType);
+  if (typeof parts === "string") return failure("invalid_value", `The form can't be read: ${parts}.`);
+  return ofParts(bytes, parts);
+}
+
+function ofParts(bytes: Buffer, parts: readonly FormPart[]): Received | Failure {
+  const json = fieldsOf(parts);
+  if (json === null || Object.hasOwn(json, "__proto__"))
+    return failure("invalid_value", "The form has a field twice. Send each field once.");
+  const members = Object.keys(json).map((name) => ({ name, valueStart: 0, valueEnd: 0 }));
+  const received = known(json, { open: 0, members }, bytes);
+  return "code" in received ? received : { ...received, parts };
+}
+
+/** The request with some members changed; undefined removes one. */
+export function withEdits(received: Received, edits: JsonObject): Received | Failure {
+  const { bytes, outline: where, parts, stream, isFile } = received;
+  const edited =
+    parts === undefined
+      ? parseBody(applyEdits(bytes, where, edits), parsedBefore)
+      : ofParts(bytes, editedForm(parts, edits));
+  return "code" in edited ? edited : { ...edited, stream, ...(isFile === undefined ? {} : { isFile }) };
 }
 
 /** The body with this model instead of its own; null: as it is. */
-export function withModel(received: Received, model: string | null): Received | Failure {
-  if (model === null || model === received.model) return received;
-  return parseBody(applyEdits(received.bytes, received.outline, { model }), parsedBefore);
-}
+export const withModel = (received: Received, model: string | null): Received | Failure =>
+  model === null || model === received.model ? received : withEdits(received, { model });
 
 /** Lists of a request, and what limits their entries. */
 const lists: Readonly<Record<string, "entries" | "tools">> = {
@@ -94,4 +131,12 @@ function tooMany(body: JsonObject, limits: BodyLimits): Failure | null {
 function position(cause: unknown): string {
   const at = cause instanceof SyntaxError ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
   return at === undefined ? "" : ` at offset ${at}`;
+}
+
+/** Notes how the answer of a call in this format comes. */
+export function asAnswered(received: Received, format: WireFormat): Received {
+  const kind = mediaFormat(format)?.answerKind(received.json);
+  if (kind === undefined) return received;
+  const file = kind === "bytes" ? { isFile: true as const } : {};
+  return { ...received, stream: kind === "bytes" || kind === "events", ...file };
 }

@@ -37,4 +37,12 @@ export const requiredMember: Readonly<Record<WireFormat, string>> = {
   "openai.embeddings": "input",
   "openai.responses": "input",
   "anthropic.messages": "messages",
+  "openai.images": "prompt",
+  "openai.image_edits": "prompt",
+  "openai.image_variations": "image",
+  "openai.speech": "input",
+  "openai.transcriptions": "file",
+  "openai.translations": "file",
+  "openai.moderations": "input",
+  "cohere.rerank": "query",
 };

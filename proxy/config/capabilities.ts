@@ -5,15 +5,36 @@
 
 import type { CloudName } from "./cloud-identity.ts";
 
-/** What a caller can ask for, named by the wire format of the request. */
-export const wireFormats = [
+/** Calls that pass through in the API's own form, or not at all. */
+export const mediaWireFormats = [
+  "openai.images",
+  "openai.image_edits",
+  "openai.image_variations",
+  "openai.speech",
+  "openai.transcriptions",
+  "openai.translations",
+  "openai.moderations",
+  "cohere.rerank",
+] as const;
+export type MediaWireFormat = (typeof mediaWireFormats)[number];
+
+/** Calls with a text answer, which translation serves as well, and embeddings. */
+export const textWireFormats = [
   "openai.chat",
   "openai.completions",
   "openai.embeddings",
   "openai.responses",
   "anthropic.messages",
 ] as const;
+export type TextWireFormat = (typeof textWireFormats)[number];
+
+/** What a caller can ask for, named by the wire format of the request. */
+export const wireFormats = [...textWireFormats, ...mediaWireFormats] as const;
 export type WireFormat = (typeof wireFormats)[number];
+
+const withoutChat: ReadonlySet<WireFormat> = new Set<WireFormat>(["openai.embeddings", ...mediaWireFormats]);
+/** Whether a model answers in words, by tokens that it samples. */
+export const isChat = (format: WireFormat): boolean => !withoutChat.has(format);
 
 /**
  * native: the provider supports it in this form. mapped: translated without loss. dropped: left out and reported, or
@@ -51,6 +72,18 @@ export interface PriceModes {
   usual: Readonly<Record<string, number>>;
   /** Mode → model name prefix, followed by "-" → factor. The first match applies. */
   byModel?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/**
+ * Published prices of models that are not charged by tokens, which the price table lacks. In USD; tokens are free.
+ */
+export interface MeasuredPrice {
+  /** Pattern for upstream model names. */
+  models: string;
+  perImage?: readonly { size: string; quality: string; usd: number }[];
+  perMillionCharacters?: number;
+  perHourOfAudio?: number;
+  perThousandSearchUnits?: number;
 }
 
 /**
@@ -173,6 +206,8 @@ export interface Capabilities {
   priceNames?: readonly string[];
   /** Pattern for names of fine-tuned models, which cost the base model's price times the mode `fine-tuned`. */
   fineTunedNames?: string;
+  /** The first entry that matches counts, if the price table has none. */
+  measuredPrices?: readonly MeasuredPrice[];
   /** Absent if prices of other modes are unknown. */
   priceModes?: PriceModes;
   steering?: Steering;

@@ -20,6 +20,11 @@ export interface LedgerRow {
   completionTokens: number;
   reasoningTokens: number;
   costNanoUsd: number;
+  /** What images, audio and reranking used; absent from proxies of older versions. */
+  images?: number;
+  characters?: number;
+  audioSeconds?: number;
+  searchUnits?: number;
   /** Requests whose usage the gateway had to estimate. */
   estimated: number;
   /** Requests with usage whose model has no price. */
@@ -31,6 +36,16 @@ export interface LedgerRow {
  * such rows.
  */
 export const shadowUser = "(shadow)";
+
+/** What calls to images, audio and reranking use, by the units of prices. */
+export const unitMeasures = {
+  image: "images",
+  character: "characters",
+  audioSecond: "audioSeconds",
+  searchUnit: "searchUnits",
+} as const;
+export type MeasuredUnit = keyof typeof unitMeasures;
+export const measuredUnits = Object.keys(unitMeasures) as MeasuredUnit[];
 
 /** What tells rows of one hour apart, in the order of row keys. */
 export const ledgerDimensions = ["namespace", "user", "team", "role", "key", "route", "model", "provider"] as const;
@@ -47,5 +62,9 @@ export const ledgerMeasures = [
   "costNanoUsd",
   "estimated",
   "unpriced",
+  "images",
+  "characters",
+  "audioSeconds",
+  "searchUnits",
 ] as const;
 export type LedgerMeasure = (typeof ledgerMeasures)[number];

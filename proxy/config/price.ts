@@ -33,9 +33,18 @@ export const useUnits = [
   "documentPage",
   "annotatedPage",
   "audioSecond",
+  /** An image that the images API makes; `imageGeneration` is the tool of a chat. */
+  "image",
+  /** A character that is read aloud. */
+  "character",
+  /** A query with up to 100 documents. */
+  "searchUnit",
   "request",
 ] as const;
 export type UseUnit = (typeof useUnits)[number];
+
+/** Counted for every call of their kind, whether it is charged by them or by tokens. */
+export const measures: ReadonlySet<UseUnit> = new Set<UseUnit>(["image", "character", "searchUnit", "audioSecond"]);
 
 export type BilledUnit = TokenUnit | UseUnit;
 
@@ -59,6 +68,12 @@ export const price = z.object({
   tiers: z.array(z.object({ aboveTokens: z.int().min(1), ...rates })).default([]),
   /** Use unit → nano-USD per thousand. A use without a rate here can't be priced. */
   uses: unitRates.optional(),
+  /**
+   * nano-USD per thousand images of a size and quality. The first entry that fits counts, else the use unit `image`.
+   */
+  images: z.array(z.object({ size: z.string().optional(), quality: z.string().optional(), rate: nanoUsd })).optional(),
+  /** Set if only uses have a known price, and tokens have none. */
+  tokensUnknown: z.boolean().optional(),
   /**
    * Processing mode, as in `Usage.modes` (batch, flex, priority, fast, geo-us) → factor for all token rates in
    * millionths: 500000 means half. A mode without an entry can't be priced.

@@ -60,7 +60,7 @@ export const noSums = (): Sums =>
   ({ ...Object.fromEntries(countMeasures.map((name) => [name, 0])), costNanoUsd: 0n }) as Sums;
 
 export function addTo(sums: Sums, row: LedgerRow): void {
-  for (const name of countMeasures) sums[name] += row[name];
+  for (const name of countMeasures) sums[name] = (sums[name] ?? 0) + (row[name] ?? 0);
   sums.costNanoUsd += BigInt(row.costNanoUsd);
 }
 
@@ -142,18 +142,23 @@ export const reportNames = {
   cacheWriteTokens: "cache_write_tokens",
   completionTokens: "output_tokens",
   reasoningTokens: "reasoning_tokens",
+  images: "images",
+  characters: "characters",
+  audioSeconds: "audio_seconds",
+  searchUnits: "search_units",
   estimated: "estimated_requests",
   unpriced: "unpriced_requests",
 } as const satisfies Partial<Record<LedgerMeasure, string>>;
 
 /** The figures of a report, in one spelling for tables, CSV, JSON and the API. Money comes last. */
 export function figuresOf(sums: Figures, currency: Currency | null): Record<string, number | string> {
-  const { estimated, unpriced, ...before } = reportNames;
+  const { estimated, unpriced, images, characters, audioSeconds, searchUnits, ...before } = reportNames;
   const counts = (names: Partial<typeof reportNames>): Record<string, number> =>
-    Object.fromEntries(Object.entries(names).map(([measure, name]) => [name, sums[measure as CountMeasure]]));
+    Object.fromEntries(Object.entries(names).map(([measure, name]) => [name, sums[measure as CountMeasure] ?? 0]));
   return {
     ...counts(before),
     total_tokens: tokensOf(sums),
+    ...counts({ images, characters, audioSeconds, searchUnits }),
     ...counts({ estimated, unpriced }),
     ...(currency === null ? {} : { [`cost_${currency.code.toLowerCase()}`]: inCurrency(sums.costNanoUsd, currency) }),
     cost_usd: usd(sums.costNanoUsd),

@@ -131,10 +131,18 @@ export interface Usage {
    * `geo-us`. Absent for the standard way.
    */
   modes?: readonly string[];
+  /** What the images are like that the unit `image` counts. */
+  image?: ImageShape;
   /** What is charged, if the provider says that it differs from what the model processed. */
   billed?: { prompt: number; completion: number };
   /** Whether any of the provider's counts is implausible: negative, not a number, or far too large. */
   implausible?: true;
+}
+
+/** As the images API names them. Absent: not known. */
+export interface ImageShape {
+  size?: string;
+  quality?: string;
 }
 
 /**

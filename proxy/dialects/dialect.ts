@@ -59,7 +59,7 @@ export interface StreamObserver {
 }
 
 /** How a client reads failures. */
-export type SurfaceName = "openai" | "responses" | "anthropic";
+export type SurfaceName = "openai" | "responses" | "anthropic" | "file";
 
 export interface Dialect {
   readonly format: WireFormat;
@@ -86,6 +86,9 @@ export interface Dialect {
 export interface Surface {
   /** JSON body of a failure before the first byte. */
   errorBody(failure: Failure, requestId: string): JsonObject;
-  /** Text of an error event after the first byte. The stream is then closed without its end marker. */
+  /**
+   * Text of an error event after the first byte. The stream is then closed without its end marker. "": the answer can
+   * hold no event, so the connection is cut.
+   */
   streamError(failure: Failure, requestId: string): string;
 }

@@ -122,9 +122,23 @@ const responses: TextReader = (json, event, marks) => {
   return marks.whole(json);
 };
 
+/** https://platform.openai.com/docs/api-reference/audio/transcript-text-delta-event */
+const transcript: TextReader = (json, event, marks) => {
+  const type = String(json["type"] ?? event);
+  if (type === "transcript.text.delta" && typeof json["delta"] === "string") {
+    const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ type, delta: text }) });
+    marks.piece("text/", json, "delta", "text", like);
+    return json;
+  }
+  marks.over("text/");
+  return marks.whole(json);
+};
+
 export const textReaders: Partial<Record<WireFormat, TextReader>> = {
   "openai.chat": chat,
   "openai.completions": completions,
   "openai.responses": responses,
   "anthropic.messages": anthropic,
+  "openai.transcriptions": transcript,
+  "openai.translations": transcript,
 };

@@ -34,6 +34,9 @@ const openai: Surface = {
   streamError: (failure) => `data: ${JSON.stringify(openAiError(failure))}\n\n`,
 };
 
+/** The bytes of a file. */
+const file: Surface = { errorBody: openAiError, streamError: () => "" };
+
 /**
  * A stream of Responses reports its failure by events of its own
  * (https://platform.openai.com/docs/api-reference/responses-streaming/error). Some clients read only `response.failed`,
@@ -81,7 +84,7 @@ const anthropic: Surface = {
   streamError: (failure, requestId) => `event: error\ndata: ${JSON.stringify(anthropicError(failure, requestId))}\n\n`,
 };
 
-export const surfaces: Record<SurfaceName, Surface> = { openai, responses, anthropic };
+export const surfaces: Record<SurfaceName, Surface> = { openai, responses, anthropic, file };
 
 /** The surface for an unknown path: the one whose SDK would request it. */
 export const surfaceOf = (path: string): Surface => (path.endsWith("/messages") ? anthropic : openai);

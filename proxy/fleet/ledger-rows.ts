@@ -39,7 +39,7 @@ export function renamedKey(key: string, user: string, namespace: string | null, 
 export function addRow(rows: Map<string, LedgerRow>, key: string, row: LedgerRow): void {
   const existing = rows.get(key);
   if (existing === undefined) rows.set(key, { ...row });
-  else for (const name of ledgerMeasures) existing[name] += row[name];
+  else for (const name of ledgerMeasures) existing[name] = (existing[name] ?? 0) + (row[name] ?? 0);
 }
 
 /** Returns the rows of hours in [fromMs, toMs), by hour. */

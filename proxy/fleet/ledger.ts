@@ -6,6 +6,7 @@
 
 import { type BilledUsage, chargesOf, isUnpriced } from "../call/charges.ts";
 import { type CallRecord, namespaceOfCall } from "../call/record.ts";
+import { measuredUnits, unitMeasures } from "../config/ledger.ts";
 import { by } from "../growing-map.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 
@@ -68,6 +69,11 @@ function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {
   row.cacheWriteTokens += usage.cacheWrite;
   row.completionTokens += usage.completion;
   row.reasoningTokens += usage.reasoning;
+  if (usage.units === undefined) return;
+  for (const unit of measuredUnits) {
+    const measure = unitMeasures[unit];
+    row[measure] = (row[measure] ?? 0) + (usage.units[unit] ?? 0);
+  }
 }
 
 function areAllBy(provider: string, charges: readonly BilledUsage[]): boolean {

@@ -192,7 +192,7 @@ export class RedisStore implements FleetStore {
     for (const row of batch.rows) {
       const key = rowKey(row);
       for (const [index, name] of ledgerMeasures.entries())
-        if (row[name] !== 0) fields.push(`${index}${key}`, row[name]);
+        if ((row[name] ?? 0) !== 0) fields.push(`${measureDigit(index)}${key}`, row[name] ?? 0);
     }
     for (let part = 0; part * fieldsAtOnce < fields.length; part++) {
       const batchPart = fields.slice(part * fieldsAtOnce, (part + 1) * fieldsAtOnce);
@@ -272,15 +272,18 @@ export class RedisStore implements FleetStore {
   }
 }
 
+/** One character, so that the row's key follows it. */
+const measureDigit = (index: number): string => index.toString(36);
+
 function rowsOf(hour: number, fields: Record<string, string>): LedgerRow[] {
   const rows = new Map<string, LedgerRow>();
   for (const [field, value] of Object.entries(fields)) {
     if (field.startsWith("#")) continue;
-    const measure = ledgerMeasures[Number(field[0])];
+    const measure = ledgerMeasures[Number.parseInt(field[0] ?? "", 36)];
     const key = field.slice(1);
     let row = rows.get(key) ?? null;
     if (row === null && (row = rowFrom(hour, key)) !== null) rows.set(key, row);
-    if (row !== null && measure !== undefined) row[measure] += Number(value);
+    if (row !== null && measure !== undefined) row[measure] = (row[measure] ?? 0) + Number(value);
   }
   return [...rows.values()];
 }

@@ -9,12 +9,22 @@ import { isObject, type JsonObject } from "../wire/json.ts";
 import { isIdAt } from "./members.ts";
 import { unknownObject } from "./unknown-object.ts";
 
+const noMembers: ReadonlySet<string> = new Set();
+
 /** Top-level members in which a format has ids; null: any. */
 const carriers: Readonly<Record<WireFormat, ReadonlySet<string> | null>> = {
   "openai.chat": new Set(["messages"]),
   "openai.completions": new Set(),
   "openai.embeddings": new Set(),
   "openai.responses": null,
+  "openai.image_edits": new Set(["images", "mask"]),
+  "openai.images": noMembers,
+  "openai.image_variations": noMembers,
+  "openai.speech": noMembers,
+  "openai.transcriptions": noMembers,
+  "openai.translations": noMembers,
+  "openai.moderations": noMembers,
+  "cohere.rerank": noMembers,
   "anthropic.messages": new Set(["messages", "container", "tools"]),
 };
 

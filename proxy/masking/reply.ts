@@ -56,6 +56,8 @@ function withoutTokens(value: unknown): unknown {
 
 export class ReplyTexts implements ReplyFilter {
   readonly #change: TextChange;
+  /** Whether answers may be plain text. */
+  readonly #isWritten: boolean;
   readonly #whole: TextChanges = { text: (text) => this.#change.whole(text) };
   readonly #read: TextReader;
   /** The size of the input was limited where it was read. */
@@ -66,6 +68,7 @@ export class ReplyTexts implements ReplyFilter {
 
   constructor(format: WireFormat, change: TextChange) {
     this.#change = change;
+    this.#isWritten = format === "openai.transcriptions" || format === "openai.translations";
     this.#read = textReaders[format] ?? ((json) => json);
   }
 
@@ -73,7 +76,7 @@ export class ReplyTexts implements ReplyFilter {
     const text =
       typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
     const json = jsonIn(text);
-    if (json === undefined) return body;
+    if (json === undefined) return this.#isWritten ? this.#change.whole(text) : body;
     const changed = this.#hidden(changedTexts(json, this.#whole), text);
     return changed === json ? body : JSON.stringify(changed);
   }

@@ -1,9 +1,8 @@
 /** Masks every text of a request, whatever its dialect. */
 import { isUtf8 } from "node:buffer";
-import { parseBody, parsedBefore, type Received } from "../call/received.ts";
+import { type Received, withEdits } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hasTokens } from "../guard/texts.ts";
-import { applyEdits } from "../wire/json-edit.ts";
 import type { Tally } from "./tally.ts";
 import { changedMembersOf, changedTexts } from "./texts.ts";
 
@@ -32,6 +31,6 @@ export function maskRequest(received: Received, tally: Tally): Received | Failur
     parts: (texts) => tally.maskParts(texts),
   });
   if (Object.keys(edits).length === 0) return received;
-  const bytes = applyEdits(received.bytes, received.outline, edits);
-  return isUtf8(bytes) ? parseBody(bytes, parsedBefore) : unreadable;
+  const changed = withEdits(received, edits);
+  return "code" in changed || received.parts !== undefined || isUtf8(changed.bytes) ? changed : unreadable;
 }

@@ -95,6 +95,11 @@ const calls = {
     help: "Calls that went on from one provider to another.",
     labels: ["from", "to"],
   },
+  ai_gateway_units_total: {
+    type: "counter",
+    help: "Images made, characters read aloud, seconds of audio transcribed, and units of reranking.",
+    labels: [...target, "unit"],
+  },
   ai_gateway_unpriced_requests_total: {
     type: "counter",
     help: "Answered calls whose model has no price, or whose price lacks something that was used.",

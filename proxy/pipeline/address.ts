@@ -36,6 +36,14 @@ const posts: Readonly<Record<string, Operation>> = {
   "/responses": { kind: "generate", format: "openai.responses" },
   "/messages": { kind: "generate", format: "anthropic.messages" },
   "/messages/count_tokens": { kind: "countTokens", format: "anthropic.messages" },
+  "/images/generations": { kind: "generate", format: "openai.images" },
+  "/images/edits": { kind: "generate", format: "openai.image_edits" },
+  "/images/variations": { kind: "generate", format: "openai.image_variations" },
+  "/audio/speech": { kind: "generate", format: "openai.speech" },
+  "/audio/transcriptions": { kind: "generate", format: "openai.transcriptions" },
+  "/audio/translations": { kind: "generate", format: "openai.translations" },
+  "/moderations": { kind: "generate", format: "openai.moderations" },
+  "/rerank": { kind: "generate", format: "cohere.rerank" },
   "/responses/input_tokens": { kind: "countTokens", format: "openai.responses" },
 };
 /** The gateway's own endpoints, under /v1 only. */
@@ -65,7 +73,11 @@ function azureBelow(path: string): Below | null {
   }
 }
 
+/** Cohere's SDKs ask for version 2 of its API. */
+const cohereRerank = "/v2/rerank";
+
 function below(rest: string): Below {
+  if (rest === cohereRerank) return { rest: "/rerank", deployment: null };
   if (rest.startsWith("/v1/")) return { rest: rest.slice(3), deployment: null };
   const own = { rest, deployment: null };
   return rest.startsWith("/openai/") ? (azureBelow(rest) ?? own) : own;
@@ -84,7 +96,7 @@ function split(
     if (entry && (rest === "" || rest.startsWith("/")) && wanted(entry)) return { entry, ...below(rest) };
   }
   const entry = snapshot.paths.get("");
-  return entry && /^\/(v1|openai)\//.test(path) ? { entry, ...below(path) } : null;
+  return entry && (path === cohereRerank || /^\/(v1|openai)\//.test(path)) ? { entry, ...below(path) } : null;
 }
 
 function models(rest: string): Operation | null {

@@ -6,10 +6,11 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import type { AdmitRequest, Admitter } from "./admit-request.ts";
 import type { BudgetSubject } from "./budget-claims.ts";
+import type { ExpectedTokens, WorstCost } from "./call-bounds.ts";
 import type { LimitSubject } from "./limit-claims.ts";
 import { covering } from "./scope.ts";
 import type { UsageHabits } from "./usage-habits.ts";
-import { type ExpectedTokens, expectedTokens, type WorstCost, worstCaseOfUpload, worstCost } from "./worst-case.ts";
+import { expectedTokens, worstCaseOfUpload, worstCost } from "./worst-case.ts";
 
 /** The limits and budgets that cover a call, and the most that it can use, which is computed only on demand. */
 export class AdmissionSubject implements BudgetSubject, LimitSubject {

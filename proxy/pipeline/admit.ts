@@ -14,18 +14,12 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { AdmissionSubject } from "./admission-subject.ts";
 import type { AdmitRequest, Admitter } from "./admit-request.ts";
 import { budgetCharges, recounted } from "./budget-claims.ts";
+import type { WorstCost } from "./call-bounds.ts";
 import { type Charge, limitCharges } from "./limit-claims.ts";
 import { type Admitted, reservedBy, unmetered } from "./reservation.ts";
 import { sessionOvertime } from "./session-time.ts";
 import { showBudget, showLimits } from "./shown-limits.ts";
-import {
-  rejectPricierTier,
-  rejectUncountable,
-  rejectUnreservable,
-  sendCap,
-  type WorstCost,
-  worstCost,
-} from "./worst-case.ts";
+import { rejectPricierTier, rejectUncountable, rejectUnreservable, sendCap, worstCost } from "./worst-case.ts";
 
 function outcome(
   request: AdmitRequest,

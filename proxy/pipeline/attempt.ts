@@ -116,7 +116,9 @@ export class Attempt implements UpstreamHandler, Timed {
 
   #openStream(headers: ResponseHeaders): void {
     const type = String(headers["content-type"] ?? "");
-    this.#reader = type.includes("event-stream") || type.includes("eventstream") ? this.#prepared.reader() : null;
+    const streams = type.includes("event-stream") || type.includes("eventstream");
+    const isFile = (this.#prepared.fileType?.(headers) ?? null) !== null;
+    this.#reader = streams || isFile ? this.#prepared.reader() : null;
     if (this.#reader === null) this.#fail(notAStream);
     else this.#phase = "stream";
   }

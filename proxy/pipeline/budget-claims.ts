@@ -12,10 +12,10 @@ import type { Quotas } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { WorstCost } from "./call-bounds.ts";
 import { type BudgetLeft, type Charge, unavailable } from "./limit-claims.ts";
 import { counterIdOf, type Recounts } from "./recounts.ts";
 import { type ScopeSubject, subjectOf } from "./scope.ts";
-import type { WorstCost } from "./worst-case.ts";
 
 /** A budget that limits money. */
 export type MoneyBudget = BudgetConfig & { amountNanoUsd: number };

@@ -6,6 +6,8 @@ import { sessionOf } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { Failure } from "../failure.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
+import { describedAnswer, describedForm } from "../media/described.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { Tracer } from "../tracing/tracer.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -69,7 +71,10 @@ export class CallState {
   }
 
   bodies(shaped: Shaped, answer: Uint8Array | string, masker: Masker | null): ReturnType<typeof excerpts> {
-    return excerpts(shaped.received.bytes, answer, masker, secretsOf(this.client.headers, this.snapshot));
+    const { bytes, json, parts } = shaped.received;
+    const request = parts === undefined ? bytes : JSON.stringify(describedForm(json, parts));
+    const shown = mediaFormat(shaped.format) === null ? answer : describedAnswer(answer);
+    return excerpts(request, shown, masker, secretsOf(this.client.headers, this.snapshot));
   }
 
   /** Always masked: who may read traces need not be allowed to read the log. */

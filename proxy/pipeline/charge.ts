@@ -10,11 +10,13 @@ import { Buffer } from "node:buffer";
 import type { AttemptRecord } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { Usage } from "../dialects/canonical.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 import type { AttemptResult } from "./attempt-result.ts";
 import { countedPrompt, countedUsage, estimatedUsage, expectedUsage } from "./estimated.ts";
+import { mediaChargeOf } from "./media-charge.ts";
 import type { Tried } from "./try-target.ts";
 import type { ModelHabits, UsageHabits } from "./usage-habits.ts";
 import { isImplausible, mostTokens } from "./worst-case.ts";
@@ -114,6 +116,8 @@ export function chargeOf(
   shaped: Shaped,
   all: UsageHabits,
 ): AttemptCharge {
+  const media = mediaFormat(shaped.format);
+  if (media !== null) return mediaChargeOf(target, tried, shaped, media);
   const habits = all.of(target.entry.account.config.id, target.model.name);
   const { price } = target.model.config;
   const counted = usageOf(tried, durationMs, shaped, habits);

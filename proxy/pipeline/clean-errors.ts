@@ -64,6 +64,10 @@ class CleanPrepared implements Prepared {
     return isProviderError(whole) ? cleanError(whole, this.#account) : whole;
   }
 
+  fileType(headers: ResponseHeaders): string | null {
+    return this.#inner.fileType?.(headers) ?? null;
+  }
+
   reader(): StreamReader | null {
     const reader = this.#inner.reader();
     return reader === null ? null : cleanReader(reader, this.#account);

@@ -277,7 +277,9 @@ class Dispatch {
 }
 
 export function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
-  const everyMs = request.shaped.received.stream ? (request.limits.keepAliveMs ?? 0) : 0;
+  const { stream, isFile } = request.shaped.received;
+  // A comment between the bytes of a file would break it.
+  const everyMs = stream && isFile !== true ? (request.limits.keepAliveMs ?? 0) : 0;
   const running = new Dispatch(request, dispatcher).run();
   if (everyMs <= 0) return running;
   const keepAlive = new KeepAlive(request.client, dispatcher.deadlines, everyMs);

@@ -1,8 +1,10 @@
 /**
  * Estimates usage that the provider did not report. It is marked as estimated, and ensures that every call is charged.
  */
+
 import { Buffer } from "node:buffer";
 import type { Shaped } from "../call/shaped.ts";
+import { isChat } from "../config/capabilities.ts";
 import { isRefusal, type Usage } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type JsonObject, jsonIn } from "../wire/json.ts";
@@ -16,7 +18,7 @@ const ordinaryOutput = 1_024;
 
 /** Tokens of the prompt, counted by the gateway. */
 export function countedPrompt(shaped: Shaped): number {
-  const request = shaped.format === "openai.embeddings" ? null : shaped.chat();
+  const request = !isChat(shaped.format) ? null : shaped.chat();
   return request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
 }
 
@@ -44,7 +46,7 @@ export function estimatedUsage(
 
 /** Usage for an answer that never arrived, though the provider may have generated it. */
 export function expectedUsage(shaped: Shaped, habits: ModelHabits): Usage {
-  if (shaped.format === "openai.embeddings") return estimated(shaped, 0, habits);
+  if (!isChat(shaped.format)) return estimated(shaped, 0, habits);
   return estimated(shaped, (habits.expectedOutput ?? ordinaryOutput) * answers(shaped), habits);
 }
 

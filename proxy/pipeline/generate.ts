@@ -6,6 +6,7 @@ import type { Shaped } from "../call/shaped.ts";
 import { type Failure, isFailure } from "../failure.ts";
 import { ownerOf } from "../ids/owner.ts";
 import { everyMask } from "../masking/masker.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route, Shadow, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -25,14 +26,14 @@ import type { Gateway } from "./gateway.ts";
 import { keeperOf } from "./kept-responses.ts";
 import { beginOnRecord } from "./on-record.ts";
 import { CallPlan, roughPromptTokens } from "./plan.ts";
-import type { IdSealer } from "./prepare.ts";
-import type { Prepared } from "./prepared.ts";
+import type { IdSealer, Prepared } from "./prepared.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 import { noteMove, noteOutcome } from "./record-fields.ts";
 import { secretsOf } from "./redacted-excerpt.ts";
 import type { Admitted } from "./reservation.ts";
 import { breakOff } from "./respond.ts";
 import { modelAsRouted, targetsFor } from "./route.ts";
+import { servingTargets } from "./serving-targets.ts";
 import type { ShadowSample } from "./shadow.ts";
 
 /** The request to providers. A class, as closures and copied members would be made for each call. */
@@ -125,7 +126,7 @@ class Generation implements CachedCall {
   run(): CallOutcome {
     const { audit } = this.route.config;
     if (audit.required) this.client.hold();
-    if (!audit.bodies) return this.#cached();
+    if (!audit.bodies || this.shaped.received.isFile) return this.#cached();
     const recorder = new AnswerRecorder(this.shaped.format);
     this.client.filterFirst(recorder);
     return this.#audited(this.#cached(), recorder);
@@ -145,7 +146,9 @@ class Generation implements CachedCall {
   /** The stages from routing to targets on. */
   go(missed: Missed): CallOutcome {
     const { client, gateway, surface, snapshot, route, identity, shaped, record } = this;
-    const resolved = targetsFor(route, shaped.model, this.#call.account);
+    const known = targetsFor(route, shaped.model, this.#call.account);
+    if (isFailure(known)) return known;
+    const resolved = servingTargets(known, shaped.format);
     if (isFailure(resolved)) return resolved;
     const model = modelAsRouted(route, shaped.model, resolved[0]);
     record.model = model;
@@ -169,7 +172,9 @@ class Generation implements CachedCall {
     this.#call.admitted = admitted;
     this.#call.enter("dispatch");
     const request = new CallDispatch(this.#call, this.shaped, plan, missed, admitted);
-    if (this.route.shadow !== null) this.#call.sample = this.#sample(request, this.route.shadow);
+    // Images, speech and transcripts are not copied: they cost as much again, and can't be compared.
+    if (this.route.shadow !== null && mediaFormat(this.shaped.format) === null)
+      this.#call.sample = this.#sample(request, this.route.shadow);
     return dispatch(request, this.gateway).then((end) => this.#dispatched(end, plan));
   }
 

@@ -8,6 +8,10 @@ import type { Failure } from "../failure.ts";
 import { judgeTexts } from "../guard/judge.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 
+/** The member that holds what the user says. A recording has no words that the patterns could be compared with. */
+const promptMember = (format: WireFormat): string =>
+  requiredMember[format] === "file" || requiredMember[format] === "image" ? "prompt" : requiredMember[format];
+
 /** Whether the policy's patterns don't apply to this caller. */
 export function isExempt({ config }: Route, identity: Identity): boolean {
   return !identity.anonymous && config.guard !== null && config.guard.exemptRoles.includes(identity.key.role);
@@ -16,5 +20,5 @@ export function isExempt({ config }: Route, identity: Identity): boolean {
 export function denyByGuard(route: Route, { json }: Received, format: WireFormat, identity: Identity): Failure | null {
   const { config, guard } = route;
   if (guard === null || config.guard === null || isExempt(route, identity)) return null;
-  return judgeTexts(json, guard, config.guard.maxPromptBytes, requiredMember[format]);
+  return judgeTexts(json, guard, config.guard.maxPromptBytes, promptMember(format));
 }

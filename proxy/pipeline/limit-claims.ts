@@ -10,7 +10,8 @@ import type { Claim, Refused } from "../fleet/claim-set.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
-import { type ExpectedTokens, tokensOfLimit } from "./worst-case.ts";
+import type { ExpectedTokens } from "./call-bounds.ts";
+import { tokensOfLimit } from "./worst-case.ts";
 
 /** What a budget has left, for the headers that report it. */
 export interface BudgetLeft {

@@ -20,7 +20,8 @@ import { isExempt } from "./guard.ts";
 
 /** The job for a worker, or null if the request's texts are read here. */
 export function textJobOf({ routed: { route }, received, format, identity }: CheckedCall): RequestJob | null {
-  if (route.guard === null && route.masker === null) return null;
+  // The fields of a form are short, whatever its uploads.
+  if ((route.guard === null && route.masker === null) || received.parts !== undefined) return null;
   if (!isLongRequest(received.bytes.length, route)) return null;
   const { guard } = route.config;
   return {

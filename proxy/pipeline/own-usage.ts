@@ -68,11 +68,11 @@ const mine =
     row.namespace === namespace && (everybody || row.user === key.user);
 
 /** Tags and labels of the rows' keys, as they are now. */
-export function keyFactsOf(rows: readonly LedgerRow[], { keysOf }: Pick<Snapshot, "keysOf">): Record<string, KeyFacts> {
+export function keyFactsOf(rows: readonly LedgerRow[], snapshot: Pick<Snapshot, "keysOf">): Record<string, KeyFacts> {
   const facts: Record<string, KeyFacts> = {};
   for (const { key } of rows) {
     if (key === "" || key in facts) continue;
-    const [record] = keysOf(key);
+    const [record] = snapshot.keysOf(key);
     if (record !== undefined) facts[key] = { tags: record.tags, labels: record.labels ?? {} };
   }
   return facts;

@@ -15,7 +15,8 @@ function outputTokens(received: Received): number {
 }
 
 /** Four bytes per token: accurate enough for choosing a target. */
-export const roughPromptTokens = (received: Received): number => Math.ceil(received.bytes.length / 4);
+export const roughPromptTokens = ({ bytes, json, parts }: Received): number =>
+  Math.ceil((parts === undefined ? bytes.length : JSON.stringify(json).length) / 4);
 
 /** What a call's targets are planned by. */
 export class CallPlan implements PlanRequest {

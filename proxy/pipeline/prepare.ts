@@ -14,6 +14,7 @@ import { errorEnvelope, isAnswer, judgeReply } from "../dialects/verdict/answer.
 import { surelyAnswer } from "../dialects/verdict/skim.ts";
 import { type Failure, failure } from "../failure.ts";
 import { answersHoldIds, remembering } from "../ids/seal-reply.ts";
+import { mediaFormat } from "../media/registry.ts";
 import { isBeyond } from "../providers/bounds.ts";
 import { errorInAnswer } from "../providers/errors.ts";
 import type { Outgoing, Provider, ProviderModel } from "../providers/provider.ts";
@@ -23,30 +24,12 @@ import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { withCleanErrors } from "./clean-errors.ts";
-import type { Prepared } from "./prepared.ts";
+import { prepareMedia } from "./prepare-media.ts";
+import type { IdSealer, PrepareContext, Prepared } from "./prepared.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
 import { withSealedIds } from "./sealed-answer.ts";
 import { passedReply, type WholeReply } from "./whole-reply.ts";
-
-/** Seals ids of objects that a provider keeps for the caller. */
-export interface IdSealer {
-  sealId(provider: string, id: string): string;
-}
-
-export interface PrepareContext {
-  requestId: string;
-  nowMs: number;
-  deadlineMs: number;
-  /** Largest event of a stream, in bytes. */
-  maxEventBytes?: number | undefined;
-  /** Headers passed on to the upstream. */
-  forwarded: Record<string, string>;
-  /** Absent if ids will never be sent back. */
-  sealer?: IdSealer | undefined;
-  /** See `ReplyContext`. */
-  keepItems?: ReplyContext["keepItems"];
-}
 
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
 
@@ -277,11 +260,17 @@ const translate = (shaped: Shaped, target: ResolvedTarget, context: PrepareConte
 
 export function prepare(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const { provider, account } = target.entry;
+  const media = mediaFormat(shaped.format);
+  if (media !== null) return checked(prepareMedia(shaped, target, media, context), target);
   const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
   const raw =
     path === null
       ? translate(shaped, target, context)
       : (rewritten(shaped, target, context) ?? passthrough(shaped, target, path, context));
+  return checked(raw, target);
+}
+
+function checked(raw: Prepared | Failure, { entry: { account } }: ResolvedTarget): Prepared | Failure {
   if (!("outgoing" in raw)) return raw;
   const prepared = withCleanErrors(raw, account);
   if (account.config.unsupportedParameters !== "Refuse") return prepared;

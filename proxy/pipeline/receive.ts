@@ -1,8 +1,10 @@
 /** Stage: the body, read once and parsed once. */
 import type { Buffer } from "node:buffer";
-import { parseBody, type Received } from "../call/received.ts";
+import { parseBody, parseFormBody, type Received } from "../call/received.ts";
 import type { BodyLimits } from "../config/body-limits.ts";
 import { type Failure, failure } from "../failure.ts";
+import { isForm } from "../media/form.ts";
+import type { MediaFormat } from "../media/format.ts";
 import type { ReadBounds } from "../wire/gathered-body.ts";
 import type { Unambiguous } from "./proof.ts";
 
@@ -16,26 +18,50 @@ function isJson(contentType: string | null): boolean {
 /** The installation's limit, with the setting's name for the platform team. */
 const orRaise = ", or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values";
 
+interface Bounds extends ReadBounds {
+  limits?: BodyLimits;
+  /** json if absent. */
+  accepts?: MediaFormat["body"];
+}
+
+const wrongTypes: Readonly<Record<MediaFormat["body"], string>> = {
+  json: "Send the request body as application/json.",
+  form: "Send the request body as multipart/form-data.",
+  either: "Send the request body as multipart/form-data or application/json.",
+};
+
 /** Synchronous if all of the body has arrived. */
 export function receive(
   client: Unambiguous,
   maxBodyBytes: number,
   needed: string,
-  bounds: ReadBounds & { limits?: BodyLimits } = {},
+  bounds: Bounds = {},
 ): Received | Failure | Promise<Received | Failure> {
-  if (!isJson(client.header("content-type")))
-    return failure("unsupported_media_type", "Send the request body as application/json.");
+  const contentType = client.header("content-type");
+  const { accepts = "json" } = bounds;
+  const form = isForm(contentType) && accepts !== "json" ? (contentType ?? "") : null;
+  if (form === null && (accepts === "form" || !isJson(contentType)))
+    return failure("unsupported_media_type", wrongTypes[accepts]);
   if (client.header("content-encoding") !== null)
     return failure("unsupported_media_type", "Send the request body without content-encoding.");
   const body = client.readBody(maxBodyBytes, orRaise, bounds);
   return body instanceof Promise
-    ? body.then((read) => readable(read, needed, bounds.limits))
-    : readable(body, needed, bounds.limits);
+    ? body.then((read) => readable(read, needed, form, bounds.limits))
+    : readable(body, needed, form, bounds.limits);
 }
 
-function readable(body: Buffer | Failure, needed: string, limits: BodyLimits | undefined): Received | Failure {
+function readable(
+  body: Buffer | Failure,
+  needed: string,
+  form: string | null,
+  limits: BodyLimits | undefined,
+): Received | Failure {
   if ("code" in body) return body;
   if (body.length === 0)
-    return failure("empty_body", `The request has no body. Send a JSON object with \`${needed}\`.`, { param: needed });
-  return parseBody(body, limits);
+    return failure(
+      "empty_body",
+      `The request has no body. Send ${form === null ? "a JSON object" : "a form"} with \`${needed}\`.`,
+      { param: needed },
+    );
+  return form === null ? parseBody(body, limits) : parseFormBody(body, form);
 }

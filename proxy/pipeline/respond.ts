@@ -37,7 +37,12 @@ export function breakOff(
   record.broken = true;
   record.code = failed.code;
   record.cause = failed.cause;
-  if (!told) client.writeRaw(surfaces[surface].streamError(failed, client.requestId));
+  const event = told ? null : surfaces[surface].streamError(failed, client.requestId);
+  if (event === "") {
+    client.destroy();
+    return;
+  }
+  if (event !== null) client.writeRaw(event);
   client.end();
 }
 

@@ -6,12 +6,14 @@
 import type { Circumstances } from "../access/rules.ts";
 import type { BodyPlace } from "../call/body-room.ts";
 import type { Identity } from "../call/identity.ts";
-import { type Received, withModel } from "../call/received.ts";
+import { asAnswered, type Received, withModel } from "../call/received.ts";
 import { sessionOf } from "../call/session.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
+import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, isFailure } from "../failure.ts";
 import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import type { RequestJob } from "../text-work/job.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -171,7 +173,7 @@ class Call {
     if (!isPlace(place)) return place;
     this.#state.place = place;
     this.#state.enter("receive");
-    const reading = this.#receive(client, place, requiredMember[formatOf(addressed.operation)]);
+    const reading = this.#receive(client, place, formatOf(addressed.operation));
     return reading instanceof Promise
       ? this.#arrivedLater(reading, place, arrival)
       : this.#arrived(reading, place, arrival);
@@ -191,10 +193,11 @@ class Call {
     return bodyPlace(client, this.#gateway.bodies, path, identity, this.#state.record.address, maxBodyBytes);
   }
 
-  #receive(client: Unambiguous, place: BodyPlace, needed: string): ReturnType<typeof receive> {
+  #receive(client: Unambiguous, place: BodyPlace, format: WireFormat): ReturnType<typeof receive> {
     const { maxBodyBytes, bodyLimits: limits } = this.#snapshot.settings;
-    return receive(client, maxBodyBytes, needed, {
+    return receive(client, maxBodyBytes, requiredMember[format], {
       limits,
+      accepts: mediaFormat(format)?.body ?? "json",
       minBytesPerSecond: this.#gateway.minUploadBytesPerSecond,
       grow: (bytes) => place.grow(bytes) === null,
     });
@@ -206,10 +209,13 @@ class Call {
   }
 
   /** The stages from the body on. */
-  #received(given: Received, { addressed, identity, from }: Arrival): CallOutcome {
+  #received(read: Received, { addressed, identity, from }: Arrival): CallOutcome {
     const { record } = this.#state;
     this.#state.enter("route");
     const { path, operation, deployment } = addressed;
+    const format = formatOf(operation);
+    const given = asAnswered(read, format);
+    if (given.isFile) this.#state.surface = "file";
     const received = withModel(given, deployment);
     if (isFailure(received)) return received;
     const routed = route(path, received.model, identity);
@@ -218,7 +224,6 @@ class Call {
     const ownHeader = routed.route.config.sessionHeader ?? "";
     record.session = sessionOf(this.#client, [ownHeader, this.#gateway.sessionHeader], received.json);
     record.stream = received.stream;
-    const format = formatOf(operation);
     const call = { routed, received, format, identity, from, roles: this.#snapshot.roles };
     const job = this.#gateway.texts.works ? textJobOf(call) : null;
     return job === null ? this.#checked(call, operation) : this.#moved(call, operation, job);

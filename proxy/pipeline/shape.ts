@@ -3,7 +3,7 @@
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
-import type { WireFormat } from "../config/capabilities.ts";
+import { isChat, type TextWireFormat, type WireFormat } from "../config/capabilities.ts";
 import type { TargetConfig } from "../config/route.ts";
 import {
   type ChatMessage,
@@ -16,6 +16,8 @@ import {
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
+import { memberOf } from "../media/form.ts";
+import { mediaFormat } from "../media/registry.ts";
 import { takenFor } from "../snapshot/acted-names.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
@@ -24,7 +26,7 @@ import type { Routed } from "./route.ts";
 import { missingMemberHint } from "./unknown-url.ts";
 
 /** The member that limits an answer's length in each format. */
-export const capMember: Readonly<Record<WireFormat, string | null>> = {
+export const capMember: Readonly<Record<TextWireFormat, string | null>> = {
   "openai.chat": "max_completion_tokens",
   "openai.completions": "max_tokens",
   "openai.embeddings": null,
@@ -58,6 +60,17 @@ export function parameterEdits(route: Route, json: JsonObject): JsonObject {
   override(edits, overrides, json);
   return edits;
 }
+
+/** Of a policy's parameters, which are made for chats, those that another kind of call has. */
+function settableOnly(edits: JsonObject, format: WireFormat): JsonObject {
+  const media = mediaFormat(format);
+  if (media === null) return edits;
+  const names = Object.keys(edits).filter((name) => name === "model" || media.settable.has(name));
+  return Object.fromEntries(names.map((name) => [name, edits[name]]));
+}
+
+const hasUpload = ({ parts }: Received, name: string): boolean =>
+  parts?.some((part) => part.filename !== null && memberOf(part) === name) ?? false;
 
 const wishName = "prefer_provider";
 
@@ -171,13 +184,12 @@ class ShapedBody implements Shaped {
       prompts === null || format === "openai.chat"
         ? nothing
         : withPrompts(prompts, []).map(({ content }) => String(content));
-    this.mustTranslate =
-      format !== "openai.chat" && format !== "openai.embeddings" && (prompts !== null || hasOthers(edits));
+    this.mustTranslate = format !== "openai.chat" && isChat(format) && (prompts !== null || hasOthers(edits));
   }
 
-  /** Embeddings have none of the parameters of an answer. */
+  /** Only chats have the parameters of a sampled answer. */
   forTarget({ parameters }: TargetConfig): Shaped {
-    if (parameters === undefined || this.format === "openai.embeddings") return this;
+    if (parameters === undefined || !isChat(this.format)) return this;
     const edits = { ...this.edits };
     override(edits, parameters, this.received.json);
     return new ShapedBody(this.received, this.format, this.model, this.#wish, edits, this.#prompts, this.opened);
@@ -226,6 +238,16 @@ function lookAlike(route: Route, received: Received): Failure | null {
   return null;
 }
 
+function missingMember(received: Received, format: WireFormat): Failure | null {
+  const { json, parts } = received;
+  const needed = requiredMember[format];
+  if ((json[needed] ?? null) === null && !hasUpload(received, needed))
+    return failure("missing_required_parameter", missingMemberHint(needed, json), { param: needed });
+  const upload = parts === undefined ? null : (mediaFormat(format)?.upload ?? null);
+  if (upload === null || hasUpload(received, upload)) return null;
+  return failure("missing_required_parameter", `The form has no file \`${upload}\`. Upload one.`, { param: upload });
+}
+
 export interface ShapedFor {
   routed: Routed;
   format: WireFormat;
@@ -242,15 +264,13 @@ export function shape(
   if (alike !== null) return alike;
   const wish = takeWish(json);
   if ("code" in wish) return wish;
-  const edits = parameterEdits(route, json);
+  const edits = settableOnly(parameterEdits(route, json), format);
   if (wish.given) edits[wishName] = undefined;
   const named = edits["model"] ?? model;
   const effective = typeof named === "string" ? named : null;
-  const needed = requiredMember[format];
-  if ((json[needed] ?? null) === null) {
-    return failure("missing_required_parameter", missingMemberHint(needed, json), { param: needed });
-  }
-  const hasPrompts = route.config.request.prompts.length > 0 && format !== "openai.embeddings";
+  const missing = missingMember(received, format);
+  if (missing !== null) return missing;
+  const hasPrompts = route.config.request.prompts.length > 0 && isChat(format);
   const prompts = hasPrompts ? promptsOf(route, identity, effective, nowMs) : null;
   if (format === "openai.chat" && prompts !== null) {
     const { messages } = json;

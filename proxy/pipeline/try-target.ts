@@ -162,7 +162,10 @@ const startsNothing = (): void => undefined;
 function streamStart(target: ResolvedTarget, prepared: Prepared, request: DispatchRequest, count: number): StartStream {
   const { client } = request;
   return (headers) => {
-    if (!client.started) client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
+    if (client.started) return;
+    const out = request.replyHeaders(target, prepared, headers, count);
+    const type = prepared.fileType?.(headers) ?? null;
+    client.streamHead(type === null ? asEventStream(out) : { ...out, "content-type": type });
   };
 }
 
@@ -218,7 +221,7 @@ export function judge(
   if (failsIfWithheld(target, request.route.config.routing, request.targets) && isWithheld(whole.body))
     return { result, prepared, error: withheld, whole };
   const headers = request.replyHeaders(target, prepared, result.headers, count);
-  headers["content-type"] = "application/json";
+  headers["content-type"] = whole.contentType ?? "application/json";
   const sent: Tried = { result, prepared, error: null, whole };
   try {
     const sending = request.client.reply(200, headers, whole.body);

@@ -8,6 +8,8 @@ import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 export interface WholeReply {
   body: Uint8Array | string;
   usage: Usage | null;
+  /** Absent for JSON. */
+  contentType?: string;
 }
 
 const usageName = Buffer.from('"usage"');

@@ -1,17 +1,20 @@
 /** The most that a call can use, computed before it is made. */
 
 import type { Shaped } from "../call/shaped.ts";
-import type { WireFormat } from "../config/capabilities.ts";
+import type { TextWireFormat, WireFormat } from "../config/capabilities.ts";
 import type { Price, UseUnit } from "../config/price.ts";
 import type { ModelConfig } from "../config/provider.ts";
 import { priceMembers } from "../config/steering.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { JsonObject } from "../wire/json.ts";
+import type { ExpectedTokens, WorstCost } from "./call-bounds.ts";
 import { dearest, usesCost } from "./dearest-price.ts";
 import { type Links, linksOf, linksState } from "./linked.ts";
+import { expectedMedia, worstMedia } from "./media-worst.ts";
 import { roughPromptTokens } from "./plan.ts";
 import { noUses, type ServerUses, serverUses } from "./server-tools.ts";
 import { capMember } from "./shape.ts";
@@ -19,7 +22,7 @@ import { capMember } from "./shape.ts";
 /** Members that limit an answer's length in the formats. */
 const capMembers = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;
 /** Those that apply in each format: the provider ignores or rejects the others. */
-const ownCaps: Readonly<Record<WireFormat, readonly string[]>> = {
+const ownCaps: Readonly<Partial<Record<WireFormat, readonly string[]>>> = {
   "openai.chat": ["max_completion_tokens", "max_tokens"],
   "openai.completions": ["max_tokens"],
   "openai.embeddings": [],
@@ -44,7 +47,7 @@ function askedCap({ edits, received, format }: Shaped): number | null {
     const value = wholeNumber(name in edits ? edits[name] : received.json[name]);
     if (value === null) continue;
     cap = Math.max(cap ?? 0, value);
-    kept ||= name in edits || ownCaps[format].includes(name);
+    kept ||= name in edits || ownCaps[format]?.includes(name) === true;
   }
   return kept ? cap : null;
 }
@@ -107,19 +110,14 @@ export function outputCap(shaped: Shaped): number | null {
   return cap === null ? null : cap * answers(shaped);
 }
 
-/** An estimate of the tokens that a call will count, for token limits. */
-export interface ExpectedTokens {
-  prompt: number;
-  /** The caller's cap, or the usual length of this model's answers; null if neither is known. */
-  answer: number | null;
-}
-
 /** `usual`: the usual tokens of this model's answers; null if none has been seen. */
 export function expectedTokens(
   shaped: Shaped,
   targets: readonly ResolvedTarget[],
   usual: number | null,
 ): ExpectedTokens {
+  const media = mediaFormat(shaped.format);
+  if (media !== null) return expectedMedia(shaped, targets, media);
   const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);
   if (shaped.format === "openai.embeddings") return { prompt, answer: 0 };
   const answer = largestCap(shaped, targets) ?? askedCap(shaped) ?? usual;
@@ -152,13 +150,6 @@ function promptBound(shaped: Shaped, links: Links): number {
   const { bytes } = shaped.received;
   const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
   return bytes.length + added + linkedTokens * links.count;
-}
-
-export interface WorstCost {
-  /** nano-USD at the most expensive target. */
-  nanoUsd: number;
-  /** A cap that must be sent because nothing else limits the answer; null if something does. */
-  cap: number | null;
 }
 
 /** The model's context size in tokens; null if unknown. */
@@ -213,6 +204,8 @@ export function isImplausible(usage: Usage, shaped: Shaped, target: ResolvedTarg
 
 /** null if one of the targets has no price. */
 export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): WorstCost | null {
+  const media = mediaFormat(shaped.format);
+  if (media !== null) return worstMedia(shaped, targets, media);
   const links = linksOf(shaped.received.json);
   const bound = promptBound(shaped, links);
   const fills = links.files || linksState(shaped);
@@ -276,7 +269,8 @@ export function worstCaseOfUpload(method: string, path: string): WorstCost | nul
 
 /** Makes the provider stay within what was reserved. `cap`: on the answer's tokens, if nothing else limits them. */
 export function sendCap(shaped: Shaped, cap: number | null, priced: boolean): void {
-  const member = capMember[shaped.format];
+  if (mediaFormat(shaped.format) !== null) return;
+  const member = capMember[shaped.format as TextWireFormat];
   if (priced) setMembers(shaped, serverUses(shaped).caps);
   if (cap !== null && member !== null) setMember(shaped, member, cap);
 }

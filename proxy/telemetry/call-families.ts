@@ -39,6 +39,7 @@ export const callFamilies = (registry: Registry, { buckets }: CallMetricsOptions
   attempts: new CounterFamily(registry, "ai_gateway_upstream_attempts_total"),
   failover: new CounterFamily(registry, "ai_gateway_provider_failover_total"),
   cost: new CounterFamily(registry, "ai_gateway_cost_total"),
+  units: new CounterFamily(registry, "ai_gateway_units_total"),
   unpriced: new CounterFamily(registry, "ai_gateway_unpriced_requests_total"),
   implausible: new CounterFamily(registry, "ai_gateway_implausible_usage_total"),
   detected: new CounterFamily(registry, "ai_gateway_pii_detected_total"),

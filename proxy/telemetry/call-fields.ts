@@ -1,6 +1,9 @@
 /** The fields of a call as JSON, in the access log and the audit log. */
 import { Buffer } from "node:buffer";
 import type { CallRecord } from "../call/record.ts";
+import { measuredUnits, unitMeasures } from "../config/ledger.ts";
+import { reportNames } from "../config/usage-report.ts";
+import type { Units } from "../dialects/canonical.ts";
 import { TextBytes } from "../wire/text-bytes.ts";
 import { needsNoEscape, quoted, SharedFields } from "./shared-fields.ts";
 
@@ -61,10 +64,19 @@ function addStatus(line: TextBytes, { status, code, cause, stream }: CallRecord)
   line.utf8(stream ? ',"stream":true' : ',"stream":false');
 }
 
+/** What images, audio and reranking used. */
+function addUnits(line: TextBytes, units: Units): void {
+  for (const unit of measuredUnits) {
+    const count = units[unit] ?? 0;
+    if (count > 0) line.utf8(`,"${reportNames[unitMeasures[unit]]}":${count}`);
+  }
+}
+
 function addUsage(line: TextBytes, usage: NonNullable<CallRecord["usage"]>): void {
   line.raw(parts.input).number(usage.prompt);
   line.raw(parts.cached).number(usage.cachedPrompt);
   line.raw(parts.output).number(usage.completion);
+  if (usage.units !== undefined) addUnits(line, usage.units);
   line.raw(usage.estimated ? parts.estimated : parts.reported);
 }
 

@@ -6,6 +6,9 @@ import type { Registry } from "prom-client";
 import { type BilledUsage, chargesOf, isUnpriced } from "../call/charges.ts";
 import type { CallRecord } from "../call/record.ts";
 import type { ExportedTrace } from "../call/trace-context.ts";
+import { measuredUnits, unitMeasures } from "../config/ledger.ts";
+import { reportNames } from "../config/usage-report.ts";
+import type { Units } from "../dialects/canonical.ts";
 import { type FailureCode, failures } from "../failure.ts";
 import { GrowingMap } from "../growing-map.ts";
 import { CallersSeries } from "../metrics/caller-labels.ts";
@@ -28,6 +31,7 @@ class ModelSeries {
   #unpriced: CounterSeries | null = null;
   #perRequest: HistogramSeries | null = null;
   #implausible: CounterSeries | null = null;
+  readonly #units: GrowingMap<string, CounterSeries>;
 
   constructor(all: CallFamilies, provider: string, model: string) {
     this.#all = all;
@@ -37,6 +41,7 @@ class ModelSeries {
     this.causes = new GrowingMap(
       (outcome) => new GrowingMap((cause) => all.attempts.of({ ...labels, outcome, cause })),
     );
+    this.#units = new GrowingMap((unit) => all.units.of({ ...labels, unit }));
     this.gatewayTime = all.time.of({ ...labels, part: "gateway" });
     this.providerTime = all.time.of({ ...labels, part: "provider" });
   }
@@ -46,7 +51,15 @@ class ModelSeries {
     const { tokenCount } = this.#all;
     (this.#input ??= tokenCount.of({ ...this.#labels, type: "input" })).observe(usage.prompt, trace);
     (this.#output ??= tokenCount.of({ ...this.#labels, type: "output" })).observe(usage.completion, trace);
+    if (usage.units !== undefined) this.#count(usage.units);
     if (isUnpriced(billed)) (this.#unpriced ??= this.#all.unpriced.of(this.#labels)).add(1);
+  }
+
+  #count(units: Units): void {
+    for (const unit of measuredUnits) {
+      const count = units[unit] ?? 0;
+      if (count > 0) this.#units.at(reportNames[unitMeasures[unit]]).add(count);
+    }
   }
 
   cost(nano: number, trace: ExportedTrace | null): void {

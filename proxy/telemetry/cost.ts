@@ -1,5 +1,6 @@
 /** What a call costs, in integer nano-USD. Pure. */
 import {
+  measures,
   type Price,
   ratesFor,
   type TokenRates,
@@ -8,7 +9,7 @@ import {
   type UseUnit,
   useUnits,
 } from "../config/price.ts";
-import type { Units, Usage } from "../dialects/canonical.ts";
+import type { ImageShape, Units, Usage } from "../dialects/canonical.ts";
 
 const perMillion = 1_000_000;
 
@@ -60,6 +61,21 @@ function usesNanoUsd(units: Units, uses: Readonly<Record<string, number>>): bigi
   return ceiling(thousandths, 1_000n);
 }
 
+/** nano-USD per thousand images; of several entries that may be meant, the highest. undefined: the price has none. */
+export function imageRate({ images = [], uses }: Price, { size, quality }: ImageShape): number | undefined {
+  const fits = (wanted: string | undefined, known: string | undefined): boolean =>
+    wanted === undefined || known === undefined || wanted === known;
+  const fitting = images.filter((entry) => fits(entry.size, size) && fits(entry.quality, quality));
+  if (fitting.length === 0) return uses?.["image"];
+  const isKnown = size !== undefined && quality !== undefined;
+  return isKnown ? fitting[0]?.rate : Math.max(...fitting.map(({ rate }) => rate));
+}
+
+function usesOf(usage: Usage, price: Price): Readonly<Record<string, number>> {
+  const rate = usage.image === undefined ? undefined : imageRate(price, usage.image);
+  return rate === undefined ? (price.uses ?? {}) : { ...price.uses, image: rate };
+}
+
 const ceiling = (dividend: bigint, divisor: bigint): bigint => (dividend + divisor - 1n) / divisor;
 
 /** Plain tokens as most calls have them, in nano-USD times a million; null where a float can't hold that exactly. */
@@ -107,14 +123,22 @@ export function costNanoUsd(reported: Usage, price: Price | null): number | null
   }
   const multipliers = (modes ?? []).map((mode) => price.multipliers?.[mode] ?? perMillion);
   const tokens = exactTokens(tokenTerms(usage, rates), multipliers);
-  return Number(tokens + usesNanoUsd({ request: 1, ...units }, price.uses ?? {}));
+  return Number(tokens + usesNanoUsd({ request: 1, ...units }, usesOf(usage, price)));
 }
 
 const nothing: readonly string[] = [];
 
 /** Names of what was used and the price says nothing of, in one order: use units and modes. */
-export function unpriced({ units, modes }: Usage, price: Price | null): readonly (UseUnit | string)[] {
-  if (price === null || (units === undefined && modes === undefined)) return nothing;
-  const uses = useUnits.filter((unit) => (units?.[unit] ?? 0) > 0 && price.uses?.[unit] === undefined);
-  return [...uses, ...(modes ?? []).filter((mode) => price.multipliers?.[mode] === undefined)];
+export function unpriced(usage: Usage, price: Price | null): readonly (UseUnit | string)[] {
+  const { units, modes } = usage;
+  if (price === null) return nothing;
+  const tokens = price.tokensUnknown === true && usage.prompt + usage.completion > 0 ? ["tokens"] : nothing;
+  if (units === undefined && modes === undefined) return tokens;
+  const rates = usesOf(usage, price);
+  // What is charged by tokens needs no other price.
+  const byTokens = usage.prompt + usage.completion > 0;
+  const uses = useUnits.filter(
+    (unit) => (units?.[unit] ?? 0) > 0 && rates[unit] === undefined && !(byTokens && measures.has(unit)),
+  );
+  return [...tokens, ...uses, ...(modes ?? []).filter((mode) => price.multipliers?.[mode] === undefined)];
 }

@@ -291,9 +291,11 @@ describe("what is charged apart from plain tokens", () => {
       assert.equal(costNanoUsd(half, price), 10 * 7_000 + other * 1_000, unit);
     }
     for (const unit of useUnits) {
-      const name = unit === "audioSecond" ? "audioPerHour" : `${unit}PerThousand`;
+      const written: Readonly<Record<string, string>> = { audioSecond: "3.6", character: "1000" };
+      const odd: Readonly<Record<string, string>> = { audioSecond: "audioPerHour", character: "charactersPerMillion" };
+      const name = odd[unit] ?? `${unit}PerThousand`;
       assert.ok(Object.hasOwn(priceFields, name), name);
-      const price = priceOf({ ...plain, [name]: unit === "audioSecond" ? "3.6" : "1" });
+      const price = priceOf({ ...plain, [name]: written[unit] ?? "1" });
       assert.equal(costNanoUsd({ ...none, units: { [unit]: 3 } }, price), 3_000_000, unit);
     }
   });

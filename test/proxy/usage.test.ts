@@ -132,6 +132,10 @@ describe("usage", () => {
         output_tokens: 7,
         reasoning_tokens: 0,
         total_tokens: 18,
+        images: 0,
+        characters: 0,
+        audio_seconds: 0,
+        search_units: 0,
         estimated_requests: 0,
         unpriced_requests: 1,
         cost_eur: "0.00",
@@ -147,6 +151,10 @@ describe("usage", () => {
         output_tokens: 14,
         reasoning_tokens: 0,
         total_tokens: 36,
+        images: 0,
+        characters: 0,
+        audio_seconds: 0,
+        search_units: 0,
         estimated_requests: 0,
         unpriced_requests: 0,
         cost_eur: "0.000092",
@@ -204,9 +212,9 @@ describe("usage", () => {
     assert.match(table.stdout, /^USER +REQUESTS +ERRORS/);
     assert.match(
       table.stdout,
-      new RegExp(`^bob@example\\.com +1 +0 +11 +0 +0 +7 +0 +18 +0 +0 +0\\.000046 +${cost}$`, "m"),
+      new RegExp(`^bob@example\\.com +1 +0 +11 +0 +0 +7 +0 +18 +0 +0 +0 +0 +0 +0 +0\\.000046 +${cost}$`, "m"),
     );
-    assert.match(table.stdout, /^total +5 +0 +55 +0 +0 +35 +0 +90 +0 +1 +0\.000184 +0\.000368$/m);
+    assert.match(table.stdout, /^total +5 +0 +55 +0 +0 +35 +0 +90 +0 +0 +0 +0 +0 +1 +0\.000184 +0\.000368$/m);
     assert.match(table.stdout, /1 requests of models without a price are not in the cost/);
     const json = JSON.parse((await report("--group-by", "namespace,model", "-o", "json")).stdout) as Json[];
     assert.equal(
@@ -235,7 +243,7 @@ describe("usage", () => {
       "csv",
     );
     assert.deepEqual(top.stdout.trim().split("\r\n").slice(1), [
-      "default,alice@example.com,a,3,0,33,0,0,21,0,54,0,1,0.000092,0.000184",
+      "default,alice@example.com,a,3,0,33,0,0,21,0,54,0,0,0,0,0,1,0.000092,0.000184",
     ]);
     const table = await sluice("top-users", "--url", gateway.statusUrl, "--limit", "1");
     assert.match(table.stdout, /^total +5 .*0\.000368$/m, "the total is of everybody");

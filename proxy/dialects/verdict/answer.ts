@@ -2,7 +2,7 @@
  * Classifies an answer with status 200 by its content: an answer, an error, or empty. Whole answers and streams, passed
  * through or translated, get the same verdict, so that retry, fallback, breaker, cache and billing agree. Pure.
  */
-import type { WireFormat } from "../../config/capabilities.ts";
+import type { MediaWireFormat, TextWireFormat, WireFormat } from "../../config/capabilities.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { ChatDelta, ChatReply, StreamEvent } from "../canonical.ts";
 
@@ -104,13 +104,33 @@ function judgeResponse(body: JsonObject): ReplyVerdict {
   return output.length > 0 || underWay.has(status) || isObject(body["usage"]) ? answer : empty;
 }
 
-const judges: Readonly<Record<WireFormat, (body: JsonObject) => ReplyVerdict>> = {
+const judges: Readonly<Record<TextWireFormat, (body: JsonObject) => ReplyVerdict>> = {
   "openai.chat": judgeChoices,
   "openai.completions": judgeChoices,
   "openai.embeddings": (body) => (objectsIn(body["data"]).length > 0 ? answer : errorWithout(body)),
   "openai.responses": judgeResponse,
   "anthropic.messages": judgeMessage,
 };
+
+const hasList =
+  (name: string) =>
+  (body: JsonObject): ReplyVerdict =>
+    objectsIn(body[name]).length > 0 ? answer : errorWithout(body);
+/** Silence has an empty text. */
+const judgeTranscript = (body: JsonObject): ReplyVerdict =>
+  typeof body["text"] === "string" ? answer : errorWithout(body);
+
+const mediaJudges: Readonly<Record<MediaWireFormat, (body: JsonObject) => ReplyVerdict>> = {
+  "openai.images": hasList("data"),
+  "openai.image_edits": hasList("data"),
+  "openai.image_variations": hasList("data"),
+  "openai.speech": errorWithout,
+  "openai.transcriptions": judgeTranscript,
+  "openai.translations": judgeTranscript,
+  "openai.moderations": hasList("results"),
+  "cohere.rerank": hasList("results"),
+};
+const allJudges: Readonly<Record<WireFormat, (body: JsonObject) => ReplyVerdict>> = { ...judges, ...mediaJudges };
 
 /**
  * Judges a whole answer in `format`. Compatible servers may answer in another format than the requested one: content in
@@ -120,7 +140,7 @@ export function judgeReply(format: WireFormat, body: unknown): ReplyVerdict {
   const failed = errorEnvelope(body);
   if (failed !== null) return { kind: "error", body: failed };
   if (!isObject(body)) return empty;
-  const verdict = judges[format](body);
+  const verdict = allJudges[format](body);
   if (verdict === answer || failedAsAsked(verdict, body)) return verdict;
   return Object.values(judges).some((judge) => judge(body) === answer) ? answer : verdict;
 }

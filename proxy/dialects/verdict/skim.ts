@@ -52,7 +52,7 @@ function isNullMember(bytes: Buffer, from: number): boolean {
 }
 
 /** The member that holds the answer, a list of objects, and a member whose text shows that it is complete. */
-const members: Readonly<Record<WireFormat, readonly [list: Buffer, end: Buffer | null]>> = {
+const members: Readonly<Partial<Record<WireFormat, readonly [list: Buffer, end: Buffer | null]>>> = {
   "openai.chat": [Buffer.from('"choices"'), Buffer.from('"finish_reason"')],
   "openai.completions": [Buffer.from('"choices"'), Buffer.from('"finish_reason"')],
   "openai.embeddings": [Buffer.from('"data"'), null],
@@ -63,7 +63,9 @@ const failedWord = Buffer.from('"failed"');
 
 /** Returns false if only parsing can tell. */
 export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
-  const [list, end] = members[format];
+  const known = members[format];
+  if (known === undefined) return false;
+  const [list, end] = known;
   const open = memberValue(bytes, list);
   if (open < 0 || bytes[open] !== openBracket || bytes[skipBlanks(bytes, open + 1)] !== openBrace) return false;
   if (mentionsError(bytes)) return false;

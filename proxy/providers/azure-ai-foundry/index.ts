@@ -47,6 +47,11 @@ const openAiPaths: Partial<Record<WireFormat, string>> = {
   "openai.chat": "/chat/completions",
   "openai.embeddings": "/embeddings",
   "openai.responses": "/responses",
+  "openai.images": "/images/generations",
+  "openai.image_edits": "/images/edits",
+  "openai.speech": "/audio/speech",
+  "openai.transcriptions": "/audio/transcriptions",
+  "openai.translations": "/audio/translations",
 };
 
 function passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null {

@@ -7,6 +7,11 @@ const operations: Partial<Record<WireFormat, string>> = {
   "openai.completions": "completions",
   "openai.embeddings": "embeddings",
   "openai.responses": "responses",
+  "openai.images": "images/generations",
+  "openai.image_edits": "images/edits",
+  "openai.speech": "audio/speech",
+  "openai.transcriptions": "audio/transcriptions",
+  "openai.translations": "audio/translations",
 };
 
 /** The endpoint is the resource's host, with or without `/openai`. */

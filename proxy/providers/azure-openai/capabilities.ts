@@ -6,7 +6,17 @@ export const capabilities: Capabilities = {
   genAiName: "azure.ai.openai",
   defaultEndpoint: null,
   example: { endpoint: "https://contoso.openai.azure.com", model: { name: "gpt-4o", upstream: "prod-gpt-4o" } },
-  passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
+  passthrough: [
+    "openai.chat",
+    "openai.completions",
+    "openai.embeddings",
+    "openai.responses",
+    "openai.images",
+    "openai.image_edits",
+    "openai.speech",
+    "openai.transcriptions",
+    "openai.translations",
+  ],
   translated: ["anthropic.messages"],
   options: {
     surface: {
@@ -82,6 +92,31 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: "azure",
+  // https://azure.microsoft.com/pricing/details/cognitive-services/openai-service
+  measuredPrices: [
+    {
+      models: "^dall-e-3",
+      perImage: [
+        { size: "1024x1024", quality: "standard", usd: 0.04 },
+        { size: "1024x1024", quality: "hd", usd: 0.08 },
+        { size: "1024x1792", quality: "standard", usd: 0.08 },
+        { size: "1792x1024", quality: "standard", usd: 0.08 },
+        { size: "1024x1792", quality: "hd", usd: 0.12 },
+        { size: "1792x1024", quality: "hd", usd: 0.12 },
+      ],
+    },
+    {
+      models: "^dall-e-2",
+      perImage: [
+        { size: "256x256", quality: "standard", usd: 0.016 },
+        { size: "512x512", quality: "standard", usd: 0.018 },
+        { size: "1024x1024", quality: "standard", usd: 0.02 },
+      ],
+    },
+    { models: "^tts-1-hd", perMillionCharacters: 30 },
+    { models: "^tts(-1)?($|-)", perMillionCharacters: 15 },
+    { models: "^whisper(-1)?$", perHourOfAudio: 0.36 },
+  ],
   // Half price for batch and flex: https://platform.openai.com/docs/pricing. Priority, also called fast, depends on the
   // model: https://openai.com/api-priority-processing
   priceModes: {

@@ -5,7 +5,7 @@ export const capabilities: Capabilities = {
   title: "Cohere",
   defaultEndpoint: "https://api.cohere.com/v2",
   example: { model: { name: "command-a-03-2025" } },
-  passthrough: [],
+  passthrough: ["cohere.rerank"],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {
     inputType: {
@@ -46,6 +46,8 @@ export const capabilities: Capabilities = {
   resources: false,
   discovers: true,
   pricesFrom: "cohere",
+  // https://cohere.com/pricing
+  measuredPrices: [{ models: "^rerank-(v3\\.5|(english|multilingual)-v3\\.0)$", perThousandSearchUnits: 2 }],
   // https://docs.cohere.com/v1/reference/chat
   bounds: {
     toolName: { characters: "A-Za-z0-9_", first: "A-Za-z_", longest: 64 },

@@ -6,7 +6,7 @@ export const capabilities: Capabilities = {
   genAiName: "mistral_ai",
   defaultEndpoint: "https://api.mistral.ai/v1",
   example: { model: { name: "mistral-large-latest" } },
-  passthrough: ["openai.embeddings"],
+  passthrough: ["openai.embeddings", "openai.transcriptions", "openai.moderations"],
   translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],
   options: {},
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],

@@ -1,5 +1,6 @@
 /** Mistral: close to OpenAI's format, but strict about unknown fields. */
 
+import type { WireFormat } from "../../config/capabilities.ts";
 import { isRefusal } from "../../dialects/canonical.ts";
 import { openAiModelList } from "../model-list.ts";
 import { bearer } from "../openai/index.ts";
@@ -12,10 +13,19 @@ import { decodeMistralError } from "./failure.ts";
 import { encodeChat } from "./request.ts";
 import { plainChoices } from "./thinking.ts";
 
+const passed: Partial<Record<WireFormat, string>> = {
+  "openai.embeddings": "/embeddings",
+  "openai.transcriptions": "/audio/transcriptions",
+  "openai.moderations": "/moderations",
+};
+
 export const provider: Provider = {
   capabilities,
   modelList: openAiModelList,
-  passthroughPath: (format, account) => (format === "openai.embeddings" ? `${account.basePath}/embeddings` : null),
+  passthroughPath: (format, { basePath }) => {
+    const path = passed[format];
+    return path === undefined ? null : basePath + path;
+  },
   authorize: bearer,
   chat(request, account, model, options) {
     const encoded = encodeChat(request, model, options);

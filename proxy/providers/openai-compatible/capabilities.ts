@@ -9,7 +9,20 @@ export const capabilities: Capabilities = {
     endpoint: "https://llm.example.com/v1",
     model: { name: "llama", upstream: "meta-llama/Llama-3.3-70B-Instruct" },
   },
-  passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
+  passthrough: [
+    "openai.chat",
+    "openai.completions",
+    "openai.embeddings",
+    "openai.responses",
+    "openai.images",
+    "openai.image_edits",
+    "openai.image_variations",
+    "openai.speech",
+    "openai.transcriptions",
+    "openai.translations",
+    "openai.moderations",
+    "cohere.rerank",
+  ],
   translated: ["anthropic.messages"],
   options: {
     maxTokensField: {
@@ -31,6 +44,14 @@ export const capabilities: Capabilities = {
       pattern: "^(Native|Translate)$",
       description:
         "Calls of /completions, OpenAI's older format. Native: passed through. Translate: sent as a chat, for servers without it.",
+    },
+    surfaces: {
+      required: false,
+      pattern:
+        "^(Images|ImageEdits|ImageVariations|Speech|Transcriptions|Translations|Moderations|Rerank)(,(Images|ImageEdits|ImageVariations|Speech|Transcriptions|Translations|Moderations|Rerank))*$",
+      form: "names with commas and no spaces between them, such as Images,Speech,Transcriptions or Rerank",
+      description:
+        "What the server has besides text and embeddings: Images, ImageEdits, ImageVariations, Speech, Transcriptions, Translations, Moderations, Rerank. Calls of others are not sent to it.",
     },
     developerRole: {
       required: false,

@@ -10,6 +10,23 @@ import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { chatQuirks, droppedIn, quirked } from "./quirks.ts";
 
+/** The paths of what `surfaces` names. */
+const surfaces: Partial<Record<WireFormat, readonly [name: string, path: string]>> = {
+  "openai.images": ["Images", "/images/generations"],
+  "openai.image_edits": ["ImageEdits", "/images/edits"],
+  "openai.image_variations": ["ImageVariations", "/images/variations"],
+  "openai.speech": ["Speech", "/audio/speech"],
+  "openai.transcriptions": ["Transcriptions", "/audio/transcriptions"],
+  "openai.translations": ["Translations", "/audio/translations"],
+  "openai.moderations": ["Moderations", "/moderations"],
+  "cohere.rerank": ["Rerank", "/rerank"],
+};
+
+function surfacePath([name, path]: readonly [string, string], { config, basePath }: ProviderAccount): string | null {
+  const declared = (config.options["surfaces"] ?? "").split(",");
+  return declared.includes(name) ? basePath + path : null;
+}
+
 /** Many servers support only chat. Calls of formats they lack are sent as chats. */
 function lacks(format: WireFormat, { config }: ProviderAccount): boolean {
   if (format === "openai.responses") return config.options["responses"] === "Translate";
@@ -20,6 +37,8 @@ export const provider: Provider = {
   capabilities,
   modelList: openAiModelList,
   passthroughPath: (format, account) => {
+    const surface = surfaces[format];
+    if (surface !== undefined) return surfacePath(surface, account);
     const path = openAiPaths[format];
     return path === undefined || lacks(format, account) ? null : account.basePath + path;
   },

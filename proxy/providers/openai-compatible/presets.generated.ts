@@ -6,6 +6,7 @@ import { preset as fireworks } from "./presets/fireworks.ts";
 import { preset as githubModels } from "./presets/github-models.ts";
 import { preset as groq } from "./presets/groq.ts";
 import { preset as huggingFace } from "./presets/hugging-face.ts";
+import { preset as jina } from "./presets/jina.ts";
 import { preset as llamaCpp } from "./presets/llama-cpp.ts";
 import { preset as nvidiaNim } from "./presets/nvidia-nim.ts";
 import { preset as ollama } from "./presets/ollama.ts";
@@ -25,6 +26,7 @@ export const presets: readonly Preset[] = [
   githubModels,
   groq,
   huggingFace,
+  jina,
   llamaCpp,
   nvidiaNim,
   ollama,

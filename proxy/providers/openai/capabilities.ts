@@ -5,7 +5,19 @@ export const capabilities: Capabilities = {
   title: "OpenAI",
   defaultEndpoint: "https://api.openai.com/v1",
   example: { model: { name: "gpt-4o" } },
-  passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
+  passthrough: [
+    "openai.chat",
+    "openai.completions",
+    "openai.embeddings",
+    "openai.responses",
+    "openai.images",
+    "openai.image_edits",
+    "openai.image_variations",
+    "openai.speech",
+    "openai.transcriptions",
+    "openai.translations",
+    "openai.moderations",
+  ],
   translated: ["anthropic.messages"],
   options: {
     organization: {
@@ -38,6 +50,32 @@ export const capabilities: Capabilities = {
   // ft:BASE:ORGANIZATION:NAME:ID
   priceNames: ["^ft:([^:]+)(?::|$)"],
   fineTunedNames: "^ft:",
+  // https://platform.openai.com/docs/pricing
+  measuredPrices: [
+    {
+      models: "^dall-e-3",
+      perImage: [
+        { size: "1024x1024", quality: "standard", usd: 0.04 },
+        { size: "1024x1024", quality: "hd", usd: 0.08 },
+        { size: "1024x1792", quality: "standard", usd: 0.08 },
+        { size: "1792x1024", quality: "standard", usd: 0.08 },
+        { size: "1024x1792", quality: "hd", usd: 0.12 },
+        { size: "1792x1024", quality: "hd", usd: 0.12 },
+      ],
+    },
+    {
+      models: "^dall-e-2",
+      perImage: [
+        { size: "256x256", quality: "standard", usd: 0.016 },
+        { size: "512x512", quality: "standard", usd: 0.018 },
+        { size: "1024x1024", quality: "standard", usd: 0.02 },
+      ],
+    },
+    { models: "^tts-1-hd", perMillionCharacters: 30 },
+    { models: "^tts(-1)?($|-)", perMillionCharacters: 15 },
+    { models: "^whisper(-1)?$", perHourOfAudio: 0.36 },
+    { models: "^(omni|text)-moderation" },
+  ],
   // Half price for batch and flex: https://platform.openai.com/docs/pricing. Priority, also called fast, depends on the
   // model: https://openai.com/api-priority-processing
   priceModes: {

@@ -17,6 +17,13 @@ export const openAiPaths: Partial<Record<WireFormat, string>> = {
   "openai.completions": "/completions",
   "openai.embeddings": "/embeddings",
   "openai.responses": "/responses",
+  "openai.images": "/images/generations",
+  "openai.image_edits": "/images/edits",
+  "openai.image_variations": "/images/variations",
+  "openai.speech": "/audio/speech",
+  "openai.transcriptions": "/audio/transcriptions",
+  "openai.translations": "/audio/translations",
+  "openai.moderations": "/moderations",
 };
 
 export function bearer(outgoing: Outgoing, account: ProviderAccount): Outgoing {

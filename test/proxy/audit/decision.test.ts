@@ -15,6 +15,7 @@ const decisions: Record<FailureCode, "allow" | "deny"> = {
   invalid_value: "deny",
   duplicate_header: "deny",
   unsupported_parameter: "deny",
+  unsupported_operation: "deny",
   context_length_exceeded: "allow",
   prompt_denied: "deny",
   prompt_too_large: "deny",

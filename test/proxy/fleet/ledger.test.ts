@@ -106,7 +106,7 @@ const someCalls: fc.Arbitrary<CallRecord> = fc
   .map((some) => ({ ...newRecord("id", "POST", 0), ...some }));
 
 const sums = (rows: readonly LedgerRow[]): Record<string, number> =>
-  Object.fromEntries(ledgerMeasures.map((name) => [name, rows.reduce((sum, row) => sum + row[name], 0)]));
+  Object.fromEntries(ledgerMeasures.map((name) => [name, rows.reduce((sum, row) => sum + (row[name] ?? 0), 0)]));
 
 const sorted = (rows: readonly LedgerRow[]): string[] =>
   rows.map((row) => `${row.hourMs} ${rowKey(row)} ${JSON.stringify(row)}`).sort();

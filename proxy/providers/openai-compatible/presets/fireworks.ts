@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "fireworks",
   credentialsRequired: true,
   options: {
+    surfaces: "Rerank",
     maxTokensField: "max_tokens",
     developerRole: "System",
     unsupported: "store,service_tier",

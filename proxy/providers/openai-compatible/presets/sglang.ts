@@ -9,6 +9,7 @@ export const preset: Preset = {
   pricesFrom: null,
   credentialsRequired: false,
   options: {
+    surfaces: "Rerank",
     responses: "Translate",
     maxTokensField: "max_tokens",
     developerRole: "System",

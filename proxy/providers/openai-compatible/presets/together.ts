@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "together",
   credentialsRequired: true,
   options: {
+    surfaces: "Images,Speech,Transcriptions,Translations,Rerank",
     responses: "Translate",
     maxTokensField: "max_tokens",
     developerRole: "System",

@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "x-ai",
   credentialsRequired: true,
   options: {
+    surfaces: "Images",
     completions: "Translate",
     developerRole: "System",
     // Models that reason refuse the penalties.
