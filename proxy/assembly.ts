@@ -8,12 +8,14 @@ import type { ProxySettings } from "./settings.ts";
 import type { Batched } from "./telemetry/batched.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { TextPool, usualBounds } from "./text-work/pool.ts";
+import { WebSockets } from "./web-sockets/server.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 
 /** Everything that a call's stages work with, except what is created here. */
 type GatewayParts = Omit<
   Gateway,
   | "bodies"
+  | "webSockets"
   | "texts"
   | "minUploadBytesPerSecond"
   | "sessionHeader"
@@ -27,6 +29,9 @@ type GatewayParts = Omit<
   | "unexpected"
 >;
 
+/** How often a WebSocket is pinged, so that a client that is gone is noticed and idle connections are kept. */
+const pingMs = 25_000;
+
 export function gatewayOf(
   settings: ProxySettings,
   log: Logger,
@@ -36,6 +41,15 @@ export function gatewayOf(
   return {
     ...parts,
     bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
+    webSockets: settings.webSockets
+      ? new WebSockets({
+          idleMs: settings.webSocketIdleMs,
+          maxMs: settings.webSocketMaxMs,
+          pingMs,
+          maxConnections: settings.maxWebSockets,
+          maxRememberedBytes: settings.webSocketMemoryBytes,
+        })
+      : null,
     texts: new TextPool({ threads: settings.textThreads, ...usualBounds }),
     minUploadBytesPerSecond: settings.minUploadBytesPerSecond,
     sessionHeader: settings.sessionHeader,

@@ -61,6 +61,7 @@ export const failures = {
   request_timeout: { status: 408, ...invalid, retry: false },
   request_too_large: { status: 413, ...invalid },
   unsupported_media_type: { status: 415, ...invalid },
+  upgrade_required: { status: 426, ...invalid, retry: false },
   too_many_headers: { status: 431, ...invalid },
   rate_limit_exceeded: { status: 429, type: "rate_limit_error", blame: "policy", retry: null },
   budget_exceeded: { status: 429, type: "insufficient_quota", blame: "policy", retry: false },

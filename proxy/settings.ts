@@ -100,6 +100,15 @@ const proxySettings = z.strictObject({
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
   /** How often a stream gets a comment until its first content, in milliseconds; 0 for never. */
   streamKeepAliveMs: z.coerce.number().int().min(0).max(3_600_000).default(15_000),
+  /** Whether /v1/responses may be opened as a WebSocket. */
+  webSockets: z.stringbool().default(true),
+  /** A WebSocket without a response for this long is closed, in milliseconds. */
+  webSocketIdleMs: z.coerce.number().int().min(1_000).max(3_600_000).default(300_000),
+  /** Longest life of a WebSocket, in milliseconds. */
+  webSocketMaxMs: z.coerce.number().int().min(1_000).max(86_400_000).default(3_600_000),
+  maxWebSockets: z.coerce.number().int().min(1).max(100_000).default(1_000),
+  /** Bytes of earlier turns that all WebSockets together may remember. */
+  webSocketMemoryBytes: z.coerce.number().int().min(0).default(67_108_864),
   ...signalSettings,
 });
 export type ProxySettings = z.output<typeof proxySettings>;
@@ -116,6 +125,11 @@ const flags = {
   "drain-delay-ms": "drainDelayMs",
   "stream-keep-alive-ms": "streamKeepAliveMs",
   "stalled-client-ms": "stalledClientMs",
+  "web-sockets": "webSockets",
+  "web-socket-idle-ms": "webSocketIdleMs",
+  "web-socket-max-ms": "webSocketMaxMs",
+  "max-web-sockets": "maxWebSockets",
+  "web-socket-memory-bytes": "webSocketMemoryBytes",
   "max-held-body-bytes": "maxHeldBodyBytes",
   "max-caller-body-bytes": "maxCallerBodyBytes",
   "min-upload-bytes-per-second": "minUploadBytesPerSecond",
@@ -177,6 +191,11 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
                        (default 5000; at most half of --drain-ms)
   --stream-keep-alive-ms N   a stream whose first content is late gets a comment this often (default 15000; 0: never)
   --stalled-client-ms N   a caller that reads nothing of its stream for this long is cut off (default 60000)
+  --web-sockets B      whether /v1/responses may be opened as a WebSocket (default true; 426 otherwise)
+  --web-socket-idle-ms N   one without a response for this long is closed (default 300000)
+  --web-socket-max-ms N    longest life of one (default 3600000)
+  --max-web-sockets N      open at once (default 1000)
+  --web-socket-memory-bytes N   earlier turns that all of them together remember (default 64 MiB)
   --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
   --max-caller-body-bytes N   the same of one caller (default 64 MiB)
   --min-upload-bytes-per-second N   a body that comes more slowly is cut (default 256; 0 for none)

@@ -4,6 +4,7 @@ import type { WireFormat } from "../config/capabilities.ts";
 import type { SurfaceName } from "../dialects/dialect.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
+import { socketMethod } from "./open-socket.ts";
 import { type ResourceOperation, resourceMethods, resourceOperation } from "./resource-paths.ts";
 import { offersTo } from "./route.ts";
 import { unknownUrlHint } from "./unknown-url.ts";
@@ -12,6 +13,7 @@ export type Operation =
   | { kind: "generate"; format: WireFormat }
   | { kind: "models"; id: string | null }
   | { kind: "countTokens"; format: WireFormat }
+  | { kind: "socket" }
   | { kind: "mint" }
   | { kind: "usage" }
   | ResourceOperation;
@@ -49,6 +51,7 @@ const posts: Readonly<Record<string, Operation>> = {
 /** The gateway's own endpoints, under /v1 only. */
 const mint: Operation = { kind: "mint" };
 const usage: Operation = { kind: "usage" };
+const socket: Operation = { kind: "socket" };
 const bare: Operation = { kind: "generate", format: "openai.chat" };
 
 interface Below {
@@ -123,6 +126,11 @@ function operationOf(method: string, rest: string, underPrefix: boolean): Operat
   return resourceOperation(method, rest);
 }
 
+const operationAt = (method: string, rest: string, underPrefix: boolean): ReturnType<typeof operationOf> =>
+  method === socketMethod && rest === "/responses"
+    ? socket
+    : operationOf(method === socketMethod ? "GET" : method, rest, underPrefix);
+
 /** Methods allowed on a path that exists, for a caller who used another. */
 export function allowedAt(path: string): readonly string[] {
   const below = path.lastIndexOf("/v1/");
@@ -131,6 +139,7 @@ export function allowedAt(path: string): readonly string[] {
 }
 
 function surfaceFor(operation: Operation): SurfaceName {
+  if (operation.kind === "socket") return "responses";
   if (!("format" in operation)) return "openai";
   if (operation.format === "anthropic.messages") return "anthropic";
   return operation.format === "openai.responses" ? "responses" : "openai";
@@ -163,7 +172,7 @@ function addressBy(
   wanted: (entry: PathEntry) => boolean,
 ): Addressed | Failure {
   const found = split(path, snapshot, wanted);
-  const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
+  const operation = found && operationAt(method, found.rest, found.entry.prefix !== "");
   if (!found || !operation) return failure("unknown_url", unknownUrlHint(path));
   if (operation === "method")
     return failure(

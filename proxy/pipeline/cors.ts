@@ -12,7 +12,7 @@ const maxAge = 600;
 /** Header names are tokens (RFC 9110, 5.6.2). */
 const headerList = /^[\w!#$%&'*+.^`|~-]+( *, *[\w!#$%&'*+.^`|~-]+)*$/;
 
-const foreign = failure(
+export const foreign = failure(
   "origin_not_allowed",
   "Pages of this origin may not call the gateway. The platform team can allow it in cors.allowedOrigins.",
 );

@@ -10,6 +10,7 @@ import type { TokenVerifier } from "../identity/verify.ts";
 import type { ForeignKeyUses } from "../snapshot/foreign-key-uses.ts";
 import type { TextPool } from "../text-work/pool.ts";
 import type { Tracer } from "../tracing/tracer.ts";
+import type { WebSockets } from "../web-sockets/server.ts";
 import type { Admitter } from "./admit-request.ts";
 import type { AnswerLimits } from "./attempt-result.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
@@ -29,6 +30,8 @@ export interface Gateway extends Dispatcher, Admitter {
   tokens: TokenVerifier;
   limits: AnswerLimits;
   bodies: BodyRoom;
+  /** null if they are switched off. */
+  webSockets: WebSockets | null;
   /** Worker threads for large texts. */
   texts: TextPool;
   /** Minimum rate of a request body, in bytes per second; slower bodies are cut off. 0 for no minimum. */

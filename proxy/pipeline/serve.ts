@@ -35,6 +35,7 @@ import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { readMoved, textJobOf } from "./moved-texts.ts";
+import { methodOf, openSocket } from "./open-socket.ts";
 import { ownUsage } from "./own-usage.ts";
 import { preliminary } from "./preliminary.ts";
 import type { Unambiguous } from "./proof.ts";
@@ -119,7 +120,7 @@ class Call {
   }
 
   #stages(client: Unambiguous, from: Circumstances): CallOutcome {
-    const found = address(client.method, client.path, this.#snapshot);
+    const found = address(methodOf(client), client.path, this.#snapshot);
     if (isFailure(found)) return found;
     this.#state.surface = this.#surfaceOf(found);
     this.#state.enter("authenticate");
@@ -137,7 +138,7 @@ class Call {
 
   /** The stages from the caller's identity on. */
   #identified(client: Unambiguous, found: Addressed, identity: Identity, from: Circumstances): CallOutcome {
-    const addressed = addressFor(identity, found, client.method, client.path, this.#snapshot);
+    const addressed = addressFor(identity, found, methodOf(client), client.path, this.#snapshot);
     const surface = this.#surfaceOf(addressed);
     this.#state.surface = surface;
     if (surface === "anthropic") client.always(nameForAnthropic(client.requestId));
@@ -147,6 +148,8 @@ class Call {
     const beyond = denyBeyondModels(identity, operation);
     if (beyond) return beyond;
     switch (operation.kind) {
+      case "socket":
+        return this.#opened(openSocket(client, this.#gateway.webSockets, this.#snapshot.settings.cors.allowedOrigins));
       case "mint":
         return answerLater(this.#state, mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
@@ -164,6 +167,11 @@ class Call {
       default:
         return this.#arriving(client, { addressed, identity, from });
     }
+  }
+
+  #opened(failed: Failure | null): Failure | null {
+    if (failed === null) this.#state.record.status = 101;
+    return failed;
   }
 
   /** The stages from reading the body on. */

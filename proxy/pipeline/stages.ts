@@ -99,6 +99,12 @@ export const stages: readonly Stage[] = [
     codes: badKey,
   },
   {
+    name: "open socket",
+    does: "Takes the connection over as a WebSocket, if it asks for one. Its responses are then calls of their own.",
+    files: ["pipeline/open-socket.ts"],
+    codes: ["invalid_value", "upgrade_required", "overloaded"],
+  },
+  {
     name: "room",
     does: "Takes room for the body, before it is read.",
     files: ["pipeline/body-place.ts", "call/body-room.ts"],

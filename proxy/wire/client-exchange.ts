@@ -41,6 +41,11 @@ export interface ClientExchange {
   end(bytes?: Uint8Array | string): void;
   /** Sets the only listener for a client that disconnects before the answer's end. */
   onGone(listener: () => void): void;
+  /**
+   * Ends HTTP on the connection and hands it to the handler's `upgraded`. Returns false, and does nothing, if that is not
+   * possible. Absent where it never is.
+   */
+  upgrade?(): boolean;
   /** Destroys the connection. */
   destroy(): void;
 }
@@ -51,6 +56,8 @@ export type WireFault = "malformed" | "headers_too_large" | "timeout" | "plain_h
 /** What a server does with requests. */
 export interface ExchangeHandler {
   handle(exchange: ClientExchange): void;
+  /** Takes over the connection of an exchange that was upgraded; its socket emits `data` from now on. */
+  upgraded?(exchange: ClientExchange): void;
   /** The complete answer to what is not a request: it closes the connection. */
   refusal(fault: WireFault): string;
 }

@@ -273,6 +273,11 @@ export class ClientConnection implements IndexedMember {
     this.#exchange.end(bytes);
   }
 
+  /** Hands the connection over for another protocol. Returns false if that is not possible. */
+  upgrade(): boolean {
+    return this.#exchange.upgrade?.() ?? false;
+  }
+
   /** Destroys the connection: the client reads too slowly, or a drain is over. */
   destroy(): void {
     this.#exchange.destroy();

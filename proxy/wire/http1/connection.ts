@@ -11,7 +11,7 @@ import type { ExchangeHandler, ServerTimes, WireFault } from "../client-exchange
 import type { IndexedMember } from "../indexed-set.ts";
 import { Http1Exchange } from "./exchange.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
-import { readAccepted } from "./reads.ts";
+import { readAccepted, releaseReads } from "./reads.ts";
 
 /** Requests that may wait for their turn while the connection is read on, so that a disconnect is noticed. */
 const mostQueued = 8;
@@ -32,8 +32,18 @@ function headEndOf(keepAliveMs: number): Buffer {
   return end;
 }
 
-/** idle: between requests. head: a request has begun. busy: one is being received or answered. closing: no more. */
-type Phase = "idle" | "head" | "busy" | "closing";
+/**
+ * idle: between requests. head: a request has begun. busy: one is being received or answered. closing: no more. upgraded:
+ * another protocol has the socket.
+ */
+type Phase = "idle" | "head" | "busy" | "closing" | "upgraded";
+
+/** A WebSocket handshake (RFC 6455, section 4.1). Requests for other protocols are served as if they asked for none. */
+function asksForSocket({ upgrade, method, rawHeaders }: MessageHead): boolean {
+  if (!upgrade || method !== "GET") return false;
+  const at = rawHeaders.findIndex((field, index) => index % 2 === 0 && field.toLowerCase() === "upgrade");
+  return at >= 0 && rawHeaders[at + 1]?.trim().toLowerCase() === "websocket";
+}
 
 export class ClientWire implements MessageSink, IndexedMember {
   place = -1;
@@ -76,12 +86,13 @@ export class ClientWire implements MessageSink, IndexedMember {
     readAccepted(socket, (bytes) => this.#read(bytes));
   }
 
-  head(head: MessageHead): boolean {
+  head(head: MessageHead): boolean | "other" {
     const exchange = new Http1Exchange(this, head, this.#nowMs);
-    if (head.method === "CONNECT") this.#last = true;
+    const isForSocket = this.#handler.upgraded !== undefined && asksForSocket(head);
+    if (head.method === "CONNECT" || isForSocket) this.#last = true;
     this.#receiving = exchange;
     this.#add(exchange);
-    return true;
+    return isForSocket ? "other" : true;
   }
 
   /** A list linked by its members, as a queue that is usually empty would allocate its room again for each. */
@@ -117,6 +128,7 @@ export class ClientWire implements MessageSink, IndexedMember {
   }
 
   #read(bytes: Buffer): boolean {
+    if (this.#phase === "upgraded") return true;
     if (this.#phase === "closing" || this.#last) return this.#discard(bytes.length);
     this.#nowMs = performance.now();
     if (this.#phase === "idle") this.#enter("head");
@@ -196,6 +208,19 @@ export class ClientWire implements MessageSink, IndexedMember {
       this.#nowMs = performance.now();
       this.#enter("idle");
     } else this.#first.turn();
+  }
+
+  upgrade(exchange: Http1Exchange): boolean {
+    const { upgraded } = this.#handler;
+    const isOnly = this.#queued === 1 && this.#first === exchange && this.#last;
+    if (upgraded === undefined || !isOnly || this.#phase === "closing") return false;
+    this.#removeFirst();
+    this.#phase = "upgraded";
+    exchange.ended = true;
+    releaseReads(this.socket);
+    upgraded(exchange);
+    this.socket.resume();
+    return true;
   }
 
   /** Closes after what was written. `clean`: the client is not sending, so nothing is lost if reading stops. */

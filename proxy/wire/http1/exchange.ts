@@ -23,6 +23,8 @@ interface ExchangeWire {
   resume(): void;
   /** The answer's last byte was written. */
   answered(exchange: Http1Exchange): void;
+  /** Hands the connection over. Returns false if that is not possible. */
+  upgrade(exchange: Http1Exchange): boolean;
 }
 
 /** unsent: nothing was sent. length: as long as announced. close: until the connection closes. none: no body. */
@@ -282,6 +284,11 @@ export class Http1Exchange implements ClientExchange, Task {
     this.#discards = true;
     this.#body.take();
     if (this.#early === null) this.#wire.answered(this);
+  }
+
+  upgrade(): boolean {
+    if (this.#gone || this.headSent || this.ended || !this.complete) return false;
+    return this.#wire.upgrade(this);
   }
 
   destroy(): void {

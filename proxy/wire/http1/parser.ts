@@ -60,8 +60,11 @@ export interface MessageHead {
 export interface MessageSink {
   /** A message begins. Only responses report it. */
   begin?(): void;
-  /** Returns false if no body follows, whatever the headers say (RFC 9112, section 6.3). */
-  head(head: MessageHead): boolean;
+  /**
+   * Returns false if no body follows, whatever the headers say (RFC 9112, section 6.3), and "other" if what follows
+   * belongs to the protocol that the message asks for.
+   */
+  head(head: MessageHead): boolean | "other";
   body(piece: Buffer): void;
   complete(): void;
 }
@@ -87,8 +90,8 @@ function onHeaders(this: Bound, headers: string[], url: string): void {
   this.flushedUrl += url;
 }
 
-/** Return values that the parser defines: 0, a body may follow; 1, none does. */
-const [bodyFollows, noBody] = [0, 1];
+/** Return values that the parser defines: 0, a body may follow; 1, none does; 2, another protocol does. */
+const [bodyFollows, noBody, otherProtocol] = [0, 1, 2];
 
 function onHeadersComplete(
   this: Bound,
@@ -120,6 +123,7 @@ function onHeadersComplete(
     keepAlive,
     upgrade,
   });
+  if (follows === "other") return otherProtocol;
   return follows ? bodyFollows : noBody;
 }
 

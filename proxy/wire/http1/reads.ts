@@ -68,3 +68,11 @@ export function readAccepted(socket: Socket, take: TakeBytes): void {
 export function takeReads(socket: Socket, take: TakeBytes): void {
   (socket as ReadSocket)[kTake] = take;
 }
+
+/** From now on the socket emits what it reads as `data`, as node:net's own do. */
+export function releaseReads(socket: Socket): void {
+  takeReads(socket, (bytes) => {
+    socket.emit("data", Buffer.from(bytes));
+    return true;
+  });
+}

@@ -47,6 +47,7 @@ const decisions: Record<FailureCode, "allow" | "deny"> = {
   request_timeout: "deny",
   request_too_large: "deny",
   unsupported_media_type: "deny",
+  upgrade_required: "deny",
   too_many_headers: "deny",
   rate_limit_exceeded: "deny",
   budget_exceeded: "deny",

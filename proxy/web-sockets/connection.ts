@@ -1,0 +1,286 @@
+/**
+ * A client's WebSocket on `/v1/responses`. Each `response.create` is served as a call of its own. Those of a lane are
+ * served one after another, and lanes side by side.
+ *
+ *   message ──▶ lane's queue ──▶ exchange ──▶ every stage of a call ──▶ events as messages ──▶ next in the lane
+ */
+import type { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { WebSocket } from "ws";
+import { randomId } from "../random-id.ts";
+import type { ClientExchange } from "../wire/client-exchange.ts";
+import type { IndexedMember } from "../wire/indexed-set.ts";
+import type { JsonObject } from "../wire/json.ts";
+import type { Chains } from "./chains.ts";
+import {
+  type CreateEvent,
+  type EventProblem,
+  inputItems,
+  joinedItems,
+  outputItems,
+  ownBody,
+  readEvent,
+  wholeBody,
+} from "./create-event.ts";
+import { type ResponseSink, SocketExchange } from "./exchange.ts";
+
+/** As OpenAI documents them. */
+const mostUnderWay = 16;
+const mostLanes = 32;
+/** Events that wait for their turn; a client that sends more is not read for now. */
+const mostWaiting = 8;
+/** A connection with this many events that can't be read is not this API's. */
+const mostRefused = 100;
+
+export interface SocketTimes {
+  /** A connection without a response for this long is closed, in milliseconds. */
+  idleMs: number;
+  /** A connection is closed after this time, in milliseconds. */
+  maxMs: number;
+  pingMs: number;
+}
+
+export interface SocketParts {
+  url: string;
+  rawHeaders: readonly string[];
+  socket: Socket;
+  chains: Chains;
+  times: SocketTimes;
+  handle(exchange: ClientExchange): void;
+  closing(): boolean;
+}
+
+class Lane {
+  readonly name: string;
+  readonly waiting: CreateEvent[] = [];
+  isBusy = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+const statusCodes = { normal: 1000, goingAway: 1001, unsupported: 1003, policy: 1008 } as const;
+
+export class ResponsesSocket implements IndexedMember {
+  place = -1;
+  readonly #ws: WebSocket;
+  readonly #parts: SocketParts;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #underWay = new Set<SocketExchange>();
+  readonly #openedMs: number;
+  #usedMs: number;
+  #pingedMs: number;
+  #answersPings = true;
+  #waiting = 0;
+  #refused = 0;
+  #limitSaid = false;
+
+  constructor(ws: WebSocket, parts: SocketParts, nowMs: number) {
+    this.#ws = ws;
+    this.#parts = parts;
+    this.#openedMs = this.#usedMs = this.#pingedMs = nowMs;
+    ws.on("message", (data, isBinary) => this.#message(data, isBinary));
+    ws.on("ping", (data) => this.#pong(data));
+    ws.on("pong", () => {
+      this.#answersPings = true;
+    });
+    // Malformed frames and messages that are too large: ws has closed the connection with the code for it.
+    ws.on("error", () => undefined);
+  }
+
+  onClose(listener: () => void): void {
+    this.#ws.on("close", () => {
+      for (const exchange of this.#underWay) exchange.lose();
+      for (const lane of this.#lanes.values()) this.#parts.chains.forget(lane);
+      listener();
+    });
+  }
+
+  #message(data: Buffer, isBinary: boolean): void {
+    this.#usedMs = performance.now();
+    if (isBinary) {
+      this.#ws.close(statusCodes.unsupported, "send events as text");
+      return;
+    }
+    const event = readEvent(data);
+    if ("message" in event) this.#refuse(event);
+    else this.#queue(event);
+  }
+
+  /** A client that sends without reading is not read either. */
+  #refuse(problem: EventProblem): void {
+    this.#problem(problem, "");
+    if (++this.#refused > mostRefused) {
+      this.#ws.close(statusCodes.policy, "too many events that can't be read");
+      return;
+    }
+    const { socket } = this.#parts;
+    if (!socket.writableNeedDrain) return;
+    this.#ws.pause();
+    socket.once("drain", () => this.#ws.resume());
+  }
+
+  #pong(data: Buffer): void {
+    if (!this.#parts.socket.writableNeedDrain) this.#ws.pong(data);
+  }
+
+  #queue(event: CreateEvent): void {
+    if (this.#isOver()) {
+      this.#sayLimit();
+      return;
+    }
+    const lane = this.#lanes.get(event.lane) ?? this.#newLane(event.lane);
+    if (lane === null) {
+      const message = `A connection has at most ${mostLanes} values of stream_id. Open another connection.`;
+      this.#problem({ code: "websocket_stream_limit_reached", message, param: "stream_id" }, event.lane);
+      return;
+    }
+    lane.waiting.push(event);
+    this.#waiting++;
+    this.#advance();
+    if (this.#waiting > mostWaiting) this.#ws.pause();
+  }
+
+  #newLane(name: string): Lane | null {
+    if (this.#lanes.size >= mostLanes) return null;
+    const lane = new Lane(name);
+    this.#lanes.set(name, lane);
+    return lane;
+  }
+
+  /** Starts what may start. */
+  #advance(): void {
+    for (const lane of this.#lanes.values()) {
+      if (this.#underWay.size >= mostUnderWay) break;
+      if (lane.isBusy) continue;
+      const event = lane.waiting.shift();
+      if (event === undefined) continue;
+      this.#waiting--;
+      this.#start(lane, event);
+    }
+    if (this.#waiting <= mostWaiting && this.#ws.isPaused) this.#ws.resume();
+  }
+
+  #start(lane: Lane, event: CreateEvent): void {
+    const input = inputItems(event);
+    const chain = event.previous === "" ? null : this.#chainOf(event.previous);
+    const isStored = event.json["store"] !== false;
+    if (event.previous !== "" && chain === null && !isStored) {
+      const message = `Previous response with id '${event.previous.slice(0, 128)}' is not in this connection's memory. Send the whole input without previous_response_id.`;
+      this.#problem({ code: "previous_response_not_found", message, param: "previous_response_id" }, lane.name);
+      this.#next(lane);
+      return;
+    }
+    const items =
+      input === null || (chain === null && event.previous !== "") ? null : joinedItems(chain?.items ?? "", input);
+    if (event.json["generate"] === false && items !== null) {
+      this.#warmUp(lane, event, items);
+      return;
+    }
+    const body = chain === null || items === null ? ownBody(event) : wholeBody(event, items);
+    lane.isBusy = true;
+    const exchange = new SocketExchange(this.#parts.url, this.#parts.rawHeaders, body, {
+      ...this.#sinkOf(lane, items, isStored),
+      ended: (failed) => {
+        this.#underWay.delete(exchange);
+        this.#usedMs = performance.now();
+        if (failed) this.#parts.chains.forget(lane);
+        // The next turn begins after this one was recorded.
+        setImmediate(() => this.#next(lane));
+      },
+    });
+    this.#underWay.add(exchange);
+    this.#parts.handle(exchange);
+  }
+
+  #sinkOf(lane: Lane, items: string | null, isStored: boolean): Omit<ResponseSink, "ended"> {
+    return {
+      socket: this.#parts.socket,
+      send: (text) => this.#send(lane.name, text),
+      completed: (response) => {
+        if (items !== null) this.#keep(lane, items, response, isStored);
+      },
+      terminate: () => this.#ws.terminate(),
+    };
+  }
+
+  #keep(lane: Lane, items: string, { id, output }: JsonObject, isStored: boolean): void {
+    if (typeof id !== "string") return;
+    this.#parts.chains.keep(lane, { responseId: id, items: joinedItems(items, outputItems(output, isStored)) });
+  }
+
+  /** A new lane may go on from a response of another. */
+  #chainOf(responseId: string): { items: string } | null {
+    for (const lane of this.#lanes.values()) {
+      const chain = this.#parts.chains.of(lane, responseId);
+      if (chain !== null) return chain;
+    }
+    return null;
+  }
+
+  /** `generate: false` has no output: the turn is remembered, and no provider is asked. */
+  #warmUp(lane: Lane, event: CreateEvent, items: string): void {
+    const id = `resp_${randomId()}`;
+    const response = {
+      ...{ id, object: "response", created_at: Math.floor(Date.now() / 1_000), model: event.json["model"] ?? null },
+      ...{ output: [], error: null, incomplete_details: null },
+      usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 },
+    };
+    const send = (type: string, status: string, at: number): void =>
+      this.#send(lane.name, JSON.stringify({ type, sequence_number: at, response: { ...response, status } }));
+    send("response.created", "in_progress", 0);
+    send("response.completed", "completed", 1);
+    this.#parts.chains.keep(lane, { responseId: id, items });
+    this.#next(lane);
+  }
+
+  #next(lane: Lane): void {
+    lane.isBusy = false;
+    if (this.#parts.closing() && this.#underWay.size === 0) this.#ws.close(statusCodes.goingAway, "restarting");
+    else this.#advance();
+  }
+
+  #send(lane: string, text: string): void {
+    if (this.#ws.readyState !== WebSocket.OPEN) return;
+    this.#ws.send(lane === "" ? text : `{"stream_id":${JSON.stringify(lane)},${text.slice(text.indexOf("{") + 1)}`);
+  }
+
+  #problem({ code, message, param }: EventProblem, lane: string): void {
+    const error = { type: "invalid_request_error", code, message, param };
+    this.#send(lane, JSON.stringify({ type: "error", status: 400, error }));
+  }
+
+  #isOver(): boolean {
+    return performance.now() - this.#openedMs >= this.#parts.times.maxMs;
+  }
+
+  #sayLimit(): void {
+    if (this.#limitSaid) return;
+    this.#limitSaid = true;
+    const message = "This connection has reached its longest time. Open another one to go on.";
+    this.#problem({ code: "websocket_connection_limit_reached", message, param: null }, "");
+    if (this.#underWay.size === 0) this.#ws.close(statusCodes.normal, "connection limit");
+  }
+
+  /** Call it regularly: closes what is idle, too old or gone. */
+  look(nowMs: number): void {
+    const { idleMs, pingMs } = this.#parts.times;
+    if (this.#underWay.size === 0) {
+      if (this.#parts.closing()) this.#ws.close(statusCodes.goingAway, "restarting");
+      else if (this.#isOver()) {
+        this.#sayLimit();
+        this.#ws.close(statusCodes.normal, "connection limit");
+      } else if (nowMs - this.#usedMs >= idleMs) this.#ws.close(statusCodes.normal, "idle");
+    }
+    if (nowMs - this.#pingedMs < pingMs) return;
+    // A client that is not read can't answer.
+    if (!this.#answersPings && !this.#ws.isPaused) {
+      this.#ws.terminate();
+      return;
+    }
+    this.#pingedMs = nowMs;
+    this.#answersPings = false;
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
+  }
+}
