@@ -1,8 +1,8 @@
 /** Stage: takes a connection over as a WebSocket, whose responses are then served as calls of their own. */
 import { type Failure, failure } from "../failure.ts";
-import { foreign } from "./cors.ts";
 import type { WebSockets } from "../web-sockets/server.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import { foreign } from "./cors.ts";
 
 /** Stands for GET where the client asks for a WebSocket. */
 export const socketMethod = "GET with Upgrade";
