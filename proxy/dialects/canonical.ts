@@ -28,6 +28,7 @@ export interface AudioPart extends CacheMark {
 }
 export interface FilePart extends CacheMark {
   type: "file";
+  /** `file_data`: a data URI, or an address where the provider can fetch the file. */
   file: { file_data?: string; file_id?: string; filename?: string };
 }
 export interface RefusalPart extends CacheMark {

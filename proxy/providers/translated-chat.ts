@@ -83,6 +83,14 @@ function restoring(decoder: ChatStreamDecoder, calls: Calls): ChatStreamDecoder 
 
 const isReply = (answer: ChatReply | ProviderError): answer is ChatReply => "choices" in answer;
 
+/** Without tools, what is said about their use has no effect, and OpenAI's servers refuse it. */
+function withoutIdleMembers(request: ChatRequest): ChatRequest {
+  if ((request.tools ?? []).length > 0) return request;
+  const { parallel_tool_calls: _, ...rest } = request;
+  if (rest.tool_choice === "auto" || rest.tool_choice === "none") delete rest.tool_choice;
+  return rest;
+}
+
 /** `seed`: the call's own id. Returns null if the provider has no chat. */
 export function translatedChat(
   provider: Provider,
@@ -91,7 +99,7 @@ export function translatedChat(
   options: CallOptions & { seed: string },
 ): ChatCall | Refusal | null {
   if (provider.chat === null) return null;
-  const plain = plainRequest(request, provider.capabilities.carries);
+  const plain = plainRequest(withoutIdleMembers(request), provider.capabilities.carries);
   const bounded = boundedRequest(plain.request, provider.capabilities.bounds);
   const call = provider.chat(bounded.request, target.account, target.model, options);
   if (isRefusal(call)) return call;

@@ -48,7 +48,23 @@ function document(block: JsonObject, param: string): PartResult {
     return base64Refusal(source, at) ?? { type: "file", file: { filename, file_data: dataUri(source) } };
   if (source["type"] === "text")
     return is.required(source, "data", is.aString, at) ?? { type: "text", text: source["data"] as string };
+  if (source["type"] === "url")
+    return (
+      is.required(source, "url", is.aString, at) ?? {
+        type: "file",
+        file: { filename, file_data: source["url"] as string },
+      }
+    );
+  if (source["type"] === "content") return blocksOf(source, at);
   return unsupported(`${at}type`, "A document of this kind");
+}
+
+/** A document in blocks: their texts. */
+function blocksOf(source: JsonObject, at: string): PartResult {
+  const parts = partsOf(source["content"] ?? "", `${at}content`);
+  if (isRefusal(parts)) return parts;
+  if (parts.some((part) => part.type !== "text")) return unsupported(`${at}content`, "A document with images");
+  return { type: "text", text: joined(parts, "\n") };
 }
 
 /** A search result that the client found: where it comes from, and its text. */

@@ -10,6 +10,7 @@ import {
   type ToolChoice,
 } from "../canonical.ts";
 import * as is from "../check.ts";
+import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
 import { markOf } from "./blocks.ts";
 import { decodeMessages, leftOutBlocks } from "./messages.ts";
 
@@ -67,13 +68,7 @@ const outputConfig: is.Check = (value, param) => {
   );
 };
 
-const thinking: is.Check = (value, param) => {
-  if (!isObject(value)) return is.invalid(param, "an object");
-  return (
-    is.oneOf("enabled", "disabled", "adaptive", "between_tools")(value["type"], `${param}.type`) ??
-    is.members(value, { budget_tokens: is.aCount, display: is.aString }, `${param}.`)
-  );
-};
+const outputFormat: is.Check = (value, param) => outputConfig({ format: value }, param);
 
 const anthropicOnly: is.Check = (_value, param) =>
   refusal(
@@ -91,8 +86,9 @@ const checks: Readonly<Record<string, is.Check>> = {
   metadata: is.anObject,
   tools: is.objects(tool),
   tool_choice: toolChoice,
-  thinking,
+  thinking: checkThinking,
   output_config: outputConfig,
+  output_format: outputFormat,
   container: anthropicOnly,
   mcp_servers: anthropicOnly,
   // The gateway must not drop a limit on where a request may be processed.
@@ -100,18 +96,17 @@ const checks: Readonly<Record<string, is.Check>> = {
 };
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "messages", "system"]);
 
-/** The inverse of the budgets that each effort gets with a provider of Anthropic models. */
 function effortOf(body: JsonObject): string | null {
   const mode = isObject(body["thinking"]) ? body["thinking"] : {};
   const output = isObject(body["output_config"]) ? body["output_config"] : {};
-  if (mode["type"] === "disabled") return "none";
-  if (typeof output["effort"] === "string") return output["effort"];
-  if (mode["type"] === "adaptive") return "high";
-  if (mode["type"] === "between_tools") return "low";
-  if (mode["type"] !== "enabled") return null;
-  const budget = Number(mode["budget_tokens"] ?? 0);
-  if (budget < 2_048) return "low";
-  return budget < 4_096 ? "medium" : "high";
+  if (mode["type"] !== "disabled" && typeof output["effort"] === "string") return output["effort"];
+  return effortOfThinking(mode);
+}
+
+/** `output_format` is the form of the structured outputs' beta. */
+function formatOf({ output_config: output, output_format: format }: JsonObject): JsonObject | null {
+  if (isObject(output) && isObject(output["format"])) return output["format"];
+  return isObject(format) ? format : null;
 }
 
 type Optional = Partial<ChatRequest>;
@@ -137,10 +132,7 @@ function toolParameters(body: JsonObject): Optional {
 }
 
 function outputParameters(body: JsonObject): Optional {
-  const format =
-    isObject(body["output_config"]) && isObject(body["output_config"]["format"])
-      ? body["output_config"]["format"]
-      : null;
+  const format = formatOf(body);
   const effort = effortOf(body);
   return {
     ...(format === null

@@ -4,9 +4,9 @@
  * Everything else passes unchanged.
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import type { ChatRequest, Refusal } from "../canonical.ts";
-import { isRefusal, refusal } from "../canonical.ts";
+import { type ChatRequest, claudeWish, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
+import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
 import { withFunctions } from "./custom-tools.ts";
 import { withTools } from "./legacy-functions.ts";
 
@@ -162,5 +162,17 @@ export function decode(given: JsonObject): ChatRequest | Refusal {
   const problem = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
   if (problem) return problem;
   if ((body["messages"] as unknown[]).length === 0) return is.invalid("messages", "a list with at least one message");
-  return is.members(body, parameters) ?? withFunctions(body);
+  const wrong = is.members(body, parameters);
+  if (wrong) return wrong;
+  const request = withFunctions(body);
+  return isRefusal(request) ? request : withThinking(request);
+}
+
+/** Claude's parameter, as gateways in OpenAI's format take it. Other forms are left to the provider. */
+function withThinking(request: ChatRequest): ChatRequest {
+  const { thinking, ...rest } = request;
+  if (!isObject(thinking) || checkThinking(thinking, "thinking") !== null) return request;
+  const effort = rest.reasoning_effort ?? null;
+  const asked = effort ?? effortOfThinking(thinking);
+  return { ...rest, ...(asked === null ? {} : { reasoning_effort: asked }), [claudeWish]: { thinking, effort } };
 }

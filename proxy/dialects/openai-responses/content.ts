@@ -28,11 +28,12 @@ function image(part: JsonObject, param: string): PartResult {
 }
 
 function file(part: JsonObject, param: string): PartResult {
-  for (const name of ["file_id", "file_url"]) if ((part[name] ?? null) !== null) return openAiOnly(`${param}.${name}`);
+  if ((part["file_id"] ?? null) !== null) return openAiOnly(`${param}.file_id`);
+  const source = (part["file_data"] ?? null) === null && (part["file_url"] ?? null) !== null ? "file_url" : "file_data";
   const problem =
-    is.required(part, "file_data", is.aString, `${param}.`) ?? is.members(part, { filename: is.aString }, `${param}.`);
+    is.required(part, source, is.aString, `${param}.`) ?? is.members(part, { filename: is.aString }, `${param}.`);
   const filename = typeof part["filename"] === "string" ? { filename: part["filename"] } : {};
-  return problem ?? { type: "file", file: { file_data: part["file_data"] as string, ...filename } };
+  return problem ?? { type: "file", file: { file_data: part[source] as string, ...filename } };
 }
 
 function audio(part: JsonObject, param: string): PartResult {

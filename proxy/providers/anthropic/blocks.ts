@@ -1,5 +1,6 @@
 /** Content blocks of Anthropic's Messages (https://platform.claude.com/docs/en/api/messages/create). */
 
+import { Buffer } from "node:buffer";
 import { refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import { isWebAddress, mediaOf } from "./media.ts";
@@ -11,6 +12,15 @@ const imageTypes: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "ima
 const base64 = (type: "image" | "document", media_type: string, data: string): JsonObject => ({
   type,
   source: { type: "base64", media_type, data },
+});
+
+const isText = (mediaType: string): boolean => mediaType.startsWith("text/") || mediaType === "application/json";
+
+/** https://platform.claude.com/docs/en/build-with-claude/files#file-types-and-content-blocks */
+const textSource = (data: string): JsonObject => ({
+  type: "text",
+  media_type: "text/plain",
+  data: Buffer.from(data, "base64").toString("utf8"),
 });
 
 /** Whether a thinking block has a signature or is redacted. Only such blocks can be sent back. */
@@ -35,11 +45,15 @@ export const anthropicBlocks: BlockForms = {
     return refusal(param, `\`${param}\` must be a URL, or a base64 data URI of one of ${[...imageTypes].join(", ")}.`);
   },
   file(part, param) {
-    const media = mediaOf(part.file.file_data ?? "");
-    if (media?.mediaType !== "application/pdf")
-      return refusal(param, "The provider of this model accepts files only as a PDF in `file_data`.");
-    const title = part.file.filename ? { title: part.file.filename } : {};
-    return { ...base64("document", media.mediaType, media.data), ...title };
+    const { file_data: data = "", filename } = part.file;
+    const title = filename ? { title: filename } : {};
+    if (isWebAddress(data)) return { type: "document", source: { type: "url", url: data }, ...title };
+    const media = mediaOf(data);
+    if (media?.mediaType === "application/pdf") return { ...base64("document", media.mediaType, media.data), ...title };
+    if (media !== null && imageTypes.has(media.mediaType)) return base64("image", media.mediaType, media.data);
+    if (media !== null && isText(media.mediaType))
+      return { type: "document", source: textSource(media.data), ...title };
+    return refusal(param, "The provider of this model accepts files only as a PDF or as text, in `file_data`.");
   },
   toolUse: (id, name, input) => ({ type: "tool_use", id, name, input }),
   toolResult: (tool_use_id, content, failed) => ({

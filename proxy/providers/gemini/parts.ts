@@ -24,6 +24,23 @@ function imageTypeOf(url: string): string {
   return `image/${Object.hasOwn(imageTypes, ending) ? imageTypes[ending] : "jpeg"}`;
 }
 
+/** https://ai.google.dev/gemini-api/docs/file-input-methods */
+const fileTypes: Readonly<Record<string, string>> = {
+  txt: "text/plain",
+  md: "text/markdown",
+  csv: "text/csv",
+  html: "text/html",
+  xml: "text/xml",
+  json: "application/json",
+};
+
+/** Most files that are sent by their address are PDFs. */
+function fileTypeOf(url: string, filename: string): string {
+  const ending = /\.([a-z]+)(?:[?#]|$)/i.exec(url)?.[1] ?? /\.([a-z]+)$/i.exec(filename)?.[1] ?? "";
+  const type = ending.toLowerCase();
+  return (Object.hasOwn(fileTypes, type) ? fileTypes[type] : undefined) ?? "application/pdf";
+}
+
 function inline(url: string, param: string, words: string): JsonObject | Refusal {
   const found = dataUri.exec(url);
   const mimeType = found?.[1]?.toLowerCase();
@@ -63,8 +80,11 @@ const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
     return { inlineData: { mimeType, data } };
   },
   file: (part, param) => {
+    const { file_data: data = "", filename = "" } = part.file;
+    if (isAccountFile(data)) return refusal(`${param}.file`, accountFile);
+    if (/^https?:\/\//i.test(data)) return { fileData: { fileUri: data, mimeType: fileTypeOf(data, filename) } };
     const words = "Gemini has no access to OpenAI's files. Send the file itself as a data URI in `file_data`.";
-    return inline(part.file.file_data ?? "", `${param}.file`, words);
+    return inline(data, `${param}.file`, words);
   },
 };
 

@@ -4,7 +4,14 @@
  */
 
 import { createHash } from "node:crypto";
-import { type ChatMessage, type ChatRequest, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type ContentPart,
+  type Refusal,
+  refusal,
+  type ToolCall,
+} from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderModel } from "../provider.ts";
 
@@ -45,7 +52,29 @@ function toolId(id: string): string {
   return digest.slice(0, 9).padEnd(9, "0");
 }
 
-const renamed = (call: ToolCall): ToolCall => ({ ...call, id: toolId(call.id) });
+/** A call without arguments has an empty object. */
+function renamed({ id, type, function: { name, arguments: given } }: ToolCall): ToolCall {
+  return { id: toolId(id), type, function: { name, arguments: given === "" ? "{}" : given } };
+}
+
+/**
+ * Documents by data URI or address (https://docs.mistral.ai/capabilities/document_ai/document_qna), and audio as plain
+ * base64 (https://docs.mistral.ai/capabilities/audio_transcription).
+ */
+function partOf(part: ContentPart): JsonObject | ContentPart {
+  switch (part.type) {
+    case "refusal":
+      return { type: "text", text: part.refusal };
+    case "file": {
+      const { file_data: document_url = "", filename } = part.file;
+      return { type: "document_url", document_url, ...(filename === undefined ? {} : { document_name: filename }) };
+    }
+    case "input_audio":
+      return { type: "input_audio", input_audio: part.input_audio.data };
+    default:
+      return part;
+  }
+}
 
 /** An assistant's turn without calls needs a content: what it refused with, if that is all it said. */
 function contentOf({ role, content, tool_calls, refusal: refused }: ChatMessage): ChatMessage["content"] {
@@ -58,7 +87,7 @@ function message(one: ChatMessage): JsonObject {
   const content = contentOf(one);
   return {
     role,
-    ...(content === undefined ? {} : { content }),
+    ...(content === undefined ? {} : { content: Array.isArray(content) ? content.map(partOf) : content }),
     ...(one.name === undefined ? {} : { name: one.name }),
     ...(one.tool_calls === undefined ? {} : { tool_calls: one.tool_calls.map(renamed) }),
     ...(one.tool_call_id === undefined ? {} : { tool_call_id: toolId(one.tool_call_id) }),
@@ -73,8 +102,11 @@ function refused(request: ChatRequest): Refusal | null {
         "Mistral doesn't support function messages. Use `tool_calls` and the role tool.",
       );
     const parts = Array.isArray(one.content) ? one.content : [];
-    const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
-    if (other) return refusal(`messages[${index}].content`, `Parts of type ${other.type} can't be sent to Mistral.`);
+    if (parts.some((part) => part.type === "file" && part.file.file_data === undefined))
+      return refusal(
+        `messages[${index}].content`,
+        "Mistral has no access to OpenAI's files. Send the file itself as a data URI in `file_data`.",
+      );
   }
   return null;
 }

@@ -1,7 +1,7 @@
 /**
  * Canonical request → OpenAI's format: unchanged. Used when a client of another dialect reaches an OpenAI-like server.
  */
-import type { ChatRequest, EmbeddingsRequest } from "../../dialects/canonical.ts";
+import { type ChatRequest, type EmbeddingsRequest, type Refusal, refusal } from "../../dialects/canonical.ts";
 import type { CallOptions, ChatCall, EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import type { MendedRequest } from "./mend.ts";
 import { decodeChatReply, decodeEmbeddingsReply } from "./reply.ts";
@@ -19,19 +19,36 @@ export function chatBody(request: ChatRequest, model: ProviderModel, options: Ca
   return body;
 }
 
+/** Chat completions take files in the request, or by the id of one that OpenAI keeps. */
+function fileByAddress({ messages }: ChatRequest): Refusal | null {
+  for (const [index, { content }] of messages.entries()) {
+    const at = Array.isArray(content)
+      ? content.findIndex((part) => part.type === "file" && /^https?:/i.test(part.file.file_data ?? ""))
+      : -1;
+    if (at >= 0)
+      return refusal(
+        `messages[${index}].content[${at}].file`,
+        "The provider of this model doesn't fetch files. Send the file itself as a data URI in `file_data`.",
+      );
+  }
+  return null;
+}
+
 export function passthroughChat(
   { request, dropped }: MendedRequest,
   account: ProviderAccount,
   model: ProviderModel,
   options: CallOptions,
-): ChatCall {
-  return {
-    path: `${account.basePath}/chat/completions`,
-    body: JSON.stringify(chatBody(request, model, options)),
-    dropped,
-    decodeReply: decodeChatReply,
-    decoder: openAiChatDecoder,
-  };
+): ChatCall | Refusal {
+  return (
+    fileByAddress(request) ?? {
+      path: `${account.basePath}/chat/completions`,
+      body: JSON.stringify(chatBody(request, model, options)),
+      dropped,
+      decodeReply: decodeChatReply,
+      decoder: openAiChatDecoder,
+    }
+  );
 }
 
 export function passthroughEmbeddings(

@@ -3,7 +3,13 @@
  * refuses unknown fields.
  */
 
-import { type ChatMessage, type ChatRequest, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type ContentPart,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 
@@ -39,11 +45,16 @@ const handled: ReadonlySet<string> = new Set([
   "parallel_tool_calls",
 ]);
 
+const said = (part: ContentPart): ContentPart =>
+  part.type === "refusal" ? { type: "text", text: part.refusal } : part;
+
 function message(one: ChatMessage): JsonObject {
   const { role, content, name, tool_calls, tool_call_id, refusal: refused } = one;
   return {
     role: role === "developer" ? "system" : role,
-    ...(content === undefined || content === null ? {} : { content }),
+    ...(content === undefined || content === null
+      ? {}
+      : { content: Array.isArray(content) ? content.map(said) : content }),
     ...(content == null && refused ? { content: refused } : {}),
     ...(name === undefined ? {} : { name }),
     ...(tool_calls === undefined ? {} : { tool_calls }),

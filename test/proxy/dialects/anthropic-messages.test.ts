@@ -260,8 +260,8 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "messages[0].content[0].source.type",
     "unsupported_parameter",
   ],
-  "a document by URL": [
-    turns({ role: "user", content: [{ type: "document", source: { type: "url", url: "https://x.test" } }] }),
+  "an uploaded document": [
+    turns({ role: "user", content: [{ type: "document", source: { type: "file", file_id: "f" } }] }),
     "messages[0].content[0].source.type",
     "unsupported_parameter",
   ],

@@ -225,9 +225,9 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "input[0].content[0].file_id",
     "unsupported_parameter",
   ],
-  "a file by URL": [
-    items({ role: "user", content: [{ type: "input_file", file_url: "https://x.test" }] }),
-    "input[0].content[0].file_url",
+  "a file by its id": [
+    items({ role: "user", content: [{ type: "input_file", file_id: "file-1" }] }),
+    "input[0].content[0].file_id",
     "unsupported_parameter",
   ],
   "a reference to an earlier item": [
