@@ -155,7 +155,7 @@ const rows: Record<string, Row> = {
     body: chat("x", { thinking: { type: "auto" } }),
     expected: { Anthropic: { thinking: undefined, reasoning_effort: undefined } },
   },
-  "an effort beside Claude's thinking": {
+  "an effort along with Claude's thinking": {
     format: "openai.chat",
     body: chat("x", { reasoning_effort: "low", thinking: { type: "enabled", budget_tokens: 8_000 } }),
     expected: { Mistral: { reasoning_effort: "low" } },
@@ -168,7 +168,7 @@ const rows: Record<string, Row> = {
       Mistral: { tool_choice: undefined, parallel_tool_calls: undefined },
     },
   },
-  "a refusal beside a text": {
+  "a refusal and a text": {
     format: "openai.chat",
     body: {
       messages: [
