@@ -98,17 +98,17 @@ function missingProblem(id: string, provider: ProviderConfig, missing: string[],
   return problem("ModelNotFound", message, [...path]);
 }
 
-/** `at`: the path of the target in the policy. */
+/** `place`: the path of the target in the policy. */
 export function resolveTarget(
   target: TargetSpec,
-  at: readonly (string | number)[],
+  place: readonly (string | number)[],
   context: TargetContext,
   warnings: Problem[],
 ): TargetConfig | Problem {
   const { policy, view } = context;
   const namespace = target.provider.namespace ?? policy.meta.namespace;
   const id = `${namespace}/${target.provider.name}`;
-  const path = [...at, "provider"];
+  const path = [...place, "provider"];
   if (!view.existing.has(id))
     return problem("ProviderNotFound", `LLMProvider ${target.provider.name} is not in namespace ${namespace}`, path);
   const refused = grantRefusal(id, namespace, context);
@@ -118,12 +118,12 @@ export function resolveTarget(
     return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path);
   const missing = missingModels(target, provider, policy.spec);
   if (missing.length > 0) {
-    const absent = missingProblem(id, provider, missing, [...at]);
+    const absent = missingProblem(id, provider, missing, [...place]);
     if (isError(absent)) return absent;
     warnings.push(absent);
   }
   const why = unservable(provider, target, policy.spec, view);
-  if (why !== null) return problem("Unsupported", `LLMProvider ${id} can't serve this policy: ${why}`, [...at]);
+  if (why !== null) return problem("Unsupported", `LLMProvider ${id} can't serve this policy: ${why}`, [...place]);
   return {
     name: targetName(target),
     provider: id,

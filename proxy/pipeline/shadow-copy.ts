@@ -31,8 +31,8 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 export function copyTarget({ config, entry, model }: Shadow, asked: string | null): ResolvedTarget | null {
   const { models } = entry;
   const only = models.size === 1 ? models.values().next().value : undefined;
-  const found = model ?? (asked === null ? only : models.get(asked));
-  return found === undefined ? null : { config, entry, model: found };
+  const asking = model ?? (asked === null ? only : models.get(asked));
+  return asking === undefined ? null : { config, entry, model: asking };
 }
 
 function comparedCall(record: CallRecord): ComparedCall {

@@ -25,9 +25,9 @@ function featuresOf(text: string): { counts: Map<string, number>; total: number 
 }
 
 /** From 0, nothing in common, to 1, the same words in the same order. */
-export function similarity(one: string, other: string): number {
-  if (one === other) return 1;
-  const [a, b] = [featuresOf(one), featuresOf(other)];
+export function similarity(left: string, right: string): number {
+  if (left === right) return 1;
+  const [a, b] = [featuresOf(left), featuresOf(right)];
   if (a.total + b.total === 0) return 1;
   let shared = 0;
   for (const [feature, count] of a.counts) shared += Math.min(count, b.counts.get(feature) ?? 0);

@@ -52,7 +52,7 @@ const logLine = ({ policy, model, call, copy, similarity }: Comparison): string 
 
 function readingOf(instance: string, all: readonly Comparison[]): ShadowReading {
   const rows = new ShadowRows();
-  for (const one of all) rows.add(one);
+  for (const comparison of all) rows.add(comparison);
   const dropped: ShadowReading["dropped"] = [{ policy: "llm/chat", reason: "full", calls: 2 }];
   return { instance, since: "2026-12-01T09:00:00.000Z", rows: rows.list(), dropped };
 }
@@ -108,11 +108,11 @@ since 2026-12-01T10:00:00.000Z
   });
 
   it("adds up proxies, each once, and says what was not copied", async () => {
-    const [one, two] = [
+    const [first, second] = [
       await proxy(readingOf("a", comparisons.slice(0, 4))),
       await proxy(readingOf("b", comparisons.slice(4))),
     ];
-    const { stdout, stderr, code } = await report(["--url", one, "--url", two, "--url", one, "-o", "json"]);
+    const { stdout, stderr, code } = await report(["--url", first, "--url", second, "--url", first, "-o", "json"]);
     assert.equal(code, 0, stderr);
     const [row] = JSON.parse(stdout) as Record<string, unknown>[];
     assert.deepEqual(

@@ -89,6 +89,7 @@ describe("kubeconform", { skip }, () => {
       join(root, "examples/teams"),
       join(root, "examples/budgets"),
       join(root, "examples/alerts"),
+      join(root, "examples/phases"),
       join(root, "examples/quickstart"),
     );
     const ours = results.filter(({ status }) => status !== "statusSkipped");

@@ -183,8 +183,8 @@ describe("a copy of a call", () => {
     const reply = await rig.call({ stream: true });
     assert.match(await reply.text(), /data: \[DONE\]/);
     const row = await eventually(async () => {
-      const found = await rig.row();
-      return found.pairs === 2 ? found : null;
+      const row = await rig.row();
+      return row.pairs === 2 ? row : null;
     });
     assert.equal(rig.next.requests.at(-1)?.json["stream"], true);
     assert.equal(row.similarity, (2 * 2) / 6);
@@ -222,8 +222,8 @@ describe("a shadow that is broken", () => {
           assert.match(await reply.text(), /Hello/);
         }
         const row = await eventually(async () => {
-          const found = await rig.row();
-          return found.copy.ok === 0 && found.call.ok > 0 ? found : null;
+          const row = await rig.row();
+          return row.copy.ok === 0 && row.call.ok > 0 ? row : null;
         });
         assert.ok(Object.keys(row.statuses).includes(status), JSON.stringify(row.statuses));
         assert.equal(row.compared, 0);

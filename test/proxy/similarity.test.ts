@@ -9,7 +9,7 @@ import { similarity } from "../../proxy/shadow/similarity.ts";
 import { cpuMsOf } from "../harness/cpu-time.ts";
 
 describe("similarity", () => {
-  const rows: readonly [one: string, other: string, least: number, most: number][] = [
+  const rows: readonly [left: string, right: string, least: number, most: number][] = [
     ["", "", 1, 1],
     ["Yes.", "yes", 1, 1],
     ["Paris", "", 0, 0],
@@ -20,19 +20,19 @@ describe("similarity", () => {
     ["東京は首都です", "東京が首都です", 0.5, 0.95],
     ["東京は首都です", "大阪", 0, 0.1],
   ];
-  for (const [one, other, least, most] of rows)
-    it(`of ${JSON.stringify(one)} and ${JSON.stringify(other)}`, () => {
-      const found = similarity(one, other);
-      assert.ok(found >= least && found <= most, String(found));
+  for (const [left, right, least, most] of rows)
+    it(`of ${JSON.stringify(left)} and ${JSON.stringify(right)}`, () => {
+      const value = similarity(left, right);
+      assert.ok(value >= least && value <= most, String(value));
     });
 
   it("is symmetrical, from 0 to 1, and 1 for the same text", () =>
     fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), fc.string({ unit: "grapheme" }), (one, other) => {
-        const found = similarity(one, other);
-        assert.ok(found >= 0 && found <= 1);
-        assert.equal(found, similarity(other, one));
-        assert.equal(similarity(one, one), 1);
+      fc.property(fc.string({ unit: "grapheme" }), fc.string({ unit: "grapheme" }), (left, right) => {
+        const value = similarity(left, right);
+        assert.ok(value >= 0 && value <= 1);
+        assert.equal(value, similarity(right, left));
+        assert.equal(similarity(left, left), 1);
       }),
     ));
 
