@@ -180,7 +180,8 @@ export class Operator {
     return elect(this.cluster, {
       namespace,
       name: `${publishPrefix}-operator`,
-      identity: `${hostname()}_${randomUUID()}`,
+      // A container that is started again in the same Pod goes on with the Lease of the one before.
+      identity: `${hostname()}_${process.env["POD_UID"] || randomUUID()}`,
       times: lease,
       // Never moves back: a lease must not last longer because somebody corrected the clock.
       nowMs: () => performance.timeOrigin + performance.now(),
@@ -302,10 +303,14 @@ export class Operator {
 
   /** One pass of the publishing loop. Returns whether nothing is left to wait for. */
   async #publish(resync: boolean): Promise<boolean> {
-    if (!this.source.synced() || !this.leading()) return false;
+    if (!this.source.synced()) return false;
+    if (!this.leading()) {
+      await this.source.warm();
+      return false;
+    }
     if (resync || this.#fresh) {
       this.source.resync();
-      await this.#publisher.read();
+      await this.#publisher.read(this.#fresh);
       await this.#revocations.found(this.#publisher.previous()?.keys ?? []);
       this.#fresh = false;
     }

@@ -44,6 +44,8 @@ class LeaseElection implements Election {
   #leading = false;
   #renewedMs = 0;
   #seen: ObservedLease | null = null;
+  /** The Lease as this process last wrote it, so that renewing it needs no reading; null to read it. */
+  #written: V1Lease | null = null;
   #timer: NodeJS.Timeout | null = null;
   #overdue: NodeJS.Timeout | null = null;
   #stopped = false;
@@ -91,7 +93,7 @@ class LeaseElection implements Election {
     else if (this.#seen?.version !== version) this.#seen = { holder, version, sinceMs: this.#options.nowMs() };
   }
 
-  async #write(lease: V1Lease | null, holder: string): Promise<void> {
+  async #write(lease: V1Lease | null, holder: string): Promise<V1Lease> {
     const { namespace, name, times, nowMs } = this.#options;
     const fresh = lease?.spec?.holderIdentity !== holder;
     const time = new V1MicroTime(nowMs());
@@ -104,18 +106,19 @@ class LeaseElection implements Election {
     };
     const { coordination } = this.#cluster;
     if (lease === null)
-      await coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
-    else
-      await coordination.replaceNamespacedLease({
-        namespace,
-        name,
-        body: { metadata: lease.metadata ?? { name }, spec },
-      });
+      return coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
+    return coordination.replaceNamespacedLease({
+      namespace,
+      name,
+      body: { metadata: lease.metadata ?? { name }, spec },
+    });
   }
 
   async #turn(): Promise<void> {
     const { identity, times, nowMs } = this.#options;
-    const lease = await this.#read();
+    const lease = this.#written ?? (await this.#read());
+    // Kept only if the write below succeeds: after a failure the Lease is read again.
+    this.#written = null;
     this.#observe(lease);
     if (this.#stopped) return;
     if (!mayHoldLease(identity, this.#seen, nowMs(), times)) {
@@ -124,7 +127,9 @@ class LeaseElection implements Election {
     }
     // The time before the write: others may count from the moment it is stored, however late the response arrives.
     const beganMs = nowMs();
-    await this.#write(lease, identity);
+    const written = await this.#write(lease, identity);
+    this.#observe(written);
+    this.#written = written;
     this.#renewedMs = beganMs;
     if (this.#overdue) clearTimeout(this.#overdue);
     // Fires in time even while a call hangs.
@@ -137,9 +142,12 @@ class LeaseElection implements Election {
   }
 
   async #loop(): Promise<void> {
+    const wasRead = this.#written === null;
     try {
       await this.#turn();
     } catch (cause) {
+      // Changed since it was written, perhaps by hand: the Lease itself says by whom.
+      if (statusCode(cause) === 409 && !wasRead && !this.#stopped) return this.#loop();
       // Another process was quicker, or the API server is away: a leader stays one until its deadline.
       if (statusCode(cause) === 409) this.#become(false);
     }

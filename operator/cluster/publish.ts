@@ -76,9 +76,9 @@ export class Publisher {
   }
 
   /** Reads everything that is published, so that drift shows. Called before the first publish and at every resync. */
-  async read(): Promise<void> {
+  async read(whole = true): Promise<void> {
     this.#statusToken = "";
-    const same = await this.#objects.read();
+    const same = await this.#objects.read(whole || !this.#asLatest);
     this.#asLatest &&= same;
   }
 

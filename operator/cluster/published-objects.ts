@@ -13,6 +13,8 @@ export const publishedLabels = {
 };
 
 const writesAtOnce = 8;
+/** In how many resyncs all ConfigMaps are read: 50 of them at each would be most of the traffic at rest. */
+const looksInTurn = 4;
 /** The API server's limit on the values of one ConfigMap or Secret. */
 export const mostBytes = 1_048_576;
 
@@ -35,6 +37,7 @@ export class PublishedObjects {
   #maps = new Map<string, Data>();
   #secrets = new Map<string, Data>();
   #wasRead = false;
+  #looks = 0;
   #version = 0;
 
   constructor(cluster: Cluster, namespace: string, prefix: string, leading: () => boolean) {
@@ -66,11 +69,11 @@ export class PublishedObjects {
   }
 
   /**
-   * Reads everything again, and returns whether the ConfigMaps are as last read or written. Shards that never existed
-   * are not read again.
+   * Reads Secrets and ConfigMaps again, and returns whether the ConfigMaps are as last read or written. `whole`: all of
+   * them; otherwise some, in turn, and all if these have changed. Shards that never existed are not read again.
    */
-  async read(): Promise<boolean> {
-    const maps = await this.#readMaps();
+  async read(whole: boolean): Promise<boolean> {
+    const maps = !whole && this.#wasRead && (await this.#look()) ? this.#maps : await this.#readMaps(this.#names());
     const same =
       maps.size === this.#maps.size && [...maps].every(([name, data]) => sameData(this.#maps.get(name), data));
     if (!same) {
@@ -82,10 +85,21 @@ export class PublishedObjects {
     return same;
   }
 
-  async #readMaps(): Promise<Map<string, Data>> {
+  #names(): string[] {
+    return this.#wasRead ? [...this.#maps.keys()] : [...configMapNames(this.#prefix)];
+  }
+
+  /** Reads some of the ConfigMaps, and returns whether they are as last read or written. */
+  async #look(): Promise<boolean> {
+    const turn = this.#looks++ % looksInTurn;
+    const names = this.#names().filter((_, at) => at % looksInTurn === turn);
+    const maps = await this.#readMaps(names);
+    return names.every((name) => sameData(maps.get(name), this.#maps.get(name) ?? {}));
+  }
+
+  async #readMaps(names: readonly string[]): Promise<Map<string, Data>> {
     const { core } = this.#cluster;
     const namespace = this.#namespace;
-    const names = this.#wasRead ? [...this.#maps.keys()] : configMapNames(this.#prefix);
     const stored = await Promise.all(names.map((name) => orNull(core.readNamespacedConfigMap({ namespace, name }))));
     return new Map(names.flatMap((name, index) => (stored[index] ? [[name, stored[index].data ?? {}] as const] : [])));
   }

@@ -132,6 +132,13 @@ export class ClusterSource {
     };
   }
 
+  /** Reads the Secrets that objects refer to, so that a standby which becomes leader needs not begin with them. */
+  async warm(): Promise<void> {
+    const objects = this.#caches.flatMap(({ cache, objects: known }) => known.of(cache.list()));
+    this.#secrets.track(this.#refs.update(objects));
+    await this.#secrets.read();
+  }
+
   /** All objects with their status, as the caches have them. */
   objects(): WorldObject[] {
     return this.#caches.flatMap(({ cache, objects }) => objects.of(cache.list()));

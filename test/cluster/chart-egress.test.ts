@@ -13,7 +13,7 @@ const chart = join(import.meta.dirname, "../../charts/sluice");
 interface Variable {
   name: string;
   value?: string;
-  valueFrom?: { secretKeyRef: { name: string; key: string } };
+  valueFrom?: { secretKeyRef?: { name: string; key: string }; fieldRef?: object };
 }
 // biome-ignore lint/suspicious/noExplicitAny: a rendered object, asserted field by field
 type Rendered = any;
@@ -58,7 +58,9 @@ describe("the chart's egress proxy", { skip }, () => {
         ],
       );
       assert.deepEqual(
-        variables.filter(({ valueFrom }) => valueFrom !== undefined).map(({ name, valueFrom }) => [name, valueFrom]),
+        variables
+          .filter(({ valueFrom }) => valueFrom?.secretKeyRef !== undefined)
+          .map(({ name, valueFrom }) => [name, valueFrom]),
         [
           ["SLUICE_EGRESS_PROXY_USERNAME", { secretKeyRef: { name: "credentials", key: "username" } }],
           ["SLUICE_EGRESS_PROXY_PASSWORD", { secretKeyRef: { name: "credentials", key: "password" } }],
@@ -89,7 +91,10 @@ describe("the chart's egress proxy", { skip }, () => {
 
   it("is absent by default", async () => {
     const find = await render({});
-    for (const component of components) assert.equal(podOf(find, component).containers[0].env, undefined);
+    for (const component of components) {
+      const names = ((podOf(find, component).containers[0].env ?? []) as Variable[]).map(({ name }) => name);
+      assert.deepEqual(names, component === "operator" ? ["POD_UID"] : []);
+    }
   });
 
   for (const [what, values, why] of [
@@ -123,9 +128,10 @@ describe("the chart's egress proxy", { skip }, () => {
       const find = await render({ trustedCA: { [source]: "company", key: "bundle.pem" } });
       for (const component of components) {
         const pod = podOf(find, component);
-        assert.deepEqual(pod.containers[0].env, [
-          { name: "NODE_EXTRA_CA_CERTS", value: "/etc/sluice/trusted-ca/bundle.pem" },
-        ]);
+        assert.deepEqual(pod.containers[0].env.at(-1), {
+          name: "NODE_EXTRA_CA_CERTS",
+          value: "/etc/sluice/trusted-ca/bundle.pem",
+        });
         assert.deepEqual(
           pod.volumes.find((one: Rendered) => one.name === "trusted-ca"),
           volume,

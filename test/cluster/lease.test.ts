@@ -48,12 +48,16 @@ describe("an election on a real API server", { skip }, () => {
   function participant(name: string, heard: boolean[], { lease = "one", skewMs = 0 } = {}) {
     const cluster = connectCluster(loadConfig(server.adminKubeconfigPath));
     let cut = false;
+    const calls: string[] = [];
     const real = cluster.coordination;
     const coordination = new Proxy(real, {
       get: (target, property) => {
         const method = Reflect.get(target, property);
         return typeof method === "function"
-          ? (...args: unknown[]) => (cut ? new Promise(() => undefined) : Reflect.apply(method, target, args))
+          ? (...args: unknown[]) => {
+              calls.push(String(property));
+              return cut ? new Promise(() => undefined) : Reflect.apply(method, target, args);
+            }
           : method;
       },
     });
@@ -66,7 +70,7 @@ describe("an election on a real API server", { skip }, () => {
       changed: (leading) => heard.push(leading),
     });
     elections.push(election);
-    return { election, cutOff: () => (cut = true) };
+    return { election, calls, cutOff: () => (cut = true) };
   }
 
   it("has one leader at a time, even when the first one is cut off and its calls hang", async () => {
@@ -116,4 +120,43 @@ describe("an election on a real API server", { skip }, () => {
       await first.election.stop();
       await until("the second leads", () => assert.equal(second.election.leading(), true));
     });
+
+  it("is renewed by one request, also after somebody else has changed the Lease", async () => {
+    const heard: boolean[] = [];
+    const { calls, election } = participant("alone", heard, { lease: "renewed" });
+    const renewals = (): number => calls.filter((call) => call === "replaceNamespacedLease").length;
+    await until("several renewals", () => assert.ok(renewals() > 4));
+    const reads = (): number => calls.filter((call) => call === "readNamespacedLease").length;
+    assert.equal(reads(), 1);
+    const { coordination } = connectCluster(loadConfig(server.adminKubeconfigPath));
+    for (let edit = 0; edit < 3; edit++) {
+      await until("edited", async () => {
+        const lease = await coordination.readNamespacedLease({ namespace: "default", name: "renewed" });
+        lease.metadata = { ...lease.metadata, annotations: { edit: String(edit) } };
+        await coordination.replaceNamespacedLease({ namespace: "default", name: "renewed", body: lease });
+      });
+      const before = renewals();
+      await until("renewed again", () => assert.ok(renewals() > before + 2));
+    }
+    assert.ok(reads() > 1);
+    assert.deepEqual([heard, election.leading()], [[true], true]);
+    await coordination.deleteNamespacedLease({ namespace: "default", name: "renewed" });
+    await until("made again", async () => {
+      const { spec } = await coordination.readNamespacedLease({ namespace: "default", name: "renewed" });
+      assert.equal(spec?.holderIdentity, "alone");
+    });
+  });
+
+  it("goes on at once with a process of the same identity, as a container that is started again", async () => {
+    const heard: boolean[] = [];
+    const first = participant("pod", heard, { lease: "again" });
+    await until("the first leads", () => assert.equal(first.election.leading(), true));
+    first.cutOff();
+    const sinceMs = performance.now();
+    const second = participant("pod", [], { lease: "again" });
+    await until("the second leads", () => assert.equal(second.election.leading(), true));
+    assert.ok(performance.now() - sinceMs < times.durationMs, "sooner than the lease would run out");
+    // A process that is cut off can't be stopped while it believes that it leads.
+    await until("the first knows that it leads no more", () => assert.deepEqual(heard, [true, false]));
+  });
 });
