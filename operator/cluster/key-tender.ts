@@ -8,8 +8,18 @@ import { type Missing, makeKey } from "./keys.ts";
 import { ownRotations, rotate } from "./rotation.ts";
 import { mayRotate } from "./secret-ownership.ts";
 import type { SecretReader, SecretValues } from "./secrets.ts";
+import { inTurns } from "./turns.ts";
 
 const keysAtOnce = 8;
+/** For how long Secrets are made before what is there gets published; the rest is made after that. */
+const usualSliceMs = 2_000;
+
+export interface Tended {
+  /** Whether Secrets must be read again. */
+  changed: boolean;
+  /** ApiKeys whose Secrets are not made yet; tend again after publishing. */
+  waiting: ReadonlySet<WorldObject>;
+}
 
 type Rotations = ReturnType<typeof ownRotations>;
 
@@ -19,13 +29,18 @@ export class KeyTender {
   readonly #baseURL: string;
   readonly #failed: (path: string, cause: unknown) => void;
   readonly #duties: KeyDuties;
+  readonly #sliceMs: number;
+  /** How many Secrets were made so far. */
+  #made = 0;
 
   constructor(
     cluster: Cluster,
     secrets: SecretReader,
     baseURL: string,
     failed: (path: string, cause: unknown) => void,
+    sliceMs = usualSliceMs,
   ) {
+    this.#sliceMs = sliceMs;
     this.#cluster = cluster;
     this.#secrets = secrets;
     this.#baseURL = baseURL;
@@ -33,12 +48,11 @@ export class KeyTender {
     this.#duties = new KeyDuties(baseURL);
   }
 
-  /** Returns whether Secrets must be read again. */
   async tend(
     objects: readonly WorldObject[],
     values: ReadonlyMap<string, SecretValues>,
     nowMs: number,
-  ): Promise<boolean> {
+  ): Promise<Tended> {
     const { rights } = this.#secrets;
     const due = this.#duties.of(objects, values, nowMs);
     // Secrets that Sluice may not write are left alone; the ApiKey's status says so.
@@ -50,20 +64,33 @@ export class KeyTender {
       return held !== undefined && mayRotate(held, key);
     });
     const moved = due.moved.filter((ref) => rights[ref] !== undefined && mayRefresh(rights[ref]));
-    await this.#make(missing);
+    const waiting = await this.#make(missing);
     await this.#rotate(rotations, values, nowMs);
     await this.#refresh(moved);
-    return missing.length + rotations.length + moved.length > 0;
+    return { changed: missing.length + rotations.length + moved.length > 0, waiting };
   }
 
   /**
    * A namespace that accepts no Secret, such as one whose quota is used up, must not hold up the others; the key's
    * status says what is missing.
    */
-  async #make(missing: readonly Missing[]): Promise<void> {
-    const failures = await eachOf(missing, keysAtOnce, (key) => makeMissing(this.#cluster, key, this.#baseURL));
+  async #make(missing: readonly Missing[]): Promise<Set<WorldObject>> {
+    const waiting = new Set(missing.map(({ object }) => object));
+    const order = inTurns(missing, ({ object }) => object.meta.namespace, this.#made);
+    const untilMs = performance.now() + this.#sliceMs;
+    const some = function* (): Generator<Missing> {
+      for (const [at, one] of order.entries()) {
+        if (at >= keysAtOnce && performance.now() >= untilMs) return;
+        waiting.delete(one.object);
+        yield one;
+      }
+    };
+    const failures = await eachOf(some(), keysAtOnce, (key) => makeMissing(this.#cluster, key, this.#baseURL));
     for (const cause of failures) this.#failed("Secrets for keys", cause);
-    for (const { object, secret } of missing) this.#secrets.invalidate(`${object.meta.namespace}/${secret}`);
+    for (const { object, secret } of order)
+      if (!waiting.has(object)) this.#secrets.invalidate(`${object.meta.namespace}/${secret}`);
+    this.#made += order.length - waiting.size;
+    return waiting;
   }
 
   async #rotate(rotations: Rotations, values: ReadonlyMap<string, SecretValues>, nowMs: number): Promise<void> {

@@ -34,6 +34,8 @@ export interface SourceOptions {
   nowMs?(): number;
 }
 
+const nothing: ReadonlySet<WorldObject> = new Set();
+
 /** The objects of one kind, in one namespace or in all. */
 interface KindCache {
   kind: Kind;
@@ -68,6 +70,7 @@ export class ClusterSource {
   readonly #secrets: SecretReader;
   readonly #pods: PodWatches;
   readonly #keys: KeyTender | null;
+  readonly #changed: () => void;
   readonly #refs = new SecretRefs();
   readonly #facts = new SecretFacts();
   #keyListener: (id: string) => void = () => undefined;
@@ -79,6 +82,7 @@ export class ClusterSource {
     { makesKeys = true, nowMs = Date.now }: SourceOptions = {},
   ) {
     this.#settings = settings;
+    this.#changed = events.changed;
     this.#nowMs = nowMs;
     const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
     this.#caches = kindNames.flatMap((kind) =>
@@ -117,11 +121,15 @@ export class ClusterSource {
     const secrets = this.#secrets;
     secrets.track(this.#refs.update(objects));
     let known = await secrets.read();
-    if (await this.#keys?.tend(objects, known, this.#nowMs())) known = await secrets.read();
+    const tended = await this.#keys?.tend(objects, known, this.#nowMs());
+    if (tended?.changed) known = await secrets.read();
+    const waiting = tended?.waiting ?? nothing;
+    if (waiting.size > 0) this.#changed();
     const facts = this.#facts.of(known, pepper);
     return {
       world: {
-        objects,
+        // A key whose Secret is made in a moment would count as one without a Secret.
+        objects: waiting.size === 0 ? objects : objects.filter((object) => !waiting.has(object)),
         namespaces: namespaceLabels(this.#namespaces.list()),
         secrets: facts,
         secretRights: secrets.rights,
