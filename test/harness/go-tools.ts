@@ -45,6 +45,13 @@ export const goTools = {
     versionOf: "sigs.k8s.io/cli-utils",
     stamps: () => ({}),
   },
+  // Argo CD's engine, which takes objects and returns what it did and what it then sees.
+  "argocd-engine": {
+    folder: join(modules, "argocd-engine"),
+    package: ".",
+    versionOf: "github.com/argoproj/argo-cd/gitops-engine",
+    stamps: () => ({}),
+  },
   kubeconform: {
     folder: join(modules, "kubeconform"),
     package: "github.com/yannh/kubeconform/cmd/kubeconform",

@@ -1,0 +1,133 @@
+/** No example shows a difference or a conflict in Argo CD, which its own engine judges, in any of its ways to compare. */
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
+import { askArgo, type Synced } from "../harness/argocd-engine.ts";
+import { type Finished, run } from "../harness/command.ts";
+import { ensureTool, skipWithout } from "../harness/tools.ts";
+import { until } from "../harness/until.ts";
+
+const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "argocd-engine");
+const root = join(import.meta.dirname, "../..");
+const examples = ["teams", "budgets", "alerts", "quickstart/policies", "quickstart/simulated"];
+
+interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  spec: Record<string, unknown>;
+}
+
+function known(example: string): Manifest[] {
+  const files = globSync(`examples/${example}/**/*.yaml`, { cwd: root }).sort();
+  return files
+    .flatMap((file) => parseAllDocuments(readFileSync(join(root, file), "utf8")))
+    .map((one) => one.toJS() as Manifest | null)
+    .filter((one) => one !== null && (one.apiVersion?.startsWith("sluice.dev/") || one.kind === "Namespace"))
+    .map((one) => one as Manifest);
+}
+
+interface Routing {
+  targets: object[];
+}
+
+const nameOf = ({ kind, namespace, name }: Synced): string => `${kind} ${namespace}/${name}`;
+
+describe("Argo CD", { skip }, () => {
+  let server: ApiServer;
+  before(async () => {
+    server = await startApiServer();
+    assert.equal((await kubectl("apply", "-f", join(root, "crds"))).code, 0);
+    await until("the CRDs are served", async () => {
+      const { code, stderr } = await kubectl("get", "llmproviders,routingpolicies,budgets,apikeys");
+      assert.equal(code, 0, stderr);
+    });
+  });
+  after(() => server?.stop());
+
+  const kubectl = async (...args: string[]): Promise<Finished> =>
+    run(await ensureTool("kubectl"), args, {
+      env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
+    });
+  const sync = (objects: readonly object[], serverSideApply: boolean): Promise<Synced[]> =>
+    askArgo(server.adminKubeconfigPath, { objects, serverSideApply });
+
+  /** The examples under a namespace of the case's own, so that no case begins with what another has left. */
+  async function objectsOf(example: string, suffix: string): Promise<Manifest[]> {
+    const objects = known(example);
+    assert.ok(objects.length > 0);
+    const namespaces = new Set(objects.flatMap(({ metadata }) => metadata.namespace ?? "default"));
+    for (const namespace of namespaces) await kubectl("create", "namespace", `${namespace}-${suffix}`);
+    return objects
+      .filter(({ kind }) => kind !== "Namespace")
+      .map((one) => ({
+        ...one,
+        metadata: { ...one.metadata, namespace: `${one.metadata.namespace ?? "default"}-${suffix}` },
+      }));
+  }
+
+  function clean(answers: readonly Synced[], count: number): void {
+    assert.equal(answers.length, count);
+    for (const answer of answers) {
+      assert.equal(answer.sync, "Synced", `${nameOf(answer)}: ${answer.message}`);
+      assert.deepEqual(answer.differences, {}, nameOf(answer));
+    }
+  }
+
+  /** A status as the operator writes it, which no comparison may take for a change. */
+  async function report(objects: readonly Manifest[]): Promise<void> {
+    for (const { kind, metadata } of objects) {
+      const condition = { type: "Ready", status: "True", reason: "Ready", message: "", observedGeneration: 1 };
+      const status = { conditions: [{ ...condition, lastTransitionTime: "2026-01-01T00:00:00Z" }] };
+      const { code, stderr } = await kubectl(
+        ...["patch", kind, metadata.name, "-n", metadata.namespace ?? "", "--subresource=status"],
+        ...["--type=merge", "--field-manager=sluice-operator", "-p", JSON.stringify({ status })],
+      );
+      assert.equal(code, 0, stderr);
+    }
+  }
+
+  for (const example of examples)
+    for (const serverSideApply of [false, true])
+      it(`sees no difference ${serverSideApply ? "with ServerSideApply=true" : "with client-side apply"}: ${example}`, async () => {
+        const objects = await objectsOf(example, serverSideApply ? "ssa" : "csa");
+        clean(await sync(objects, serverSideApply), objects.length);
+        await report(objects);
+        clean(await sync(objects, serverSideApply), objects.length);
+      });
+
+  it("sees none after an application went over to ServerSideApply=true, or came from kubectl", async () => {
+    const objects = await objectsOf("teams", "moved");
+    clean(await sync(objects, false), objects.length);
+    clean(await sync(objects, true), objects.length);
+    const others = await objectsOf("teams", "kubectl");
+    const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: others });
+    const applied = await run(await ensureTool("kubectl"), ["apply", "-f", "-"], {
+      env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
+      input: list,
+    });
+    assert.equal(applied.code, 0, applied.stderr);
+    clean(await sync(others, true), others.length);
+  });
+
+  it("sees what somebody changed by hand, in every way to compare", async () => {
+    const [policy] = (await objectsOf("teams", "edited")).filter(({ kind }) => kind === "RoutingPolicy");
+    assert.ok(policy);
+    clean(await sync([policy], true), 1);
+    const { name, namespace = "" } = policy.metadata;
+    const { targets } = policy.spec["routing"] as Routing;
+    const edited = { spec: { routing: { targets: [{ ...targets[0], provider: { name: "edited-by-hand" } }] } } };
+    await kubectl("patch", "routingpolicy", name, "-n", namespace, "--type=merge", "-p", JSON.stringify(edited));
+    const [seen] = await askArgo(server.adminKubeconfigPath, {
+      objects: [policy],
+      serverSideApply: true,
+      compareOnly: true,
+    });
+    assert.deepEqual(Object.keys(seen?.differences ?? {}).sort(), ["lastApplied", "serverSide", "structuredMerge"]);
+    assert.match(JSON.stringify(seen?.differences.serverSide), /edited-by-hand/);
+    clean(await sync([policy], true), 1);
+  });
+});
