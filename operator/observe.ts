@@ -33,6 +33,12 @@ export interface ObserveOptions {
 const syncTimeoutMs = 30_000;
 const lookMs = 50;
 
+/** What goes away by itself: the API server has no room for a moment, or is (re)initializing a resource's storage. */
+const isPassing = (cause: unknown): boolean => {
+  const status = statusCode(cause);
+  return status === 429 || status >= 500;
+};
+
 async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
   if (options.settings !== null) return asOperatorSettings(options.settings, await readFile(options.settings, "utf8"));
   const name = "sluice-operator";
@@ -62,8 +68,11 @@ async function readWorld(
 ): Promise<World> {
   const forbidden = new Set<string>();
   let wrong: unknown = null;
+  /** The caches try again; if time runs out, this says why. */
+  let passing: unknown = null;
   const failed = (path: string, cause: unknown): void => {
     if (path.startsWith("Secret ") && statusCode(cause) === 403) forbidden.add(path.slice("Secret ".length));
+    else if (isPassing(cause)) passing = cause;
     else wrong = cause;
   };
   const source = new ClusterSource(cluster, settings, { changed: () => undefined, failed }, { makesKeys: false });
@@ -71,7 +80,7 @@ async function readWorld(
     const deadline = performance.now() + syncTimeoutMs;
     while (!source.synced()) {
       if (wrong !== null || performance.now() > deadline)
-        throw wrong ?? new Error("the API server did not answer in time");
+        throw wrong ?? passing ?? new Error("the API server did not answer in time");
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
     const { world } = await source.read(pepper);

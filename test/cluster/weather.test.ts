@@ -1,16 +1,21 @@
 /** What an API server in trouble does to the operator's caches, on a real one. */
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { CoreV1Api, V1Namespace } from "@kubernetes/client-node";
 import { connectCluster } from "../../operator/cluster/api.ts";
 import { ObjectCache } from "../../operator/cluster/cache.ts";
 import { PooledKubeConfig } from "../../operator/cluster/kube-config.ts";
+import { observeCluster } from "../../operator/observe.ts";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
+import { run } from "../harness/command.ts";
 import { compacted, type FaultyFront, isWatch, startFaultyFront, tooManyRequests } from "../harness/faulty-front.ts";
-import { skipWithout } from "../harness/tools.ts";
+import { ensureTool, skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
-const skip = await skipWithout("etcd", "kube-apiserver");
+const skip = await skipWithout("etcd", "kube-apiserver", "kubectl");
+const crds = join(import.meta.dirname, "../../crds");
 
 describe("a cache of objects", { skip }, () => {
   let server: ApiServer;
@@ -88,5 +93,37 @@ describe("a cache of objects", { skip }, () => {
     const name = await until("a namespace made afterwards", create, 120_000);
     await seen(name);
     assert.ok(has(earlier));
+  });
+});
+
+describe("a command that reads the cluster", { skip }, () => {
+  it("waits for an API server that has no room for a moment", async () => {
+    const server = await startApiServer();
+    const front = await startFaultyFront(server.url);
+    try {
+      const env = { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir };
+      const applied = await run(await ensureTool("kubectl"), ["apply", "-f", crds], { env });
+      assert.equal(applied.code, 0, applied.stderr);
+      const kubeconfig = join(server.dir, "front.kubeconfig");
+      const config = new PooledKubeConfig();
+      config.loadFromFile(server.adminKubeconfigPath);
+      config.clusters = config.clusters.map((one) => ({ ...one, server: front.url, skipTLSVerify: true }));
+      await writeFile(kubeconfig, config.exportConfig());
+      let refused = 0;
+      front.fault((asked, response) => {
+        const isList = asked.url?.startsWith("/apis/sluice.dev/") === true && !isWatch(asked);
+        return isList && refused < 3 && ++refused > 0 && tooManyRequests(asked, response);
+      });
+      const { compiled } = await observeCluster(
+        { kubeconfig, systemNamespace: "sluice-system", settings: null },
+        Buffer.alloc(32, 1),
+        Date.now(),
+      );
+      assert.equal(compiled.verdicts.length, 0);
+      assert.equal(refused, 3);
+    } finally {
+      await front.close();
+      await server.stop();
+    }
   });
 });
