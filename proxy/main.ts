@@ -26,13 +26,13 @@ import { providers } from "./providers/registry.generated.ts";
 import { receiveRevocations } from "./receive-revocations.ts";
 import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
-import { createRouting } from "./routing/create.ts";
 import { ModelDiscovery } from "./routing/discovery.ts";
 import { HealthChecks } from "./routing/health-checks.ts";
 import { ImplausibleReports } from "./routing/implausible.ts";
 import { modelLister } from "./routing/list-models.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
+import { TargetRouting } from "./routing/target-routing.ts";
 import { WatchTally } from "./routing/watch.ts";
 import { type TrafficState, trafficListener } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
@@ -160,11 +160,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   );
   reportDamage(fleet, log);
   const watched = new WatchTally(Date.now);
-  const routing = createRouting(
+  const routing = new TargetRouting(
     { nowMs: steadyNowMs, random: Math.random },
-    (provider) => checks.reading(provider),
-    fleetQuotas(fleet.quotas),
-    watched,
+    { checked: (provider) => checks.reading(provider), quotas: fleetQuotas(fleet.quotas), watch: watched },
   );
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now, [itemsPlace]);

@@ -11,9 +11,9 @@ import { readBudgets } from "./pipeline/budget-report.ts";
 import { keyFactsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
 import type { CanaryTally } from "./routing/canary.ts";
-import type { OwnedRouting } from "./routing/create.ts";
 import type { ModelDiscovery } from "./routing/discovery.ts";
 import type { ImplausibleReports } from "./routing/implausible.ts";
+import type { TargetRouting } from "./routing/target-routing.ts";
 import type { WatchTally } from "./routing/watch.ts";
 import type { TrafficState } from "./server.ts";
 import type { ShadowTally } from "./shadow/tally.ts";
@@ -26,7 +26,7 @@ export interface StatusParts {
   current: Current;
   metrics: Metrics;
   state: TrafficState;
-  routing: OwnedRouting;
+  routing: TargetRouting;
   canaries: CanaryTally;
   watched: WatchTally;
   ledger: FleetStore;
@@ -107,7 +107,7 @@ interface Breakers {
   refused: string[];
 }
 
-function breakersByProvider(routing: OwnedRouting): Map<string, Breakers> {
+function breakersByProvider(routing: TargetRouting): Map<string, Breakers> {
   const all = new Map<string, Breakers>();
   for (const { provider, model, state, cause, refused } of routing.breakers()) {
     const own = all.get(provider) ?? { states: {}, causes: {}, refused: [] };

@@ -1,9 +1,9 @@
 /** Which rule and which targets a plan comes to, and why not the others. For `explain`. */
 import type { Shaped } from "../call/shaped.ts";
 import type { FailureCode } from "../failure.ts";
-import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matchesRule, unmet } from "../routing/rules.ts";
+import { TargetRouting } from "../routing/target-routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import { inUsd } from "./budget-claims.ts";
@@ -83,7 +83,7 @@ export function shadowReport({ shadow }: Route, shaped: Shaped, nowMs: number): 
 export function plannedOrder(plan: PlanRequest, nowMs: number): readonly ResolvedTarget[] {
   // Shows a canary at the position that it has for most requests.
   const luck = plan.route.config.routing.canary === null ? 0 : 0.999_999;
-  return createRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
+  return new TargetRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
 }
 
 /** `order`: the targets that could be asked. `admitted`: those of them that budgets have room for. */

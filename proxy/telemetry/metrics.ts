@@ -5,7 +5,7 @@ import type { VectorIndex } from "../cache/vectors.ts";
 import type { CallRecord } from "../call/record.ts";
 import { certificateEndMs } from "../config/certificates.ts";
 import { registerCounter, registerGauge } from "../metrics/register.ts";
-import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
+import type { BreakerReading, TargetRouting } from "../routing/target-routing.ts";
 import type { ProviderEntry, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallMetricsOptions } from "./call-families.ts";
 import { callMetrics } from "./call-metrics.ts";
@@ -26,7 +26,7 @@ export interface CacheSizes {
 }
 
 export function createMetrics(
-  routing: Pick<OwnedRouting, "breakers" | "health">,
+  routing: Pick<TargetRouting, "breakers" | "health">,
   cache: CacheSizes,
   inFlight: () => number,
   options?: CallMetricsOptions,

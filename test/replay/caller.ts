@@ -11,7 +11,7 @@ import type { Masked, Missed } from "../../proxy/pipeline/proof.ts";
 import type { Admitted } from "../../proxy/pipeline/reservation.ts";
 import { resolveTargets, route } from "../../proxy/pipeline/route.ts";
 import { shape } from "../../proxy/pipeline/shape.ts";
-import type { OwnedRouting } from "../../proxy/routing/create.ts";
+import type { TargetRouting } from "../../proxy/routing/target-routing.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { ClientConnection } from "../../proxy/wire/client.ts";
 import type { ClientExchange } from "../../proxy/wire/client-exchange.ts";
@@ -95,7 +95,7 @@ const complete = (text: string, stream: boolean): boolean =>
 
 export async function throughGateway(
   snapshot: Snapshot,
-  dispatcher: Dispatcher & { routing: OwnedRouting },
+  dispatcher: Dispatcher & { routing: TargetRouting },
   stream: boolean,
 ): Promise<Reply> {
   const beganMs = dispatcher.nowMs();

@@ -10,7 +10,7 @@ import { encode, sha256Hex } from "../../proxy/config/encode.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { UsageHabits } from "../../proxy/pipeline/usage-habits.ts";
 import { providers as registry } from "../../proxy/providers/registry.generated.ts";
-import { createRouting, type OwnedRouting } from "../../proxy/routing/create.ts";
+import { TargetRouting } from "../../proxy/routing/target-routing.ts";
 import { build } from "../../proxy/snapshot/build.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { Deadlines } from "../../proxy/wire/deadlines.ts";
@@ -148,9 +148,9 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
         ["http://secondary.example.com", secondary],
       ]),
     );
-    const dispatcher: Dispatcher & { routing: OwnedRouting } = {
+    const dispatcher: Dispatcher & { routing: TargetRouting } = {
       upstreams,
-      routing: createRouting(clock),
+      routing: new TargetRouting(clock),
       habits: new UsageHabits(),
       auth: {
         nowMs: clock.nowMs,

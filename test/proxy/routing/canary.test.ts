@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import type { CallRecord } from "../../../proxy/call/record.ts";
 import { type CanaryConfig, canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
 import { CanaryTally } from "../../../proxy/routing/canary.ts";
-import { createRouting } from "../../../proxy/routing/create.ts";
 import type { PlanRequest } from "../../../proxy/routing/routing.ts";
+import { TargetRouting } from "../../../proxy/routing/target-routing.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 import type { Snapshot } from "../../../proxy/snapshot/snapshot.ts";
 
@@ -66,7 +66,7 @@ const canary = (percent: number): CanaryConfig => ({ id: "one", target: "new", p
 
 describe("a canary's share", () => {
   const plan = (random: number, one: PlanRequest): string[] =>
-    names(createRouting({ nowMs: () => 0, random: () => random }).plan(one));
+    names(new TargetRouting({ nowMs: () => 0, random: () => random }).plan(one));
 
   it("goes to it first, and the rest to it last", () => {
     assert.deepEqual(plan(0.049, request(canary(5))), ["new", "old", "older"]);
@@ -84,7 +84,7 @@ describe("a canary's share", () => {
   });
 
   it("keeps a caller on one side where the policy has affinity, and is about as large as it says", () => {
-    const routing = createRouting({ nowMs: () => 0, random: () => assert.fail("nothing is drawn") });
+    const routing = new TargetRouting({ nowMs: () => 0, random: () => assert.fail("nothing is drawn") });
     const first = (user: string) => names(routing.plan(request(canary(20), { affinity: true, user })))[0];
     const users = Array.from({ length: 2_000 }, (_, at) => `user-${at}@example.com`);
     const tried = users.filter((user) => first(user) === "new");

@@ -4,9 +4,9 @@ import fc from "fast-check";
 import type { ProviderConfig } from "../../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig } from "../../../proxy/config/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
-import { createRouting, type OwnedRouting } from "../../../proxy/routing/create.ts";
 import type { Permit, PlanRequest } from "../../../proxy/routing/routing.ts";
 import { leastLatency } from "../../../proxy/routing/strategies.ts";
+import { TargetRouting } from "../../../proxy/routing/target-routing.ts";
 import { LatencySamples, SlidingCount } from "../../../proxy/routing/windows.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 
@@ -104,10 +104,10 @@ function request(targets: ResolvedTarget[], spec: RequestSpec = {}): PlanRequest
 
 function routing(random: () => number = () => 0) {
   const clock = { now: 1_000_000 };
-  return { clock, routing: createRouting({ nowMs: () => clock.now, random }) };
+  return { clock, routing: new TargetRouting({ nowMs: () => clock.now, random }) };
 }
 
-const acquire = (one: OwnedRouting, of: ResolvedTarget, tokens: number): Permit | null =>
+const acquire = (one: TargetRouting, of: ResolvedTarget, tokens: number): Permit | null =>
   one.acquire(of, tokens) as Permit | null;
 const names = (targets: readonly ResolvedTarget[]): string[] => targets.map((target) => target.config.name);
 
@@ -453,7 +453,7 @@ describe("the reason of a provider whose breakers are open", () => {
     ],
   ] as const)
     it(`where ${name}`, () => {
-      const routing = createRouting({ nowMs: () => 0, random: () => 0 });
+      const routing = new TargetRouting({ nowMs: () => 0, random: () => 0 });
       for (const [index, cause] of causes.entries()) {
         const one = { ...target("p"), model: { ...target("p").model, name: `m-${index}` } };
         for (let failures = 0; failures < breaker.failureThreshold; failures++)

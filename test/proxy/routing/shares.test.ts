@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import fc from "fast-check";
-import { createRouting } from "../../../proxy/routing/create.ts";
 import type { PlanRequest } from "../../../proxy/routing/routing.ts";
 import { firstShares } from "../../../proxy/routing/shares.ts";
+import { TargetRouting } from "../../../proxy/routing/target-routing.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 import { seeded } from "../../harness/seeded.ts";
 
@@ -95,7 +95,7 @@ it("are what routing does while all targets are healthy", () => {
       // Latencies are not known to a replay.
       fc.pre(given.strategy !== "LeastLatency" || given.targets.length === 1);
       const request = requestOf(given);
-      const routing = createRouting({ nowMs: () => 0, random: seeded(turns++) });
+      const routing = new TargetRouting({ nowMs: () => 0, random: seeded(turns++) });
       const counts = new Map<string, number>();
       for (let turn = 0; turn < draws; turn++) {
         const name = routing.plan(request)[0]?.config.name ?? "";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 import { type WatchConfig, type WatchReading, watchReading } from "../../../proxy/config/watch.ts";
-import { createRouting } from "../../../proxy/routing/create.ts";
 import type { Permit, PlanRequest } from "../../../proxy/routing/routing.ts";
+import { TargetRouting } from "../../../proxy/routing/target-routing.ts";
 import { WatchTally } from "../../../proxy/routing/watch.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 import type { Snapshot } from "../../../proxy/snapshot/snapshot.ts";
@@ -209,10 +209,15 @@ describe("routing tells", () => {
   it("that a breaker opened, and of each call that another provider gets for it", () => {
     const told: string[] = [];
     const clock = { now: 0 };
-    const routing = createRouting({ nowMs: () => clock.now, random: () => 0 }, () => null, undefined, {
-      opened: (provider) => void told.push(`opened ${provider}`),
-      moved: (route) => void told.push(`moved ${route}`),
-    });
+    const routing = new TargetRouting(
+      { nowMs: () => clock.now, random: () => 0 },
+      {
+        watch: {
+          opened: (provider) => void told.push(`opened ${provider}`),
+          moved: (route) => void told.push(`moved ${route}`),
+        },
+      },
+    );
     const fail = (): boolean =>
       (routing.acquire(one, 1) as Permit).failed({ class: "ServerError", retryAfterMs: null });
     routing.plan(request);
@@ -231,11 +236,12 @@ describe("routing tells", () => {
   it("nothing where the provider stays, whichever of its models", () => {
     const told: string[] = [];
     const same = { ...two, config: { ...two.config, provider: "a/one" } };
-    const routing = createRouting(
+    const routing = new TargetRouting(
       { nowMs: () => 0, random: () => 0 },
-      (provider) => (provider === "a/one" ? ({ healthy: false, reason: "status 503" } as never) : null),
-      undefined,
-      { opened: () => undefined, moved: (route) => void told.push(route) },
+      {
+        checked: (provider) => (provider === "a/one" ? ({ healthy: false, reason: "status 503" } as never) : null),
+        watch: { opened: () => undefined, moved: (route) => void told.push(route) },
+      },
     );
     routing.plan({ ...request, targets: [one, same] });
     assert.deepEqual(told, []);
