@@ -6,35 +6,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import { brokenStreams, whole } from "../harness/broken-streams.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
-import { type Answer, chatFrames, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001_streams";
-const words = ["Hello", " there", ", friend"];
-const whole = words.join("");
-
-const event = (type: string, more: object = {}): string =>
-  `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
-const messageFrames = (model: unknown): string[] => [
-  event("message_start", {
-    message: {
-      id: "m",
-      type: "message",
-      role: "assistant",
-      model,
-      content: [],
-      stop_reason: null,
-      stop_sequence: null,
-      usage: { input_tokens: 9, output_tokens: 1 },
-    },
-  }),
-  event("content_block_start", { index: 0, content_block: { type: "text", text: "" } }),
-  ...words.map((text) => event("content_block_delta", { index: 0, delta: { type: "text_delta", text } })),
-  event("content_block_stop", { index: 0 }),
-  event("message_delta", { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 5 } }),
-  event("message_stop"),
-];
-
 const dialects = ["chat", "messages"] as const;
 /** How many frames are sent before the stream breaks; -1: nothing at all, not even a status. */
 const points = [-1, 0, 1, 2, 3, 4, 5, 6, 7, 99];
@@ -43,25 +19,6 @@ const breaks = [1, 2, 99];
 const models = dialects.flatMap((dialect) =>
   points.flatMap((point) => breaks.map((times) => `${dialect}_${point}_${times}`)),
 );
-
-function script(): Answer {
-  const attempts = new Map<string, number>();
-  return async ({ json: body }, response) => {
-    const model = String(body["model"]);
-    const [dialect, point, times] = model.split("_");
-    const attempt = (attempts.get(model) ?? 0) + 1;
-    attempts.set(model, attempt);
-    const frames = dialect === "chat" ? chatFrames(model, words, true) : messageFrames(model);
-    const breaksHere = attempt <= Number(times) && Number(point) < frames.length;
-    if (breaksHere && Number(point) < 0) return void response.destroy();
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.flushHeaders();
-    for (const frame of breaksHere ? frames.slice(0, Number(point)) : frames)
-      await new Promise((written) => response.write(frame, written));
-    if (breaksHere) response.destroy();
-    else response.end();
-  };
-}
 
 interface Read {
   text: string;
@@ -95,8 +52,8 @@ describe("a stream that breaks", () => {
   const directly = new Map<string, Read>();
   const through = new Map<string, Read>();
   before(async () => {
-    direct = await startUpstream(script());
-    behind = await startUpstream(script());
+    direct = await startUpstream(brokenStreams());
+    behind = await startUpstream(brokenStreams());
     const of = (dialect: string) => models.filter((model) => model.startsWith(dialect)).map((name) => ({ name }));
     const plain = { retry: undefined };
     gateway = await startGateway([
