@@ -24,7 +24,7 @@ test-integration: node_modules/.installed tools ## Run the tests that need serve
 	@$(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=600000 $$($(NODE) test/harness/lanes.ts integration)
 
 .PHONY: test-clients
-test-clients: node_modules/.installed ## Run Claude Code, Codex and opencode, from npm, against every type of provider
+test-clients: node_modules/.installed ## Run Claude Code, Codex and opencode against every type of provider, and the Python SDKs on broken streams
 	@$(NODE) --test --test-concurrency=1 --test-timeout=1800000 'test/clients/*.client.ts'
 
 .PHONY: e2e
