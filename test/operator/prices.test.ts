@@ -35,6 +35,13 @@ describe("published prices", () => {
       expected: { input: 800_000_000, output: 4_000_000_000 },
     },
     { provider: "openai", model: "no-such-model", expected: null },
+    // The dataset has other sizes and versions of these.
+    { provider: "google", model: "gemini-1.5-flash-8b", expected: null },
+    { provider: "google", model: "gemini-1.5-flash-8b-001", expected: null },
+    { provider: "google", model: "gemini-1.5-flash-002", expected: { input: 75_000_000 } },
+    { provider: "aws", model: "amazon.titan-embed-text-v2:0", expected: null },
+    { provider: "aws", model: "amazon.titan-embed-text-v1", expected: { input: 100_000_000 } },
+    { provider: "aws", model: "us.anthropic.claude-3-5-sonnet-20241022-v2:0", expected: { input: 3_000_000_000 } },
     { provider: "no-such-provider", model: "gpt-4o", expected: null },
   ];
   for (const { provider, model, expected } of rows) {
