@@ -38,7 +38,6 @@ const joined = (chunks: readonly Buffer[]): Buffer =>
   chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
-
 export class Attempt implements UpstreamHandler, Timed {
   place = -1;
   dueMs = 0;

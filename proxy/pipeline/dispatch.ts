@@ -90,12 +90,16 @@ class Dispatch {
     while (this.#next < targets.length && (this.#last === null || this.#with.nowMs() < deadlineMs)) {
       const target = targets[this.#next++] as ResolvedTarget;
       const acquired = this.#acquire(target);
-      if (acquired instanceof Promise) return acquired.then((permit) => this.#firstAt(target, permit));
+      if (acquired instanceof Promise) return this.#firstLater(target, acquired);
       if (acquired !== null) return this.#firstAt(target, acquired);
     }
     return this.#last === null
       ? { kind: "failed", failure: nobodyToAsk(this.#request, this.#with) }
       : this.#failed(this.#last);
+  }
+
+  async #firstLater(target: ResolvedTarget, acquired: Promise<Permit | null>): Promise<Step | DispatchEnd> {
+    return this.#firstAt(target, await acquired);
   }
 
   #firstAt(target: ResolvedTarget, permit: Permit | null): Next {
@@ -190,9 +194,11 @@ class Dispatch {
   #covered(step: Step): Next {
     if (this.#last === null) return step;
     const covered = this.#request.cover(step.target, this.#attempts);
-    return covered instanceof Promise
-      ? covered.then((fits) => this.#ifCovered(fits, step))
-      : this.#ifCovered(covered, step);
+    return covered instanceof Promise ? this.#coveredLater(covered, step) : this.#ifCovered(covered, step);
+  }
+
+  async #coveredLater(covered: Promise<boolean>, step: Step): Promise<Step | DispatchEnd> {
+    return this.#ifCovered(await covered, step);
   }
 
   #ifCovered(covered: boolean, step: Step): Next {

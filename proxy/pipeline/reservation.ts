@@ -76,7 +76,14 @@ class Reserved implements Reserving {
   }
 
   settle(record: CallRecord): void {
-    const left = this.#dues.map((due) => due.actual(record));
+    const left: number[] = [];
+    for (let index = 0; index < this.#dues.length; index++) left.push((this.#dues[index] as Charge).actual(record));
+    if (this.#extensions.length > 0) this.#settleExtensions(left);
+    this.#first.settle(left);
+  }
+
+  /** Takes from `left` what was reserved later. */
+  #settleExtensions(left: number[]): void {
     for (const { reservation, dues, amounts } of this.#extensions) {
       const used = dues.map((due, position) => {
         const index = this.#dues.indexOf(due);
@@ -86,7 +93,6 @@ class Reserved implements Reserving {
       });
       reservation.settle(used);
     }
-    this.#first.settle(left);
   }
 }
 

@@ -63,12 +63,17 @@ export function covers(budget: BudgetConfig, { identity, model, targets }: Scope
 
 const none: readonly BudgetConfig[] = [];
 
+const those = (all: readonly BudgetConfig[], call: ScopeSubject, nowMs: number): readonly BudgetConfig[] =>
+  all.filter((budget) => covers(budget, call, nowMs));
+
 /** The budgets of the namespace that cover a call. */
 export function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): readonly BudgetConfig[] {
   const own = budgets.get(chargedNamespace(call));
   if (own === undefined) return none;
   // Usually all of them do.
-  return own.every((budget) => covers(budget, call, nowMs)) ? own : own.filter((budget) => covers(budget, call, nowMs));
+  for (let index = 0; index < own.length; index++)
+    if (!covers(own[index] as BudgetConfig, call, nowMs)) return those(own, call, nowMs);
+  return own;
 }
 
 /** Like `covers`, for the calls that a ledger row adds up, whichever target finally served them. */

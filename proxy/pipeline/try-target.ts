@@ -151,9 +151,24 @@ export function ask(
   const { trace } = request;
   if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
-  return authorized instanceof Promise
-    ? authorized.then((outgoing) => send(target, prepared, outgoing, remainingMs, request, count, dispatcher, pod))
-    : send(target, prepared, authorized, remainingMs, request, count, dispatcher, pod);
+  const sending = { target, prepared, remainingMs, request, count, dispatcher, pod };
+  return authorized instanceof Promise ? sendLater(authorized, sending) : send(authorized, sending);
+}
+
+/** What is to be sent, and to whom. */
+interface Sending {
+  target: ResolvedTarget;
+  prepared: Prepared;
+  remainingMs: number;
+  request: DispatchRequest;
+  count: number;
+  dispatcher: Dispatcher;
+  pod: PodEntry | null;
+}
+
+/** A function of its own, as a closure would cost every call. */
+async function sendLater(authorized: Promise<Authorized>, sending: Sending): Promise<Asked | Tried> {
+  return send(await authorized, sending);
 }
 
 const startsNothing = (): void => undefined;
@@ -169,16 +184,8 @@ function streamStart(target: ResolvedTarget, prepared: Prepared, request: Dispat
   };
 }
 
-function send(
-  target: ResolvedTarget,
-  prepared: Prepared,
-  outgoing: Authorized,
-  remainingMs: number,
-  request: DispatchRequest,
-  count: number,
-  dispatcher: Dispatcher,
-  pod: PodEntry | null,
-): Asked | Tried {
+function send(outgoing: Authorized, sending: Sending): Asked | Tried {
+  const { target, prepared, remainingMs, request, count, dispatcher, pod } = sending;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
   const { stream } = request.shaped.received;
   const start = stream ? streamStart(target, prepared, request, count) : startsNothing;
@@ -225,12 +232,16 @@ export function judge(
   const sent: Tried = { result, prepared, error: null, whole };
   try {
     const sending = request.client.reply(200, headers, whole.body);
-    return sending instanceof Promise
-      ? sending.then(
-          () => sent,
-          (cause: unknown) => unsent(cause, sent),
-        )
-      : sent;
+    return sending instanceof Promise ? sentLater(sending, sent) : sent;
+  } catch (cause) {
+    return unsent(cause, sent);
+  }
+}
+
+async function sentLater(sending: Promise<void>, sent: Tried): Promise<Tried> {
+  try {
+    await sending;
+    return sent;
   } catch (cause) {
     return unsent(cause, sent);
   }
