@@ -9,20 +9,25 @@ export interface LimitReading {
   resetMs: number;
 }
 
-/** Those below an hour, which are made again and again: by milliseconds below a second, and by seconds. */
-const shortDurations: (string | undefined)[] = [];
-const longDurations: (string | undefined)[] = [];
-const mostSeconds = 3_600;
+/** Those that are made again and again: below a second by milliseconds, and up to two hours by seconds. */
+const shortDurations = new Map<number, string>();
+const longDurations = new Map<number, string>();
+const mostSeconds = 7_200;
+
+function kept(durations: Map<number, string>, count: number, make: (count: number) => string): string {
+  let text = durations.get(count);
+  if (text === undefined) durations.set(count, (text = make(count)));
+  return text;
+}
 
 /** OpenAI writes durations as Go does, such as 6m0s and 20ms. */
 function goDuration(ms: number): string {
-  if (ms < 1_000) {
-    const whole = Math.max(0, Math.ceil(ms));
-    return (shortDurations[whole] ??= [whole, "ms"].join(""));
-  }
+  if (ms < 1_000) return kept(shortDurations, Math.max(0, Math.ceil(ms)), inMilliseconds);
   const seconds = Math.ceil(ms / 1_000);
-  return seconds < mostSeconds ? (longDurations[seconds] ??= inUnits(seconds)) : inUnits(seconds);
+  return seconds <= mostSeconds ? kept(longDurations, seconds, inUnits) : inUnits(seconds);
 }
+
+const inMilliseconds = (count: number): string => [count, "ms"].join("");
 
 function inUnits(seconds: number): string {
   const hours = Math.floor(seconds / 3_600);

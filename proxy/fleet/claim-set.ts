@@ -48,9 +48,9 @@ export class ClaimSet {
     for (let index = 0; index < slices.length; index++)
       if (slices[index]?.canTake(this.#amount(index), nowMs) === false) return false;
     // Without a closure, as in what follows: every call comes here.
-    const taken: Taken[] = [];
+    const taken = new Array<Taken>(slices.length);
     for (let index = 0; index < slices.length; index++)
-      taken.push((slices[index] as Slice).take(this.#amount(index), nowMs));
+      taken[index] = (slices[index] as Slice).take(this.#amount(index), nowMs);
     this.#taken = taken;
     return true;
   }

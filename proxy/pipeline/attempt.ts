@@ -46,7 +46,7 @@ export class Attempt implements UpstreamHandler, Timed {
   readonly #limits: AttemptLimits;
   readonly #stream: boolean;
   readonly #start: StartStream;
-  readonly #resolve: (result: AttemptResult) => void;
+  #resolve: (result: AttemptResult) => void = () => undefined;
   readonly #nowMs: () => number;
   readonly #deadlines: Deadlines;
   readonly #beganMs: number;
@@ -89,9 +89,7 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#nowMs = clock.nowMs;
     this.#deadlines = clock.deadlines;
     this.#beganMs = clock.nowMs();
-    const { promise, resolve } = Promise.withResolvers<AttemptResult>();
-    this.result = promise;
-    this.#resolve = resolve;
+    this.result = new Promise((resolve) => void (this.#resolve = resolve));
     this.#totalDueMs = clock.deadlines.nowMs() + limits.totalMs;
     this.#due(limits.firstByteMs);
   }

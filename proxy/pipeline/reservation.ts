@@ -76,8 +76,8 @@ class Reserved implements Reserving {
   }
 
   settle(record: CallRecord): void {
-    const left: number[] = [];
-    for (let index = 0; index < this.#dues.length; index++) left.push((this.#dues[index] as Charge).actual(record));
+    const left = new Array<number>(this.#dues.length);
+    for (let index = 0; index < left.length; index++) left[index] = (this.#dues[index] as Charge).actual(record);
     if (this.#extensions.length > 0) this.#settleExtensions(left);
     this.#first.settle(left);
   }

@@ -20,7 +20,8 @@ let quiet = true;
 
 /** An error that a task throws becomes an uncaught exception, after the turn's other tasks have run. */
 function runAll(tasks: readonly Task[]): void {
-  for (const task of tasks) {
+  for (let index = 0; index < tasks.length; index++) {
+    const task = tasks[index] as Task;
     try {
       task.run();
     } catch (cause) {
