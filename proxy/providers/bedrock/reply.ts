@@ -98,13 +98,20 @@ function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
   };
 }
 
+/** A text with its sources (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CitationsContentBlock.html). */
+function withCitedText(block: JsonObject): JsonObject {
+  const { citationsContent: cited } = block;
+  if (!isObject(cited) || !Array.isArray(cited["content"])) return block;
+  return { text: cited["content"].map((part) => text(object(part)["text"])).join("") };
+}
+
 /** The answer contains neither its id nor the model: `id` comes from a header, `model` from the request. */
 export function decodeReply(body: unknown, id: string, model: string): ChatReply | ProviderError {
   const content = isObject(body) ? object(object(body["output"])["message"])["content"] : null;
   if (!isObject(body) || !Array.isArray(content)) return invalidReply();
   const native = body["stopReason"];
   if (isMalformed(native)) return invalidReply(malformedText);
-  const message = messageOf((content as unknown[]).filter(isObject));
+  const message = messageOf((content as unknown[]).filter(isObject).map(withCitedText));
   const reason = finishReason(native, message.tool_calls !== undefined);
   const differs = typeof native === "string" && native !== reason ? { native_finish_reason: native } : {};
   return {

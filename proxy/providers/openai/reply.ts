@@ -43,11 +43,15 @@ function toolCalls(value: unknown): ToolCall[] {
   });
 }
 
+/** Older servers answer with the one call of a function in place of a list of calls. */
+export const callsIn = ({ tool_calls: calls, function_call: called }: JsonObject): unknown =>
+  isObject(called) && (!Array.isArray(calls) || calls.length === 0) ? [{ index: 0, function: called }] : calls;
+
 function decodeChoice(raw: JsonObject, at: number): ChatChoice {
   const message = isObject(raw["message"]) ? raw["message"] : {};
-  const calls = toolCalls(message["tool_calls"]);
+  const calls = toolCalls(callsIn(message));
   const reasoning = message["reasoning_content"] ?? message["reasoning"];
-  const { tool_calls: _calls, role: _role, content, ...rest } = message;
+  const { tool_calls: _calls, function_call: _call, role: _role, content, ...rest } = message;
   return {
     index: typeof raw["index"] === "number" ? raw["index"] : at,
     message: {

@@ -11,7 +11,7 @@ import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeOpenAiError } from "./failure.ts";
-import { finishReason } from "./reply.ts";
+import { callsIn, finishReason } from "./reply.ts";
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 const filled = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
@@ -38,7 +38,8 @@ class Choice {
     if (content !== undefined) delta.content = content;
     if (refusal !== undefined) delta.refusal = refusal;
     if (reasoning !== undefined) delta.reasoning_content = reasoning;
-    const calls = Array.isArray(raw["tool_calls"]) ? raw["tool_calls"].filter(isObject) : [];
+    const given = callsIn(raw);
+    const calls = Array.isArray(given) ? given.filter(isObject) : [];
     if (calls.length > 0) delta.tool_calls = calls.map((call) => this.#tool(call));
     return delta;
   }

@@ -1,5 +1,6 @@
 /** Forms that the clients' APIs document, and what each provider's API takes in their place. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { dialects } from "../../../proxy/dialects/registry.ts";
@@ -7,7 +8,7 @@ import type { Provider } from "../../../proxy/providers/provider.ts";
 import { providers } from "../../../proxy/providers/registry.generated.ts";
 import { translatedChat } from "../../../proxy/providers/translated-chat.ts";
 import type { Json } from "../../harness/strict/json.ts";
-import { accountOf, modelOf } from "./drive.ts";
+import { accountOf, events, modelOf } from "./drive.ts";
 
 const upstreams = {
   Anthropic: "claude-sonnet-4-5",
@@ -230,4 +231,80 @@ describe("a documented form", () => {
           for (const [path, value] of Object.entries(facts))
             assert.deepEqual(at(made, path), value, `${path} in ${JSON.stringify(made)}`);
       });
+});
+
+/** Answers in forms that a provider documents → the client's answer. */
+const answers: Record<string, { type: Type; format: Format; answer: Json; facts: Record<string, unknown> }> = {
+  "a text with its sources, from Converse": {
+    type: "Bedrock",
+    format: "openai.chat",
+    answer: {
+      output: {
+        message: {
+          role: "assistant",
+          content: [{ text: "a " }, { citationsContent: { content: [{ text: "cited" }], citations: [] } }],
+        },
+      },
+      stopReason: "end_turn",
+      usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    },
+    facts: { "choices.0.message.content": "a cited" },
+  },
+  "the call of an older server": {
+    type: "OpenAICompatible",
+    format: "anthropic.messages",
+    answer: {
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: null, function_call: { name: "f", arguments: '{"a":1}' } },
+          finish_reason: "function_call",
+        },
+      ],
+      usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+    },
+    facts: {
+      "content.0.type": "tool_use",
+      "content.0.name": "f",
+      "content.0.input": { a: 1 },
+      stop_reason: "tool_use",
+    },
+  },
+};
+
+function called(type: Type, format: Format, stream: boolean) {
+  const dialect = dialects[format];
+  const request = dialect?.decode({ model: "m", max_tokens: 10, messages: [{ role: "user", content: "x" }] });
+  assert.ok(dialect !== undefined && request !== undefined && !isRefusal(request));
+  const target = { account: accountOf({ options }), model: modelOf({ upstream: upstreams[type] }) };
+  const made = translatedChat(providers[type] as Provider, request, target, { stream, deadlineMs: 1, seed: "s" });
+  assert.ok(made !== null && !isRefusal(made));
+  const context = { model: "m", fallbackId: "id", createdSeconds: 1, includeUsage: true, request };
+  return { dialect, made, context };
+}
+
+describe("a documented answer", () => {
+  for (const [name, { type, format, answer, facts }] of Object.entries(answers))
+    it(`is read: ${name}`, () => {
+      const { dialect, made, context } = called(type, format, false);
+      const reply = made.decodeReply(answer, {});
+      assert.ok("choices" in reply, JSON.stringify(reply));
+      const shown = dialect.encodeReply(reply, context);
+      for (const [path, value] of Object.entries(facts))
+        assert.deepEqual(at(shown, path), value, `${path} in ${JSON.stringify(shown)}`);
+    });
+
+  it("is read: the streamed call of an older server", () => {
+    const { dialect, made, context } = called("OpenAICompatible", "anthropic.messages", true);
+    const encoder = dialect.encoder(context);
+    const chunk = (delta: Json, finish_reason: string | null = null): string =>
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+    const bytes = `${chunk({ function_call: { name: "f", arguments: "" } })}${chunk({ function_call: { arguments: '{"a":1}' } })}${chunk({}, "function_call")}data: [DONE]\n\n`;
+    const text = events(made.decoder(), Buffer.from(bytes))
+      .map((event) => encoder.encode(event))
+      .join("");
+    assert.match(text, /"type":"tool_use","id":"[^"]+","name":"f"/);
+    assert.match(text, /"partial_json":"\{\\"a\\":1\}"/);
+    assert.match(text, /"stop_reason":"tool_use"/);
+  });
 });
