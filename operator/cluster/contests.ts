@@ -34,8 +34,8 @@ export class Contests {
   readonly #holdMs: number;
   readonly #nowMs: () => number;
   readonly #noticed: (contest: Contest) => void;
-  /** The status that was written last, by uid; oldest first. */
-  readonly #written = new Map<string, string>();
+  /** The status that was written last, by uid, and the form of the object that it was for; oldest first. */
+  readonly #written = new Map<string, { text: string; meta: WorldObject["meta"] }>();
   readonly #repeats = new Map<string, number>();
   readonly #contested = new Map<string, Contested>();
   #sinceMs: number;
@@ -75,9 +75,11 @@ export class Contests {
   wrote({ verdict: { meta }, object, status }: StatusWrite): void {
     const { writtenBy: _name, ...own } = status as { writtenBy?: string };
     const text = statusText(own);
-    const again = this.#written.get(meta.uid) === text;
+    const before = this.#written.get(meta.uid);
+    // If the watch has returned nothing since, this process itself wrote twice.
+    const again = before?.text === text && before.meta !== object.meta;
     this.#written.delete(meta.uid);
-    this.#written.set(meta.uid, text);
+    this.#written.set(meta.uid, { text, meta: object.meta });
     for (const oldest of this.#written.keys()) {
       if (this.#written.size <= mostWritten) break;
       this.#written.delete(oldest);

@@ -65,6 +65,11 @@ describe("an installation on a real node", () => {
     assert.match(text, /hello/);
   });
 
+  it("passes helm test", async () => {
+    const told = await node.must("helm", "test", "sluice", "-n", system, "--timeout", "180s");
+    assert.match(told, /Phase:\s+Succeeded/);
+  });
+
   it("has `sluice` on the PATH of its containers", async () => {
     const version = await node.kubectl("-n", system, "exec", "deploy/sluice-proxy", "--", "sluice", "version");
     assert.match(version, /^sluice \d/);

@@ -116,3 +116,19 @@ it("one edit by hand, or one every few hours, is no contest", () => {
   }
   assert.deepEqual(a.noticed, []);
 });
+
+it("a status written twice before the watch has returned it is no contest", () => {
+  const noticed: Contest[] = [];
+  const contests = new Contests("a/sluice", { holdMs, nowMs: () => 0, noticed: (contest) => noticed.push(contest) });
+  for (let at = 0; at < 20; at++) {
+    const meta = { name: `key-${at}`, namespace: "team", uid: String(at), generation: 1, createdAtMs: 1, labels: {} };
+    const object: WorldObject = { kind: "ApiKey", meta, spec: {}, status: {} };
+    for (let write = 0; write < 2; write++) {
+      const due = { verdict: newVerdict("ApiKey", meta), object, status: { text: "x" } };
+      const admitted = contests.admit(due);
+      assert.ok(admitted);
+      contests.wrote(admitted);
+    }
+  }
+  assert.deepEqual(noticed, []);
+});
