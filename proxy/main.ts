@@ -276,7 +276,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer({
     ...{ current: cell, metrics, state, routing, canaries, watched },
-    ...{ ledger, quotas, recounts, implausible, foreignKeys, identities, discovery, shadows: shadowTally },
+    ...{ ledger, quotas, recounts, implausible, foreignKeys, identities, discovery, audit, shadows: shadowTally },
     flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {

@@ -1,6 +1,7 @@
 /** The status port, on fastify: probes, metrics, the usage ledger, budgets, and what this proxy does now. */
 import { randomUUID } from "node:crypto";
 import fastify, { type FastifyInstance } from "fastify";
+import type { AuditLog } from "./audit/audit.ts";
 import type { CloudIdentities } from "./cloud/identities.ts";
 import type { BudgetReadings } from "./config/budget.ts";
 import { type LedgerReading, renaming } from "./config/ledger-reading.ts";
@@ -38,6 +39,8 @@ export interface StatusParts {
   flushLedger(): Promise<void>;
   identities: CloudIdentities;
   shadows: ShadowTally;
+  /** null if there is no audit log. */
+  audit: Pick<AuditLog, "readings"> | null;
 }
 
 /** Where unreadable parts of the state file are. */
@@ -155,6 +158,7 @@ function statusOf(parts: StatusParts, instance: string) {
     canaries: canaries.readings(),
     watched: watched.readings(),
     foreignKeys: parts.foreignKeys.readings(),
+    audit: parts.audit?.readings() ?? null,
     providers: [...(snapshot?.providers.values() ?? [])].map((entry) =>
       providerStatus(entry, breakers.get(entry.account.config.id), parts),
     ),

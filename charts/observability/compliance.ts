@@ -97,6 +97,13 @@ export const compliance: Dashboard = {
           queries: [{ expr: "sum(increase(sluice_audit_dropped_total[24h]))" }],
         },
         {
+          title: "Lag of the slowest proxy",
+          about: "Age of the oldest record that a place has not taken yet.",
+          kind: "timeseries",
+          unit: "s",
+          queries: [{ expr: "max by (sink) (sluice_audit_lag_seconds)", legend: "{{sink}}" }],
+        },
+        {
           title: "Failed writes",
           kind: "stat",
           width: 6,

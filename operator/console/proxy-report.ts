@@ -13,6 +13,17 @@ const provider = z.object({
   refused: z.array(z.string()).catch([]),
 });
 
+const sink = z.object({
+  name: z.string(),
+  durable: z.boolean().catch(false),
+  waiting: z.number().catch(0),
+  lagMs: z.number().catch(0),
+  dropped: z.number().catch(0),
+  failures: z.number().catch(0),
+  failing: z.boolean().catch(false),
+});
+export type AuditSinkReading = z.output<typeof sink>;
+
 const report = z.object({
   revision: z.string().nullable().catch(null),
   ready: z.boolean().catch(false),
@@ -22,6 +33,8 @@ const report = z.object({
   keys: z.number().catch(0),
   inFlight: z.number().catch(0),
   providers: z.array(provider).catch([]),
+  /** null if it writes no audit log; absent from an older proxy. */
+  audit: z.array(sink).nullable().optional().catch(undefined),
 });
 
 export type ProxyAnswer = z.output<typeof report>;

@@ -34,6 +34,20 @@ export interface AuditFigures {
   failures: Map<string, number>;
 }
 
+/** How one sink does now. */
+export interface SinkReading {
+  name: string;
+  durable: boolean;
+  /** Records that it has not taken yet. */
+  waiting: number;
+  /** Age of the oldest of them, in milliseconds; 0 if there are none. */
+  lagMs: number;
+  dropped: number;
+  failures: number;
+  /** Whether its last write failed. */
+  failing: boolean;
+}
+
 export interface AuditWith extends Clock {
   /** Seals bodies; null leaves them readable. */
   sealer?: Sealer | null;
@@ -49,7 +63,12 @@ class Outlet {
   readonly #with: AuditWith;
   readonly #figures: AuditFigures;
   #waiting: string[] = [];
+  /** Records being written. */
+  #writing = 0;
   #size = 0;
+  /** When the oldest record came that is waiting, and the oldest that is being written. */
+  #waitingMs: number | null = null;
+  #writingMs: number | null = null;
   /** Records accepted and records written since the start. */
   #taken = 0;
   #written = 0;
@@ -79,8 +98,23 @@ class Outlet {
     if (this.#gap !== null) this.#gaps.push(this.#gap);
     this.#gap = null;
     this.#waiting.push(line);
+    this.#waitingMs ??= this.#with.nowMs();
     this.#size += line.length;
     this.#busy ??= this.#run();
+  }
+
+  reading(): SinkReading {
+    const { name, durable } = this.sink;
+    const oldestMs = this.#writingMs ?? this.#waitingMs;
+    return {
+      name,
+      durable,
+      waiting: this.#writing + this.#waiting.length,
+      lagMs: oldestMs === null ? 0 : Math.max(this.#with.nowMs() - oldestMs, 0),
+      dropped: this.#figures.dropped.get(name) ?? 0,
+      failures: this.#figures.failures.get(name) ?? 0,
+      failing: this.#pauseMs > 0,
+    };
   }
 
   /** Ranges that this sink has lost, each reported once. */
@@ -109,6 +143,9 @@ class Outlet {
     while (this.#waiting.length > 0 && !this.#closed) {
       const batch = this.#waiting;
       this.#waiting = [];
+      this.#writing = batch.length;
+      this.#writingMs = this.#waitingMs;
+      this.#waitingMs = null;
       const text = batch.join("");
       try {
         await this.sink.write(text);
@@ -118,6 +155,9 @@ class Outlet {
         this.#figures.failures.set(this.sink.name, (this.#figures.failures.get(this.sink.name) ?? 0) + 1);
         this.#with.trouble(this.sink.name, cause);
         this.#waiting = [...batch, ...this.#waiting];
+        this.#waitingMs = this.#writingMs;
+        this.#writing = 0;
+        this.#writingMs = null;
         this.#pauseMs = Math.min(longestPauseMs, Math.max(firstPauseMs, this.#pauseMs * 2));
         await new Promise<void>((resolve) => this.#with.after(this.#pauseMs, resolve));
       }
@@ -127,6 +167,8 @@ class Outlet {
 
   #done(count: number): void {
     this.#pauseMs = 0;
+    this.#writing = 0;
+    this.#writingMs = null;
     this.#written += count + this.#lost;
     const ok = this.#lost === 0;
     this.#lost = 0;
@@ -167,6 +209,10 @@ export class AuditLog {
     audit.#add(`"type":"opened","time":"${audit.#time()}","follows":${JSON.stringify(follows)}`);
     audit.#retire();
     return audit;
+  }
+
+  readings(): SinkReading[] {
+    return this.#outlets.map((outlet) => outlet.reading());
   }
 
   #time(): string {

@@ -1,15 +1,15 @@
 /** The audit log that the settings configure; null if they configure none. */
 import { randomUUID } from "node:crypto";
-import type { Counter, Registry } from "prom-client";
+import type { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../clock.ts";
 import type { Egress } from "../config/egress/egress.ts";
 import { stateTlsOf } from "../fleet/open.ts";
-import { registerCounter } from "../metrics/register.ts";
+import { registerCounter, registerGauge } from "../metrics/register.ts";
 import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { otlpHeadersOf } from "../wire/otlp-headers.ts";
-import { AuditLog } from "./audit.ts";
+import { AuditLog, type SinkReading } from "./audit.ts";
 import { Chain } from "./chain.ts";
 import { FileSink } from "./file.ts";
 import { OtlpSink } from "./otlp.ts";
@@ -77,6 +77,19 @@ export async function startAudit(
   };
   registerCounter(registry, "sluice_audit_dropped_total", perSink(figures.dropped));
   registerCounter(registry, "sluice_audit_failures_total", perSink(figures.failures));
+  const perReading = (figure: (reading: SinkReading) => number) => (gauge: Gauge) => {
+    for (const reading of audit.readings()) gauge.set({ sink: reading.name }, figure(reading));
+  };
+  registerGauge(
+    registry,
+    "sluice_audit_waiting_records",
+    perReading(({ waiting }) => waiting),
+  );
+  registerGauge(
+    registry,
+    "sluice_audit_lag_seconds",
+    perReading(({ lagMs }) => lagMs / 1000),
+  );
   registerCounter(registry, "sluice_audit_records_total", (counter) => counter.inc(figures.records));
   return audit;
 }

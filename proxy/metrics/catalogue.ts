@@ -300,6 +300,16 @@ const parts = {
     help: "Writes to a sink that failed and were done again.",
     labels: ["sink"],
   },
+  sluice_audit_waiting_records: {
+    type: "gauge",
+    help: "Audit records that a sink has not taken yet.",
+    labels: ["sink"],
+  },
+  sluice_audit_lag_seconds: {
+    type: "gauge",
+    help: "Age of the oldest audit record that a sink has not taken yet; 0 if there is none.",
+    labels: ["sink"],
+  },
   sluice_trace_spans_total: { type: "counter", help: "Spans that the collector took.", labels: [] },
   sluice_trace_spans_dropped_total: {
     type: "counter",

@@ -1,6 +1,7 @@
 /** What policies do for data protection, and what was masked and refused since the proxies started. */
 import type { RouteConfig } from "../../../proxy/config/route.ts";
 import type { ConsoleFacts } from "../gather.ts";
+import type { AuditSinkReading } from "../proxy-report.ts";
 import { seesObject, seesUsage, type Viewer } from "../viewer.ts";
 
 export interface ComplianceRow {
@@ -18,8 +19,17 @@ export interface ComplianceRow {
   limits: string[];
 }
 
+/** One place where one proxy's audit records go. */
+export interface AuditRow extends AuditSinkReading {
+  proxy: string;
+  state: "writing" | "behind" | "failing" | "lost records";
+}
+
 export interface ComplianceView {
   policies: ComplianceRow[];
+  audit: AuditRow[];
+  /** Proxies that write no audit log. */
+  withoutAudit: string[];
   masked: { type: string; values: number }[];
   refusals: { code: string; calls: number }[];
   /** When the proxy that has run longest began to count; null without proxies. */
@@ -66,6 +76,20 @@ function complianceRow(config: RouteConfig, regionOf: ReadonlyMap<string, string
   };
 }
 
+/** A sink writes in batches, several a second. */
+const behindMs = 30_000;
+
+function auditState({ dropped, failing, lagMs }: AuditSinkReading): AuditRow["state"] {
+  if (failing) return "failing";
+  if (lagMs >= behindMs) return "behind";
+  return dropped > 0 ? "lost records" : "writing";
+}
+
+export const auditRows = ({ proxies }: Pick<ConsoleFacts, "proxies">): AuditRow[] =>
+  proxies.flatMap(({ name, report }) =>
+    (report?.audit ?? []).map((sink) => ({ ...sink, proxy: name, state: auditState(sink) })),
+  );
+
 function counted(all: readonly Readonly<Record<string, number>>[]): [string, number][] {
   const sums = new Map<string, number>();
   for (const one of all) for (const [name, count] of Object.entries(one)) sums.set(name, (sums.get(name) ?? 0) + count);
@@ -86,6 +110,8 @@ export function complianceView(facts: ConsoleFacts, viewer: Viewer): ComplianceV
     policies: (facts.config?.routes ?? [])
       .filter(({ id }) => seesObject(viewer, "RoutingPolicy", id))
       .map((config) => complianceRow(config, regions)),
+    audit: auditRows(facts),
+    withoutAudit: facts.proxies.filter(({ report }) => report?.audit === null).map(({ name }) => name),
     masked: counted(marks.map(({ masked }) => masked)).map(([type, values]) => ({ type, values })),
     refusals: counted(marks.map(({ failures }) => failures)).map(([code, calls]) => ({ code, calls })),
     sinceMs: starts.length === 0 ? null : Math.min(...starts),

@@ -5,6 +5,7 @@ import type { ConsoleFacts } from "../gather.ts";
 import { seriesOf, sumTraffic } from "../statistics.ts";
 import { seesObject, type Viewer } from "../viewer.ts";
 import { budgetView } from "./budgets.ts";
+import { type AuditRow, auditRows } from "./compliance.ts";
 import { objectState } from "./conditions.ts";
 
 export interface ConsoleProblem {
@@ -74,6 +75,22 @@ function ofProxies({ proxies, revision }: ConsoleFacts): ConsoleProblem[] {
   return proxies.length === 0 ? [none] : each;
 }
 
+const auditMessages: Readonly<Record<AuditRow["state"], (row: AuditRow) => string>> = {
+  writing: () => "",
+  failing: ({ name, waiting }) => `can't write audit records to ${name}; ${waiting} wait`,
+  behind: ({ name, lagMs }) => `is ${Math.round(lagMs / 1000)} s behind with audit records to ${name}`,
+  "lost records": ({ name, dropped }) => `lost ${dropped} audit records on the way to ${name}`,
+};
+
+function ofAudit(facts: ConsoleFacts): ConsoleProblem[] {
+  return auditRows(facts).flatMap((row): ConsoleProblem[] => {
+    if (row.state === "writing") return [];
+    const severity = row.state === "failing" ? "error" : "warning";
+    const message = auditMessages[row.state](row);
+    return [{ severity, about: `Proxy ${row.proxy}`, page: "compliance", message, since: null }];
+  });
+}
+
 function ofTraffic({ activities, nowMs }: ConsoleFacts, viewer: Viewer): ConsoleProblem[] {
   const calls = seriesOf(activities, "call").filter(
     ({ route }) => route !== "" && seesObject(viewer, "RoutingPolicy", route),
@@ -130,6 +147,7 @@ export function problemsNow(facts: ConsoleFacts, readings: readonly BudgetReadin
   const covered = new Set(budgets.map(({ about }) => about));
   const all = [
     ...ofProxies(facts),
+    ...ofAudit(facts),
     ...budgets,
     ...ofTraffic(facts, viewer),
     ...ofObjects(facts, viewer).filter(({ about }) => !covered.has(about)),

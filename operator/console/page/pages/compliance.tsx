@@ -1,6 +1,6 @@
-import type { ComplianceRow, ComplianceView } from "../../views/compliance.ts";
+import type { AuditRow, ComplianceRow, ComplianceView } from "../../views/compliance.ts";
 import { useAnswer } from "../data.ts";
-import { ago, wholeNumber } from "../format.ts";
+import { ago, roundedDuration, wholeNumber } from "../format.ts";
 import { Badge, Card, type Column, Empty, Name, Table } from "../parts.tsx";
 import { type PageProps, questionOf } from "./page.ts";
 import { Waiting } from "./waiting.tsx";
@@ -22,6 +22,39 @@ const columns: readonly Column<ComplianceRow>[] = [
   },
   { name: "Bodies logged", cell: ({ logsBodies }) => (logsBodies ? <Badge text="yes" tone="warn" /> : "no") },
 ];
+
+const auditTones: Readonly<Record<AuditRow["state"], string>> = {
+  writing: "good",
+  behind: "warn",
+  failing: "bad",
+  "lost records": "bad",
+};
+
+const auditColumns: readonly Column<AuditRow>[] = [
+  { name: "Proxy", cell: ({ proxy }) => <span class="mono">{proxy}</span> },
+  { name: "Records go to", cell: ({ name }) => name },
+  { name: "State", cell: ({ state }) => <Badge text={state} tone={auditTones[state]} /> },
+  { name: "Survives a crash", cell: ({ durable }) => (durable ? "yes" : "–") },
+  { name: "Waiting", number: true, cell: ({ waiting }) => wholeNumber(waiting) },
+  { name: "Lag", number: true, cell: ({ lagMs }) => (lagMs < 1000 ? "–" : roundedDuration(lagMs)) },
+  { name: "Lost", number: true, cell: ({ dropped }) => wholeNumber(dropped) },
+  { name: "Failed writes", number: true, cell: ({ failures }) => wholeNumber(failures) },
+];
+
+function Audit({ audit, withoutAudit }: ComplianceView) {
+  return (
+    <Card title="Audit log" aside={<span class="quiet-text">since the proxies started</span>}>
+      {audit.length === 0 ? (
+        <Empty title="No audit log">Set audit.file, audit.redis or audit.otlp to have the proxies write one.</Empty>
+      ) : (
+        <Table label="Audit log" columns={auditColumns} rows={audit} rowKey={({ proxy, name }) => `${proxy} ${name}`} />
+      )}
+      {audit.length > 0 && withoutAudit.length > 0 && (
+        <p class="bad-text">Without an audit log: {withoutAudit.join(", ")}</p>
+      )}
+    </Card>
+  );
+}
 
 function Counts({ rows, none }: { rows: readonly (readonly [string, number])[]; none: string }) {
   if (rows.length === 0) return <Empty title={none} />;
@@ -51,6 +84,7 @@ export function CompliancePage({ namespace, lost }: PageProps) {
           <Table label="Policies" columns={columns} rows={data.policies} rowKey={({ id }) => id} />
         )}
       </Card>
+      <Audit {...data} />
       <div class="columns even">
         <Card title="Personal data masked" aside={<span class="quiet-text">{since}</span>}>
           <Counts rows={data.masked.map(({ type, values }) => [type, values] as const)} none="Nothing was masked" />
