@@ -5,6 +5,7 @@
  */
 import type { Server as SecureServer, TLSSocket } from "node:tls";
 import type { Registry } from "prom-client";
+import type { Denial } from "./audit/denials.ts";
 import { registerCounter } from "./metrics/register.ts";
 import type { Logger } from "./telemetry/log.ts";
 
@@ -40,6 +41,8 @@ export interface ClientCertificates {
   nowMs(): number;
   log: Logger;
   registry: Registry;
+  /** Receives each refusal. */
+  denied(denial: Denial): void;
 }
 
 function nameOf(socket: TLSSocket): string | undefined {
@@ -47,19 +50,29 @@ function nameOf(socket: TLSSocket): string | undefined {
   return name?.replaceAll("\n", ", ").slice(0, 256);
 }
 
-export function watchClients(server: SecureServer, { required, nowMs, log, registry }: ClientCertificates): void {
+export function watchClients(
+  server: SecureServer,
+  { required, nowMs, log, registry, denied }: ClientCertificates,
+): void {
   const counter = registerCounter(registry, "sluice_tls_client_refused_total");
   let loggedMs = Number.NEGATIVE_INFINITY;
   let unlogged = 0;
   const refused = (socket: TLSSocket, code: string): void => {
     const reason = reasons[code] ?? "other";
     counter.inc({ reason });
+    const [subject, address] = [nameOf(socket), socket.remoteAddress];
+    denied({
+      what: "client_certificate",
+      reason,
+      address: address ?? "",
+      ...(subject === undefined ? {} : { subject }),
+    });
     if (nowMs() - loggedMs < logEveryMs) {
       unlogged++;
       return;
     }
     loggedMs = nowMs();
-    const line = { reason, code, subject: nameOf(socket), address: socket.remoteAddress, unlogged };
+    const line = { reason, code, subject, address, unlogged };
     log.warn(line, "client certificate refused");
     unlogged = 0;
   };

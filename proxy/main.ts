@@ -3,6 +3,7 @@
 import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { gatewayOf } from "./assembly.ts";
+import type { Denial } from "./audit/denials.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { itemsPlace } from "./cache/kept-items.ts";
@@ -211,6 +212,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   const audit = await startAudit(settings, log, metrics.registry, systemClock, egress);
+  const denied = (denial: Denial): void => audit?.deny(denial);
   const tracing = startTracing(settings, log, metrics.registry, systemClock, egress);
   await cell.refresh();
   await fleet.ready();
@@ -269,6 +271,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       nowMs: Date.now,
       log,
       registry: metrics.registry,
+      denied,
     });
   const stopTls =
     tls === null || secure === null
@@ -284,6 +287,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     token: () => cell.snapshot()?.statusToken ?? null,
     operatorToken: () => cell.snapshot()?.operatorToken ?? null,
     registry: metrics.registry,
+    denied,
   });
   // Answers on the status port include all finished calls.
   status.addHook("onRequest", (_request, _reply, done) => {

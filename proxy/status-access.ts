@@ -3,8 +3,9 @@
  * spending and providers needs the installation's token, unless the port listens on loopback only.
  */
 import { hash, timingSafeEqual } from "node:crypto";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Registry } from "prom-client";
+import type { Denial } from "./audit/denials.ts";
 import { operatorTokenHeader, statusTokenHeader } from "./config/status-token.ts";
 import { registerCounter } from "./metrics/register.ts";
 import { revocationsPath } from "./receive-revocations.ts";
@@ -30,25 +31,34 @@ export interface StatusAccess {
   /** Needed for what only the operator may change, on loopback as well. */
   operatorToken(): string | null;
   registry: Registry;
+  /** Receives each refusal. */
+  denied(denial: Denial): void;
 }
 
 const isSame = (shown: unknown, wanted: string | null): boolean =>
   wanted !== null && typeof shown === "string" && timingSafeEqual(sha256(shown), sha256(wanted));
 
-export function guardStatus(app: FastifyInstance, { host, token, operatorToken, registry }: StatusAccess): void {
-  const refused = registerCounter(registry, "ai_gateway_status_refused_total");
+const pathOf = ({ url }: FastifyRequest): string => url.split("?", 1)[0] ?? "";
+
+export function guardStatus(app: FastifyInstance, access: StatusAccess): void {
+  const { host, token, operatorToken, registry, denied } = access;
+  const counter = registerCounter(registry, "ai_gateway_status_refused_total");
+  const refuse = (request: FastifyRequest, reason: string): void => {
+    counter.inc({ reason });
+    denied({ what: "status_token", reason, address: request.ip, path: pathOf(request) });
+  };
   app.addHook("onRequest", async (request, reply) => {
     if (request.routeOptions.url !== revocationsPath) return;
     if (isSame(request.headers[operatorTokenHeader], operatorToken())) return;
-    refused.inc({ reason: "not_operator" });
+    refuse(request, "not_operator");
     await reply.code(401).send({ message: "only the operator may send revocations" });
   });
   if (isLoopback(host)) return;
   app.addHook("onRequest", async (request, reply) => {
-    if (open.has(request.url.split("?", 1)[0] ?? "")) return;
+    if (open.has(pathOf(request))) return;
     const shown = given(request.headers);
     if (shown !== "" && isSame(shown, token())) return;
-    refused.inc({ reason: shown === "" ? "missing_token" : "wrong_token" });
+    refuse(request, shown === "" ? "missing_token" : "wrong_token");
     await reply
       .code(401)
       .header("www-authenticate", "Bearer")

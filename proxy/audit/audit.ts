@@ -8,6 +8,7 @@ import type { CallRecord } from "../call/record.ts";
 import type { Clock } from "../clock.ts";
 import type { Sealer } from "../seal/seal.ts";
 import type { Chain } from "./chain.ts";
+import { type Denial, Denials } from "./denials.ts";
 import { type AuditEvent, auditMembers } from "./record.ts";
 import { sealBodies } from "./sealed.ts";
 import type { AuditSink, End } from "./sink.ts";
@@ -189,6 +190,7 @@ export class AuditLog {
   readonly #chain: Chain;
   readonly #with: AuditWith;
   readonly #outlets: Outlet[];
+  readonly #denials: Denials;
   #lastMs = 0;
   #retiring: Promise<void> = Promise.resolve();
   #stopRetiring: (() => void) | null = null;
@@ -198,6 +200,10 @@ export class AuditLog {
     this.#chain = chain;
     this.#with = parts;
     this.#outlets = sinks.map((sink) => new Outlet(sink, parts, this.figures));
+    this.#denials = new Denials((members) => {
+      this.#tell();
+      this.#add(`"type":"denied","time":"${this.#time()}",${members}`);
+    }, parts.after);
   }
 
   static async open(chain: Chain, sinks: readonly AuditSink[], parts: AuditWith): Promise<AuditLog> {
@@ -293,6 +299,11 @@ export class AuditLog {
     );
   }
 
+  /** An attempt that was turned away before it was a call. */
+  deny(denial: Denial): void {
+    if (!this.#closing) this.#denials.add(denial);
+  }
+
   /** Whether everything written so far is safe in a sink that can keep it. False if there is none, or not in time. */
   async durable(waitMs: number): Promise<boolean> {
     const keeping = this.#outlets.filter(({ sink }) => sink.durable);
@@ -302,6 +313,7 @@ export class AuditLog {
 
   async close(waitMs = 3_000): Promise<void> {
     this.#closing = true;
+    this.#denials.flush();
     this.#stopRetiring?.();
     const late = Promise.withResolvers<void>();
     const cancel = this.#with.after(waitMs, late.resolve);

@@ -159,7 +159,13 @@ describe("certificates of clients", () => {
       const server = createServer({ ...options, maxVersion }, (socket) => {
         if (!socket.destroyed) socket.end("in");
       });
-      watchClients(server, { required: true, nowMs: () => clock.now, log: pino({ level: "silent" }), registry });
+      watchClients(server, {
+        required: true,
+        nowMs: () => clock.now,
+        log: pino({ level: "silent" }),
+        registry,
+        denied: () => undefined,
+      });
       await once(server.listen(0, "127.0.0.1"), "listening");
       after(() => server.close());
       const { port } = server.address() as AddressInfo;
