@@ -3,6 +3,7 @@
  * refused connections without a message, and accepts resumed sessions even after the certificate has expired. This
  * module handles both.
  */
+import type { Socket } from "node:net";
 import type { Server as SecureServer, TLSSocket } from "node:tls";
 import type { Registry } from "prom-client";
 import type { Denial } from "./audit/denials.ts";
@@ -50,17 +51,32 @@ function nameOf(socket: TLSSocket): string | undefined {
   return name?.replaceAll("\n", ", ").slice(0, 256);
 }
 
+/**
+ * Addresses by connection: once Node has closed it, its TLS socket has none. That names the connection it was made from
+ * in `_parent`, which Node does not document; without it, the address is missing.
+ */
+function watchAddresses(server: SecureServer): (socket: TLSSocket) => string | undefined {
+  const addresses = new WeakMap<object, string | undefined>();
+  server.prependListener("connection", (socket: Socket) => addresses.set(socket, socket.remoteAddress));
+  return (socket) => {
+    const { _parent: connection } = socket as { _parent?: unknown };
+    const known = typeof connection === "object" && connection !== null ? addresses.get(connection) : undefined;
+    return socket.remoteAddress ?? known;
+  };
+}
+
 export function watchClients(
   server: SecureServer,
   { required, nowMs, log, registry, denied }: ClientCertificates,
 ): void {
   const counter = registerCounter(registry, "sluice_tls_client_refused_total");
+  const addressOf = watchAddresses(server);
   let loggedMs = Number.NEGATIVE_INFINITY;
   let unlogged = 0;
   const refused = (socket: TLSSocket, code: string): void => {
     const reason = reasons[code] ?? "other";
     counter.inc({ reason });
-    const [subject, address] = [nameOf(socket), socket.remoteAddress];
+    const [subject, address] = [nameOf(socket), addressOf(socket)];
     denied({
       what: "client_certificate",
       reason,
