@@ -1,5 +1,6 @@
 /** `sluice proxy`: assembles the data plane and runs it until stopped. */
 
+import { Buffer } from "node:buffer";
 import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { gatewayOf } from "./assembly.ts";
@@ -135,9 +136,16 @@ function reportDamage({ store }: FleetState, log: Logger): void {
   );
 }
 
+/**
+ * Node cuts small buffers from pieces of 64 KiB, and one that waits for a slow client keeps its whole piece. Larger ones
+ * than half of this get memory of their own.
+ */
+const poolBytes = 8_192;
+
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
+  Buffer.poolSize = poolBytes;
   // Runs before anything starts that would have to be stopped again.
   const files = {
     cert: settings.tlsCert,

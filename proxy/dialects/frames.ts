@@ -4,6 +4,7 @@
  * is complete. A read that consists of complete, unchanged frames is passed on as the same buffer.
  */
 import { Buffer } from "node:buffer";
+import { GrowingMap } from "../growing-map.ts";
 import { parseJson } from "../wire/json.ts";
 import { closingQuoteIn } from "../wire/json-edit.ts";
 import { maxEventBytes } from "../wire/sse.ts";
@@ -44,6 +45,9 @@ export function isOneLine(work: Buffer, start: number, end: number): boolean {
   return work.indexOf(LF, start) >= end - 3;
 }
 
+/** The same few texts for every stream. */
+const bytesOf = new GrowingMap((text: string) => Buffer.from(text));
+
 /**
  * Finds the next occurrence of a byte sequence, so that a read with many frames is searched once rather than once per
  * frame.
@@ -54,7 +58,7 @@ export class Needle {
   #work: Buffer = nothing;
 
   constructor(text: string) {
-    this.#bytes = Buffer.from(text);
+    this.#bytes = bytesOf.at(text);
   }
 
   begin(work: Buffer): void {
@@ -229,6 +233,8 @@ export abstract class FrameObserver implements StreamObserver {
     }
     const out = kept === null ? upTo(work, start) : kept.bytes(start);
     this.#hold(work, start);
+    // A stream may stand still now, and must not keep what was read.
+    this.begin(nothing);
     return out;
   }
 

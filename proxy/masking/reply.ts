@@ -84,13 +84,18 @@ export class ReplyTexts implements ReplyFilter {
   chunk(bytes: Uint8Array | string): string {
     this.#out = "";
     for (const frame of this.#decoder.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes)) this.#frame(frame);
-    return this.#out;
+    return this.#taken();
   }
 
   last(): string {
-    this.#out = "";
     this.#over("");
-    return this.#out;
+    return this.#taken();
+  }
+
+  #taken(): string {
+    const out = this.#out;
+    this.#out = "";
+    return out;
   }
 
   /** Takes the text already parsed, since most texts have nothing to mask. */

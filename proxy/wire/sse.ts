@@ -64,7 +64,10 @@ export class SseDecoder {
     this.#heldBytes += rest.length;
     if (this.#heldBytes + (this.#data?.length ?? 0) > this.#maxEventBytes)
       throw new SseOverflowError(`an event is larger than ${this.#maxEventBytes} bytes`);
-    this.#held.push(Buffer.from(rest));
+    // Not from the pool, of which the rest of an event would keep 64 KiB while its stream stands still.
+    const own = Buffer.allocUnsafeSlow(rest.length);
+    rest.copy(own);
+    this.#held.push(own);
   }
 
   #take(rest: Buffer): string {

@@ -9,7 +9,7 @@ import { runInNewContext } from "node:vm";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 
 const clear = "slc_slow_alice_0000001";
-const readers = 40;
+const readers = 24;
 const mostBytes = 256 * 1024;
 
 setFlagsFromString("--expose-gc");
@@ -83,11 +83,13 @@ describe("slow readers", () => {
   before(async () => {
     const url = await torrent.start();
     const routing = { targets: [{ provider: { name: "up" } }] };
+    const to = { targets: [{ provider: { name: "up" }, model: "plain" }] };
     gateway = await startGateway(
       [
         provider("up", url, { models: [{ name: "plain" }] }),
         secret("up-credentials", { apiKey: "sk" }),
         policy("plain", { match: { models: ["plain"] }, routing }),
+        policy("masked", { match: { models: ["masked"] }, routing: to, guard: { mask: { answers: true } } }),
         ...key("alice", clear),
       ],
       ["--stalled-client-ms=600000"],
@@ -104,13 +106,11 @@ describe("slow readers", () => {
   });
 
   /** Reads the beginning of its answer and no more. */
-  async function stalled(path: string): Promise<void> {
-    const body = JSON.stringify({
-      model: "plain",
-      stream: true,
-      max_tokens: 9,
-      messages: [{ role: "user", content: "Hi" }],
-    });
+  async function stalled(path: string, model: string): Promise<void> {
+    const words = "Hi ann@example.com";
+    const asked =
+      path === "/v1/responses" ? { input: words } : { max_tokens: 9, messages: [{ role: "user", content: words }] };
+    const body = JSON.stringify({ model, stream: true, ...asked });
     const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
     sockets.push(socket);
     socket.on("error", () => undefined);
@@ -132,12 +132,17 @@ describe("slow readers", () => {
     });
   }
 
-  for (const [what, path] of [["a stream that passes through", "/v1/chat/completions"]] as const)
+  for (const [what, path, model] of [
+    ["a stream that passes through", "/v1/chat/completions", "plain"],
+    ["a stream for Anthropic's clients", "/v1/messages", "plain"],
+    ["a stream of Responses", "/v1/responses", "plain"],
+    ["a masked stream", "/v1/chat/completions", "masked"],
+  ] as const)
     it(`cost at most 256 KiB each: ${what}`, async () => {
-      await stalled(path);
+      await stalled(path, model);
       await atRest();
       const least = await ofGateway();
-      await Promise.all(Array.from({ length: readers }, () => stalled(path)));
+      await Promise.all(Array.from({ length: readers }, () => stalled(path, model)));
       await atRest();
       const each = ((await ofGateway()) - least) / readers;
       assert.ok(each <= mostBytes, `${Math.round(each / 1024)} KiB`);
