@@ -1,6 +1,6 @@
 /**
  * Attempts that were turned away before they were a call: connections because of their client certificate, and requests
- * to the status port. Whoever makes them decides how many there are, so records of one kind are at least a second apart;
+ * to the status port. Clients decide how many there are, so records of one kind are at least a second apart;
  * each says how many attempts it stands for.
  */
 import type { Clock } from "../clock.ts";
