@@ -58,12 +58,25 @@ function isAnnounced(text: string, offset: number): boolean {
   return false;
 }
 
+const dateShape = /^(?:4-[12]-[12]|[12]-[12]-(?:2|4))$/;
+const COLON = 58;
+
+/** A date and a time of day: the last group is the hour of `17:45`, or the last two are `17.45` after a year. */
+function isMoment(groups: DigitGroups, shape: string, last: number): boolean {
+  const { text } = groups;
+  const end = groups.end(last);
+  const hour = Number(text.slice(groups.start(last), end));
+  if (text.charCodeAt(end) === COLON && isDigit(text.charCodeAt(end + 1)))
+    return hour < 24 && dateShape.test(shape.replace(/-[12]$/, ""));
+  return /^4-2-2-[12]-2$/.test(shape) && /^(?:19|20)/.test(text.slice(groups.start(last - 4)));
+}
+
 /** A date, an amount or an IP address, by the lengths of its groups. */
 function isOther(groups: DigitGroups, index: number, last: number): boolean {
   if (last === index) return false;
   const lengths = Array.from({ length: last - index + 1 }, (_, place) => groups.length(index + place));
   const shape = lengths.join("-");
-  if (/^(?:4-[12]-[12]|[12]-[12]-(?:2|4))$/.test(shape)) return true;
+  if (dateShape.test(shape) || isMoment(groups, shape, last)) return true;
   if (lengths.length === 4 && groups.mark(last) === DOT && lengths.every((length) => length <= 3)) return true;
   const end = groups.end(last);
   return (

@@ -1,12 +1,14 @@
 /**
- * Telephone numbers from an independent source: libphonenumber's example number of every region, as people write it.
- * Run as a program (`node test/proxy/masking/regions.test.ts --table`), it prints recall by region.
+ * Telephone numbers from an independent source: libphonenumber's example number of every region, as people write it; and
+ * other numbers as they are written there, by CLDR. Run as a program (`node test/proxy/masking/regions.test.ts --table`),
+ * it prints recall and precision by region.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type CountryCode, getCountries, getExampleNumber, type PhoneNumber } from "libphonenumber-js";
 import examples from "libphonenumber-js/examples.mobile.json";
 import { detectors } from "../../../proxy/masking/detectors.ts";
+import { lookAlikesOf } from "./region-look-alikes.ts";
 
 const forms: Record<string, (number: PhoneNumber) => string> = {
   "E.164": (number) => number.format("E.164"),
@@ -26,6 +28,10 @@ const sentences = [
 interface Row {
   region: CountryCode;
   recall: Record<string, number>;
+  /** Of what is found in the sentences with numbers and in the look-alikes together. */
+  precision: number;
+  /** Look-alikes that were taken for telephone numbers. */
+  mistakes: string[];
 }
 
 /** Share of the sentences with a number in this form in which exactly that number is found. */
@@ -43,10 +49,13 @@ function rows(): Row[] {
   for (const region of getCountries()) {
     const number = getExampleNumber(region, examples);
     if (number === undefined) continue;
-    all.push({
-      region,
-      recall: Object.fromEntries(Object.entries(forms).map(([form, write]) => [form, recall(write(number))])),
-    });
+    const byForm = Object.entries(forms).map(([form, write]) => [form, recall(write(number))] as const);
+    const right = byForm.reduce((sum, [, share]) => sum + share * sentences.length, 0);
+    const mistakes = lookAlikesOf(region).flatMap((text) =>
+      detectors.Phone(text).map(({ start, end }) => `${text.slice(start, end)} in: ${text}`),
+    );
+    const precision = right / (right + mistakes.length);
+    all.push({ region, recall: Object.fromEntries(byForm), precision, mistakes });
   }
   return all;
 }
@@ -56,9 +65,11 @@ const mean = (all: readonly Row[], form: string): number =>
 
 if (process.argv.includes("--table")) {
   const all = rows();
-  console.log(["region", ...Object.keys(forms)].join(" | "));
-  for (const { region, recall: by } of all)
-    console.log([region, ...Object.values(by).map((share) => `${Math.round(share * 100)} %`)].join(" | "));
+  console.log(["region", ...Object.keys(forms), "precision"].join(" | "));
+  for (const { region, recall: by, precision } of all)
+    console.log(
+      [region, ...[...Object.values(by), precision].map((share) => `${Math.round(share * 100)} %`)].join(" | "),
+    );
   console.log(["all", ...Object.keys(forms).map((form) => `${(mean(all, form) * 100).toFixed(1)} %`)].join(" | "));
 } else
   describe("the example number of every region", () => {
@@ -72,6 +83,11 @@ if (process.argv.includes("--table")) {
           [],
         );
       });
+    it("is not confused with the dates, times, amounts and references of its region", () =>
+      assert.deepEqual(
+        all.flatMap(({ mistakes }) => mistakes),
+        [],
+      ));
     it("is found in the national form by its notation, or by a word that announces it", (context) => {
       context.diagnostic(`recall ${(mean(all, "national") * 100).toFixed(1)} % over all regions`);
       const byShare = Map.groupBy(all, ({ recall: by }) => by["national"] ?? 0);
