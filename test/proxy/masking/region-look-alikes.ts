@@ -31,7 +31,7 @@ const references = [
 /** One sentence for each number. */
 export function lookAlikesOf(region: CountryCode): string[] {
   const { baseName: locale } = new Intl.Locale("und", { region }).maximize();
-  // Digits as in the telephone numbers: others are told apart by themselves.
+  // Digits as in the telephone numbers: others differ by themselves.
   const latin = { numberingSystem: "latn" } as const;
   const gregorian = { ...latin, calendar: "gregory", timeZone: "UTC" } as const;
   const dates = days.map(([year, month, day]) => new Date(Date.UTC(year, month, day, 17, 45, 30)));
