@@ -211,6 +211,7 @@ function printed(months: readonly ComplianceMonth[], output: string): string {
   if (output === "table") return asTable(months);
   const plain = months.map((month) => ({
     ...month,
+    costNanoUsd: Number(month.costNanoUsd),
     users: [...month.users].sort(),
     models: [...month.models].sort(),
     destinations: Object.fromEntries([...month.destinations].sort()),
