@@ -105,6 +105,13 @@ describe("a change, replayed on the ledger", () => {
   const rows: { name: string; old: string[]; now: string[]; rows?: LedgerRow[]; says: string[] }[] = [
     { name: "says nothing if nothing changes", old: [...base, policy(toUp)], now: [...base, policy(toUp)], says: [] },
     {
+      name: "leaves out copies that went to a shadow",
+      old: [...base, policy(toUp)],
+      now: [...base, policy(toTwin)],
+      rows: [row({ user: "(shadow)", role: "", key: "", provider: "a/twin" })],
+      says: [],
+    },
+    {
       name: "says who goes to another provider, and at what price",
       old: [...base, policy(toUp)],
       now: [...base, policy(toTwin)],

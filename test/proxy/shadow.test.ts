@@ -1,5 +1,8 @@
 /** Copies of calls to a policy's shadow: callers never notice, and both answers are compared and charged apart. */
 import assert from "node:assert/strict";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { ShadowReading, ShadowRow } from "../../proxy/config/shadow-report.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway } from "../harness/gateway.ts";
@@ -387,6 +390,62 @@ describe("what copies cost", () => {
       });
     } finally {
       await rig.close();
+    }
+  });
+});
+
+describe("a Budget whose terms change", () => {
+  it("counts what callers spent so far, without copies", async () => {
+    const daily = (amount: string, timeZone: string): Manifest => ({
+      kind: "Budget",
+      metadata: { name: "all" },
+      spec: { amount, period: "Monthly", timeZone, enforcement: "Soft" },
+    });
+    const rig = await stand({ more: [daily("1", "UTC")] });
+    try {
+      await (await rig.call()).text();
+      await rig.row();
+      await rig.gateway.apply(manifests(rig.live, rig.next, { more: [daily("1", "Europe/Berlin")] }));
+      await eventually(async () => {
+        const { budgets } = (await (await fetch(`${rig.gateway.statusUrl}/budgets`)).json()) as {
+          budgets: { sinceMs?: number; spentNanoUsd: number }[];
+        };
+        assert.ok(budgets[0]?.sinceMs !== undefined);
+        assert.equal(budgets[0].spentNanoUsd, 25_000);
+        return true;
+      });
+    } finally {
+      await rig.close();
+    }
+  });
+});
+
+describe("copies in the audit log", () => {
+  it("are records of the operation shadow, with bodies only where the policy records bodies, masked", async () => {
+    for (const bodies of [false, true]) {
+      const folder = await mkdtemp(join(tmpdir(), "sluice-shadow-audit-"));
+      const given = { spec: { audit: { bodies }, guard: { mask: { detect: ["Email"] } } } };
+      const rig = await stand(given, { next: says("Ask bob@example.com") }, ["--audit-dir", folder]);
+      try {
+        await (await rig.call()).text();
+        await rig.row();
+        await rig.close();
+        const files = await readdir(folder);
+        const texts = await Promise.all(files.map((file) => readFile(join(folder, file), "utf8")));
+        const records = texts
+          .join("")
+          .split("\n")
+          .filter((line) => line.includes('"operation":"shadow"'))
+          .map((line) => JSON.parse(line) as Record<string, unknown>);
+        assert.equal(records.length, 1);
+        assert.deepEqual([records[0]?.["provider"], records[0]?.["user"]], ["default/next", "alice@example.com"]);
+        assert.equal("response_body" in (records[0] ?? {}), bodies);
+        assert.equal(texts.join("").includes("bob@example.com"), false);
+        if (bodies) assert.match(String(records[0]?.["response_body"]), /Ask /);
+      } finally {
+        await rig.close().catch(() => undefined);
+        await rm(folder, { recursive: true, force: true });
+      }
     }
   });
 });
