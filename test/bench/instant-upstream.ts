@@ -1,7 +1,7 @@
 /**
  * A provider that answers at once, in a process of its own: `node test/bench/instant-upstream.ts PORT`. It speaks chat
  * completions, the Responses API and Anthropic's messages, whole or as a stream of 10 pieces in one write. With
- * `--holds` it sends the beginning of a stream and then nothing more.
+ * `--holds` it sends the beginning of a stream and then only comments.
  */
 import { createServer, type Socket } from "node:net";
 
@@ -93,11 +93,25 @@ const answers = Object.entries({ "/chat/completions": chat, "/responses": respon
 const notFound = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
 const [port = "", holds] = process.argv.slice(2);
 
+const held = new Set<Socket>();
+
+function hold(socket: Socket, begun: string): void {
+  held.add(socket);
+  socket.once("close", () => held.delete(socket));
+  socket.write(begun);
+}
+
+// A stream that says nothing at all would be taken for dead.
+const comment = framed(": \n\n");
+setInterval(() => {
+  for (const socket of held) socket.write(comment);
+}, 15_000);
+
 function answer(socket: Socket, request: string): void {
   const path = request.slice(0, request.indexOf(" HTTP/"));
   const known = answers.find((one) => path.includes(one.path));
   if (known === undefined) socket.write(notFound);
-  else if (holds === "--holds") socket.write(known.begun);
+  else if (holds === "--holds") hold(socket, known.begun);
   else socket.write(request.includes('"stream":true') ? known.stream : known.whole);
 }
 
