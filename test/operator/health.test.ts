@@ -109,6 +109,7 @@ describe("Healthy", () => {
         revocations: null,
         canaries: [],
         watched: [],
+        foreignKeys: [],
       },
     );
     const older = { ready: true, revision: null, providers: [{ id: "a/p", breakers: { m: "open" } }] };
