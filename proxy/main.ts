@@ -6,6 +6,7 @@ import { type Countries, countriesFrom, noCountries } from "./access/countries.t
 import { gatewayOf } from "./assembly.ts";
 import type { Denial } from "./audit/denials.ts";
 import { startAudit } from "./audit/start.ts";
+import { ownersPlace } from "./cache/batch-owners.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { itemsPlace } from "./cache/kept-items.ts";
 import { openCache } from "./cache/open.ts";
@@ -174,7 +175,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     { checked: (provider) => checks.reading(provider), quotas: fleetQuotas(fleet.quotas), watch: watched },
   );
   const cached = openCache(settings, Date.now);
-  const cache = new ResponseCache(cached.store, cached.vectors, Date.now, [itemsPlace]);
+  const cache = new ResponseCache(cached.store, cached.vectors, Date.now, [itemsPlace, ownersPlace]);
   const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
   const metrics = createMetrics(routing, cache, () => state.active.size, callMetricsOptions(settings));
   stateMetrics(metrics.registry, fleet);

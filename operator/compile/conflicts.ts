@@ -91,8 +91,9 @@ export class RouteClaims {
 
   #resources(route: RouteConfig, problems: Problem[]): RouteConfig["resources"] {
     if (route.resources === null) return null;
+    const { api = "" } = route.resources;
     const kinds = route.resources.kinds.filter((kind) => {
-      const winner = this.#claim(`${route.pathPrefix}\n\n${kind}`, route);
+      const winner = this.#claim(`${route.pathPrefix}\n\n${api}${kind}`, route);
       const says = (name: string): string => `${name} is older and already passes ${kind} through for the same callers`;
       if (winner !== null) problems.push(conflicted(winner, route, says, ["spec", "resources"]));
       return winner === null;

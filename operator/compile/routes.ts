@@ -58,7 +58,10 @@ function resourcesOf(context: TargetContext, refs: Problem[]): RouteConfig["reso
         path,
       ),
     );
-  else return { provider: id, kinds: [...spec.kinds].sort() };
+  else {
+    const api = own(view.capabilities, provider.type)?.resourceApi;
+    return { provider: id, kinds: [...spec.kinds].sort(), ...(api === undefined ? {} : { api }) };
+  }
   return null;
 }
 

@@ -197,6 +197,8 @@ export interface Capabilities {
   discovers?: true;
   /** Whether files, batches and fine-tuning are passed through. */
   resources: boolean;
+  /** Whose form they have. Absent: OpenAI's. */
+  resourceApi?: "Anthropic";
   /** This provider's key in the price table, or null if prices depend on the installation. */
   pricesFrom: string | null;
   /**

@@ -132,7 +132,12 @@ export const routeConfig = z.object({
   sessionHeader: z.string().optional(),
   /** Endpoints passed through to a provider unchanged. */
   resources: z
-    .object({ provider: id, kinds: z.array(resourceKind) })
+    .object({
+      provider: id,
+      kinds: z.array(resourceKind),
+      /** Whose API the provider has; absent for OpenAI's. */
+      api: z.enum(["Anthropic"]).optional(),
+    })
     .nullable()
     .default(null),
   guard: guardConfig.nullable().default(null),

@@ -3,7 +3,7 @@
  * with the provider, as a mark that only this installation can make: in a file's name, and in the metadata of batches and
  * jobs. It is taken out of every answer.
  */
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import { type IdSeal, looksSealed, type Owner } from "../identity/id-seal.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { editStrings } from "../wire/json-strings.ts";
@@ -56,13 +56,30 @@ export class ResourceIds {
 
   /** The body of a request that makes a batch or a job, with the provider's ids and the owner's mark. */
   request(json: JsonObject): JsonObject | Failure {
-    const opener = new IdOpener(this.#seal, this.#owner);
-    for (const name of Object.keys(json)) opener.member(json, name);
-    if (opener.failure !== null) return opener.failure;
-    if (opener.account !== null && opener.account !== this.#provider) return keptElsewhere;
+    const opened = this.opened(json);
+    if (isFailure(opened)) return opened;
     const metadata = json["metadata"] ?? {};
     if (!isObject(metadata)) return failure("invalid_value", "`metadata` must be an object.", { param: "metadata" });
     return { ...json, metadata: { ...metadata, [metadataName]: this.#seal.mark(this.#owner) } };
+  }
+
+  /** The body of a request with the provider's ids. */
+  opened(json: JsonObject): JsonObject | Failure {
+    const opener = new IdOpener(this.#seal, this.#owner);
+    for (const name of Object.keys(json)) opener.member(json, name);
+    if (opener.failure !== null) return opener.failure;
+    return opener.account !== null && opener.account !== this.#provider ? keptElsewhere : json;
+  }
+
+  /** Lines of the results of a batch of messages. `read` gets each of them. */
+  resultLines(read: (line: string) => void): LineEditor {
+    return new LineEditor(maxLineBytes, (line) => {
+      read(line);
+      return editStrings(line, (path, value) => {
+        const message = path.indexOf("message");
+        return value !== "" && message >= 0 && isIdAt(path.slice(message + 1), false) ? this.#sealId(value) : null;
+      });
+    });
   }
 
   #sealId(id: string): string {

@@ -82,6 +82,20 @@ export async function chargeBatches(
   }
 }
 
+/** Charges a batch of messages by its results, unless it was charged before. Never fails. */
+export async function chargeResults(
+  id: string,
+  usages: ReadonlyMap<string, Usage>,
+  reader: BatchReader,
+  payer: BatchPayer,
+): Promise<void> {
+  if (usages.size === 0 || !(await isFirst(`${reader.entry.account.config.id}|${id}`, payer))) return;
+  for (const [model, usage] of usages) {
+    const modes = [...new Set([...(usage.modes ?? []), "batch"])];
+    await charge({ id, model, usage: { ...usage, modes } }, reader, payer);
+  }
+}
+
 /** Without the store, a batch that is read twice is charged twice: too much rather than nothing. */
 async function isFirst(key: string, { ledger }: BatchPayer): Promise<boolean> {
   try {

@@ -1,5 +1,6 @@
 /** Files, batches, fine-tuning: fewer stages than for calls to models, as their content is not inspected. */
 import type { Circumstances } from "../access/rules.ts";
+import { batchOwner, noteBatchOwner } from "../cache/batch-owners.ts";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, isFailure } from "../failure.ts";
 import { ownerOf } from "../ids/owner.ts";
@@ -7,14 +8,16 @@ import { ResourceIds } from "../ids/resource-ids.ts";
 import type { PathEntry } from "../snapshot/snapshot.ts";
 import { admit } from "./admit.ts";
 import type { AdmitRequest } from "./admit-request.ts";
-import { chargeBatches } from "./batch-charge.ts";
+import { type BatchReader, chargeBatches, chargeResults } from "./batch-charge.ts";
 import type { CallState } from "./call-state.ts";
 import { beginOnRecord } from "./on-record.ts";
 import type { OnRecord, Unambiguous } from "./proof.ts";
 import { noteRoute } from "./record-fields.ts";
+import type { MessageBatches } from "./resource-exchange.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import type { ResourceTarget } from "./resource-target.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
+import { denyByRoleOrModel } from "./route.ts";
 
 interface ResourceCall {
   client: Unambiguous;
@@ -37,6 +40,27 @@ export async function serveResource(call: CallState, asked: ResourceCall): Promi
   call.record.region = config.region ?? "";
   const onRecord = await beginOnRecord(target.route, call.gateway.audit, call.record);
   return isFailure(onRecord) ? onRecord : pass(call, asked, target, onRecord);
+}
+
+function messageBatches(
+  { gateway, snapshot }: CallState,
+  { route, entry }: ResourceTarget,
+  identity: Identity,
+  reader: BatchReader,
+): MessageBatches {
+  const owner = ownerOf(identity, route, snapshot.roles);
+  const { store } = gateway.cache;
+  const keyOf = (id: string): string => snapshot.digest(`batch ${entry.account.config.id} ${id}`);
+  return {
+    maxBodyBytes: snapshot.settings.maxBodyBytes,
+    denyModel: (model) => denyByRoleOrModel(route, model, identity, snapshot.roles),
+    note: (id) => noteBatchOwner(store, keyOf(id), snapshot.ids.mark(owner), gateway.nowMs()),
+    isOwn: async (id) => {
+      const mark = await batchOwner(store, keyOf(id));
+      return mark !== null && snapshot.ids.isMarkedFor(owner, mark);
+    },
+    charge: (id, usages) => chargeResults(id, usages, reader, gateway),
+  };
 }
 
 async function pass(
@@ -65,6 +89,7 @@ async function pass(
     admitted,
     onRecord,
     ids: new ResourceIds(snapshot.ids, ownerOf(identity, route, snapshot.roles), config.id),
+    messageBatches: messageBatches(call, target, identity, { caller, entry, record }),
     readBatches: (batches) => chargeBatches(batches, { caller, entry, record }, gateway),
     nowMs: () => gateway.nowMs(),
     minUploadBytesPerSecond: gateway.minUploadBytesPerSecond,

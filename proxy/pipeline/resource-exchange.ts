@@ -1,5 +1,6 @@
 /** One exchange with the provider that keeps files, batches and jobs, streamed through or read whole. */
 import { Buffer } from "node:buffer";
+import type { Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { LineEditor } from "../ids/lines.ts";
 import { type ResourceIds, unmarked } from "../ids/resource-ids.ts";
@@ -29,6 +30,8 @@ export interface ResourceEnvironment {
   ids?: ResourceIds;
   /** Called with the caller's own batches before they are sent to the caller. */
   readBatches?(batches: readonly unknown[]): Promise<void>;
+  /** Set for batches of messages. */
+  messageBatches?: MessageBatches;
   nowMs(): number;
   /** The slowest that a body may arrive; 0 for any. */
   minUploadBytesPerSecond: number;
@@ -42,6 +45,18 @@ export interface WholeAnswer {
   json: unknown;
 }
 
+/** What batches of messages need besides: Anthropic's objects bear neither an owner's mark nor their usage. */
+export interface MessageBatches {
+  maxBodyBytes: number;
+  /** Why the caller may not use a model of the provider; null if it may. */
+  denyModel(model: string): Failure | null;
+  /** Remembers that the caller made this batch. */
+  note(id: string): void;
+  isOwn(id: string): Promise<boolean>;
+  /** Charges what the results say was used, once. */
+  charge(id: string, usages: ReadonlyMap<string, Usage>): Promise<void>;
+}
+
 export interface ExchangeSpec {
   client: ClientConnection;
   entry: ProviderEntry;
@@ -51,6 +66,8 @@ export interface ExchangeSpec {
   whole: boolean;
   /** Edits what is sent to the caller; null to leave it unchanged. */
   lines: LineEditor | null;
+  /** Whether the answer is read to its end although the caller is gone. */
+  readsOn?: boolean;
 }
 
 const notJson = failure("upstream_invalid_response", "The provider's answer could not be read. Try again later.");
@@ -58,6 +75,7 @@ const notJson = failure("upstream_invalid_response", "The provider's answer coul
 export class ResourceExchange {
   readonly #whole: boolean;
   readonly #lines: LineEditor | null;
+  readonly #readsOn: boolean;
   readonly #client: ClientConnection;
   readonly #entry: ProviderEntry;
   readonly #route: Route;
@@ -73,11 +91,12 @@ export class ResourceExchange {
   #bytes = 0;
 
   constructor(
-    { client, entry, route, environment, whole, lines }: ExchangeSpec,
+    { client, entry, route, environment, whole, lines, readsOn = false }: ExchangeSpec,
     resolve: (outcome: Failure | WholeAnswer | null) => void,
   ) {
     this.#whole = whole;
     this.#lines = lines;
+    this.#readsOn = readsOn;
     this.#client = client;
     this.#entry = entry;
     this.#route = route;
@@ -91,7 +110,10 @@ export class ResourceExchange {
 
   begin(call: { abort(): void; resume(): void }): void {
     this.#call = call;
-    this.#client.onClose(() => this.#settle(failure("client_closed_request", "The client went away.")));
+    this.#client.onClose(() => {
+      if (!this.#readsOn) this.#settle(failure("client_closed_request", "The client went away."));
+      else this.#call?.resume();
+    });
     this.#client.onInterrupt(() => this.refuse(failure("draining", "The gateway is being restarted. Try again.")));
   }
 
@@ -122,7 +144,7 @@ export class ResourceExchange {
   data(chunk: Buffer): boolean {
     if (!this.#isOk || this.#whole) return this.#keep(chunk);
     const out = this.#edited((lines) => lines.push(chunk)) ?? chunk;
-    if (out.length === 0 || this.#client.writeRaw(out)) return true;
+    if (out.length === 0 || this.#client.closed || this.#client.writeRaw(out)) return true;
     this.#client.onDrain(() => this.#call?.resume());
     return false;
   }

@@ -11,11 +11,17 @@ export interface ResourceOperation {
   method: "GET" | "POST" | "DELETE";
   /** Path below the base URL, with its ids checked. */
   path: string;
+  /** Set for Anthropic's API, whose files have the paths of OpenAI's. */
+  isAnthropic?: boolean;
 }
+
+export const isMessageBatch = ({ path }: Pick<ResourceOperation, "path">): boolean =>
+  path.startsWith("/messages/batches");
+export const isResults = ({ path }: Pick<ResourceOperation, "path">): boolean => path.endsWith("/results");
 
 /** The id in a path; null if it has none. */
 export const idIn = (path: string): string | null =>
-  /^\/(?:files|batches|fine_tuning\/jobs|responses)\/([^/]+)/.exec(path)?.[1] ?? null;
+  /^\/(?:files|batches|messages\/batches|fine_tuning\/jobs|responses)\/([^/]+)/.exec(path)?.[1] ?? null;
 
 /** Whether the path lists the account's objects, rather than one object's parts. */
 export const isList = ({ method, path }: ResourceOperation): boolean => method === "GET" && idIn(path) === null;
@@ -29,6 +35,10 @@ const paths: readonly [ResourceOperation["resource"], RegExp, readonly string[]]
   ["Files", /^\/files$/, ["GET", "POST"]],
   ["Files", new RegExp(`^/files/${id}$`), ["GET", "DELETE"]],
   ["Files", new RegExp(`^/files/${id}/content$`), ["GET"]],
+  ["Batches", /^\/messages\/batches$/, ["GET", "POST"]],
+  ["Batches", new RegExp(`^/messages/batches/${id}$`), ["GET", "DELETE"]],
+  ["Batches", new RegExp(`^/messages/batches/${id}/cancel$`), ["POST"]],
+  ["Batches", new RegExp(`^/messages/batches/${id}/results$`), ["GET"]],
   ["Batches", /^\/batches$/, ["GET", "POST"]],
   ["Batches", new RegExp(`^/batches/${id}$`), ["GET"]],
   ["Batches", new RegExp(`^/batches/${id}/cancel$`), ["POST"]],
@@ -56,6 +66,9 @@ export const resourceMethods = (rest: string): readonly string[] | null =>
 
 const parameters: ReadonlySet<string> = new Set([
   "after",
+  "after_id",
+  "page",
+  "before_id",
   "before",
   "limit",
   "order",
@@ -65,6 +78,8 @@ const parameters: ReadonlySet<string> = new Set([
   "include[]",
 ]);
 
+const cursors: ReadonlySet<string> = new Set(["after", "before", "after_id", "before_id"]);
+
 /** Keeps only the query parameters that lists support. `cursor` replaces `after` and `before`. */
 export function resourceQuery(url: string, cursor: (text: string) => string = (text) => text): URLSearchParams {
   const at = url.indexOf("?");
@@ -73,9 +88,6 @@ export function resourceQuery(url: string, cursor: (text: string) => string = (t
     ([name, value]) => parameters.has(name) && value.length <= 344,
   );
   return new URLSearchParams(
-    kept.map(([name, value]): [string, string] => [
-      name,
-      name === "after" || name === "before" ? cursor(value) : value,
-    ]),
+    kept.map(([name, value]): [string, string] => [name, cursors.has(name) ? cursor(value) : value]),
   );
 }

@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
+import type { LineEditor } from "../ids/lines.ts";
 import type { ResourceIds } from "../ids/resource-ids.ts";
 import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
@@ -13,10 +14,11 @@ import { tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 import { denyByOrigin } from "./circumstances.ts";
+import { BatchMeter, batchRequest, withOwnResults } from "./message-batches.ts";
 import type { Unambiguous } from "./proof.ts";
 import { noToken, toFailure } from "./provider-error.ts";
 import { type ResourceEnvironment, ResourceExchange, type WholeAnswer } from "./resource-exchange.ts";
-import { idIn, isList, type ResourceOperation, resourceQuery } from "./resource-paths.ts";
+import { idIn, isList, isMessageBatch, isResults, type ResourceOperation, resourceQuery } from "./resource-paths.ts";
 import type { ResourceTarget } from "./resource-target.ts";
 import { denyByPolicyScope, missingPermission, offeredTo, resident } from "./route.ts";
 import { asksForStream, keptResponse, notKept, notStreamed } from "./stored-responses.ts";
@@ -46,7 +48,11 @@ export function resourceTarget(
   const { resource } = operation;
   if (resource === "Responses") return keptResponse(operation, path, identity, call, roles, accountOf);
   const offered = path.routes.filter(
-    (one) => one.resources !== null && one.config.resources?.kinds.includes(resource) && offeredTo(one, identity),
+    (one) =>
+      one.resources !== null &&
+      one.config.resources?.kinds.includes(resource) &&
+      (one.config.resources.api === "Anthropic") === isOfAnthropic(operation) &&
+      offeredTo(one, identity),
   );
   const id = idIn(operation.path);
   const account = id === null ? null : accountOf(id);
@@ -58,6 +64,9 @@ export function resourceTarget(
     denyByOrigin(route, call) ?? { route, entry: route.resources }
   );
 }
+
+const isOfAnthropic = (operation: ResourceOperation): boolean =>
+  isMessageBatch(operation) || (operation.isAnthropic === true && operation.resource === "Files");
 
 export type { ResourceEnvironment };
 
@@ -145,6 +154,10 @@ export async function passThrough(
 
 async function send(exchange: PreparedExchange, path: string, query: URLSearchParams): Promise<Failure | null> {
   const { client, operation, ids, environment } = exchange;
+  if (isMessageBatch(operation) && ids !== null) {
+    const asked = await sendMessageBatch(exchange, ids, path, query);
+    if (asked !== undefined) return asked;
+  }
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return list(exchange, ids, path, query);
@@ -175,8 +188,48 @@ async function reply(
 ): Promise<Failure | null> {
   if (answer === null || "code" in answer) return answer;
   if (operation.resource === "Batches") await environment.readBatches?.(batches ?? [answer.json]);
-  void client.reply(200, answer.headers, JSON.stringify(edit(answer.json)));
+  void client.reply(200, answer.headers, JSON.stringify(withOwnResults(edit(answer.json))));
   return null;
+}
+
+/** The provider's id of the batch whose results are at this path. */
+const batchIn = (path: string): string => /([^/]+)\/results$/.exec(path)?.[1] ?? path;
+
+/** What differs for Anthropic's batches; undefined if nothing does. */
+async function sendMessageBatch(
+  exchange: PreparedExchange,
+  ids: ResourceIds,
+  path: string,
+  query: URLSearchParams,
+): Promise<Failure | null | undefined> {
+  const { client, operation, environment, target } = exchange;
+  const { messageBatches } = environment;
+  if (messageBatches === undefined) return notServed;
+  if (isResults(operation)) {
+    const meter = new BatchMeter();
+    const done = await ask(
+      exchange,
+      withQuery(path, query),
+      null,
+      false,
+      ids.resultLines((line) => meter.line(line)),
+    );
+    if (done === null) await messageBatches.charge(batchIn(path), meter.usages);
+    return done as Failure | null;
+  }
+  if (operation.method !== "POST" || idIn(operation.path) !== null) return undefined;
+  const { minUploadBytesPerSecond: minBytesPerSecond } = environment;
+  const read = await client.readBody(messageBatches.maxBodyBytes, "", { minBytesPerSecond });
+  if ("code" in read) return read;
+  const json = jsonIn(read.toString("utf8"));
+  if (!isObject(json)) return failure("invalid_json", "The request body must be a JSON object.");
+  const request = batchRequest(json, target.entry, messageBatches.denyModel);
+  if (isFailure(request)) return request;
+  const opened = ids.opened(request);
+  if (isFailure(opened)) return opened;
+  const answer = await ask(exchange, path, Buffer.from(JSON.stringify(opened)), true);
+  if (answer !== null && !("code" in answer) && isObject(answer.json)) messageBatches.note(String(answer.json["id"]));
+  return reply(exchange, answer, (made) => ids.answer(made));
 }
 
 /** A batch or a job, which is small enough to be read before it is sent. */
@@ -198,6 +251,52 @@ async function make(exchange: PreparedExchange, ids: ResourceIds, path: string):
 const maxPages = 20;
 const usualLimit = 100;
 
+/** Batches of messages bear no mark, so that the gateway remembers whose they are. */
+async function ownOf(
+  { operation, environment }: PreparedExchange,
+  ids: ResourceIds,
+  data: unknown[],
+): Promise<unknown[]> {
+  const { messageBatches } = environment;
+  if (!isMessageBatch(operation) || messageBatches === undefined) return data.filter((object) => ids.isOwn(object));
+  const known = await Promise.all(
+    data.map((object) => messageBatches.isOwn(isObject(object) ? String(object["id"]) : "")),
+  );
+  return data.filter((_, index) => known[index] === true);
+}
+
+/** Where the next page of the provider's list begins: the query's parameter and its value; null for the last page. */
+function nextPage(operation: ResourceOperation, json: unknown): readonly [string, string] | null {
+  if (!isObject(json)) return null;
+  // https://platform.claude.com/docs/en/api/files-list
+  if (typeof json["next_page"] === "string") return ["page", json["next_page"]];
+  const last: unknown = dataOf(json).at(-1);
+  if (json["has_more"] !== true || !isObject(last) || typeof last["id"] !== "string") return null;
+  return [isOfAnthropic(operation) ? "after_id" : "after", last["id"]];
+}
+
+const dataOf = (json: unknown): unknown[] => (isObject(json) && Array.isArray(json["data"]) ? json["data"] : []);
+
+const goesBack = (query: URLSearchParams): boolean => query.has("before") || query.has("before_id");
+
+/** A page of the caller's own objects. `next`: where the provider's list goes on. */
+function ownPage(
+  own: readonly unknown[],
+  wanted: number,
+  next: readonly [string, string] | null,
+  ids: ResourceIds,
+): object {
+  const byPage = next?.[0] === "page";
+  // Objects that this page leaves out would not be on the next one.
+  const shown = (byPage ? own : own.slice(0, wanted)).map((object) => ids.answer(object));
+  const idOf = (object: unknown): unknown => (isObject(object) ? (object["id"] ?? null) : null);
+  const hasMore = byPage || own.length > wanted || (next !== null && shown.length > 0);
+  return {
+    ...{ object: "list", data: shown, first_id: idOf(shown[0]), last_id: idOf(shown.at(-1)), has_more: hasMore },
+    ...(byPage ? { next_page: next[1] } : {}),
+  };
+}
+
 /** Lists the caller's own objects among the account's. */
 async function list(
   exchange: PreparedExchange,
@@ -210,22 +309,11 @@ async function list(
   for (let page = 1; ; page++) {
     const answer = await ask(exchange, withQuery(path, query), null, true);
     if (answer === null || "code" in answer) return answer;
-    const { json } = answer;
-    const data: unknown[] = isObject(json) && Array.isArray(json["data"]) ? json["data"] : [];
-    own.push(...data.filter((object) => ids.isOwn(object)));
-    const last = data.at(-1);
-    const more = isObject(json) && json["has_more"] === true && isObject(last) && typeof last["id"] === "string";
-    if (more && own.length < wanted && page < maxPages && !query.has("before")) {
-      query.set("after", String(last["id"]));
-      continue;
-    }
-    const edit = (): object => {
-      const shown = own.slice(0, wanted).map((object) => ids.answer(object));
-      const idOf = (object: unknown): unknown => (isObject(object) ? (object["id"] ?? null) : null);
-      const hasMore = own.length > wanted || (more && shown.length > 0);
-      return { object: "list", data: shown, first_id: idOf(shown[0]), last_id: idOf(shown.at(-1)), has_more: hasMore };
-    };
-    return reply(exchange, answer, edit, own);
+    own.push(...(await ownOf(exchange, ids, dataOf(answer.json))));
+    const next = nextPage(exchange.operation, answer.json);
+    if (next === null || own.length >= wanted || page >= maxPages || goesBack(query))
+      return reply(exchange, answer, () => ownPage(own, wanted, next, ids), own);
+    query.set(...(next as [string, string]));
   }
 }
 
@@ -235,14 +323,16 @@ async function ask(
   path: string,
   body: Readable | Buffer | null,
   whole: boolean,
+  results?: LineEditor,
 ): Promise<Failure | WholeAnswer | null> {
   const { entry, route } = target;
   const bare = outgoingOf(client, operation, path, environment);
   const outgoing = await authorized(bare, entry, environment.auth);
   if ("code" in outgoing) return outgoing;
   return new Promise((resolve) => {
-    const lines = ids === null || whole ? null : ids.downloadLines();
-    const exchange = new ResourceExchange({ client, entry, route, environment, whole, lines }, resolve);
+    const lines = results ?? (ids === null || whole ? null : ids.downloadLines());
+    const readsOn = results !== undefined;
+    const exchange = new ResourceExchange({ client, entry, route, environment, whole, lines, readsOn }, resolve);
     if (body !== null && !Buffer.isBuffer(body))
       body.once("error", (cause) => {
         const refusal = failureOfUpload(cause);

@@ -163,7 +163,10 @@ class Call {
           }),
         );
       case "resource":
-        return serveResource(this.#state, { client, operation, path, identity, from });
+        return serveResource(this.#state, {
+          ...{ client, path, identity, from },
+          operation: { ...operation, isAnthropic: this.#state.speaksAnthropic },
+        });
       default:
         return this.#arriving(client, { addressed, identity, from });
     }

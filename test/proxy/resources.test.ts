@@ -258,7 +258,7 @@ describe("files, batches and fine-tuning", () => {
     [
       "a type that has none",
       [
-        provider("claude", "http://127.0.0.1:9", { type: "Anthropic" }),
+        provider("claude", "http://127.0.0.1:9", { type: "Mistral" }),
         secret("claude-credentials", { apiKey: "k" }),
         policy("one", {
           match: { models: ["a"] },
@@ -266,7 +266,7 @@ describe("files, batches and fine-tuning", () => {
           resources: { provider: { name: "claude" } },
         }),
       ],
-      /Unsupported: type Anthropic .* has no files/,
+      /Unsupported: type Mistral .* has no files/,
     ],
   ];
   for (const [name, manifests, expected] of mistakes) {

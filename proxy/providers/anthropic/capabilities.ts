@@ -73,7 +73,8 @@ export const capabilities: Capabilities = {
     store: "dropped",
     service_tier: "dropped",
   },
-  resources: false,
+  resources: true,
+  resourceApi: "Anthropic",
   discovers: true,
   pricesFrom: "anthropic",
   // https://platform.claude.com/docs/en/about-claude/pricing: batches, fast mode, data residency.

@@ -71,4 +71,6 @@ export const provider: Provider = {
   tokenCount: (prompt, account, model) =>
     claudeTokenCount(`${messagesPath(account)}/count_tokens`, prompt, account, model, {}),
   decodeError,
+  resourcePath: (path, account) =>
+    /^\/(files|messages\/batches)(\/|$)/.test(path) ? `${account.basePath.replace(/\/v1$/, "")}/v1${path}` : null,
 };

@@ -1,0 +1,83 @@
+/**
+ * Batches of Anthropic's messages (https://platform.claude.com/docs/en/api/creating-message-batches): the models in a
+ * request, where its results are, and what they say was used.
+ */
+
+import { decodeUsage } from "../dialects/anthropic-messages/usage.ts";
+import type { Usage } from "../dialects/canonical.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { ProviderEntry } from "../snapshot/snapshot.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+
+const noModel = (model: string): Failure =>
+  failure(
+    "model_not_found",
+    `The provider of batches has no model ${JSON.stringify(model.slice(0, 128))}. Use one that its LLMProvider lists.`,
+    { param: "requests" },
+  );
+
+/** The request with the provider's names of the models, all of which the caller may use. */
+export function batchRequest(
+  json: JsonObject,
+  { models }: ProviderEntry,
+  denyModel: (model: string) => Failure | null,
+): JsonObject | Failure {
+  const { requests } = json;
+  if (!Array.isArray(requests))
+    return failure("missing_required_parameter", "`requests` must be a list.", { param: "requests" });
+  const sent: unknown[] = [];
+  for (const request of requests as unknown[]) {
+    const params = isObject(request) ? request["params"] : null;
+    if (!isObject(request) || !isObject(params))
+      return failure("invalid_value", "Each of `requests` must have `params`.", { param: "requests" });
+    const name = String(params["model"] ?? "");
+    const model = models.get(name);
+    if (model === undefined) return noModel(name);
+    const denied = denyModel(name);
+    if (denied !== null) return denied;
+    sent.push({ ...request, params: { ...params, model: model.config.upstream } });
+  }
+  return { ...json, requests: sent };
+}
+
+/** A batch names where its results are: relative to the base URL, so that SDKs fetch them here. */
+function withResults(object: unknown): unknown {
+  if (!isObject(object) || typeof object["results_url"] !== "string") return object;
+  return { ...object, results_url: `/v1/messages/batches/${String(object["id"])}/results` };
+}
+
+export function withOwnResults(answer: unknown): unknown {
+  if (!isObject(answer) || !Array.isArray(answer["data"])) return withResults(answer);
+  return { ...answer, data: (answer["data"] as unknown[]).map(withResults) };
+}
+
+const plus = (before: Usage, more: Usage): Usage => {
+  const units = { ...before.units };
+  for (const [unit, count] of Object.entries(more.units ?? {}))
+    units[unit as keyof typeof units] = (units[unit as keyof typeof units] ?? 0) + count;
+  return {
+    ...before,
+    prompt: before.prompt + more.prompt,
+    cachedPrompt: before.cachedPrompt + more.cachedPrompt,
+    cacheWrite: before.cacheWrite + more.cacheWrite,
+    completion: before.completion + more.completion,
+    reasoning: before.reasoning + more.reasoning,
+    ...(Object.keys(units).length === 0 ? {} : { units }),
+  };
+};
+
+/** Adds up the usage in the results of a batch, by the model that the provider names. */
+export class BatchMeter {
+  readonly usages = new Map<string, Usage>();
+
+  line(line: string): void {
+    const json = jsonIn(line);
+    const result = isObject(json) ? json["result"] : null;
+    const message = isObject(result) && result["type"] === "succeeded" ? result["message"] : null;
+    const usage = isObject(message) ? decodeUsage(message["usage"]) : null;
+    if (usage === null || !isObject(message)) return;
+    const model = String(message["model"] ?? "");
+    const before = this.usages.get(model);
+    this.usages.set(model, before === undefined ? usage : plus(before, usage));
+  }
+}
