@@ -198,7 +198,7 @@ export interface Capabilities {
   /** Whether files, batches and fine-tuning are passed through. */
   resources: boolean;
   /** Whose form they have. Absent: OpenAI's. */
-  resourceApi?: "Anthropic";
+  resourceApi?: "Messages";
   /** This provider's key in the price table, or null if prices depend on the installation. */
   pricesFrom: string | null;
   /**

@@ -136,7 +136,7 @@ export const routeConfig = z.object({
       provider: id,
       kinds: z.array(resourceKind),
       /** Whose API the provider has; absent for OpenAI's. */
-      api: z.enum(["Anthropic"]).optional(),
+      api: z.enum(["Messages"]).optional(),
     })
     .nullable()
     .default(null),

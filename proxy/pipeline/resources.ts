@@ -51,7 +51,7 @@ export function resourceTarget(
     (one) =>
       one.resources !== null &&
       one.config.resources?.kinds.includes(resource) &&
-      (one.config.resources.api === "Anthropic") === isOfAnthropic(operation) &&
+      (one.config.resources.api === "Messages") === isOfAnthropic(operation) &&
       offeredTo(one, identity),
   );
   const id = idIn(operation.path);

@@ -74,7 +74,7 @@ export const capabilities: Capabilities = {
     service_tier: "dropped",
   },
   resources: true,
-  resourceApi: "Anthropic",
+  resourceApi: "Messages",
   discovers: true,
   pricesFrom: "anthropic",
   // https://platform.claude.com/docs/en/about-claude/pricing: batches, fast mode, data residency.
