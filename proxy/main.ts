@@ -13,27 +13,20 @@ import { openCache } from "./cache/open.ts";
 import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
 import { steadyNowMs, systemClock } from "./clock.ts";
-import { CloudIdentities } from "./cloud/identities.ts";
 import { egressOf } from "./config/egress/egress.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
-import { CachingVerifier } from "./identity/verify.ts";
 import { backlog, listen } from "./listening.ts";
-import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
+import { Outbound } from "./outbound.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import { readHeadroom } from "./pipeline/limit-report.ts";
 import { Recounts } from "./pipeline/recounts.ts";
 import { Shadows } from "./pipeline/shadow.ts";
-import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { receiveRevocations } from "./receive-revocations.ts";
 import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
-import { ModelDiscovery } from "./routing/discovery.ts";
-import { HealthChecks } from "./routing/health-checks.ts";
 import { ImplausibleReports } from "./routing/implausible.ts";
-import { modelLister } from "./routing/list-models.ts";
-import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { TargetRouting } from "./routing/target-routing.ts";
 import { WatchTally } from "./routing/watch.ts";
@@ -53,15 +46,13 @@ import { serveActivity } from "./telemetry/activity.ts";
 import { budgetMetrics } from "./telemetry/budget-metrics.ts";
 import { limitMetrics } from "./telemetry/limit-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
-import { createMetrics } from "./telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { RecentCalls } from "./telemetry/recent-calls.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { TrafficTally } from "./telemetry/traffic.ts";
 import { startTracing } from "./tracing/start.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
-import { TokenCache } from "./wire/tokens.ts";
-import { Upstreams } from "./wire/upstream.ts";
 
 export interface ProxyOptions {
   settings: ProxySettings;
@@ -93,27 +84,8 @@ export interface RunningProxy {
   close(patient?: boolean): Promise<void>;
 }
 
-const addressesOf = (snapshot: Snapshot) =>
-  [...snapshot.providers.values()].flatMap(({ address, pods = [] }) => [address, ...pods.map((pod) => pod.address)]);
-
 const routesOf = (snapshot: Snapshot) =>
   [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
-
-function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger): HealthChecks {
-  return new HealthChecks({ ...systemClock, random: Math.random }, prober(upstreams, auth), {
-    changed(provider, { healthy, reason }) {
-      if (healthy === false) log.warn({ provider, reason }, "health check fails; the provider is called last");
-      else log.info({ provider }, "health check passes");
-    },
-  });
-}
-
-function cloudIdentities(upstreams: Upstreams, { env = {}, settings }: ProxyOptions, log: Logger): CloudIdentities {
-  return new CloudIdentities(ambientOf(upstreams, env, settings.cloudMetadata), (provider, reason) => {
-    if (reason === null) log.info({ provider }, "cloud identity obtained");
-    else log.warn({ provider, reason }, "no cloud identity; calls go to other targets");
-  });
-}
 
 /** How long copies under way may delay the end of the process, within the drain time. */
 const mostShadowDrainMs = 5_000;
@@ -137,70 +109,17 @@ function reportDamage({ store }: FleetState, log: Logger): void {
   );
 }
 
-/**
- * Node cuts small buffers from pieces of 64 KiB, and one that waits for a slow client keeps its whole piece. Larger ones
- * than half of this get memory of their own.
- */
-const poolBytes = 8_192;
-
-export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { settings, source } = options;
-  const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
-  Buffer.poolSize = poolBytes;
-  // Runs before anything starts that would have to be stopped again.
-  const files = {
-    cert: settings.tlsCert,
-    key: settings.tlsKey,
-    clientCa: settings.tlsClientCa,
-    clientCrl: settings.tlsClientCrl,
-    clientAuth: settings.tlsClientAuth,
-  };
-  const tls = files.cert === "" ? null : await readTls(files);
-  const countries = await openCountries(settings, log);
-  const egress = egressOf(options.env ?? {});
-  const byProxy = egress.summary();
-  if (byProxy !== null) log.info({ proxy: byProxy }, "connections to providers go through the egress proxy");
-  const upstreams = new Upstreams(settings.http1, egress);
-  const identities = cloudIdentities(upstreams, options, log);
-  const auth = authEnvironment(new TokenCache(Date.now), upstreams, identities);
-  const checks = healthChecks(upstreams, auth, log);
-  const discovery = new ModelDiscovery({ ...systemClock, random: Math.random }, modelLister(upstreams, auth));
-  const fleet = startFleetState(settings, (cause) =>
-    log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
-  );
-  reportDamage(fleet, log);
-  const watched = new WatchTally(Date.now);
-  const routing = new TargetRouting(
-    { nowMs: steadyNowMs, random: Math.random },
-    { checked: (provider) => checks.reading(provider), quotas: fleetQuotas(fleet.quotas), watch: watched },
-  );
-  const cached = openCache(settings, Date.now);
-  const cache = new ResponseCache(cached.store, cached.vectors, Date.now, [itemsPlace, ownersPlace]);
-  const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
-  const metrics = createMetrics(routing, cache, () => state.active.size, callMetricsOptions(settings));
-  stateMetrics(metrics.registry, fleet);
-  cached.register(metrics.registry);
-  const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
-    log.warn(
-      { issuer, err: cause instanceof Error ? cause.message : String(cause) },
-      "keys of a token issuer not fetched; those that are known stay in use",
-    ),
-  );
-  const canaries = new CanaryTally();
-  const implausible = new ImplausibleReports(steadyNowMs);
-  const foreignKeys = new ForeignKeyUses();
-  const cell = current(source, providers, Date.now, {
+/** Takes on each config that is published; the last good one stays until there is another. */
+function liveConfig(
+  source: ConfigSource,
+  log: Logger,
+  metrics: Metrics,
+  users: readonly ((snapshot: Snapshot) => void)[],
+): Current {
+  const cell: Current = current(source, providers, Date.now, {
     swapped(snapshot) {
+      for (const apply of users) apply(snapshot);
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
-      upstreams.keep(addressesOf(snapshot));
-      checks.apply(snapshot.providers);
-      discovery.apply(snapshot.providers);
-      tokens.keep(snapshot.settings.identity.issuers);
-      routing.keep(snapshot.providers);
-      identities.keep(snapshot.providers);
-      canaries.apply(snapshot);
-      watched.apply(snapshot);
-      cache.keep(routesOf(snapshot));
       metrics.swapped(snapshot, routes);
       log.info(
         { revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount },
@@ -220,6 +139,99 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       );
     },
   });
+  return cell;
+}
+
+/** Budgets and limits as metrics, read at each scrape. */
+function standingMetrics({ registry }: Metrics, cell: Current, fleet: FleetState, recounts: Recounts): void {
+  const { quotas, store: ledger } = fleet;
+  budgetMetrics(
+    registry,
+    async () => {
+      const snapshot = cell.snapshot();
+      return snapshot === null ? [] : readBudgets(snapshot, { ledger, quotas, recounts }, Date.now(), true);
+    },
+    steadyNowMs,
+  );
+  limitMetrics(registry, () => {
+    const snapshot = cell.snapshot();
+    return snapshot === null ? null : readHeadroom(snapshot, quotas);
+  });
+}
+
+type TlsFiles = Parameters<typeof readTls>[0];
+type TlsSettings = Awaited<ReturnType<typeof readTls>>;
+
+const tlsFilesOf = (settings: ProxySettings): TlsFiles => ({
+  cert: settings.tlsCert,
+  key: settings.tlsKey,
+  clientCa: settings.tlsClientCa,
+  clientCrl: settings.tlsClientCrl,
+  clientAuth: settings.tlsClientAuth,
+});
+
+interface Reports {
+  log: Logger;
+  registry: Metrics["registry"];
+  /** Receives what is refused before it is a call. */
+  denied(denial: Denial): void;
+}
+
+/** Counts clients that are refused at the handshake, and follows changes of the files. Returns how to stop. */
+function watchTls(
+  { secure }: ReturnType<typeof trafficListener>,
+  tls: TlsSettings | null,
+  settings: ProxySettings,
+  { log, registry, denied }: Reports,
+): () => void {
+  if (secure === null || tls === null) return () => undefined;
+  if (tls.options.requestCert)
+    watchClients(secure, { required: tls.options.rejectUnauthorized, nowMs: Date.now, log, registry, denied });
+  return keepTls(tlsFilesOf(settings), tls, secure, settings.pollMs, log, registry);
+}
+
+/**
+ * Node cuts small buffers from pieces of 64 KiB, and one that waits for a slow client keeps its whole piece. Larger ones
+ * than half of this get memory of their own.
+ */
+const poolBytes = 8_192;
+
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { settings, source } = options;
+  const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
+  Buffer.poolSize = poolBytes;
+  // Runs before anything starts that would have to be stopped again.
+  const tls = settings.tlsCert === "" ? null : await readTls(tlsFilesOf(settings));
+  const countries = await openCountries(settings, log);
+  const egress = egressOf(options.env ?? {});
+  const byProxy = egress.summary();
+  if (byProxy !== null) log.info({ proxy: byProxy }, "connections to providers go through the egress proxy");
+  const outbound = new Outbound(settings, egress, options.env ?? {}, log);
+  const fleet = startFleetState(settings, (cause) =>
+    log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
+  );
+  reportDamage(fleet, log);
+  const watched = new WatchTally(Date.now);
+  const routing = new TargetRouting(
+    { nowMs: steadyNowMs, random: Math.random },
+    { checked: (provider) => outbound.checks.reading(provider), quotas: fleetQuotas(fleet.quotas), watch: watched },
+  );
+  const cached = openCache(settings, Date.now);
+  const cache = new ResponseCache(cached.store, cached.vectors, Date.now, [itemsPlace, ownersPlace]);
+  const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
+  const metrics = createMetrics(routing, cache, () => state.active.size, callMetricsOptions(settings));
+  stateMetrics(metrics.registry, fleet);
+  cached.register(metrics.registry);
+  const canaries = new CanaryTally();
+  const implausible = new ImplausibleReports(steadyNowMs);
+  const foreignKeys = new ForeignKeyUses();
+  const cell = liveConfig(source, log, metrics, [
+    (snapshot) => outbound.apply(snapshot),
+    (snapshot) => routing.keep(snapshot.providers),
+    (snapshot) => canaries.apply(snapshot),
+    (snapshot) => watched.apply(snapshot),
+    (snapshot) => cache.keep(routesOf(snapshot)),
+  ]);
   const audit = await startAudit(settings, log, metrics.registry, systemClock, egress);
   const denied = (denial: Denial): void => audit?.deny(denial);
   const tracing = startTracing(settings, log, metrics.registry, systemClock, egress);
@@ -234,18 +246,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     return fleet.ledger.flush();
   };
   const recounts = new Recounts(ledger, settled, () => cell.snapshot(), Date.now);
-  budgetMetrics(
-    metrics.registry,
-    async () => {
-      const snapshot = cell.snapshot();
-      return snapshot === null ? [] : readBudgets(snapshot, { ledger, quotas, recounts }, Date.now(), true);
-    },
-    steadyNowMs,
-  );
-  limitMetrics(metrics.registry, () => {
-    const snapshot = cell.snapshot();
-    return snapshot === null ? null : readHeadroom(snapshot, quotas);
-  });
+  standingMetrics(metrics, cell, fleet, recounts);
   const shadowTally = new ShadowTally(Date.now());
   const room = new ShadowRoom();
   const shadows = new Shadows(
@@ -256,39 +257,20 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     room,
   );
   const gateway = gatewayOf(settings, log, records, {
-    shadows,
-    upstreams,
-    routing,
-    auth,
-    countries,
-    foreignKeys,
-    tokens,
-    cache,
-    audit,
+    ...{ shadows, routing, countries, foreignKeys, cache, audit, quotas, sessionTimes, recounts, ledger },
+    upstreams: outbound.upstreams,
+    auth: outbound.auth,
+    tokens: outbound.tokens,
     tracer: tracing.tracer,
-    quotas,
-    sessionTimes,
-    recounts,
-    ledger,
   });
   const traffic = trafficListener(gateway, cell, state, { tls, http1: settings.http1 });
   const drain = new Drain(traffic, state);
-  const { secure } = traffic;
-  if (secure !== null && tls?.options.requestCert)
-    watchClients(secure, {
-      required: tls.options.rejectUnauthorized,
-      nowMs: Date.now,
-      log,
-      registry: metrics.registry,
-      denied,
-    });
-  const stopTls =
-    tls === null || secure === null
-      ? () => undefined
-      : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
+  const stopTls = watchTls(traffic, tls, settings, { log, registry: metrics.registry, denied });
   const status = proxyStatusServer({
     ...{ current: cell, metrics, state, routing, canaries, watched },
-    ...{ ledger, quotas, recounts, implausible, foreignKeys, identities, discovery, audit, shadows: shadowTally },
+    ...{ ledger, quotas, recounts, implausible, foreignKeys, audit, shadows: shadowTally },
+    identities: outbound.identities,
+    discovery: outbound.discovery,
     flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {
@@ -327,14 +309,13 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       records.drain();
       cell.close();
       countries.close();
-      checks.stop();
-      discovery.stop();
+      outbound.stop();
       stopTls();
       await audit?.close();
       await tracing.close();
       await fleet.close();
       await cache.close();
-      upstreams.close();
+      outbound.upstreams.close();
       await status.close();
     },
   };
