@@ -282,8 +282,8 @@ describe("attacks over HTTP", () => {
         { status: 400, code: "invalid_json" },
       ],
       [
-        "65 levels",
-        json(`{"model":"gpt-4o","messages":${"[".repeat(64)}${"]".repeat(64)}}`),
+        "129 levels",
+        json(`{"model":"gpt-4o","messages":${"[".repeat(128)}${"]".repeat(128)}}`),
         { status: 400, code: "invalid_json" },
       ],
       [
@@ -292,12 +292,12 @@ describe("attacks over HTTP", () => {
         { status: 400, code: "invalid_json" },
       ],
       [
-        "2,049 messages",
-        json(`{"model":"gpt-4o","messages":[${Array(2049).fill('{"role":"user","content":"a"}').join(",")}]}`),
+        "100,001 messages",
+        json(`{"model":"gpt-4o","messages":[${Array(100_001).fill('{"role":"user","content":"a"}').join(",")}]}`),
         bad,
       ],
-      ["257 tools", json(list("tools", 257, '{"type":"function","function":{"name":"f"}}')), bad],
-      ["257 functions", json(list("functions", 257, '{"name":"f"}')), bad],
+      ["10,001 tools", json(list("tools", 10_001, '{"type":"function","function":{"name":"f"}}')), bad],
+      ["10,001 functions", json(list("functions", 10_001, '{"name":"f"}')), bad],
       [
         "a wrong content type",
         request("", {}).replace("application/json", "multipart/form-data; boundary=x"),

@@ -84,7 +84,7 @@ describe("paths of Azure's SDKs", () => {
   it("answer what they don't serve as other paths do", async () => {
     const rows: [path: string, status: number, code: string, method?: string][] = [
       ["/openai/deployments/nothing/chat/completions", 404, "model_not_found"],
-      ["/openai/deployments/chat/audio/speech", 404, "unknown_url"],
+      ["/openai/deployments/chat/video/generations", 404, "unknown_url"],
       ["/openai/deployments/%ff/chat/completions", 404, "unknown_url"],
       ["/openai/deployments//chat/completions", 404, "unknown_url"],
       ["/openai", 404, "unknown_url"],

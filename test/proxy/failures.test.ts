@@ -161,7 +161,7 @@ describe("the answer to a caller", () => {
       code: "unknown_url",
       says: /no such operation\. It has, under \/v1: chat\/completions, /,
     },
-    { method: "POST", path: "/v1/images/generations", status: 404, code: "unknown_url", says: /no such operation/ },
+    { method: "POST", path: "/v1/videos", status: 404, code: "unknown_url", says: /no such operation/ },
     { method: "POST", path: "/v1/v1/chat/completions", status: 404, code: "unknown_url", says: /\/v1 twice/ },
     { method: "POST", path: "/chat/completions", status: 404, code: "unknown_url", says: /lacks its \/v1/ },
     { method: "POST", path: "/", status: 404, code: "unknown_url", says: /Check the base URL/ },
