@@ -139,13 +139,20 @@ export function defaultsOf(model: Setting): Spec {
   return defaults;
 }
 
+/** Route types without chats. A target for them must not become a fallback of chats. */
+const otherKinds = /image|audio|video|realtime|batch|file|rerank/;
+
 /** `entry`: of `targets`, or the plug-in's own configuration. null: it has no counterpart. */
 export function targetRef(entry: Setting, accounts: Accounts, options: ImportOptions, shared: Spec): ModelRef | null {
   const model = entry.get("model");
   const service = serviceFor(model);
   const kind = entry.get("route_type");
-  if (service === null || /image|audio|video|realtime|batch|file|rerank/.test(kind.text ?? "")) {
-    entry.notImported(service === null ? "the provider is not known" : `calls of ${kind.text} aren't served`);
+  if (service === null || otherKinds.test(kind.text ?? "")) {
+    entry.notImported(
+      service === null
+        ? "the provider is not known"
+        : `calls of ${kind.text} need a policy of their own, if Sluice serves them`,
+    );
     return null;
   }
   kind.imported("every operation of the policy's path is served");

@@ -1,7 +1,10 @@
 /** `model_list` → models of LLMProviders. */
+
+import type { MediaWireFormat } from "../../../proxy/config/capabilities.ts";
 import type { Accounts, ModelRef } from "../accounts.ts";
 import { perMillion, timerFrom } from "../amounts.ts";
 import type { Spec } from "../manifests.ts";
+import { mediaProblem } from "../media.ts";
 import type { Setting } from "../setting.ts";
 import type { Config } from "./config.ts";
 import { deploymentAccount, Parameters } from "./deployment-account.ts";
@@ -50,8 +53,16 @@ const callParameters: readonly string[] = [
 ];
 
 /** What is served by endpoints that Sluice doesn't have. */
-const otherModes =
-  /^(image_generation|image_edit|audio_transcription|audio_speech|rerank|moderation|realtime|video_generation|ocr|search|vector_store|batch)$/;
+const otherModes = /^(realtime|video_generation|ocr|search|vector_store|batch)$/;
+
+const mediaModes: Readonly<Record<string, MediaWireFormat>> = {
+  image_generation: "openai.images",
+  image_edit: "openai.image_edits",
+  audio_transcription: "openai.transcriptions",
+  audio_speech: "openai.speech",
+  rerank: "cohere.rerank",
+  moderation: "openai.moderations",
+};
 
 /** Facts that Sluice finds out by itself or doesn't need. */
 const unneeded =
@@ -187,6 +198,9 @@ function deploymentOf(entry: Setting, config: Config, accounts: Accounts, defaul
   own.get("custom_llm_provider").imported("type of the LLMProvider");
   const account = deploymentAccount(parameters, config, parsed);
   const { type } = account.service;
+  const media = Object.hasOwn(mediaModes, mode) ? mediaModes[mode] : undefined;
+  const unserved = media === undefined ? null : mediaProblem(media, type);
+  if (unserved !== null) return refuse(`mode ${mode}: ${unserved}`);
   const settings = { ...defaults, ...timeoutsOf(own, defaults), ...retryOf(own, defaults), ...droppingOf(own) };
   const options = { ...account.options, ...unsupportedOf(own, type) };
   const ref = accounts.use(

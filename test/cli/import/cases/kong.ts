@@ -272,7 +272,7 @@ routes:
 `,
     },
     says: [
-      "NotImported routes[0].plugins[0].config.targets[3]: calls of image/v1/images/generations aren't served",
+      "NotImported routes[0].plugins[0].config.targets[3]: calls of image/v1/images/generations need a policy of their own, if Sluice serves them",
       "NotImported routes[0].plugins[0].config.targets[4]: the provider is not known",
     ],
     want: [

@@ -391,6 +391,12 @@ model_list:
     model_info: { mode: image_generation }
   - model_name: odd
     litellm_params: { model: replicate/meta/llama-2-70b-chat }
+  - model_name: ranks
+    litellm_params: { model: anthropic/claude-sonnet-4-5, api_key: os.environ/ANTHROPIC_API_KEY }
+    model_info: { mode: rerank }
+  - model_name: films
+    litellm_params: { model: openai/sora-2, api_key: os.environ/OPENAI_API_KEY }
+    model_info: { mode: video_generation }
   - model_name: gpt-5-mini
     litellm_params: { model: gpt-5-mini, region_name: eu }
     model_info: { id: "1" }
@@ -410,12 +416,14 @@ mcp_servers: { github: { url: "https://mcp.example.com", auth_value: top-secret-
     secrets: ["top-secret-value"],
     says: [
       "NotImported model_list[0]: an LLMProvider lists its models",
-      "NotImported model_list[2]: calls of mode image_generation aren't served",
+      "NotImported model_list[4]: mode rerank: calls of such models are not served by type Anthropic",
+      "NotImported model_list[5]: calls of mode video_generation aren't served",
       "NotImported model_list[3]: the service replicate is not known",
       "NotImported mcp_servers: only calls of models are served",
     ],
     want: [
-      "LLMProvider openai: OpenAI gpt-5-mini credentials={secretRef:{name:openai}}",
+      "LLMProvider openai: OpenAI dall-e-3 gpt-5-mini credentials={secretRef:{name:openai}}",
+      "RoutingPolicy dall-e: {models:[dall-e]} Priority openai/dall-e-3",
       "RoutingPolicy gpt-5-mini: {models:[gpt-5-mini]} Priority openai/gpt-5-mini",
       "Secret openai: apiKey=$OPENAI_API_KEY",
     ],
