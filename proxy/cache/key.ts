@@ -40,9 +40,11 @@ export function cacheable(config: CacheConfig, shaped: Shaped, { targets }: Pick
   return targets.every((target) => meetsConditions(config, shaped.forTarget(target.config)));
 }
 
-/** Answers without bytes, words of a recording, or images. */
-const isKeepable = ({ format }: Shaped): boolean =>
-  mediaFormat(format) === null || format === "openai.moderations" || format === "cohere.rerank";
+/** Answers without bytes, words of a recording, images, or a summary that is sealed for one user. */
+const isKeepable = ({ format, compaction }: Shaped): boolean =>
+  (mediaFormat(format) === null && compaction === null) ||
+  format === "openai.moderations" ||
+  format === "cohere.rerank";
 
 function meetsConditions(config: CacheConfig, shaped: Shaped): boolean {
   if (!isKeepable(shaped)) return false;

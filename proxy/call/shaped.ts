@@ -5,6 +5,12 @@ import type { ChatRequest, EmbeddingsRequest, Refusal } from "../dialects/canoni
 import type { JsonObject } from "../wire/json.ts";
 import type { Received } from "./received.ts";
 
+/** A call for a shorter form of a conversation. */
+export interface Compaction {
+  /** Whether the provider's own call can't be used: the policy reads or changes what it would hide. */
+  byGateway: boolean;
+}
+
 export interface Shaped {
   format: WireFormat;
   received: Received;
@@ -23,6 +29,8 @@ export interface Shaped {
    * unchanged.
    */
   mustTranslate: boolean;
+  /** null for an ordinary call. */
+  readonly compaction: Compaction | null;
   /** Returns the canonical request, decoded on first use. `model` is the name that the client sees. */
   chat(): ChatRequest | Refusal;
   /** The request as this target gets it; the same object if the target sets nothing. */

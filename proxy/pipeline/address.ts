@@ -10,7 +10,8 @@ import { offersTo } from "./route.ts";
 import { unknownUrlHint } from "./unknown-url.ts";
 
 export type Operation =
-  | { kind: "generate"; format: WireFormat }
+  /** `compacts`: a conversation is asked for in a shorter form. */
+  | { kind: "generate"; format: WireFormat; compacts?: true }
   | { kind: "models"; id: string | null }
   | { kind: "countTokens"; format: WireFormat }
   | { kind: "socket" }
@@ -46,6 +47,7 @@ const posts: Readonly<Record<string, Operation>> = {
   "/audio/translations": { kind: "generate", format: "openai.translations" },
   "/moderations": { kind: "generate", format: "openai.moderations" },
   "/rerank": { kind: "generate", format: "cohere.rerank" },
+  "/responses/compact": { kind: "generate", format: "openai.responses", compacts: true },
   "/responses/input_tokens": { kind: "countTokens", format: "openai.responses" },
 };
 /** The gateway's own endpoints, under /v1 only. */

@@ -70,6 +70,7 @@ function shapedOf(text: string, model: string): Shaped | null {
     edits: {},
     opened: [],
     mustTranslate: false,
+    compaction: null,
     chat: () => ({ refused: true, code: "unsupported_parameter", param: null, message: "" }),
     embeddings: () => embeddings.decode(received.json),
     forTarget: () => shaped,

@@ -12,6 +12,7 @@ import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { authorise } from "./checks.ts";
+import { withSummaries } from "./compaction.ts";
 import { admitUnused } from "./explain-admission.ts";
 import {
   plannedOrder,
@@ -187,6 +188,9 @@ class Explainer {
     this.#out.routes = routeReports(this.#snapshot, path, received.model, identity, chosen);
     if (isFailure(routed)) return routed;
     this.#out.route = routed.route.config.id;
+    const compacts = operation.kind === "generate" && operation.compacts === true;
+    const opened = withSummaries(received, { format, compacts }, routed.route, identity, this.#snapshot);
+    if (isFailure(opened)) return opened;
     const { headers, address: from, country } = this.#request;
     const call = {
       address: from,
@@ -194,10 +198,17 @@ class Explainer {
       header: (name: string) => headerOf(headers, name),
       nowMs: this.#nowMs,
     };
-    const authorised = authorise({ routed, received, format, identity, from: call, roles: this.#snapshot.roles });
+    const authorised = authorise({
+      routed,
+      received: opened,
+      format,
+      identity,
+      from: call,
+      roles: this.#snapshot.roles,
+    });
     if (isFailure(authorised)) return authorised;
-    const masked = unmasked(authorised, received);
-    const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#nowMs });
+    const masked = unmasked(authorised, opened);
+    const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#nowMs, compacts });
     if (isFailure(shaped)) return shaped;
     this.#out.model = shaped.model;
     if (routed.route.config.audit.required && this.#request.durableAudit === false) return unrecorded;

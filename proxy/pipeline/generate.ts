@@ -172,8 +172,9 @@ class Generation implements CachedCall {
     this.#call.admitted = admitted;
     this.#call.enter("dispatch");
     const request = new CallDispatch(this.#call, this.shaped, plan, missed, admitted);
-    // Images, speech and transcripts are not copied: they cost as much again, and can't be compared.
-    if (this.route.shadow !== null && mediaFormat(this.shaped.format) === null)
+    // Images, speech, transcripts and summaries are not copied: they cost as much again, and can't be compared.
+    const { format, compaction } = this.shaped;
+    if (this.route.shadow !== null && mediaFormat(format) === null && compaction === null)
       this.#call.sample = this.#sample(request, this.route.shadow);
     return dispatch(request, this.gateway).then((end) => this.#dispatched(end, plan));
   }

@@ -28,11 +28,12 @@ export function withKeptItems(
 /** Callers who set `store` to false send items whole. */
 export function keeperOf(
   call: CallState,
-  { format, received }: Shaped,
+  { format, received, compaction }: Shaped,
   route: Route,
   identity: Identity,
 ): DispatchRequest["keepItems"] {
-  if (format !== "openai.responses" || identity.anonymous || received.json["store"] === false) return undefined;
+  if (format !== "openai.responses" || compaction !== null || identity.anonymous || received.json["store"] === false)
+    return undefined;
   return mayKeep(route) ? keeper(call, identity) : undefined;
 }
 

@@ -5,10 +5,11 @@
 import type { Buffer } from "node:buffer";
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type ChatRequest, isRefusal, type ProviderError } from "../dialects/canonical.ts";
+import { type ChatRequest, isRefusal, type ProviderError, type Refusal, refusal } from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
+import { isWholeSummary, summaryRequest } from "../dialects/openai-responses/compaction.ts";
 import { dialects } from "../dialects/registry.ts";
 import { errorEnvelope, isAnswer, judgeReply } from "../dialects/verdict/answer.ts";
 import { surelyAnswer } from "../dialects/verdict/skim.ts";
@@ -206,8 +207,22 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
   };
 }
 
-function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
+const noSummary = (): ProviderError => invalidReply("The model gave no whole summary of the conversation.");
+
+const keptByProvider = refusal(
+  "previous_response_id",
+  "What a provider keeps can't be compacted here. Leave `previous_response_id` out, and send the whole conversation as `input`.",
+);
+
+function chatOf(shaped: Shaped): ChatRequest | Refusal {
+  const { compaction, received } = shaped;
+  if (compaction !== null && (received.json["previous_response_id"] ?? null) !== null) return keptByProvider;
   const request = shaped.chat();
+  return compaction === null || isRefusal(request) ? request : summaryRequest(request);
+}
+
+function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
+  const request = chatOf(shaped);
   if (isRefusal(request)) return toFailure(request);
   const dialect = dialects[shaped.format];
   const { provider, account } = target.entry;
@@ -238,6 +253,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
       const decoded = readWhole(bytes, headers, provider, context.nowMs, call.decodeReply);
       if (isProviderError(decoded)) return decoded;
       if (!isAnswer(decoded)) return invalidReply();
+      if (shaped.compaction !== null && !isWholeSummary(decoded)) return noSummary();
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
     },
     reader: () => translatingReader(call.decoder(context.maxEventBytes), dialect.encoder(reply)),
@@ -258,11 +274,21 @@ const translate = (shaped: Shaped, target: ResolvedTarget, context: PrepareConte
     ? translateEmbeddings(shaped, target, context)
     : translateChat(shaped, target, context);
 
+/** Members that a provider's own call lacks, set because a budget has to limit what the answer costs. */
+const caps = ["max_output_tokens", "max_tool_calls"] as const;
+
+/** The path for bytes that pass through; null if they are translated. */
+function pathOf({ format, compaction, edits }: Shaped, { entry, model }: ResolvedTarget): string | null {
+  const { provider, account } = entry;
+  if (compaction === null) return provider.passthroughPath(format, account, model);
+  const byGateway = compaction.byGateway || caps.some((name) => edits[name] !== undefined);
+  return byGateway ? null : (provider.compactPath?.(account) ?? null);
+}
+
 export function prepare(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
-  const { provider, account } = target.entry;
   const media = mediaFormat(shaped.format);
   if (media !== null) return checked(prepareMedia(shaped, target, media, context), target);
-  const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
+  const path = shaped.mustTranslate ? null : pathOf(shaped, target);
   const raw =
     path === null
       ? translate(shaped, target, context)

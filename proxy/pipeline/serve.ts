@@ -26,6 +26,7 @@ import { type CallOutcome, CallState } from "./call-state.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
+import { answerCompacted, withSummaries } from "./compaction.ts";
 import { tokenCount } from "./count-call.ts";
 import { answer, answerLater, broke, fail, release, settle } from "./end-call.ts";
 import type { Gateway } from "./gateway.ts";
@@ -227,10 +228,14 @@ class Call {
     const format = formatOf(operation);
     const given = asAnswered(read, format);
     if (given.isFile) this.#state.surface = "file";
-    const received = withModel(given, deployment);
-    if (isFailure(received)) return received;
-    const routed = route(path, received.model, identity);
+    const named = withModel(given, deployment);
+    if (isFailure(named)) return named;
+    const routed = route(path, named.model, identity);
     if (isFailure(routed)) return routed;
+    const compacts = operation.kind === "generate" && operation.compacts === true;
+    const received = withSummaries(named, { format, compacts }, routed.route, identity, this.#snapshot);
+    if (isFailure(received)) return received;
+    if (compacts) answerCompacted(this.#state, named, routed.route, identity);
     noteRoute(record, routed.route);
     const ownHeader = routed.route.config.sessionHeader ?? "";
     record.session = sessionOf(this.#client, [ownHeader, this.#gateway.sessionHeader], received.json);
@@ -265,7 +270,10 @@ class Call {
     if (isFailure(masked)) return masked;
     this.#state.enter("shape");
     if (record.trace !== null) record.trace.requested = received.json;
-    const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#gateway.nowMs() });
+    const shaped = shape(masked, {
+      ...{ routed: authorised, format, identity, nowMs: this.#gateway.nowMs() },
+      compacts: operation.kind === "generate" && operation.compacts,
+    });
     if (isFailure(shaped)) return shaped;
     const resolving = withKeptItems(this.#state, shaped, routed.route, identity);
     return resolving === null

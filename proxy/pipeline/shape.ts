@@ -2,7 +2,7 @@
 
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
-import { requiredMember, type Shaped } from "../call/shaped.ts";
+import { type Compaction, requiredMember, type Shaped } from "../call/shaped.ts";
 import { isChat, type TextWireFormat, type WireFormat } from "../config/capabilities.ts";
 import type { TargetConfig } from "../config/route.ts";
 import {
@@ -157,6 +157,7 @@ class ShapedBody implements Shaped {
   readonly edits: JsonObject;
   readonly opened: string[];
   readonly mustTranslate: boolean;
+  readonly compaction: Compaction | null;
   readonly #prompts: Prompts | null;
   readonly #wish: Wish;
   #chat: ChatRequest | Refusal | null = null;
@@ -169,9 +170,11 @@ class ShapedBody implements Shaped {
     wish: Wish,
     edits: JsonObject,
     prompts: Prompts | null,
+    compaction: Compaction | null,
     opened: string[] = [],
   ) {
     this.opened = opened;
+    this.compaction = compaction;
     this.format = format;
     this.received = received;
     this.model = model;
@@ -192,7 +195,8 @@ class ShapedBody implements Shaped {
     if (parameters === undefined || !isChat(this.format)) return this;
     const edits = { ...this.edits };
     override(edits, parameters, this.received.json);
-    return new ShapedBody(this.received, this.format, this.model, this.#wish, edits, this.#prompts, this.opened);
+    const { received, format, model, compaction, opened } = this;
+    return new ShapedBody(received, format, model, this.#wish, edits, this.#prompts, compaction, opened);
   }
 
   chat(): ChatRequest | Refusal {
@@ -238,8 +242,10 @@ function lookAlike(route: Route, received: Received): Failure | null {
   return null;
 }
 
-function missingMember(received: Received, format: WireFormat): Failure | null {
+function missingMember(received: Received, format: WireFormat, compacts: boolean): Failure | null {
   const { json, parts } = received;
+  // An earlier answer can be compacted as it is.
+  if (compacts && (json["previous_response_id"] ?? null) !== null) return null;
   const needed = requiredMember[format];
   if ((json[needed] ?? null) === null && !hasUpload(received, needed))
     return failure("missing_required_parameter", missingMemberHint(needed, json), { param: needed });
@@ -253,11 +259,13 @@ export interface ShapedFor {
   format: WireFormat;
   identity: Identity;
   nowMs: number;
+  /** The call is for a shorter form of a conversation. */
+  compacts?: boolean | undefined;
 }
 
 export function shape(
   received: Masked,
-  { routed: { route, model }, format, identity, nowMs }: ShapedFor,
+  { routed: { route, model }, format, identity, nowMs, compacts = false }: ShapedFor,
 ): Shaped | Failure {
   const { json } = received;
   const alike = lookAlike(route, received);
@@ -268,7 +276,7 @@ export function shape(
   if (wish.given) edits[wishName] = undefined;
   const named = edits["model"] ?? model;
   const effective = typeof named === "string" ? named : null;
-  const missing = missingMember(received, format);
+  const missing = missingMember(received, format, compacts);
   if (missing !== null) return missing;
   const hasPrompts = route.config.request.prompts.length > 0 && isChat(format);
   const prompts = hasPrompts ? promptsOf(route, identity, effective, nowMs) : null;
@@ -277,7 +285,8 @@ export function shape(
     if (!Array.isArray(messages)) return failure("invalid_value", "`messages` must be a list.", { param: "messages" });
     edits["messages"] = withPrompts(prompts, messages as ChatMessage[]);
   }
-  return new ShapedBody(received, format, effective, wish, edits, prompts);
+  const compaction = compacts ? { byGateway: route.guard !== null || route.masker !== null } : null;
+  return new ShapedBody(received, format, effective, wish, edits, prompts, compaction);
 }
 
 /** Edits of a canonical request. The model is already chosen; of two names for one limit, the edited one applies. */

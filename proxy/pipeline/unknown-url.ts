@@ -7,6 +7,7 @@ const operations: readonly string[] = [
   "embeddings",
   "responses",
   "responses/input_tokens",
+  "responses/compact",
   "messages",
   "messages/count_tokens",
   "models",

@@ -148,7 +148,10 @@ export function tokensOfLimit({ prompt, answer }: ExpectedTokens, limit: number)
 /** No tokenizer makes more than one token per byte. Linked content is counted separately. */
 function promptBound(shaped: Shaped, links: Links): number {
   const { bytes } = shaped.received;
-  const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
+  const added =
+    shaped.mustTranslate || shaped.compaction !== null || "messages" in shaped.edits
+      ? JSON.stringify(shaped.edits).length + 65_536
+      : 0;
   return bytes.length + added + linkedTokens * links.count;
 }
 

@@ -234,6 +234,8 @@ export interface Provider {
   readonly capabilities: Capabilities;
   /** Path (with base path) for bytes in `format` that pass through untouched; null if they can't. */
   passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null;
+  /** Path of the call that compacts a conversation of the Responses API; null or absent if the provider has none. */
+  compactPath?(account: ProviderAccount): string | null;
   /**
    * Top-level edits that a passthrough body needs: member → new value, or undefined to remove it. The pipeline itself
    * renames the model and sets include_usage. Most providers need no edits.

@@ -12,6 +12,7 @@ import type { Manifest, RenderedConfig } from "../config/schema.ts";
 import { operatorToken, statusToken } from "../config/status-token.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { IdSeal } from "../identity/id-seal.ts";
+import { TextSeal } from "../identity/text-seal.ts";
 import { Masker } from "../masking/masker.ts";
 import { additionsOf, type Provider, type ProviderAccount, tlsOf, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream-address.ts";
@@ -200,6 +201,7 @@ export function* building(
 ): Steps<IndexedSnapshot> {
   const providers = yield* providersOf(config, secrets.credentials, registry);
   const paths = yield* pathsOf(config, providers);
+  const previous = secrets.previousPepper ? [secrets.previousPepper] : [];
   const parts = {
     revision: manifest.revision,
     settings: config.settings,
@@ -222,7 +224,8 @@ export function* building(
     clientTokens: new ClientTokens(secrets.pepper),
     statusToken: statusToken(secrets.pepper),
     operatorToken: operatorToken(secrets.pepper),
-    ids: new IdSeal(secrets.pepper, providers.keys(), secrets.previousPepper ? [secrets.previousPepper] : []),
+    ids: new IdSeal(secrets.pepper, providers.keys(), previous),
+    summaries: new TextSeal(secrets.pepper, previous),
   };
   return new IndexedSnapshot(parts, new KeyIndex(packed), new KeyedDigester(secrets.pepper));
 }

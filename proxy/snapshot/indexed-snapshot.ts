@@ -25,6 +25,7 @@ export class IndexedSnapshot implements Snapshot {
   readonly statusToken: string;
   readonly operatorToken: string;
   readonly ids: Snapshot["ids"];
+  readonly summaries: Snapshot["summaries"];
   readonly keyCount: number;
   readonly #parts: SnapshotParts;
   readonly #keys: KeyIndex;
@@ -45,6 +46,7 @@ export class IndexedSnapshot implements Snapshot {
     this.statusToken = parts.statusToken;
     this.operatorToken = parts.operatorToken;
     this.ids = parts.ids;
+    this.summaries = parts.summaries;
     this.keyCount = keys.size;
     this.#parts = parts;
     this.#keys = keys;

@@ -11,6 +11,7 @@ import type { RouteConfig, ShadowConfig, TargetConfig } from "../config/route.ts
 import type { Settings } from "../config/schema.ts";
 import type { ClientTokens } from "../identity/client-tokens.ts";
 import type { IdSeal } from "../identity/id-seal.ts";
+import type { TextSeal } from "../identity/text-seal.ts";
 import type { Masker } from "../masking/masker.ts";
 import type { Provider, ProviderAccount, ProviderModel } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream-address.ts";
@@ -136,4 +137,6 @@ export interface Snapshot {
   readonly operatorToken: string;
   /** Seals the ids of what providers keep for callers. */
   readonly ids: IdSeal;
+  /** Seals summaries of conversations, which callers keep. */
+  readonly summaries: TextSeal;
 }

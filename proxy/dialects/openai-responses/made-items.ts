@@ -7,6 +7,9 @@ export const itemId = (prefix: string, answer: string, position: number): string
 
 export const isGatewaysItem = (id: unknown): boolean => typeof id === "string" && madeId.test(id);
 
+/** Marks a summary that the gateway sealed. */
+export const compactionMarker = "sluice.compaction.";
+
 /** Marks signed reasoning that the gateway packed. */
 export const thinkingMarker = "sluice.thinking.";
 

@@ -14,6 +14,7 @@ import { authorizeAzure, renewAzure } from "./token.ts";
 export const provider: Provider = {
   capabilities,
   passthroughPath: pathOf,
+  compactPath: (account) => resourcePathOf("/responses/compact", account),
   passthroughEdits: openAiEdits,
   maxOutput: maxOutputBy(openAiFacts),
   authorize: authorizeAzure,

@@ -46,6 +46,7 @@ export const provider: Provider = {
     const path = openAiPaths[format];
     return path === undefined ? null : account.basePath + path;
   },
+  compactPath: (account) => `${account.basePath}/responses/compact`,
   passthroughEdits: openAiEdits,
   maxOutput: maxOutputBy(openAiFacts),
   authorize,
