@@ -1,7 +1,7 @@
 /**
  * Compacted conversations. A provider that has the call makes them itself. For all others the model is asked for a
- * summary, by a call that passes every stage; what the caller gets is sealed last, so that masking, the audit log and
- * the stored answer all see the summary's text.
+ * summary, by a call that passes every stage; what the caller gets is sealed last, so that masking and the audit log
+ * see the summary's text.
  */
 import { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
@@ -26,7 +26,12 @@ const notOpened = (index: number): Failure =>
     { param: `input[${index}].encrypted_content` },
   );
 
-type Keys = Pick<Snapshot, "summaries" | "roles">;
+interface Keys extends Pick<Snapshot, "roles"> {
+  summaries: Pick<Snapshot["summaries"], "open">;
+}
+
+/** For `explain`, which has no keys: the sealed text stands for what is in it. */
+export const unopened: Keys["summaries"] = { open: (_, sealed) => sealed };
 
 /** The request with the gateway's own summaries as text, before anything reads its texts. */
 export function withSummaries(

@@ -12,7 +12,7 @@ import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { authorise } from "./checks.ts";
-import { withSummaries } from "./compaction.ts";
+import { unopened, withSummaries } from "./compaction.ts";
 import { admitUnused } from "./explain-admission.ts";
 import {
   plannedOrder,
@@ -189,7 +189,9 @@ class Explainer {
     if (isFailure(routed)) return routed;
     this.#out.route = routed.route.config.id;
     const compacts = operation.kind === "generate" && operation.compacts === true;
-    const opened = withSummaries(received, { format, compacts }, routed.route, identity, this.#snapshot);
+    const opened = withSummaries(received, { format, compacts }, routed.route, identity, {
+      ...{ summaries: unopened, roles: this.#snapshot.roles },
+    });
     if (isFailure(opened)) return opened;
     const { headers, address: from, country } = this.#request;
     const call = {

@@ -197,6 +197,21 @@ describe("sluice explain", () => {
     assert.deepEqual([one.code, one.route], [0, "default/offices"]);
   });
 
+  it("judges compacted conversations, which it can't open, and the call that makes them", async () => {
+    const post = async (path: string, body: object) => {
+      const args = [folder, "-o", "json", ...alice, "--path", path, "--body", "-"];
+      return JSON.parse((await explain(args, JSON.stringify({ model: "gpt-4o", ...body }))).stdout) as Explanation;
+    };
+    const item = { type: "compaction", encrypted_content: "sluice.compaction.AAAA" };
+    const input = [item, { role: "user", content: "Hi" }];
+    for (const path of ["/v1/responses", "/v1/responses/compact"]) {
+      const one = await post(path, { input });
+      assert.deepEqual([one.operation, one.failure, one.targets[0]?.refuses], ["openai.responses", null, null]);
+    }
+    const streamed = await post("/v1/responses/compact", { input, stream: true });
+    assert.equal(streamed.failure?.code, "unsupported_parameter");
+  });
+
   const refusals: { name: string; args: string[]; code: string }[] = [
     { name: "a team is missing", args: [...alice, "--model", "closed"], code: "access_denied" },
     { name: "no policy serves the model", args: [...alice, "--model", "gpt-9"], code: "model_not_found" },

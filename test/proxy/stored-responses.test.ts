@@ -134,7 +134,7 @@ describe("stored responses", () => {
     const [status, body] = await call("alice", `${made.id}?stream=true`);
     assert.deepEqual([status, codeOf(body)], [400, "unsupported_parameter"]);
     assert.equal((await call("alice", made.id, "PUT"))[0], 405);
-    assert.equal((await call("alice", "compact", "POST"))[0], 404);
+    assert.equal((await call("alice", "summary", "POST"))[0], 404);
   });
 
   it("are only deleted where a policy masks what passes", async () => {

@@ -95,9 +95,7 @@ export function summaryRequest(request: ChatRequest): ChatRequest {
 export function isWholeSummary({ choices: [choice] }: ChatReply): boolean {
   if (choice === undefined) return false;
   const { content } = choice.message;
-  return (
-    typeof content === "string" && content.trim() !== "" && incompleteReason(choice?.finish_reason ?? null) === null
-  );
+  return typeof content === "string" && content.trim() !== "" && incompleteReason(choice.finish_reason) === null;
 }
 
 const isUsers = (item: unknown): item is JsonObject =>
