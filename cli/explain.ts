@@ -129,7 +129,7 @@ function check(values: Values): void {
 /** The shortest valid body, so that every operation can be explained. */
 function shortBody(path: string, model: string | undefined): object {
   const named = model === undefined ? {} : { model };
-  if (path.endsWith("/embeddings") || path.endsWith("/responses")) return { ...named, input: "Hi" };
+  if (/\/(embeddings|responses(\/(input_tokens|compact))?)$/.test(path)) return { ...named, input: "Hi" };
   if (path.endsWith("/completions") && !path.endsWith("/chat/completions")) return { ...named, prompt: "Hi" };
   return { ...named, max_tokens: 1, messages: [{ role: "user", content: "Hi" }] };
 }

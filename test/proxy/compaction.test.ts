@@ -118,6 +118,15 @@ describe("compacted conversations", () => {
       to("gpt-guarded", "openai", { guard: { deny: ["forbidden"] } }),
       to("gpt-masked", "openai", { guard: { mask: { detect: ["Email"], mode: "Placeholder" } } }),
       to("claude", "claude"),
+      policy("either", {
+        match: { models: ["either"] },
+        routing: {
+          targets: [
+            { provider: { name: "openai" }, model: "gpt" },
+            { provider: { name: "lax" }, model: "lax", priority: 2 },
+          ],
+        },
+      }),
       to("lax", "lax"),
       to("lax-guarded", "lax", { guard: { deny: ["forbidden|THE SUMMARY"] } }),
       to("lax-masked", "lax", { guard: { mask: { detect: ["Email"], mode: "Placeholder" } } }),
@@ -312,6 +321,14 @@ describe("compacted conversations", () => {
     const output = await compact("gpt-budget");
     assert.equal(lastTo("openai").path, "/v1/chat/completions");
     assert.ok(Number(lastTo("openai").json["max_completion_tokens"] ?? lastTo("openai").json["max_tokens"]) > 0);
+    assert.match(String(output.at(-1)?.["encrypted_content"]), /^sluice\.compaction\./);
+  });
+
+  it("are made by the next target if the first one fails", async () => {
+    upstreams["openai"]?.answer((_, response) => json(response, 500, { error: { message: "Sorry." } }));
+    const output = await compact("either");
+    upstreams["openai"]?.answer((request, response) => json(response, ...openAi(request)));
+    assert.equal(lastTo("openai").path, "/v1/responses/compact");
     assert.match(String(output.at(-1)?.["encrypted_content"]), /^sluice\.compaction\./);
   });
 
