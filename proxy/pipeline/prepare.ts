@@ -9,7 +9,7 @@ import { type ChatRequest, isRefusal, type ProviderError, type Refusal, refusal 
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
-import { isWholeSummary, summaryRequest } from "../dialects/openai-responses/compaction.ts";
+import { summaryRequest } from "../dialects/openai-responses/compaction.ts";
 import { dialects } from "../dialects/registry.ts";
 import { errorEnvelope, isAnswer, judgeReply } from "../dialects/verdict/answer.ts";
 import { surelyAnswer } from "../dialects/verdict/skim.ts";
@@ -207,8 +207,6 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
   };
 }
 
-const noSummary = (): ProviderError => invalidReply("The model gave no whole summary of the conversation.");
-
 const keptByProvider = refusal(
   "previous_response_id",
   "What a provider keeps can't be compacted here. Leave `previous_response_id` out, and send the whole conversation as `input`.",
@@ -253,7 +251,6 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
       const decoded = readWhole(bytes, headers, provider, context.nowMs, call.decodeReply);
       if (isProviderError(decoded)) return decoded;
       if (!isAnswer(decoded)) return invalidReply();
-      if (shaped.compaction !== null && !isWholeSummary(decoded)) return noSummary();
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
     },
     reader: () => translatingReader(call.decoder(context.maxEventBytes), dialect.encoder(reply)),

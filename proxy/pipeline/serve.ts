@@ -233,10 +233,10 @@ class Call {
     const routed = route(path, named.model, identity);
     if (isFailure(routed)) return routed;
     const compacts = operation.kind === "generate" && operation.compacts === true;
+    noteRoute(record, routed.route);
     const received = withSummaries(named, { format, compacts }, routed.route, identity, this.#snapshot);
     if (isFailure(received)) return received;
     if (compacts) answerCompacted(this.#state, named, routed.route, identity);
-    noteRoute(record, routed.route);
     const ownHeader = routed.route.config.sessionHeader ?? "";
     record.session = sessionOf(this.#client, [ownHeader, this.#gateway.sessionHeader], received.json);
     record.stream = received.stream;

@@ -298,7 +298,9 @@ describe("compacted conversations", () => {
     ]) {
       summary = broken;
       const [status, body] = await post("responses/compact", { model: "lax", input: conversation });
-      assert.deepEqual([status, errorOf(body)["code"]], [502, "upstream_invalid_response"], JSON.stringify(broken));
+      assert.deepEqual([status, errorOf(body)["code"]], [400, "upstream_rejected_request"], JSON.stringify(broken));
+      const line = gateway.logs.findLast((entry) => entry["status"] === 400);
+      assert.deepEqual([line?.["input_tokens"], line?.["output_tokens"]], [100, 10], "it is charged as reported");
     }
     summary = {};
   });

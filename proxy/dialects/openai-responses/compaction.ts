@@ -3,9 +3,8 @@
  * the user's messages, and a summary of everything in a `compaction` item that clients return unchanged.
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import type { ChatMessage, ChatReply, ChatRequest, ContentPart } from "../canonical.ts";
+import type { ChatMessage, ChatRequest, ContentPart } from "../canonical.ts";
 import { compactionMarker, itemId } from "./made-items.ts";
-import { incompleteReason } from "./reply.ts";
 
 const instruction = `The conversation above is about to be replaced by a summary. Write that summary, so that another assistant can go on from it without having seen the conversation. State:
 - what the user wants, with every requirement, preference and decision;
@@ -91,13 +90,6 @@ export function summaryRequest(request: ChatRequest): ChatRequest {
   return asked;
 }
 
-/** Whether an answer has a summary that was not cut off. */
-export function isWholeSummary({ choices: [choice] }: ChatReply): boolean {
-  if (choice === undefined) return false;
-  const { content } = choice.message;
-  return typeof content === "string" && content.trim() !== "" && incompleteReason(choice.finish_reason) === null;
-}
-
 const isUsers = (item: unknown): item is JsonObject =>
   isObject(item) && item["role"] === "user" && (item["type"] ?? "message") === "message";
 
@@ -118,6 +110,10 @@ const textsIn = (output: unknown): string =>
     .flatMap(({ type, content }) => (type === "message" && Array.isArray(content) ? content : []))
     .map((part) => (isObject(part) && typeof part["text"] === "string" ? part["text"] : ""))
     .join("");
+
+/** Whether a model's answer was cut off, or has no text. What a provider has compacted has no status. */
+export const lacksSummary = ({ object, status, output }: JsonObject): boolean =>
+  object === "response" && (status !== "completed" || textsIn(output).trim() === "");
 
 /** The answer to the client. `response`: the model's, with the summary as its text. `input`: the client's own. */
 export function compactedResponse(response: JsonObject, input: unknown, seal: (text: string) => string): JsonObject {
