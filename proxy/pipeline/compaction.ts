@@ -6,16 +6,14 @@
 import { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
 import { type Received, withEdits } from "../call/received.ts";
-import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import { compactedResponse, hasSummaries, lacksSummary, openedInput } from "../dialects/openai-responses/compaction.ts";
+import { compactedResponse, hasSummaries, openedInput } from "../dialects/openai-responses/compaction.ts";
 import { type Failure, failure } from "../failure.ts";
 import { ownerOf } from "../ids/owner.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import type { CallState } from "./call-state.ts";
-import { asProviderError } from "./provider-error.ts";
 
 const streamed = failure("unsupported_parameter", "A compacted conversation can't be streamed. Leave `stream` out.", {
   param: "stream",
@@ -52,24 +50,6 @@ export function withSummaries(
   return typeof opened === "number" ? notOpened(opened) : withEdits(received, { input: opened });
 }
 
-/** It is paid for, says nothing about the provider's health, and another one would be as long. */
-export const noSummary = asProviderError(
-  "BadRequest",
-  "upstream_rejected_request",
-  "The model gave no whole summary of the conversation. Send a shorter one, allow longer answers, or choose another model.",
-  200,
-);
-
-const parsed = (body: Uint8Array | string): unknown =>
-  jsonIn(typeof body === "string" ? body : Buffer.from(body).toString("utf8"));
-
-/** Whether the caller asked for a summary, and the answer has none. */
-export function failsToSummarise({ compaction }: Shaped, body: Uint8Array | string): boolean {
-  if (compaction === null) return false;
-  const response = parsed(body);
-  return isObject(response) && lacksSummary(response);
-}
-
 /** Seals the model's summary. What a provider has compacted passes as it is. */
 class SealedSummary implements ReplyFilter {
   readonly #sealed: (response: JsonObject) => JsonObject;
@@ -79,7 +59,7 @@ class SealedSummary implements ReplyFilter {
   }
 
   whole(body: Uint8Array | string): Uint8Array | string {
-    const response = parsed(body);
+    const response = jsonIn(typeof body === "string" ? body : Buffer.from(body).toString("utf8"));
     return isObject(response) && response["object"] === "response" ? JSON.stringify(this.#sealed(response)) : body;
   }
 

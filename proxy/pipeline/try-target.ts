@@ -6,6 +6,7 @@
 import type { Buffer } from "node:buffer";
 import type { AttemptPeer } from "../call/call-trace.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
+import { isWithoutSummary, noSummary } from "../dialects/verdict/summary.ts";
 import { isWithheld, withheld } from "../dialects/verdict/withheld.ts";
 import type { Failure } from "../failure.ts";
 import { authorizedCall } from "../providers/authorized-call.ts";
@@ -19,7 +20,6 @@ import type { ResponseHeaders } from "../wire/upstream.ts";
 import { asEventStream } from "./answer-headers.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptLimits, AttemptResult, StartStream } from "./attempt-result.ts";
-import { failsToSummarise, noSummary } from "./compaction.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
@@ -228,7 +228,7 @@ export function judge(
   if (isProviderError(whole)) return { result, prepared, error: whole, whole: null };
   if (failsIfWithheld(target, request.route.config.routing, request.targets) && isWithheld(whole.body))
     return { result, prepared, error: withheld, whole };
-  if (failsToSummarise(request.shaped, whole.body)) return { result, prepared, error: noSummary, whole };
+  if (request.shaped.compaction && isWithoutSummary(whole.body)) return { result, prepared, error: noSummary, whole };
   const headers = request.replyHeaders(target, prepared, result.headers, count);
   headers["content-type"] = whole.contentType ?? "application/json";
   const sent: Tried = { result, prepared, error: null, whole };

@@ -46,6 +46,13 @@ function openAi({ path, json: body }: UpstreamRequest): [number, Json] {
   return [200, { id: "resp_b1", object: "response.compaction", created_at: 5, output, usage }];
 }
 
+/** Azure OpenAI, whose older surface lacks the call. */
+function azure(request: UpstreamRequest): [number, Json] {
+  if (request.path.startsWith("/openai/v1/")) return openAi({ ...request, path: request.path.slice("/openai".length) });
+  if (request.path.startsWith("/openai/deployments/")) return chatAnswer(request.json);
+  return [404, { error: { code: "404", message: "Resource not found" } }];
+}
+
 let summary: Json = {};
 const chatUsage = { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 };
 
@@ -96,7 +103,12 @@ describe("compacted conversations", () => {
   let gateway: TestGateway;
 
   before(async () => {
-    const answers = { openai: openAi, claude: anthropic, lax: ({ json: body }: UpstreamRequest) => chatAnswer(body) };
+    const answers = {
+      azure,
+      openai: openAi,
+      claude: anthropic,
+      lax: ({ json: body }: UpstreamRequest) => chatAnswer(body),
+    };
     for (const [name, answer] of Object.entries(answers))
       upstreams[name] = await startUpstream((request, response) => json(response, ...answer(request)));
     const price = { inputPerMillion: "1", outputPerMillion: "10" };
@@ -112,6 +124,14 @@ describe("compacted conversations", () => {
       ...up("lax", "OpenAICompatible", ["lax", "lax-guarded", "lax-masked", "lax-limited"], {
         options: { responses: "Translate" },
       }),
+      ...up("azure", "AzureOpenAI", ["azure"], { endpoint: upstreams["azure"]?.url }),
+      provider("azure-old", upstreams["azure"]?.url ?? "", {
+        ...{ type: "AzureOpenAI", endpoint: upstreams["azure"]?.url, models: [{ name: "azure-old" }] },
+        credentials: { secretRef: { name: "azure-credentials" } },
+        options: { surface: "Deployments", apiVersion: "2024-10-21" },
+      }),
+      to("azure", "azure"),
+      to("azure-old", "azure-old"),
       to("gpt", "openai"),
       to("gpt-budget", "openai"),
       budget,
@@ -177,6 +197,12 @@ describe("compacted conversations", () => {
     });
     const [status, body] = await post("responses", { model: "gpt", input }, "bob");
     assert.deepEqual([status, errorOf(body)["code"]], [404, "resource_not_found"], "another user's");
+  });
+
+  it("are made by Azure OpenAI where it has the call", async () => {
+    assert.equal((await compact("azure")).at(-1)?.["encrypted_content"], "gAAAAsecret");
+    assert.equal(lastTo("azure").path, "/openai/v1/responses/compact");
+    assert.match(String((await compact("azure-old")).at(-1)?.["encrypted_content"]), /^sluice\.compaction\./);
   });
 
   for (const [model, name] of [

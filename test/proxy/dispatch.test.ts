@@ -19,7 +19,12 @@ it("an internal error releases its permit, so that other calls may try the targe
       throw fault;
     },
   };
-  const shaped: object = { received: { stream: false }, mustTranslate: false, forTarget: () => shaped };
+  const shaped: object = {
+    received: { stream: false },
+    mustTranslate: false,
+    compaction: null,
+    forTarget: () => shaped,
+  };
   const request = {
     client: { requestId: "r-1" },
     shaped,
