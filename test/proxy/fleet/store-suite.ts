@@ -67,6 +67,10 @@ const row = (more: Partial<LedgerRow>): LedgerRow => ({
   costNanoUsd: 97_500,
   estimated: 0,
   unpriced: 0,
+  images: 0,
+  characters: 0,
+  audioSeconds: 0,
+  searchUnits: 0,
   ...more,
 });
 
