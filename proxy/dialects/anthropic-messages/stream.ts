@@ -3,6 +3,7 @@ import type { JsonObject } from "../../wire/json.ts";
 import { type Block, BlockQueue, type BlockWriter } from "../block-queue.ts";
 import type { StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { estimatePromptTokens } from "../estimate.ts";
 import { messageObject, stopReason } from "./reply.ts";
 import { encodeUsage } from "./usage.ts";
 
@@ -49,6 +50,7 @@ export class AnthropicEncoder implements ChatStreamEncoder {
   #started = false;
   #refused = false;
   #usage: Usage | null = null;
+  #estimate: number | null = null;
   #finish: Extract<StreamEvent, { kind: "finish" }> | null = null;
 
   constructor(context: ReplyContext) {
@@ -78,11 +80,18 @@ export class AnthropicEncoder implements ChatStreamEncoder {
     }
   }
 
-  /** Usage isn't known yet; `message_delta` corrects it. */
+  /** Providers report usage at the end. Until then, the prompt is estimated; `message_delta` corrects it. */
   #start(id: string | null): string {
     if (this.#started) return "";
     this.#started = true;
-    return frame({ type: "message_start", message: messageObject(id ?? this.#context.fallbackId, this.#context, []) });
+    const message = messageObject(id ?? this.#context.fallbackId, this.#context, []);
+    return frame({ type: "message_start", message: { ...message, usage: this.#usageSoFar() } });
+  }
+
+  #usageSoFar(): JsonObject {
+    if (this.#usage !== null) return encodeUsage(this.#usage);
+    this.#estimate ??= estimatePromptTokens(this.#context.request);
+    return { ...encodeUsage(null), input_tokens: this.#estimate };
   }
 
   #stop(): string {
@@ -91,7 +100,7 @@ export class AnthropicEncoder implements ChatStreamEncoder {
       frame({
         type: "message_delta",
         delta: { stop_reason: reason, stop_sequence: null },
-        usage: encodeUsage(this.#usage),
+        usage: this.#usageSoFar(),
       }) + frame({ type: "message_stop" })
     );
   }
