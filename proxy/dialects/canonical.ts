@@ -153,6 +153,12 @@ export interface ImageShape {
  */
 export type Units = Partial<Record<BilledUnit, number>>;
 
+/** A picture that the model made, at a data URL. */
+export interface MessageImage {
+  type: "image_url";
+  image_url: { url: string };
+}
+
 export interface ChatChoice {
   index: number;
   message: {
@@ -162,6 +168,7 @@ export interface ChatChoice {
     tool_calls?: ToolCall[];
     reasoning_content?: string;
     thinking_blocks?: JsonObject[];
+    images?: MessageImage[];
     [blockOrder]?: readonly OrderedBlock[];
     [key: string]: unknown;
   };
@@ -197,6 +204,7 @@ export interface ChatDelta {
   refusal?: string | null;
   reasoning_content?: string;
   thinking_blocks?: JsonObject[];
+  images?: MessageImage[];
   tool_calls?: ToolCallDelta[];
 }
 

@@ -152,13 +152,15 @@ const failedAsAsked = (verdict: ReplyVerdict, body: JsonObject): boolean =>
 /** Judges a whole answer that a provider's decoder has read. */
 export const isAnswer = ({ choices, usage }: ChatReply): boolean => choices.length > 0 || usage !== null;
 
-function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_blocks }: ChatDelta): boolean {
+function deltaSays(delta: ChatDelta): boolean {
+  const { content, reasoning_content, refusal, tool_calls, thinking_blocks, images } = delta;
   return (
     filled(content) ||
     filled(reasoning_content) ||
     filled(refusal) ||
     (tool_calls?.length ?? 0) > 0 ||
-    (thinking_blocks?.length ?? 0) > 0
+    (thinking_blocks?.length ?? 0) > 0 ||
+    (images?.length ?? 0) > 0
   );
 }
 

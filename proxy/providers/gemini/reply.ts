@@ -3,7 +3,15 @@
  * (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse).
  */
 
-import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import type {
+  ChatChoice,
+  ChatReply,
+  FinishReason,
+  MessageImage,
+  ProviderError,
+  ToolCall,
+  Usage,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
@@ -154,6 +162,17 @@ export function indexOf(candidate: JsonObject): number {
     : 0;
 }
 
+/**
+ * A picture in the answer, as OpenRouter's chat has it in `images`
+ * (https://openrouter.ai/docs/features/multimodal/image-generation). Drafts made while thinking are not the answer.
+ */
+export function imageOf({ inlineData, thought }: JsonObject): MessageImage | null {
+  if (thought === true || !isObject(inlineData)) return null;
+  const { mimeType, data } = inlineData;
+  if (typeof mimeType !== "string" || !mimeType.startsWith("image/") || text(data) === null) return null;
+  return { type: "image_url", image_url: { url: `data:${mimeType};base64,${data as string}` } };
+}
+
 function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, newId: NewId): ChatChoice {
   const parts = candidateParts(candidate);
   const texts = (thought: boolean): string =>
@@ -168,12 +187,14 @@ function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, n
   const reason = finishReason(native, calls.length > 0);
   const content = texts(false);
   const reasoning = texts(true);
+  const images = parts.map(imageOf).filter((image) => image !== null);
   const logprobs = logprobsOf(candidate["logprobsResult"]);
   return {
     index: at,
     message: {
       role: "assistant",
       content: content === "" && (calls.length > 0 || reason === "content_filter") ? null : content,
+      ...(images.length > 0 ? { images } : {}),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     },

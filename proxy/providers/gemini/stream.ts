@@ -16,6 +16,7 @@ import {
   candidateParts,
   finishFailure,
   finishReason,
+  imageOf,
   indexOf,
   isShallow,
   logprobsOf,
@@ -81,6 +82,8 @@ class GeminiStream {
       const call = toolCall(part["functionCall"], part["thoughtSignature"], this.#seen, this.#newId);
       return [{ tool_calls: [{ index: candidate.calls++, ...call }] }];
     }
+    const image = imageOf(part);
+    if (image !== null) return [{ images: [image] }];
     const words = text(part["text"]);
     if (words === null) return [];
     return [part["thought"] === true ? { reasoning_content: words } : { content: words }];

@@ -1,8 +1,8 @@
 /** Usage in the streams of Messages: an estimate of the prompt first, and the provider's counts at the end. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { StreamEvent, Usage } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/anthropic-messages/index.ts";
+import type { StreamEvent, Usage } from "../../../proxy/dialects/canonical.ts";
 import { contextOf } from "./sdk.ts";
 
 interface Shown {
