@@ -6,6 +6,7 @@
  */
 import type { JsonObject } from "../wire/json.ts";
 import type { StreamEvent } from "./canonical.ts";
+import { type Citation, citationsIn } from "./citations.ts";
 
 export type BlockKind = "text" | "refusal" | "thinking" | "redacted" | "tool";
 
@@ -21,6 +22,10 @@ export interface Block {
   signature: string;
   /** The redacted block itself. */
   data: JsonObject | null;
+  /** Length of the answer's text before this block. */
+  readonly from: number;
+  /** Pages that the text cites. */
+  readonly citations: Citation[];
   /** Position among the blocks already written. */
   index: number;
 }
@@ -96,6 +101,7 @@ export class BlockQueue {
   readonly #tools = new Map<number, Waiting>();
   readonly #closedTools = new Set<number>();
   #next = 0;
+  #textLength = 0;
 
   constructor(writer: BlockWriter) {
     this.#writer = writer;
@@ -116,7 +122,11 @@ export class BlockQueue {
         delta.reasoning_content,
       );
     for (const block of delta.thinking_blocks ?? []) this.#thinking(block);
-    if (delta.content) this.#append(this.#last("text"), delta.content);
+    if (delta.content) {
+      this.#append(this.#last("text"), delta.content);
+      this.#textLength += delta.content.length;
+    }
+    if (delta.annotations) this.#cite(citationsIn(delta.annotations));
     if (delta.refusal) this.#append(this.#last("refusal"), delta.refusal);
     for (const call of delta.tool_calls ?? []) this.#tool(call);
     return this.#write(false);
@@ -128,7 +138,9 @@ export class BlockQueue {
   }
 
   #push(kind: BlockKind, tool = -1): Waiting {
-    const block: Block = { kind, tool, id: "", name: "", text: "", signature: "", data: null, index: -1 };
+    const from = this.#textLength;
+    const open = { id: "", name: "", text: "", signature: "", data: null, index: -1 };
+    const block: Block = { kind, tool, ...open, from, citations: [] };
     const waiting = { block, opened: false, unwritten: "", json: new JsonEnd() };
     this.#queue.push(waiting);
     if (kind === "tool") this.#tools.set(tool, waiting);
@@ -138,6 +150,14 @@ export class BlockQueue {
   #last(kind: BlockKind, more: (block: Block) => boolean = () => true): Waiting {
     const last = this.#queue.at(-1);
     return last?.block.kind === kind && more(last.block) ? last : this.#push(kind);
+  }
+
+  /** A block that is closed takes no more citations. */
+  #cite(citations: readonly Citation[]): void {
+    for (const citation of citations) {
+      const place = this.#queue.findLast(({ block }) => block.kind === "text" && block.from <= citation.start);
+      place?.block.citations.push(citation);
+    }
   }
 
   /** A provider's signed block: the signature of reasoning already streamed, or a block of its own. */

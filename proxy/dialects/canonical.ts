@@ -205,6 +205,8 @@ export interface ChatDelta {
   reasoning_content?: string;
   thinking_blocks?: JsonObject[];
   images?: MessageImage[];
+  /** As a chat message has them, for text that has been sent. */
+  annotations?: JsonObject[];
   tool_calls?: ToolCallDelta[];
 }
 

@@ -2,6 +2,7 @@
 import type { JsonObject } from "../../wire/json.ts";
 import { type OrderedBlock, orderOf } from "../block-order.ts";
 import type { ChatChoice, ToolCall } from "../canonical.ts";
+import { type Citation, citationsIn, partAnnotation } from "../citations.ts";
 import { freeformInput } from "../freeform.ts";
 import { itemId } from "./made-items.ts";
 import { packThinking } from "./thinking.ts";
@@ -9,8 +10,8 @@ import type { ClientTool } from "./tools.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
-export function outputText(text: string, logprobs: unknown[] = []): JsonObject {
-  return { type: "output_text", text, annotations: [], logprobs };
+export function outputText(text: string, annotations: JsonObject[] = [], logprobs: unknown[] = []): JsonObject {
+  return { type: "output_text", text, annotations, logprobs };
 }
 
 export function messageItem(id: string, status: ItemStatus, content: JsonObject[]): JsonObject {
@@ -59,11 +60,16 @@ function logprobsOf(logprobs: unknown): unknown[] {
 
 class Items {
   readonly list: JsonObject[] = [];
+  /** Length of the texts so far. */
+  #from = 0;
+  /** Those that no text has yet, the last position first. */
+  readonly #citations: Citation[];
   readonly #id: string;
   readonly #status: ItemStatus;
   readonly #tools: ReadonlyMap<string, ClientTool>;
 
-  constructor(id: string, status: ItemStatus, tools: ReadonlyMap<string, ClientTool>) {
+  constructor(id: string, status: ItemStatus, tools: ReadonlyMap<string, ClientTool>, annotations: unknown) {
+    this.#citations = citationsIn(annotations).sort((one, other) => other.start - one.start);
     this.#id = id;
     this.#status = status;
     this.#tools = tools;
@@ -81,14 +87,30 @@ class Items {
     if (content.length > 0) this.list.push(messageItem(this.#next("msg"), this.#status, content));
   }
 
+  text(text: string, logprobs: unknown[] = []): JsonObject {
+    const from = this.#from;
+    this.#from += text.length;
+    const annotations: JsonObject[] = [];
+    for (
+      let next = this.#citations.at(-1);
+      next !== undefined && next.start < this.#from;
+      next = this.#citations.at(-1)
+    ) {
+      annotations.push(partAnnotation(next, from));
+      this.#citations.pop();
+    }
+    return outputText(text, annotations, logprobs);
+  }
+
   call({ id: callId, function: { name, arguments: text } }: ToolCall): void {
     const client = this.#tools.get(name);
     const id = this.#next(client?.isFreeform ? "ctc" : "fc");
     this.list.push(callItem(id, this.#status, { callId, name, text, client }));
   }
 
-  block(block: OrderedBlock, { thinking_blocks: signed = [], tool_calls: calls = [] }: ChatChoice["message"]): void {
-    if (block.kind === "text") this.message([outputText(block.text)]);
+  block(block: OrderedBlock, message: ChatChoice["message"]): void {
+    const { thinking_blocks: signed = [], tool_calls: calls = [] } = message;
+    if (block.kind === "text") this.message([this.text(block.text)]);
     else if (block.kind === "thinking") this.thinking(signed.slice(block.index, block.index + 1));
     else for (const call of calls.slice(block.index, block.index + 1)) this.call(call);
   }
@@ -102,7 +124,7 @@ export function itemsOf(
   tools: ReadonlyMap<string, ClientTool>,
 ): JsonObject[] {
   const { message } = choice;
-  const items = new Items(id, status, tools);
+  const items = new Items(id, status, tools, message["annotations"]);
   const refusals = message.refusal ? [{ type: "refusal", refusal: message.refusal }] : [];
   const order = orderOf(message);
   if (order !== null) {
@@ -112,7 +134,8 @@ export function itemsOf(
   }
   const blocks = message.thinking_blocks ?? [];
   items.thinking(blocks, message.reasoning_content ?? thinkingText(blocks));
-  items.message([...(message.content ? [outputText(message.content, logprobsOf(choice.logprobs))] : []), ...refusals]);
+  const texts = message.content ? [items.text(message.content, logprobsOf(choice.logprobs))] : [];
+  items.message([...texts, ...refusals]);
   for (const call of message.tool_calls ?? []) items.call(call);
   return items.list;
 }

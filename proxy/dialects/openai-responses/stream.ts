@@ -5,6 +5,7 @@
 import type { JsonObject } from "../../wire/json.ts";
 import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../block-queue.ts";
 import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
+import { partAnnotation } from "../citations.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { freeformInput } from "../freeform.ts";
 import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
@@ -27,7 +28,7 @@ interface PartForm {
   /** Names of the events around the part and of those for its text. */
   part: string;
   text: string;
-  make(text: string): JsonObject;
+  make(text: string, annotations: JsonObject[]): JsonObject;
   /** The field that holds the complete text. */
   field: string;
 }
@@ -49,6 +50,10 @@ const parts: Readonly<Partial<Record<BlockKind, PartForm>>> = {
     field: "text",
   },
 };
+
+function annotationsOf({ citations, from }: Block): JsonObject[] {
+  return citations.map((citation) => partAnnotation(citation, from));
+}
 
 /** Members that only events for a message's text have. */
 function logprobs(block: Block): JsonObject {
@@ -147,7 +152,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     if (block.kind === "thinking" || block.kind === "redacted")
       return reasoningItem(id, text, done ? signedBlocks(block) : []);
     const form = parts[block.kind];
-    return messageItem(id, status, done && form ? [form.make(text)] : []);
+    return messageItem(id, status, done && form ? [form.make(text, annotationsOf(block))] : []);
   }
 
   #place(block: Block): JsonObject {
@@ -161,7 +166,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     });
     const form = parts[block.kind];
     return form
-      ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("") })
+      ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("", []) })
       : added;
   }
 
@@ -195,7 +200,12 @@ export class ResponsesEncoder implements ChatStreamEncoder {
       });
     const form = parts[block.kind];
     if (form === undefined) return "";
+    const annotations = annotationsOf(block);
+    const added = annotations.map((annotation, annotation_index) =>
+      this.#frame("response.output_text.annotation.added", { ...place, annotation_index, annotation }),
+    );
     const text = this.#frame(`response.${form.text}.done`, { ...place, [form.field]: block.text, ...logprobs(block) });
-    return text + this.#frame(`response.${form.part}.done`, { ...place, part: form.make(block.text) });
+    const part = this.#frame(`response.${form.part}.done`, { ...place, part: form.make(block.text, annotations) });
+    return added.join("") + text + part;
   }
 }

@@ -3,6 +3,7 @@
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import { type OrderedBlock, orderIn } from "../../dialects/block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import { chatAnnotation, webAddress } from "../../dialects/citations.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { judgeReply } from "../../dialects/verdict/answer.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
@@ -59,11 +60,32 @@ function kindOf(block: JsonObject): OrderedBlock["kind"] | null {
   return block["type"] === "text" ? "text" : block["type"] === "tool_use" ? "call" : null;
 }
 
+/** Pages that a text cites (https://platform.claude.com/docs/en/build-with-claude/citations). `length`: of the text. */
+export function citedPages(citations: unknown, from: number, length: number): JsonObject[] {
+  if (!Array.isArray(citations)) return [];
+  return citations.filter(isObject).flatMap((cited) => {
+    const url = webAddress(cited["url"] ?? cited["source"]);
+    if (url === null) return [];
+    return [chatAnnotation({ url, title: text(cited["title"]), start: from, end: from + length })];
+  });
+}
+
+function annotationsIn(blocks: readonly JsonObject[]): JsonObject[] {
+  let from = 0;
+  return blocks.flatMap((block) => {
+    if (block["type"] !== "text") return [];
+    const { length } = text(block["text"]);
+    from += length;
+    return citedPages(block["citations"], from - length, length);
+  });
+}
+
 function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
   const calls = blocks.filter((block) => block["type"] === "tool_use").map(toolCall);
   const content = joined(blocks, "text", "text");
   const reasoning = joined(blocks, "thinking", "thinking");
   const signed = blocks.filter(isSigned);
+  const annotations = annotationsIn(blocks);
   const refused = refusalOf(body["stop_details"]);
   const reason = finishReason(body["stop_reason"], calls.length > 0);
   const native = nativeReason(body["stop_reason"], reason);
@@ -72,6 +94,7 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
     message: {
       role: "assistant",
       content: content === "" ? null : content,
+      ...(annotations.length > 0 ? { annotations } : {}),
       ...(refused === "" ? {} : { refusal: refused }),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),

@@ -9,7 +9,7 @@ import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
-import { finishReason, nativeReason, refusalOf, text } from "./reply.ts";
+import { citedPages, finishReason, nativeReason, refusalOf, text } from "./reply.ts";
 
 /** A block that has begun but not ended. Blocks are identified by their index and may interleave. */
 interface OpenBlock {
@@ -20,6 +20,9 @@ interface OpenBlock {
   signature: string;
   /** Whether part of the tool's input has arrived as JSON text. */
   hasInput: boolean;
+  /** Length of the answer's text before the block, and what the block's own text cites. */
+  from: number;
+  citations: JsonObject[];
 }
 
 const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
@@ -27,6 +30,7 @@ const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
 class AnthropicStream {
   readonly #blocks = new Map<unknown, OpenBlock>();
   #tools = 0;
+  #textLength = 0;
   #started = false;
   #opened = false;
   #usage: JsonObject = {};
@@ -65,7 +69,8 @@ class AnthropicStream {
 
   #open(index: unknown, start: JsonObject, emit: Emit): void {
     const isTool = start["type"] === "tool_use";
-    const block: OpenBlock = { start, tool: isTool ? this.#tools++ : -1, thinking: "", signature: "", hasInput: false };
+    const empty = { thinking: "", signature: "", hasInput: false, from: this.#textLength, citations: [] };
+    const block: OpenBlock = { start, tool: isTool ? this.#tools++ : -1, ...empty };
     this.#blocks.set(index, block);
     this.#opened = true;
     if (isTool) {
@@ -84,7 +89,11 @@ class AnthropicStream {
     if (block === undefined) return;
     switch (delta["type"]) {
       case "text_delta":
+        this.#textLength += text(delta["text"]).length;
         if (text(delta["text"]) !== "") send(emit, { content: text(delta["text"]) });
+        break;
+      case "citations_delta":
+        block.citations.push(object(delta["citation"]));
         break;
       case "thinking_delta":
         this.#think(block, delta, emit);
@@ -118,6 +127,8 @@ class AnthropicStream {
     this.#blocks.delete(index);
     // A tool without arguments has no input delta, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, JSON.stringify(object(block.start["input"])), emit);
+    const annotations = citedPages(block.citations, block.from, this.#textLength - block.from);
+    if (annotations.length > 0) send(emit, { annotations });
     const signed = { type: "thinking", thinking: block.thinking, signature: block.signature };
     if (isSigned(signed)) send(emit, { thinking_blocks: [signed] });
   }

@@ -38,6 +38,7 @@ class Choice {
     if (content !== undefined) delta.content = content;
     if (refusal !== undefined) delta.refusal = refusal;
     if (reasoning !== undefined) delta.reasoning_content = reasoning;
+    if (Array.isArray(raw["annotations"])) delta.annotations = raw["annotations"].filter(isObject);
     const given = callsIn(raw);
     const calls = Array.isArray(given) ? given.filter(isObject) : [];
     if (calls.length > 0) delta.tool_calls = calls.map((call) => this.#tool(call));
