@@ -96,7 +96,7 @@ function contentOf(message: JsonObject, key: "text" | "thinking"): string {
     .join("");
 }
 
-/** Citations have no place in OpenAI's answers and are dropped. */
+/** Citations name documents and tool results, not web pages. They have no place in OpenAI's answers and are dropped. */
 export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
   if (!isObject(body) || !isObject(body["message"])) return invalidReply();
   const failure = finishFailure(body["finish_reason"], body["error"]);

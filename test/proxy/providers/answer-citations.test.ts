@@ -177,9 +177,9 @@ describe("pages that an answer cites", () => {
     ];
     const sent = [...deltas.map((delta) => ({ kind: "delta" as const, choice: 0, delta })), { kind: "end" as const }];
     const named = framesOf(sent.map((event) => encoder.encode(event)).join(""));
-    const { output } = named.at(-1)?.["response"] as { output: { content?: Part[] }[] };
+    const response = named.at(-1)?.["response"] as { output: { content?: Part[] }[] } | undefined;
     assert.deepEqual(
-      output.map((item) => item.content?.[0]?.annotations),
+      response?.output.map((item) => item.content?.[0]?.annotations),
       [[], undefined, [ofPart(3, 5)]],
     );
   });
