@@ -12,7 +12,9 @@ import { until } from "../harness/until.ts";
 
 const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
 const root = join(import.meta.dirname, "../..");
-const examples = ["teams", "budgets", "alerts", "quickstart/policies", "quickstart/simulated"];
+const phases = ["1-keys-and-logging", "2-resilience", "3-policy"].map((phase) => `phases/${phase}`);
+const simple = ["teams", "budgets", "alerts", "quickstart/policies", "quickstart/simulated"];
+const examples = [...simple, "kong-handson/manifests", ...phases];
 
 interface Manifest {
   apiVersion?: string;
