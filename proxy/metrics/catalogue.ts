@@ -313,8 +313,8 @@ const parts = {
   sluice_trace_spans_total: { type: "counter", help: "Spans that the collector took.", labels: [] },
   sluice_trace_spans_dropped_total: {
     type: "counter",
-    help: "Spans that the collector did not take in time, and that are lost.",
-    labels: [],
+    help: "Spans that are lost, by reason: queue_full, not_sent, rejected.",
+    labels: ["reason"],
   },
   sluice_tls_certificate_not_after_seconds: {
     type: "gauge",

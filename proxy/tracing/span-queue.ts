@@ -1,6 +1,6 @@
 /** Spans on their way to a collector. Nothing waits for it: what it doesn't take in time is dropped and counted. */
 import type { Buffer } from "node:buffer";
-import type { Collector } from "../wire/otlp-collector.ts";
+import type { Collector, PartlyTaken } from "../wire/otlp-collector.ts";
 import type { OtlpEncoding } from "./otlp.ts";
 import { SpanBatch } from "./span-batch.ts";
 
@@ -10,7 +10,10 @@ export interface SpanQueueOptions {
   send(body: Buffer): ReturnType<Collector["send"]>;
   /** Calls `then` after `ms` milliseconds; returns what cancels it. */
   after(ms: number, then: () => void): () => void;
+  /** The collector is not reached or doesn't take a request. */
   trouble(why: string): void;
+  /** It took the request and rejected some of the spans; none of them if it only warns. */
+  rejected(spans: number, why: string): void;
 }
 
 /** Most spans that wait; about 1 KB each. */
@@ -22,12 +25,12 @@ const longestPauseMs = 30_000;
 /** In memory and bounded. */
 export class SpanQueue {
   readonly #options: SpanQueueOptions;
-  readonly figures = { exported: 0, dropped: 0 };
+  readonly figures = { exported: 0, dropped: { queue_full: 0, not_sent: 0, rejected: 0 } };
   /** The last one takes more spans. */
   #batches: SpanBatch[] = [];
   /** Spans in all of them. */
   #waiting = 0;
-  #sending: Promise<void> | null = null;
+  #sending: Promise<unknown> | null = null;
   #cancel: (() => void) | null = null;
   #pauseMs = everyMs;
   #closed = false;
@@ -38,7 +41,7 @@ export class SpanQueue {
 
   add(spans: readonly string[]): void {
     if (this.#closed || this.#waiting + spans.length > maxWaiting) {
-      this.figures.dropped += spans.length;
+      this.figures.dropped.queue_full += spans.length;
       return;
     }
     for (const span of spans) this.#batch().add(span);
@@ -71,21 +74,30 @@ export class SpanQueue {
     });
   }
 
-  async #send(): Promise<void> {
+  /** Returns whether the collector can be sent more. */
+  async #send(): Promise<boolean> {
     const batch = this.#batches.shift();
-    if (batch === undefined) return;
+    if (batch === undefined) return true;
     const { count } = batch;
     this.#waiting -= count;
-    const failed = await this.#options.send(batch.body());
+    const outcome = await this.#options.send(batch.body());
     batch.release();
-    if (failed === null) {
-      this.figures.exported += count;
-      this.#pauseMs = everyMs;
-      return;
+    if (outcome === null || "rejected" in outcome) {
+      this.#taken(count, outcome);
+      return true;
     }
-    this.figures.dropped += count;
-    this.#pauseMs = failed.again ? Math.min(this.#pauseMs * 2, longestPauseMs) : everyMs;
-    this.#options.trouble(failed.why);
+    this.figures.dropped.not_sent += count;
+    this.#pauseMs = outcome.again ? Math.min(this.#pauseMs * 2, longestPauseMs) : everyMs;
+    this.#options.trouble(outcome.why);
+    return false;
+  }
+
+  #taken(count: number, partly: PartlyTaken | null): void {
+    const rejected = Math.min(partly?.rejected ?? 0, count);
+    this.figures.exported += count - rejected;
+    this.figures.dropped.rejected += rejected;
+    this.#pauseMs = everyMs;
+    if (partly !== null) this.#options.rejected(rejected, partly.why);
   }
 
   /** Sends what waits, once. */
@@ -94,10 +106,8 @@ export class SpanQueue {
     this.#cancel?.();
     await this.#sending;
     while (this.#waiting > 0) {
-      const before = this.figures.exported;
-      await this.#send();
-      if (this.figures.exported > before) continue;
-      this.figures.dropped += this.#waiting;
+      if (await this.#send()) continue;
+      this.figures.dropped.not_sent += this.#waiting;
       this.#waiting = 0;
       this.#batches = [];
     }

@@ -25,7 +25,7 @@ export interface Tracing {
   close(): Promise<void>;
 }
 
-const tellEveryMs = 60_000;
+const logEveryMs = 60_000;
 
 /** The Protobuf form goes by HTTP and by gRPC. */
 const encodingOf = (protocol: OtlpProtocol): OtlpEncoding => (protocol === "http/json" ? otlpJson : otlpProtobuf);
@@ -80,20 +80,32 @@ export function startTracing(
   if (settings.otlpUrl === "") return off;
   const encoding = encodingOf(settings.otlpProtocol);
   const collector = collectorOf(settings, encoding, egress);
-  let toldMs = Number.NEGATIVE_INFINITY;
+  const occasionally = (write: (about: object, line: string) => void): typeof write => {
+    let loggedMs = Number.NEGATIVE_INFINITY;
+    return (about, line) => {
+      if (clock.nowMs() - loggedMs < logEveryMs) return;
+      loggedMs = clock.nowMs();
+      write(about, line);
+    };
+  };
+  const failure = occasionally((about, line) => log.warn(about, line));
+  const rejection = occasionally((about, line) => log.warn(about, line));
   const queue = new SpanQueue({
     encoding,
     send: (body) => collector.send("traces", body),
     after: clock.after,
-    trouble(why) {
-      if (clock.nowMs() - toldMs < tellEveryMs) return;
-      toldMs = clock.nowMs();
-      log.warn({ err: why }, "traces can't be sent; spans are dropped");
+    trouble: (why) => failure({ err: why }, "traces can't be sent; spans are dropped"),
+    rejected(spans, why) {
+      const err = why === "" ? "the collector gives no reason" : why;
+      const line = spans === 0 ? "the collector warns about traces" : "the collector rejected spans; they are dropped";
+      rejection({ err, spans }, line);
     },
   });
   const { figures } = queue;
   registerCounter(registry, "sluice_trace_spans_total", (counter) => counter.inc(figures.exported));
-  registerCounter(registry, "sluice_trace_spans_dropped_total", (counter) => counter.inc(figures.dropped));
+  registerCounter(registry, "sluice_trace_spans_dropped_total", (counter) => {
+    for (const [reason, spans] of Object.entries(figures.dropped)) counter.inc({ reason }, spans);
+  });
   const tracer = new Tracer(
     {
       ratio: settings.traceRatio,

@@ -20,10 +20,18 @@ export type Signal = "traces" | "metrics";
 /** `again`: whether the same may be taken later. */
 export type NotTaken = { why: string; again: boolean };
 
+/** The collector took the request; the same is never sent again. */
+export interface PartlyTaken {
+  /** Spans that it rejected, of which it may name more than it was sent; 0 if it only warns. */
+  rejected: number;
+  /** In the collector's words, shortened; "" if it gives no reason. */
+  why: string;
+}
+
 /** Never throws: a failure is its result. */
 export interface Collector {
-  /** Returns null, or why the collector didn't take it. The body can be written over afterwards. */
-  send(signal: Signal, body: Buffer): Promise<NotTaken | null>;
+  /** Returns null, or why the collector didn't take it or all of it. The body can be written over afterwards. */
+  send(signal: Signal, body: Buffer): Promise<NotTaken | PartlyTaken | null>;
   close(): Promise<void>;
 }
 

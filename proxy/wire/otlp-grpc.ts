@@ -4,11 +4,13 @@ import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { tunnelThrough } from "../config/egress/tunnel.ts";
 import { causeInWords, causeOf } from "./causes.ts";
+import { maxCollectorAnswer, partlyTaken } from "./otlp-answer.ts";
 import {
   type Collector,
   type CollectorOptions,
   collectorTimeoutMs,
   type NotTaken,
+  type PartlyTaken,
   type Signal,
 } from "./otlp-collector.ts";
 
@@ -34,9 +36,11 @@ const statusOf = (headers: IncomingHttpHeaders): number | null => {
   return /^\d{1,2}$/.test(text) ? Number(text) : null;
 };
 
+const prefixBytes = 5;
+
 /** Flag byte of no compression, and the message's length. */
 function prefixOf(message: Buffer): Buffer {
-  const prefix = Buffer.alloc(5);
+  const prefix = Buffer.alloc(prefixBytes);
   prefix.writeUInt32BE(message.length, 1);
   return prefix;
 }
@@ -45,20 +49,34 @@ interface Answer {
   httpStatus: number;
   /** null if the answer has none. */
   status: number | null;
+  /** The first bytes of its body; what exceeds the bound is left out. */
+  body: Buffer;
 }
 
 function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const answer: Answer = { httpStatus: 0, status: null };
+    const answer = { httpStatus: 0, status: null as number | null };
+    const chunks: Buffer[] = [];
+    let size = 0;
     stream.on("response", (headers) => {
       answer.httpStatus = headers[":status"] ?? 0;
       answer.status = statusOf(headers);
     });
     stream.on("trailers", (headers: IncomingHttpHeaders) => (answer.status = statusOf(headers) ?? answer.status));
     stream.on("error", reject);
-    stream.on("close", () => resolve(answer));
-    stream.resume();
+    stream.on("close", () => resolve({ ...answer, body: Buffer.concat(chunks) }));
+    stream.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= prefixBytes + maxCollectorAnswer) chunks.push(chunk);
+    });
   });
+}
+
+/** The only message of the answer; empty if it is compressed, which nothing asked for, or cut off. */
+function messageIn({ body }: Answer): Buffer {
+  if (body.length < prefixBytes || body[0] !== 0) return Buffer.alloc(0);
+  const end = prefixBytes + body.readUInt32BE(1);
+  return end > body.length ? Buffer.alloc(0) : body.subarray(prefixBytes, end);
 }
 
 function failureIn({ httpStatus, status }: Answer): NotTaken | null {
@@ -88,7 +106,7 @@ export class GrpcCollector implements Collector {
     this.#options = options;
   }
 
-  async send(signal: Signal, body: Buffer): Promise<NotTaken | null> {
+  async send(signal: Signal, body: Buffer): Promise<NotTaken | PartlyTaken | null> {
     const abort = AbortSignal.timeout(collectorTimeoutMs);
     try {
       const session = await this.#open(abort);
@@ -106,7 +124,8 @@ export class GrpcCollector implements Collector {
       const answer = answerOf(stream);
       stream.write(prefixOf(body));
       stream.end(body);
-      return failureIn(await answer);
+      const answered = await answer;
+      return failureIn(answered) ?? partlyTaken(messageIn(answered), false, this.#options.headers);
     } catch (thrown) {
       // By the next time the file may hold a renewed authority.
       this.#session?.destroy();

@@ -1,16 +1,32 @@
 /** OTLP by HTTP, with JSON or Protobuf. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { type Agent, request } from "undici";
+import { type Agent, type Dispatcher, request } from "undici";
 import { causeInWords, causeOf } from "./causes.ts";
+import { maxCollectorAnswer, partlyTaken } from "./otlp-answer.ts";
 import {
   type Collector,
   type CollectorOptions,
   collectorTimeoutMs,
   type NotTaken,
+  type PartlyTaken,
   type Signal,
 } from "./otlp-collector.ts";
 import { collectorAgent } from "./undici-egress.ts";
+
+/** Read to its end, since otherwise the connection can't be reused; null if it is too long. */
+async function wholeBody(body: Dispatcher.ResponseData["body"]): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop early destroys the body, which emits an error.
+  body.on("error", () => undefined);
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxCollectorAnswer) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
 
 export class HttpCollector implements Collector {
   readonly #options: CollectorOptions;
@@ -22,7 +38,7 @@ export class HttpCollector implements Collector {
     this.#contentType = contentType;
   }
 
-  async send(signal: Signal, body: Buffer): Promise<NotTaken | null> {
+  async send(signal: Signal, body: Buffer): Promise<NotTaken | PartlyTaken | null> {
     const { url, headers, ca, egress } = this.#options;
     const abort = AbortSignal.timeout(collectorTimeoutMs);
     try {
@@ -34,10 +50,10 @@ export class HttpCollector implements Collector {
         signal: abort,
         dispatcher,
       });
-      // Read to its end; otherwise the connection can't be reused.
-      await answer.body.dump({ limit: 65_536, signal: abort });
+      const bytes = await wholeBody(answer.body);
       const { statusCode } = answer;
-      if (statusCode >= 200 && statusCode < 300) return null;
+      if (statusCode >= 200 && statusCode < 300)
+        return bytes === null ? null : partlyTaken(bytes, this.#contentType === "application/json", headers);
       return { why: `the collector answered ${statusCode}`, again: statusCode === 429 || statusCode >= 502 };
     } catch (thrown) {
       // By the next time the file may hold a renewed authority.

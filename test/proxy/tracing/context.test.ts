@@ -91,10 +91,11 @@ describe("the queue of spans", () => {
         return () => undefined;
       },
       trouble: () => undefined,
+      rejected: () => undefined,
     });
     for (let span = 0; span < 20_000; span++) queue.add(["{}"]);
     // One batch is on its way, and 8,192 wait.
-    assert.equal(queue.figures.dropped, 20_000 - 8_192 - 512);
+    assert.equal(queue.figures.dropped.queue_full, 20_000 - 8_192 - 512);
     answer(null);
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(queue.figures.exported, 512);
@@ -113,6 +114,7 @@ describe("the queue of spans", () => {
         return () => (due = null);
       },
       trouble: () => undefined,
+      rejected: () => undefined,
     });
     const round = async (): Promise<void> => {
       queue.add(["{}"]);
@@ -125,7 +127,7 @@ describe("the queue of spans", () => {
     await round();
     await round();
     assert.equal(pauses.at(-1), 1_000);
-    assert.deepEqual(queue.figures, { exported: 2, dropped: 8 });
+    assert.deepEqual(queue.figures, { exported: 2, dropped: { queue_full: 0, not_sent: 8, rejected: 0 } });
   });
 });
 

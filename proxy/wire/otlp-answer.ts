@@ -1,0 +1,122 @@
+/**
+ * What a collector's answer says of a request that it took in part: `partial_success` of the OTLP specification. An answer
+ * that can't be read says nothing: its status alone counts, since a client must not send the same again.
+ */
+import type { Buffer } from "node:buffer";
+import { isObject, type JsonObject, parseJson } from "./json.ts";
+import type { PartlyTaken } from "./otlp-collector.ts";
+
+/** Longer answers are not read. */
+export const maxCollectorAnswer = 65_536;
+const maxMessage = 200;
+
+interface PartialSuccess {
+  /** As it was sent: any number. */
+  rejected: number;
+  message: string;
+}
+
+/** Bytes of a Protobuf message. Throws RangeError where they end too early. */
+class ProtobufReader {
+  readonly #bytes: Buffer;
+  #next = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** Calls `take` with the value of each varint, and with the bytes of each field that has a length. */
+  each(take: (field: number, value: bigint | Buffer) => void): void {
+    while (this.#next < this.#bytes.length) {
+      const key = Number(this.#varint());
+      const value = this.#value(key & 7);
+      if (value !== null) take(key >>> 3, value);
+    }
+  }
+
+  #value(wire: number): bigint | Buffer | null {
+    if (wire === 0) return this.#varint();
+    if (wire === 2) return this.#slice(Number(this.#varint()));
+    if (wire !== 1 && wire !== 5) throw new RangeError("unknown wire type");
+    this.#slice(wire === 1 ? 8 : 4);
+    return null;
+  }
+
+  #varint(): bigint {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.#bytes.readUInt8(this.#next++);
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asUintN(64, value);
+    }
+    throw new RangeError("a varint is too long");
+  }
+
+  #slice(length: number): Buffer {
+    const end = this.#next + length;
+    if (end > this.#bytes.length) throw new RangeError("a field is too long");
+    const slice = this.#bytes.subarray(this.#next, end);
+    this.#next = end;
+    return slice;
+  }
+}
+
+/** ExportTraceServiceResponse and ExportMetricsServiceResponse have the same fields, by number. */
+function fromProtobuf(bytes: Buffer): PartialSuccess {
+  const partial: PartialSuccess = { rejected: 0, message: "" };
+  new ProtobufReader(bytes).each((outer, inside) => {
+    if (outer !== 1 || typeof inside === "bigint") return;
+    new ProtobufReader(inside).each((field, value) => {
+      if (field === 1 && typeof value === "bigint") partial.rejected = Number(BigInt.asIntN(64, value));
+      else if (field === 2 && typeof value !== "bigint") partial.message = value.toString("utf8");
+    });
+  });
+  return partial;
+}
+
+const objectIn = (value: unknown): JsonObject => (isObject(value) ? value : {});
+
+/** Protobuf's JSON form allows both spellings of a field, and writes an int64 as a text. */
+function fromJson(bytes: Buffer): PartialSuccess {
+  const answer = objectIn(parseJson(bytes.toString("utf8")));
+  const partial = objectIn(answer["partialSuccess"] ?? answer["partial_success"]);
+  const rejected = partial["rejectedSpans"] ?? partial["rejected_spans"];
+  const message = partial["errorMessage"] ?? partial["error_message"];
+  const isNumber = typeof rejected === "number" || typeof rejected === "string";
+  return { rejected: isNumber ? Number(rejected) : 0, message: typeof message === "string" ? message : "" };
+}
+
+function read(bytes: Buffer, isJson: boolean): PartialSuccess | null {
+  try {
+    return isJson ? fromJson(bytes) : fromProtobuf(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** A line of bounded length, without values of the headers that were sent: a collector may repeat those. */
+function spoken(message: string, headers: Readonly<Record<string, string>>): string {
+  let text = message;
+  for (const value of Object.values(headers))
+    for (const part of new Set([value, ...value.split(/\s+/)]))
+      if (part.length >= 4) text = text.replaceAll(part, "***");
+  return text
+    .replace(/[\p{C}\p{Zl}\p{Zp}\s]+/gu, " ")
+    .trim()
+    .slice(0, maxMessage)
+    .toWellFormed();
+}
+
+/** Returns null if the collector rejected nothing and has no warning. */
+export function partlyTaken(
+  bytes: Buffer,
+  isJson: boolean,
+  headers: Readonly<Record<string, string>>,
+): PartlyTaken | null {
+  if (bytes.length === 0) return null;
+  const partial = read(bytes, isJson);
+  if (partial === null) return null;
+  const rejected = Number.isNaN(partial.rejected) ? 0 : Math.max(0, Math.floor(partial.rejected));
+  const why = spoken(partial.message, headers);
+  return rejected === 0 && why === "" ? null : { rejected, why };
+}
