@@ -22,13 +22,20 @@ export function modelNameFrom(text: string): string | null {
   return name === "" ? null : name;
 }
 
+/** Names → the number that each needs next, so that the thousandth of the same name is not counted from 2. */
+const counts = new WeakMap<Set<string>, Map<string, number>>();
+
 /** Adds -2, -3, … to a name that is taken, and takes it. `most`: characters that a name can have. */
 export function uniqueName(name: string, taken: Set<string>, { separator = "-", most = 253 } = {}): string {
+  const next = counts.get(taken) ?? new Map<string, number>();
+  counts.set(taken, next);
   let unique = name;
-  for (let count = 2; taken.has(unique); count++) {
+  let count = next.get(name) ?? 2;
+  for (; taken.has(unique); count++) {
     const end = `${separator}${count}`;
     unique = `${name.slice(0, most - end.length)}${end}`;
   }
+  next.set(name, count);
   taken.add(unique);
   return unique;
 }

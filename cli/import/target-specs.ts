@@ -5,7 +5,7 @@ import { objectNameFrom, uniqueName } from "./names.ts";
 import type { Setting } from "./setting.ts";
 
 /** Most targets that a RoutingPolicy can have. */
-const maxTargets = 32;
+export const maxTargets = 32;
 
 /** Where a target leads; without a model, to the one that the caller asks for. */
 export interface TargetRef {

@@ -1,15 +1,29 @@
 /** Where the members of a YAML document stand in its text. */
-import { type Document, isMap, isScalar, isSeq, type Node } from "yaml";
+import { type Document, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from "yaml";
 
 interface Below {
   offset: number | undefined;
   node: unknown;
 }
 
+/** Members of large mappings would be looked for again for each line of a report. */
+const known = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
+
+function membersOf(node: YAMLMap): ReadonlyMap<string, Pair> {
+  let members = known.get(node);
+  if (members === undefined) {
+    // Of members with the same name, the first.
+    const pairs = node.items.toReversed();
+    members = new Map(pairs.map((pair) => [String(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
+    known.set(node, members);
+  }
+  return members;
+}
+
 /** One step down from a node: the child's position and node; null if there is none. */
 function descend(node: unknown, step: string | number): Below | null {
   if (isMap(node)) {
-    const pair = node.items.find(({ key }) => (isScalar(key) ? String(key.value) === String(step) : key === step));
+    const pair = membersOf(node).get(String(step));
     return pair === undefined ? null : { offset: (pair.key as Node).range?.[0], node: pair.value };
   }
   const item = isSeq(node) && typeof step === "number" ? node.items[step] : undefined;

@@ -1,12 +1,13 @@
 /** AgentgatewayBackend, AgentgatewayModel, AgentgatewayPolicy and HTTPRoute resources, and the Secrets that they name. */
 import type { Credential } from "../accounts.ts";
 import type { Spec } from "../manifests.ts";
+import { resourceName } from "../resource-index.ts";
 import { secretFrom } from "../secret-value.ts";
 import type { Setting } from "../setting.ts";
 import { limitsOf, providerSettings } from "./parts.ts";
 import { addPolicy, type ImportedTarget } from "./policies.ts";
 import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
-import { ignored, Resources, resourceName } from "./resources.ts";
+import { ignored, Resources } from "./resources.ts";
 import { addRoutePolicies, kindMember, type RouteContext, type RouteProvider } from "./routes.ts";
 
 /** The key Authorization of the Secret, with or without the word Bearer. */

@@ -21,18 +21,23 @@ const strategies: Readonly<Record<string, string>> = {
   cost_optimized: "LeastCost",
 };
 
-/** Azure leaves out the point. */
-const sameModel = (a: string, b: string): boolean => a === b || a.replaceAll(".", "") === b.replaceAll(".", "");
+/** Names of models, with the spellings of one together: Azure leaves out the point. */
+function groupsOf(names: Iterable<string>): string[][] {
+  return [...Map.groupBy(names, (name) => name.replaceAll(".", "")).values()];
+}
 
-/** Names of models, with the spellings of one together. */
-function groupsOf(providers: readonly GuideProvider[]): string[][] {
-  const groups: string[][] = [];
-  for (const name of providers.flatMap(({ models }) => [...models.keys()])) {
-    const group = groups.find(([first = ""]) => sameModel(first, name));
-    if (group === undefined) groups.push([name]);
-    else if (!group.includes(name)) group.push(name);
-  }
-  return groups;
+/** Model → the providers that have it. */
+type Offers = ReadonlyMap<string, readonly GuideProvider[]>;
+
+function offersOf(providers: readonly GuideProvider[]): Offers {
+  const offers = new Map<string, GuideProvider[]>();
+  for (const provider of providers)
+    for (const name of provider.models.keys()) {
+      const others = offers.get(name);
+      if (others === undefined) offers.set(name, [provider]);
+      else others.push(provider);
+    }
+  return offers;
 }
 
 interface Routing {
@@ -92,12 +97,18 @@ function rankOf({ priority, weight }: GuideProvider, strategy: string): Spec {
 }
 
 /** Providers with the model, and by priority those that answer in its place if all of them fail. */
-function targetsOf(group: readonly string[], providers: readonly GuideProvider[], routing: Routing): Spec[] {
-  const own = providers.filter(({ models }) => group.some((name) => models.has(name)));
-  const lowest = Math.max(...own.map(({ priority }) => priority));
-  const later = providers.filter((provider) => !own.includes(provider) && provider.priority > lowest);
+function targetsOf(
+  group: readonly string[],
+  providers: readonly GuideProvider[],
+  offers: Offers,
+  routing: Routing,
+): Spec[] {
+  const having = new Set(group.flatMap((name) => offers.get(name) ?? []));
+  const own = having.size === 1 ? [...having] : providers.filter((provider) => having.has(provider));
+  const lowest = own.reduce((most, { priority }) => Math.max(most, priority), Number.NEGATIVE_INFINITY);
   const useLater = routing.hasFallback && routing.strategy === "Priority";
-  const targets = [...own, ...(useLater ? later : [])].flatMap((provider) => {
+  const later = useLater ? providers.filter(({ priority }) => priority > lowest) : [];
+  const targets = [...own, ...later].flatMap((provider) => {
     const name = group.find((model) => provider.models.has(model)) ?? [...provider.models.keys()][0] ?? "";
     const ref = provider.models.get(name);
     return ref === undefined ? [] : [{ provider, ref }];
@@ -170,11 +181,6 @@ function roleLimits(document: Setting): Spec {
   return { limits: limits.map((limit) => ({ per: "Role", ...limit })) };
 }
 
-/** The provider that has the model, for the report. */
-function settingOf(model: string, providers: readonly GuideProvider[]): Setting | undefined {
-  return providers.find(({ models }) => models.has(model))?.setting;
-}
-
 export function addPolicies(
   documents: readonly Setting[],
   providers: readonly GuideProvider[],
@@ -185,13 +191,14 @@ export function addPolicies(
   if (document === undefined) return;
   const routing = routingOf(document);
   const rest = { ...access, ...guardOf(documents), ...cacheOf(document), ...roleLimits(document) };
-  for (const group of groupsOf(providers)) {
+  const offers = offersOf(providers);
+  for (const group of groupsOf(offers.keys())) {
     const policy = group[0] ?? "";
     const models = matchedModels(
-      group.map((name) => [name, settingOf(name, providers)]),
+      group.map((name) => [name, offers.get(name)?.[0]?.setting]),
       policy,
     );
-    const targets = targetsOf(group, providers, routing);
+    const targets = targetsOf(group, providers, offers, routing);
     if (models.length === 0 || targets.length === 0) continue;
     manifests.add("RoutingPolicy", models[0] ?? "", {
       match: { models },

@@ -1,4 +1,5 @@
 /** The resources of an import, by kind and name. */
+import { ResourceIndex, resourceName } from "../resource-index.ts";
 import type { Setting } from "../setting.ts";
 
 const ignored: Readonly<Record<string, string>> = {
@@ -15,42 +16,18 @@ const ignored: Readonly<Record<string, string>> = {
   HTTPRoute: "only calls of models are served",
 };
 
-const nameOf = (resource: Setting): string => resource.get("metadata", "name").text ?? "";
-
-export class Resources {
-  readonly #all: Setting[];
-
-  constructor(documents: readonly Setting[]) {
-    this.#all = documents.flatMap((document) =>
-      document.get("kind").text === "List" ? document.get("items").items() : [document],
-    );
-  }
-
-  of(kind: string): Setting[] {
-    return this.#all.filter((resource) => resource.get("kind").text === kind);
-  }
-
-  find(kind: string, name: string | undefined): Setting | undefined {
-    return this.of(kind).find((resource) => nameOf(resource) === name);
-  }
+export class Resources extends ResourceIndex {
+  readonly #securityByTarget = this.byTarget("BackendSecurityPolicy", (target) => target.get("name").text ?? "");
 
   /** The policy that names this backend, or that the backend names. */
   securityOf(backend: Setting): Setting | undefined {
     const named = this.find("BackendSecurityPolicy", backend.get("spec", "backendSecurityPolicyRef", "name").text);
-    return (
-      named ??
-      this.of("BackendSecurityPolicy").find((policy) =>
-        policy
-          .get("spec", "targetRefs")
-          .items()
-          .some((target) => target.get("name").text === nameOf(backend)),
-      )
-    );
+    return named ?? this.#securityByTarget.get(resourceName(backend));
   }
 
   /** Marks what surrounds specs, and resources that have no counterpart. */
   markRest(): void {
-    for (const resource of this.#all) {
+    for (const resource of this.all) {
       const kind = resource.get("kind").text ?? "";
       const why = Object.hasOwn(ignored, kind) ? ignored[kind] : undefined;
       if (why !== undefined) resource.get("spec").notImported(why);

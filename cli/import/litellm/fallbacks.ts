@@ -1,5 +1,7 @@
 /** Fallbacks between groups of deployments. */
+import { takeFirst } from "../bounds.ts";
 import type { Setting } from "../setting.ts";
+import { maxTargets } from "../target-specs.ts";
 import type { Config } from "./config.ts";
 
 export interface Fallbacks {
@@ -34,18 +36,23 @@ function listed(setting: Setting | undefined, known: ReadonlySet<string>): Map<s
   return lists;
 }
 
-/** The transitive order, as a group's fallbacks are tried with their own. */
+/**
+ * The transitive order, as a group's fallbacks are tried with their own. Its own fallbacks are all in it; of others, as
+ * many as are too many with the group itself, so that the report says that there are more.
+ */
 function follow(start: string, general: ReadonlyMap<string, string[]>, others: readonly string[]): string[] {
-  const order: string[] = [];
+  const order = new Set<string>([start]);
   const visit = (group: string): void => {
     for (const next of general.get(group) ?? []) {
-      if (next === start || order.includes(next)) continue;
-      order.push(next);
+      if (order.has(next) || (group !== start && order.size > maxTargets)) continue;
+      order.add(next);
       visit(next);
     }
   };
   visit(start);
-  return [...order, ...others.filter((group) => group !== start && !order.includes(group))];
+  for (const group of others) if (order.size <= maxTargets) order.add(group);
+  order.delete(start);
+  return [...order];
 }
 
 export function fallbacksOf(config: Config, known: ReadonlySet<string>): Fallbacks {
@@ -57,7 +64,9 @@ export function fallbacksOf(config: Config, known: ReadonlySet<string>): Fallbac
   const general = both("fallbacks");
   const everywhere = config.find(["litellm_settings", "default_fallbacks"], ["router_settings", "default_fallbacks"]);
   everywhere?.imported("targets of every policy");
-  const others = [...(general.get("*") ?? []), ...(everywhere?.texts ?? []).filter((group) => known.has(group))];
+  const defaults = takeFirst(everywhere?.items() ?? [], maxTargets, "targets of a policy", (setting) => setting);
+  const named = defaults.flatMap((setting) => setting.text ?? []).filter((group) => known.has(group));
+  const others = [...(general.get("*") ?? []), ...named];
   return {
     of: (group) => follow(group, general, others),
     contextWindow: both("context_window_fallbacks"),

@@ -55,7 +55,9 @@ function aliasesOf(config: Config, groups: ReadonlySet<string>): Map<string, Nam
     if (!groups.has(group)) setting.notImported(`no deployment of ${group} was imported`);
     else if (name === null || groups.has(alias)) setting.notImported("the name is taken by a group, or is none");
     else {
-      aliases.set(group, [...(aliases.get(group) ?? []), [alias, setting]]);
+      const others = aliases.get(group);
+      if (others === undefined) aliases.set(group, [[alias, setting]]);
+      else others.push([alias, setting]);
       setting.imported(`match.models of the policy for ${group}`);
     }
   }
