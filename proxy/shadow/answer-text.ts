@@ -2,34 +2,33 @@
 import type { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
 import { textReaders } from "../dialects/frame-texts.ts";
-import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn, objectsIn } from "../wire/json.ts";
 import { SseDecoder } from "../wire/sse.ts";
 
 /** Most characters that are compared. */
 export const mostCompared = 16_000;
 
-const listIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const textsIn = (holder: unknown, ...members: readonly string[]): string[] =>
   isObject(holder) ? members.flatMap((name) => (typeof holder[name] === "string" ? [String(holder[name])] : [])) : [];
 
 const wholeTexts: Partial<Record<WireFormat, (body: JsonObject) => string[]>> = {
   "openai.chat": ({ choices }) =>
-    listIn(choices).flatMap(({ message }) => [
+    objectsIn(choices).flatMap(({ message }) => [
       ...textsIn(message, "content", "refusal"),
-      ...listIn(isObject(message) ? message["tool_calls"] : null).flatMap((call) =>
+      ...objectsIn(isObject(message) ? message["tool_calls"] : null).flatMap((call) =>
         textsIn(call["function"], "arguments"),
       ),
     ]),
-  "openai.completions": ({ choices }) => listIn(choices).flatMap((choice) => textsIn(choice, "text")),
+  "openai.completions": ({ choices }) => objectsIn(choices).flatMap((choice) => textsIn(choice, "text")),
   "openai.responses": ({ output }) =>
-    listIn(output)
+    objectsIn(output)
       .filter(({ type }) => type !== "reasoning")
       .flatMap((item) => [
         ...textsIn(item, "arguments"),
-        ...listIn(item["content"]).flatMap((part) => textsIn(part, "text", "refusal")),
+        ...objectsIn(item["content"]).flatMap((part) => textsIn(part, "text", "refusal")),
       ]),
   "anthropic.messages": ({ content }) =>
-    listIn(content).flatMap((block) => [
+    objectsIn(content).flatMap((block) => [
       ...textsIn(block, "text"),
       ...(isObject(block["input"]) ? [JSON.stringify(block["input"])] : []),
     ]),

@@ -26,6 +26,9 @@ export function isObject(value: unknown): value is JsonObject {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
+/** The objects of a list; none if it is no list. */
+export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+
 /** Offset of the quote that closes the string opened at `open`; -1 if it is not closed. */
 export function closingQuote(text: string, open: number): number {
   let close = text.indexOf('"', open + 1);

@@ -1,5 +1,5 @@
 /** Messages API messages → canonical messages. */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { noteOrder, type OrderedBlock } from "../block-order.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal, type ToolCall } from "../canonical.ts";
 import * as is from "../check.ts";
@@ -103,8 +103,8 @@ const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
 
 /** Types of the blocks that are left out. */
 export function leftOutBlocks({ messages }: JsonObject): string[] {
-  const turns = Array.isArray(messages) ? messages.filter(isObject) : [];
-  const blocks = turns.flatMap(({ content }) => (Array.isArray(content) ? content.filter(isObject) : []));
+  const turns = objectsIn(messages);
+  const blocks = turns.flatMap(({ content }) => objectsIn(content));
   return [...new Set(blocks.map((block) => String(block["type"])).filter((type) => hosted.test(type)))];
 }
 

@@ -1,5 +1,5 @@
 /** A Messages body → canonical request (https://platform.claude.com/docs/en/api/messages/create). */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import {
   type ChatRequest,
   claudeWish,
@@ -184,7 +184,7 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
  * Parameters that can't be translated. A provider without marks for its cache names `cache_control` itself.
  */
 export function dropped(body: JsonObject): string[] {
-  const tools = Array.isArray(body["tools"]) ? body["tools"].filter(isObject) : [];
+  const tools = objectsIn(body["tools"]);
   const types = tools.filter((tool) => !isCustom(tool)).map((tool) => String(tool["type"]).slice(0, 64));
   return [
     ...Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null),

@@ -2,17 +2,16 @@
  * Freeform tools of chat completions → functions, and calls of them back
  * (https://platform.openai.com/docs/api-reference/chat/create#chat_create-tools).
  */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { ChatMessage, ChatRequest, FunctionTool, ToolCall, ToolCallDelta, ToolChoice } from "../canonical.ts";
 import { freeformArguments, freeformInput, freeformTool } from "../freeform.ts";
 
-const objectsOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const customOf = (value: unknown): JsonObject | null =>
   isObject(value) && value["type"] === "custom" && isObject(value["custom"]) ? value["custom"] : null;
 
 /** Names of a body's freeform tools. */
 export function freeformNames(body: JsonObject | undefined): ReadonlySet<string> {
-  const names = objectsOf(body?.["tools"]).flatMap((tool) => customOf(tool)?.["name"] ?? []);
+  const names = objectsIn(body?.["tools"]).flatMap((tool) => customOf(tool)?.["name"] ?? []);
   return new Set(names.map(String));
 }
 
@@ -29,7 +28,7 @@ function callOf(call: JsonObject): ToolCall {
 }
 
 function messageOf(message: JsonObject): ChatMessage {
-  const calls = objectsOf(message["tool_calls"]);
+  const calls = objectsIn(message["tool_calls"]);
   if (!calls.some((call) => customOf(call) !== null)) return message as unknown as ChatMessage;
   return { ...message, tool_calls: calls.map(callOf) } as unknown as ChatMessage;
 }
@@ -48,7 +47,7 @@ function choiceOf(given: unknown): Choice {
   const list = isObject(given["allowed_tools"]) ? given["allowed_tools"] : null;
   if (list === null) return { choice: { type: "function", function: { name: nameOf(given) } }, allowed: null };
   const choice = list["mode"] === "required" ? "required" : "auto";
-  return { choice, allowed: new Set(objectsOf(list["tools"]).map(nameOf)) };
+  return { choice, allowed: new Set(objectsIn(list["tools"]).map(nameOf)) };
 }
 
 /** Whether a body has anything that isn't a plain function. */
@@ -56,8 +55,8 @@ function isSpecial(body: JsonObject): boolean {
   const choice = body["tool_choice"];
   return (
     (isObject(choice) && choice["type"] !== "function") ||
-    objectsOf(body["tools"]).some((tool) => tool["type"] === "custom") ||
-    objectsOf(body["messages"]).some((message) => objectsOf(message["tool_calls"]).some((call) => customOf(call)))
+    objectsIn(body["tools"]).some((tool) => tool["type"] === "custom") ||
+    objectsIn(body["messages"]).some((message) => objectsIn(message["tool_calls"]).some((call) => customOf(call)))
   );
 }
 
@@ -65,10 +64,10 @@ function isSpecial(body: JsonObject): boolean {
 export function withFunctions(body: JsonObject): ChatRequest {
   if (!isSpecial(body)) return body as unknown as ChatRequest;
   const { choice, allowed } = choiceOf(body["tool_choice"]);
-  const tools = objectsOf(body["tools"]).map(toolOf);
+  const tools = objectsIn(body["tools"]).map(toolOf);
   return {
     ...(body as unknown as ChatRequest),
-    messages: objectsOf(body["messages"]).map(messageOf),
+    messages: objectsIn(body["messages"]).map(messageOf),
     ...((body["tools"] ?? null) === null
       ? {}
       : { tools: allowed === null ? tools : tools.filter((tool) => allowed.has(tool.function.name)) }),

@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
+import { isObject, type JsonObject, jsonIn, objectsIn } from "../../wire/json.ts";
 import { applyEdits, outline } from "../../wire/json-edit.ts";
 import {
   FrameObserver,
@@ -16,7 +16,7 @@ import {
   readFrame,
   textLength,
 } from "../frames.ts";
-import { choiceError, errorEnvelope, flatError, objectsIn, progressOfChunk } from "../verdict/answer.ts";
+import { choiceError, errorEnvelope, flatError, progressOfChunk } from "../verdict/answer.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;

@@ -4,7 +4,7 @@
  * before a tool result. The marker distinguishes it from OpenAI's own.
  */
 import { Buffer } from "node:buffer";
-import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
+import { type JsonObject, jsonIn, objectsIn } from "../../wire/json.ts";
 import { isGatewaysThinking, thinkingMarker } from "./made-items.ts";
 
 export function packThinking(blocks: readonly JsonObject[]): string {
@@ -15,5 +15,5 @@ export function packThinking(blocks: readonly JsonObject[]): string {
 export function unpackThinking(packed: unknown): JsonObject[] {
   if (!isGatewaysThinking(packed)) return [];
   const blocks = jsonIn(Buffer.from(String(packed).slice(thinkingMarker.length), "base64url").toString("utf8"));
-  return Array.isArray(blocks) ? blocks.filter(isObject) : [];
+  return objectsIn(blocks);
 }

@@ -2,7 +2,7 @@
  * Tools of a Responses body → functions, and calls of them back. Tools in a namespace get a name of their own, freeform
  * tools become functions of one string, and tools that OpenAI runs are left out.
  */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { ChatRequest, FunctionTool, Refusal, ToolChoice } from "../canonical.ts";
 import * as is from "../check.ts";
 import { freeformTool } from "../freeform.ts";
@@ -14,8 +14,6 @@ export interface ClientTool {
   namespace: string | null;
   isFreeform: boolean;
 }
-
-const objectsOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Name of a tool of a namespace in the canonical request. */
 export const flatName = (namespace: unknown, name: string): string =>
@@ -66,7 +64,7 @@ interface Listed {
 function listed(tools: readonly JsonObject[], namespace: string | null): Listed[] {
   return tools.flatMap((tool): Listed[] => {
     const name = String(tool["name"]);
-    if (tool["type"] === "namespace") return listed(objectsOf(tool["tools"]), name);
+    if (tool["type"] === "namespace") return listed(objectsIn(tool["tools"]), name);
     if (tool["type"] !== "function" && tool["type"] !== "custom") return [];
     return [{ tool, client: { name, namespace, isFreeform: tool["type"] === "custom" } }];
   });
@@ -76,8 +74,8 @@ function listed(tools: readonly JsonObject[], namespace: string | null): Listed[
 const offering: ReadonlySet<unknown> = new Set(["additional_tools", "tool_search_output"]);
 
 function allTools(body: JsonObject): Listed[] {
-  const later = objectsOf(body["input"]).filter((item) => offering.has(item["type"]));
-  return listed([...objectsOf(body["tools"]), ...later.flatMap((item) => objectsOf(item["tools"]))], null);
+  const later = objectsIn(body["input"]).filter((item) => offering.has(item["type"]));
+  return listed([...objectsIn(body["tools"]), ...later.flatMap((item) => objectsIn(item["tools"]))], null);
 }
 
 /** Name in the canonical request → the client's tool, for those whose calls differ from a function's. */
@@ -99,7 +97,7 @@ const callable: ReadonlySet<unknown> = new Set(["function", "custom", "namespace
 
 /** Types of the tools that only OpenAI can run. */
 export function hostedTypes(body: JsonObject): string[] {
-  const types = objectsOf(body["tools"]).map((tool) => String(tool["type"]).slice(0, 64));
+  const types = objectsIn(body["tools"]).map((tool) => String(tool["type"]).slice(0, 64));
   return [...new Set(types.filter((type) => !callable.has(type)))];
 }
 
@@ -130,7 +128,7 @@ function choiceMembers(choice: unknown, tools: FunctionTool[]): ToolMembers {
   if (!isObject(choice)) return { tools, ...(choice === null ? {} : { tool_choice: choice as ToolChoice }) };
   if (choice["type"] !== "allowed_tools")
     return { tools, tool_choice: { type: "function", function: { name: chosen(choice) } } };
-  const allowed = new Set(objectsOf(choice["tools"]).map(chosen));
+  const allowed = new Set(objectsIn(choice["tools"]).map(chosen));
   return {
     tools: tools.filter((tool) => allowed.has(tool.function.name)),
     tool_choice: choice["mode"] === "required" ? "required" : "auto",
@@ -143,6 +141,6 @@ export function toolParameters(body: JsonObject): ToolMembers {
   const members = choiceMembers(body["tool_choice"] ?? null, tools);
   const isForced = members.tool_choice === "required" || typeof members.tool_choice === "object";
   if (tools.length > 0) return members;
-  const noneLeft = objectsOf(body["tools"]).length > 0;
+  const noneLeft = objectsIn(body["tools"]).length > 0;
   return members.tool_choice === undefined || (noneLeft && !isForced) ? {} : { tool_choice: members.tool_choice };
 }

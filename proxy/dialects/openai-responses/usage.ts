@@ -1,5 +1,5 @@
 /** `usage` of OpenAI's Responses. */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { Units, Usage } from "../canonical.ts";
 import { Counts, member, tierMode, withHidden } from "../usage-counts.ts";
 
@@ -16,7 +16,7 @@ export const toolItems = [
  * results isn't a search.
  */
 function toolUses(output: unknown): Units {
-  const items = Array.isArray(output) ? output.filter(isObject) : [];
+  const items = objectsIn(output);
   const some = (type: (typeof toolItems)[number]): JsonObject[] => items.filter((item) => item["type"] === type);
   const searches = some("web_search_call").filter((item) => (member(item, "action")["type"] ?? "search") === "search");
   const containers = new Set(some("code_interpreter_call").map((item) => item["container_id"] ?? item["id"]));

@@ -3,7 +3,7 @@
  * through or translated, get the same verdict, so that retry, fallback, breaker, cache and billing agree. Pure.
  */
 import type { MediaWireFormat, TextWireFormat, WireFormat } from "../../config/capabilities.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { ChatDelta, ChatReply, StreamEvent } from "../canonical.ts";
 
 export type ReplyVerdict =
@@ -23,7 +23,6 @@ const answer: ReplyVerdict = { kind: "answer" };
 const empty: ReplyVerdict = { kind: "empty" };
 
 const filled = (value: unknown): boolean => typeof value === "string" && value !== "";
-export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Members in which servers put an error without an envelope. */
 const messageNames = ["message", "detail", "msg", "error_msg", "error_message", "errorMessage", "Message"];

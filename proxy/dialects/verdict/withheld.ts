@@ -1,8 +1,7 @@
 /** Recognises answers that the provider's content filter withheld or cut off, in the caller's format. Pure. */
 import { Buffer } from "node:buffer";
-import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
+import { isObject, type JsonObject, jsonIn, objectsIn } from "../../wire/json.ts";
 import type { ProviderError } from "../canonical.ts";
-import { objectsIn } from "./answer.ts";
 
 /** Classed as BadRequest: it says nothing about the provider's health. */
 export const withheld: ProviderError = {

@@ -7,7 +7,7 @@ import { type OrderedBlock, orderIn } from "../../dialects/block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -42,7 +42,7 @@ export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null 
   if (!isObject(usage)) return null;
   const counts = new Counts();
   const cachedPrompt = counts.of(usage["cacheReadInputTokens"]);
-  const writes = Array.isArray(usage["cacheDetails"]) ? usage["cacheDetails"].filter(isObject) : [];
+  const writes = objectsIn(usage["cacheDetails"]);
   const hours = writes.filter((write) => write["ttl"] === "1h");
   const cacheWrite1h = hours.reduce((sum, write) => sum + counts.of(write["inputTokens"]), 0);
   const cacheWrite = Math.max(counts.of(usage["cacheWriteInputTokens"]), cacheWrite1h);

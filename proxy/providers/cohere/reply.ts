@@ -4,10 +4,9 @@ import { randomUUID } from "node:crypto";
 import type { ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts } from "../../dialects/usage-counts.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
 
 /**
@@ -85,13 +84,13 @@ function logprobEntry(item: JsonObject): JsonObject {
 }
 
 export function logprobsOf(value: unknown): JsonObject | undefined {
-  const items = objects(Array.isArray(value) ? value : [value]);
+  const items = objectsIn(Array.isArray(value) ? value : [value]);
   return items.length === 0 ? undefined : { content: items.map(logprobEntry), refusal: null };
 }
 
 function contentOf(message: JsonObject, key: "text" | "thinking"): string {
   if (typeof message["content"] === "string") return key === "text" ? message["content"] : "";
-  return objects(message["content"])
+  return objectsIn(message["content"])
     .map((part) => text(part[key]))
     .join("");
 }
@@ -102,7 +101,7 @@ export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
   const failure = finishFailure(body["finish_reason"], body["error"]);
   if (failure) return failure;
   const message = body["message"];
-  const calls = objects(message["tool_calls"]).map(toolCall);
+  const calls = objectsIn(message["tool_calls"]).map(toolCall);
   const content = contentOf(message, "text");
   const reasoning = contentOf(message, "thinking") + text(message["tool_plan"]);
   const { reason, native } = finishReason(body["finish_reason"], calls.length > 0);

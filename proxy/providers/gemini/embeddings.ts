@@ -8,16 +8,16 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../../wire/json.ts";
+import { isObject, objectsIn } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { inputTexts, isVector } from "../vectors.ts";
-import { objectList, usageOf } from "./reply.ts";
+import { usageOf } from "./reply.ts";
 import { modelPath } from "./request.ts";
 
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions"]);
 
 function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
-  const entries = isObject(body) ? objectList(body["embeddings"]).map((one) => one["values"]) : [];
+  const entries = isObject(body) ? objectsIn(body["embeddings"]).map((one) => one["values"]) : [];
   const vectors = entries.filter(isVector);
   if (vectors.length !== wanted || entries.length !== wanted) return invalidReply();
   // Older models report no usage.

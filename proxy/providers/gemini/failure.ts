@@ -4,10 +4,10 @@
  */
 
 import type { ProviderError } from "../../dialects/canonical.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
-import { objectList, text } from "./reply.ts";
+import { text } from "./reply.ts";
 
 type Kind = Pick<ProviderError, "class" | "code">;
 
@@ -53,7 +53,7 @@ export function decodeGeminiError(reply: ErrorReply): ProviderError {
   const outer: unknown = Array.isArray(reply.body) ? reply.body[0] : reply.body;
   const error = isObject(outer) && isObject(outer["error"]) ? outer["error"] : {};
   const message = text(error["message"]) ?? "";
-  const details = objectList(error["details"]);
+  const details = objectsIn(error["details"]);
   return providerError(reply, {
     ...kindOf(text(error["status"]) ?? "", message, details),
     message,

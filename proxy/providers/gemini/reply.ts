@@ -14,11 +14,10 @@ import type {
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
-export const objectList = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Deeper JSON can be parsed but not serialised: `JSON.stringify` overflows the stack at a few thousand levels. */
 export function isShallow(value: unknown, levels = 256): boolean {
@@ -28,7 +27,7 @@ export function isShallow(value: unknown, levels = 256): boolean {
 
 /** Tokens of one modality in a list of counts by modality. */
 function ofModality(details: unknown, modality: string, counts: Counts): number {
-  return objectList(details)
+  return objectsIn(details)
     .filter((detail) => detail["modality"] === modality)
     .reduce((sum, detail) => sum + counts.of(detail["tokenCount"]), 0);
 }
@@ -41,7 +40,7 @@ export function usageOf(usage: unknown): Usage | null {
   if (!isObject(usage)) return null;
   const counts = new Counts();
   const { promptTokensDetails, toolUsePromptTokensDetails, cacheTokensDetails, candidatesTokensDetails } = usage;
-  const input = [...objectList(promptTokensDetails), ...objectList(toolUsePromptTokensDetails)];
+  const input = [...objectsIn(promptTokensDetails), ...objectsIn(toolUsePromptTokensDetails)];
   const thoughts = counts.of(usage["thoughtsTokenCount"]);
   const prompt = counts.of(usage["promptTokenCount"]) + counts.of(usage["toolUsePromptTokenCount"]);
   const completion = counts.of(usage["candidatesTokenCount"]) + thoughts;
@@ -145,14 +144,14 @@ export function logprobsOf(result: unknown): JsonObject | undefined {
     const step = steps[index];
     return {
       ...logprobToken(chosen),
-      top_logprobs: objectList(isObject(step) ? step["candidates"] : []).map(logprobToken),
+      top_logprobs: objectsIn(isObject(step) ? step["candidates"] : []).map(logprobToken),
     };
   });
   return { content, refusal: null };
 }
 
 export function candidateParts(candidate: JsonObject): JsonObject[] {
-  return isObject(candidate["content"]) ? objectList(candidate["content"]["parts"]) : [];
+  return isObject(candidate["content"]) ? objectsIn(candidate["content"]["parts"]) : [];
 }
 
 export function indexOf(candidate: JsonObject): number {
@@ -220,7 +219,7 @@ function blocked(native: string): ChatChoice {
 
 export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | ProviderError {
   if (!isObject(body) || !isShallow(body)) return invalidReply();
-  const candidates = objectList(body["candidates"]);
+  const candidates = objectsIn(body["candidates"]);
   const reason = blockReason(body);
   if (candidates.length === 0 && reason === null) return invalidReply("The provider's answer has no content.");
   const failure = candidates

@@ -5,7 +5,7 @@
  */
 
 import type { ChatDelta } from "../../dialects/canonical.ts";
-import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
 import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
@@ -21,7 +21,6 @@ import {
   isShallow,
   logprobsOf,
   nativeWord,
-  objectList,
   text,
   toolCall,
   usageOf,
@@ -60,7 +59,7 @@ class GeminiStream {
     this.#blocked ??= blockReason(body);
     if (!this.#started) emit({ kind: "start", id: text(body["responseId"]), model: text(body["modelVersion"]) });
     this.#started = true;
-    for (const one of objectList(body["candidates"])) this.#candidate(one, emit);
+    for (const one of objectsIn(body["candidates"])) this.#candidate(one, emit);
   }
 
   #candidate(raw: JsonObject, emit: Emit): void {

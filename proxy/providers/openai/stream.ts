@@ -6,7 +6,7 @@
 import type { ChatDelta, ToolCallDelta } from "../../dialects/canonical.ts";
 import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
 import { choiceError, errorEnvelope, isFailedReason } from "../../dialects/verdict/answer.ts";
-import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn, parseJson } from "../../wire/json.ts";
 import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
@@ -40,7 +40,7 @@ class Choice {
     if (reasoning !== undefined) delta.reasoning_content = reasoning;
     if (Array.isArray(raw["annotations"])) delta.annotations = raw["annotations"].filter(isObject);
     const given = callsIn(raw);
-    const calls = Array.isArray(given) ? given.filter(isObject) : [];
+    const calls = objectsIn(given);
     if (calls.length > 0) delta.tool_calls = calls.map((call) => this.#tool(call));
     return delta;
   }
@@ -99,7 +99,7 @@ export class ChatChunks {
       emit({ kind: "error", error: errorInAnswer(body, decodeOpenAiError) });
       return;
     }
-    const choices = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
+    const choices = objectsIn(body["choices"]);
     // Azure's first chunk has no choice and an empty id: the answer doesn't start there.
     if (choices.length > 0) this.#start(body, emit);
     for (const one of choices) this.#choice(one, emit);

@@ -1,12 +1,12 @@
 /** watsonx's errors: `{"errors": [{code, message}], "trace", "status_code"}` (https://cloud.ibm.com/apidocs/watsonx-ai#error-handling). */
 
 import type { ProviderError } from "../../dialects/canonical.ts";
-import { isObject } from "../../wire/json.ts";
+import { isObject, objectsIn } from "../../wire/json.ts";
 import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 export function firstError(body: unknown): { code: string; message: string } | null {
-  const errors = isObject(body) && Array.isArray(body["errors"]) ? body["errors"].filter(isObject) : [];
+  const errors = isObject(body) ? objectsIn(body["errors"]) : [];
   const [first] = errors;
   if (first === undefined) return null;
   const messages = errors.map((error) => error["message"]).filter((message) => typeof message === "string");
