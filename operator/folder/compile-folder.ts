@@ -2,7 +2,7 @@
 
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
-import { listsModel } from "../../proxy/config/model-pattern.ts";
+import { allowsModel } from "../../proxy/config/model-pattern.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import { readableLabel } from "../compile/secret-rights.ts";
@@ -168,7 +168,7 @@ function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
 const mayCover = ({ namespace, scope }: BudgetConfig, provider: string, model: string): boolean =>
   provider.startsWith(`${namespace}/`) &&
   (scope.providers?.includes(provider) ?? true) &&
-  (scope.models === null || listsModel(scope.models, model));
+  allowsModel(scope.models, model);
 
 export function formatFinding(one: LintFinding): string {
   const object = one.object === "" ? "" : ` (${one.object})`;

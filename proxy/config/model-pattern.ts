@@ -46,6 +46,10 @@ export function listsModel(list: readonly string[], model: string): boolean {
   return false;
 }
 
+/** Whether a list, null for any model, allows this one; null if none is named. */
+export const allowsModel = (list: readonly string[] | null, model: string | null): boolean =>
+  list === null || (model !== null && listsModel(list, model));
+
 /** A list of names and patterns in which models are looked up often. */
 export class ModelNames {
   readonly #names: ReadonlySet<string>;
@@ -74,7 +78,5 @@ export function mayMeanTheSame(one: string, other: string): boolean {
 
 /** Of `models`, those that a name or pattern stands for. */
 export function modelsNamed(name: string, models: Iterable<string>): string[] {
-  if (!isModelPattern(name)) return [...models].filter((model) => model === name);
-  const pattern = modelPattern(name);
-  return [...models].filter((model) => matchesPattern(pattern, model));
+  return [...models].filter((model) => namesModel(name, model));
 }

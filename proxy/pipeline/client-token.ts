@@ -2,7 +2,7 @@
 
 import type { Identity } from "../call/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";
-import { listsModel } from "../config/model-pattern.ts";
+import { allowsModel } from "../config/model-pattern.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { Operation } from "./address.ts";
@@ -30,10 +30,7 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
   if (identity.key.clientTokens === undefined) return refused(invalid, record);
   if (opened.origin !== null && opened.origin !== origin) return refused(elsewhere, record);
   const { clientTokens: _, ...rest } = identity.key;
-  const models =
-    opened.models === null
-      ? rest.models
-      : opened.models.filter((name) => rest.models === null || listsModel(rest.models, name));
+  const models = opened.models === null ? rest.models : opened.models.filter((name) => allowsModel(rest.models, name));
   return { ...identity, key: { ...rest, models }, ...(models === null ? {} : { modelsOnly: true }) };
 }
 

@@ -7,7 +7,7 @@ import type { Identity } from "../call/identity.ts";
 import { parseBody, withModel } from "../call/received.ts";
 import { sessionOf, usualSessionHeader } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
-import { byPrecision, isModelPattern, listsModel, matchesPattern, modelPattern } from "../config/model-pattern.ts";
+import { allowsModel, byPrecision, isModelPattern, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
@@ -90,7 +90,7 @@ function notOffered(one: Route, identity: Identity): string {
 
 function whyNot(one: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
   if (!path.routes.includes(one)) return `serves under ${one.config.pathPrefix || "/v1"}`;
-  const claims = one.config.models === null || (model !== null && listsModel(one.config.models, model));
+  const claims = allowsModel(one.config.models, model);
   if (!claims && model === null) return "serves named models, and the request names none";
   if (!claims) return `serves ${(one.config.models ?? []).join(", ")}, not ${model}`;
   if (!offeredTo(one, identity)) return notOffered(one, identity);

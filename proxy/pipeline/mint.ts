@@ -1,7 +1,7 @@
 /** POST /v1/sluice/tokens: a key with `clientTokens` gets a short-lived token for a client that can't keep the key. */
 import { z } from "zod";
 import type { Identity } from "../call/identity.ts";
-import { listsModel } from "../config/model-pattern.ts";
+import { allowsModel } from "../config/model-pattern.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -71,7 +71,7 @@ export async function mint(
   if (right === undefined) return noRight;
   const asked = await readWanted(client);
   if ("code" in asked) return asked;
-  const foreign = (asked.models ?? []).find((name) => key.models !== null && !listsModel(key.models, name));
+  const foreign = (asked.models ?? []).find((name) => !allowsModel(key.models, name));
   if (foreign !== undefined)
     return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, {
       param: "models",

@@ -5,7 +5,7 @@
 
 import type { Identity, KeyIdentity } from "../call/identity.ts";
 import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
-import { isModelPattern, listsModel, type ModelNames, matchesPattern, modelPattern } from "../config/model-pattern.ts";
+import { allowsModel, isModelPattern, type ModelNames, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
 import { keptElsewhere } from "../ids/unknown-object.ts";
@@ -118,9 +118,7 @@ export function missingPermission(
 
 /** Whether the key and its role allow the model: both may list models. */
 function modelDenied(key: KeyRecord, ofRole: ModelNames | null, model: string | null): Failure | null {
-  const allowed =
-    (key.models === null || (model !== null && listsModel(key.models, model))) &&
-    (ofRole === null || (model !== null && ofRole.has(model)));
+  const allowed = allowsModel(key.models, model) && (ofRole === null || (model !== null && ofRole.has(model)));
   if (allowed) return null;
   return failure(
     "model_not_allowed",

@@ -4,7 +4,7 @@ import type { Identity } from "../call/identity.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import type { LedgerRow } from "../config/ledger.ts";
-import { listsModel } from "../config/model-pattern.ts";
+import { allowsModel } from "../config/model-pattern.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 
@@ -24,9 +24,6 @@ export function chargedNamespace({ identity, route }: Pick<ScopeSubject, "identi
 
 const named = (names: string[] | null, name: string | null): boolean =>
   names === null || (name !== null && names.includes(name));
-
-export const coversModel = ({ scope: { models } }: Pick<BudgetConfig, "scope">, model: string): boolean =>
-  models === null || listsModel(models, model);
 
 /** The caller, for matching a budget's scope: from a key's record, or a row of the usage ledger. */
 export type Caller = Pick<KeyRecord, "id" | "user" | "team" | "role" | "tags" | "budgets">;
@@ -55,7 +52,8 @@ export function subjectOf({ per }: BudgetConfig, caller: Caller | null, model: s
 export function covers(budget: BudgetConfig, { identity, model, targets }: ScopeSubject, nowMs: number): boolean {
   const { scope, expiresAtMs } = budget;
   if (expiresAtMs !== null && nowMs >= expiresAtMs) return false;
-  if (!coversModel(budget, model) || !coversCaller(budget, identity.anonymous ? null : identity.key)) return false;
+  if (!allowsModel(scope.models, model) || !coversCaller(budget, identity.anonymous ? null : identity.key))
+    return false;
   return (
     scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id))
   );
@@ -79,6 +77,6 @@ export function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: numbe
 /** Like `covers`, for the calls that a ledger row adds up, whichever target finally served them. */
 export function coversRow(budget: BudgetConfig, row: LedgerRow, caller: Caller | null): boolean {
   const { scope } = budget;
-  if (row.namespace !== budget.namespace || !coversModel(budget, row.model)) return false;
+  if (row.namespace !== budget.namespace || !allowsModel(scope.models, row.model)) return false;
   return coversCaller(budget, caller) && named(scope.providers, row.provider);
 }

@@ -1,5 +1,5 @@
 /** Which targets a route's rules choose for a request. The first matching rule decides. Pure. */
-import { listsModel } from "../config/model-pattern.ts";
+import { allowsModel } from "../config/model-pattern.ts";
 import type { RuleConfig } from "../config/route.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PlanRequest } from "./routing.ts";
@@ -21,10 +21,7 @@ const conditions: readonly (readonly [string, (when: When, request: PlanRequest)
   ["roles", (when, request) => oneOf(when.roles, keyOf(request)?.role ?? null)],
   ["teams", (when, request) => oneOf(when.teams, keyOf(request)?.team ?? null)],
   ["users", (when, request) => oneOf(when.users, keyOf(request)?.user ?? null)],
-  [
-    "models",
-    (when, request) => when.models === null || (request.model !== null && listsModel(when.models, request.model)),
-  ],
+  ["models", (when, request) => allowsModel(when.models, request.model)],
   ["headers", (when, request) => when.headers.every(({ name, value }) => request.header(name) === value)],
   ["batchSize", (when, request) => above(when.batchSizeAbove, () => request.batchSize)],
   ["promptTokens", (when, request) => above(when.promptTokensAbove, () => request.promptTokens())],

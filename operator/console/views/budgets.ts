@@ -2,7 +2,7 @@
 import type { BudgetConfig, BudgetReading } from "../../../proxy/config/budget.ts";
 import type { KeyRecord } from "../../../proxy/config/key-record.ts";
 import type { LedgerRow } from "../../../proxy/config/ledger.ts";
-import { listsModel } from "../../../proxy/config/model-pattern.ts";
+import { allowsModel } from "../../../proxy/config/model-pattern.ts";
 import { periodAt } from "../../../proxy/config/periods.ts";
 import type { ConsoleFacts } from "../gather.ts";
 import { seesObject, type Viewer } from "../viewer.ts";
@@ -64,7 +64,7 @@ export function countsUnder(
     within(scope.users, row.user) &&
     within(scope.teams, row.team) &&
     within(scope.roles, row.role) &&
-    (scope.models === null || listsModel(scope.models, row.model)) &&
+    allowsModel(scope.models, row.model) &&
     within(scope.providers, row.provider) &&
     within(scope.apiKeys, row.key) &&
     (scope.tags === null || (key?.tags.some((tag) => scope.tags?.includes(tag)) ?? false)) &&
