@@ -1,4 +1,5 @@
 /** One copy of a call: sends it to the shadow as any call is sent, and compares the answers. */
+import { setImmediate } from "node:timers/promises";
 import { type CallRecord, newRecord } from "../call/record.ts";
 import type { ComparedCall, Comparison, ShadowDrop } from "../config/shadow-report.ts";
 import { failures } from "../failure.ts";
@@ -23,9 +24,6 @@ import type { CopyWith, ShadowCall, ShadowRecorder } from "./shadow-call.ts";
 
 /** Largest whole answer that is read. */
 const maxReplyBytes = 4_194_304;
-
-/** Lets calls that are waiting come first. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** The model that the shadow is asked for; null if its provider has none for this call. */
 export function copyTarget({ config, entry, model }: Shadow, asked: string | null): ResolvedTarget | null {
@@ -181,9 +179,10 @@ export class ShadowCopy {
     if (status >= 400 || broken) return { ...pair, similarity: null };
     const { format } = shaped;
     const { stream } = shaped.received;
-    await turn();
+    // Calls that are waiting come first.
+    await setImmediate();
     const answer = answerText(format, stream, this.#tap.bytes);
-    await turn();
+    await setImmediate();
     const copied = answerText(format, stream, tap.bytes);
     return { ...pair, similarity: answer === null || copied === null ? null : similarity(answer, copied) };
   }

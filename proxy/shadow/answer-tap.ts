@@ -1,6 +1,5 @@
 /** Keeps the beginning of an answer on its way to the client, as it is: it is read once nobody waits for it. */
 import { Buffer } from "node:buffer";
-import { asBuffer } from "../wire/framing.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import type { ShadowRoom } from "./room.ts";
 
@@ -31,13 +30,13 @@ export class AnswerTap implements ReplyFilter {
     return "";
   }
 
-  /** Copied, because the connection reuses its memory. */
   #keep(bytes: Uint8Array | string): void {
-    const piece = Buffer.from(asBuffer(bytes));
-    this.#full = this.#bytes + piece.length > mostKept || !this.#room.take(piece.length);
+    const length = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
+    this.#full = this.#bytes + length > mostKept || !this.#room.take(length);
     if (this.#full) return;
-    this.#bytes += piece.length;
-    this.#pieces.push(piece);
+    this.#bytes += length;
+    // Copied, because the connection reuses its memory.
+    this.#pieces.push(typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes));
   }
 
   get bytes(): Buffer {
