@@ -6,15 +6,17 @@ export interface LimitRow {
   spec: Readonly<Record<string, unknown>>;
 }
 
-const scopeNames: Readonly<Record<string, string>> = {
+/** Fields of a Budget's scope, and the option of `set-rate-limit` for each. */
+export const scopeFields = {
   users: "user",
   teams: "team",
   roles: "role",
   tags: "tag",
   apiKeys: "key",
   models: "model",
-  providers: "provider",
-};
+} as const;
+
+const scopeNames: Readonly<Record<string, string>> = { ...scopeFields, providers: "provider" };
 
 const scopeOfSpec = ({ spec }: LimitRow): Record<string, string[]> => (spec["scope"] ?? {}) as Record<string, string[]>;
 

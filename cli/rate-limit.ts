@@ -11,7 +11,7 @@ import { UsageError } from "../proxy/usage-error.ts";
 import { folderObjects } from "./keys/folder.ts";
 import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
-import { type LimitRow, limitTable, stillLimiting, unknownCallers } from "./rate-limit-list.ts";
+import { type LimitRow, limitTable, scopeFields, stillLimiting, unknownCallers } from "./rate-limit-list.ts";
 
 const usage = `sluice set-rate-limit: limit somebody's calls, in force on all proxies within seconds
 
@@ -66,15 +66,6 @@ export interface LimitObject {
   metadata: { name: string; namespace: string };
   spec: Record<string, unknown>;
 }
-
-const scopeFields = {
-  users: "user",
-  teams: "team",
-  roles: "role",
-  tags: "tag",
-  apiKeys: "key",
-  models: "model",
-} as const;
 
 function scopeOf(values: Values): Record<string, string[]> {
   const given = Object.entries(scopeFields).map(([field, option]) => [field, values[option]] as const);
