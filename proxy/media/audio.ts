@@ -8,9 +8,9 @@ import { lengthOf } from "./audio-length.ts";
 import { byTokens, type MediaFormat, type MediaRequest, noUsage, roughTokens, textIn } from "./format.ts";
 
 /** Tokens of a second of recorded speech that is read, and of the words in it. */
-const heardPerSecond = 17;
+const recordedPerSecond = 17;
 const wordsPerSecond = 4;
-const mostHeardPerSecond = 32;
+const mostRecordedPerSecond = 32;
 /** Tokens of speech per character that is read aloud, usually and at most. */
 const spokenPerCharacter = 1.4;
 const mostSpokenPerCharacter = 6;
@@ -88,7 +88,7 @@ function usageOfSubtitles(text: string): Usage | null {
   return audioSecond === 0 ? null : { ...noUsage, units: { audioSecond }, estimated: true };
 }
 
-function heard({ json, parts }: MediaRequest, price: Price | null, most: boolean): Usage {
+function recorded({ json, parts }: MediaRequest, price: Price | null, most: boolean): Usage {
   let [audioSecond, atMost] = [0, 0];
   for (const { filename, content } of parts) {
     if (filename === null) continue;
@@ -99,7 +99,7 @@ function heard({ json, parts }: MediaRequest, price: Price | null, most: boolean
   if (most) audioSecond = atMost;
   const usage: Usage = { ...noUsage, units: { audioSecond }, estimated: true };
   if (price?.uses?.["audioSecond"] !== undefined || !byTokens(price)) return usage;
-  const inputAudio = audioSecond * (most ? mostHeardPerSecond : heardPerSecond);
+  const inputAudio = audioSecond * (most ? mostRecordedPerSecond : recordedPerSecond);
   const prompt = inputAudio + Buffer.byteLength(textIn(json["prompt"]));
   return { ...usage, prompt, completion: audioSecond * wordsPerSecond, units: { audioSecond, inputAudio } };
 }
@@ -116,8 +116,8 @@ const transcript: Omit<MediaFormat, "title"> = {
   },
   usageOf: usageOfTranscript,
   usageOfText: usageOfSubtitles,
-  most: (request, price) => heard(request, price, true),
-  expected: (request, price) => heard(request, price, false),
+  most: (request, price) => recorded(request, price, true),
+  expected: (request, price) => recorded(request, price, false),
 };
 
 export const transcriptions: MediaFormat = { ...transcript, title: "transcription" };

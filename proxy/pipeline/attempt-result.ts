@@ -57,7 +57,7 @@ export type AttemptResult =
       kind: "broken";
       error: ProviderError;
       cause: AttemptCause | null;
-      told: boolean;
+      reported: boolean;
       firstByteMs: number;
     } & AttemptEvidence)
   /** The client disconnected, or was disconnected because it stopped reading. */

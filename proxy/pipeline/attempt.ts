@@ -158,7 +158,7 @@ export class Attempt implements UpstreamHandler, Timed {
     }
     const more = step.out.length === 0 || this.#write(step.out, step.ended);
     this.#refused = step.error !== null && !this.#wrote;
-    if (step.error) this.#fail(step.error, null, step.told ?? false, step.own);
+    if (step.error) this.#fail(step.error, null, step.reported ?? false, step.own);
     else if (step.ended) this.#settle({ kind: "streamed", ...this.#received(), firstByteMs: this.#firstByteMs ?? 0 });
     return (more && !this.#stalled) || this.#waitForClient();
   }
@@ -256,11 +256,11 @@ export class Attempt implements UpstreamHandler, Timed {
     };
   }
 
-  #fail(error: ProviderError, errorBody: Buffer | null = null, told = false, own?: Uint8Array): void {
+  #fail(error: ProviderError, errorBody: Buffer | null = null, reported = false, own?: Uint8Array): void {
     if (this.#gone !== null) this.#left(this.#gone.stalled);
     else {
       const evidence = { error, cause: this.#cause, ...this.#received() };
-      if (this.#wrote) this.#settle({ kind: "broken", told, firstByteMs: this.#firstByteMs ?? 0, ...evidence });
+      if (this.#wrote) this.#settle({ kind: "broken", reported, firstByteMs: this.#firstByteMs ?? 0, ...evidence });
       else {
         const { headers } = this;
         const failed = { kind: "failed", status: this.#status || null, headers, errorBody, ...evidence } as const;

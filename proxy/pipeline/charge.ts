@@ -87,7 +87,7 @@ function usageOf({ result, whole }: Tried, durationMs: number, shaped: Shaped, h
       if (!shaped.received.stream) return expectedUsage(shaped, habits);
       return cutShort(result, durationMs, shaped, habits);
     case "broken":
-      return result.told
+      return result.reported
         ? countedUsage(shaped, { ...result, body: null, cutShort: false }, habits)
         : cutShort(result, durationMs, shaped, habits);
     case "streamed":

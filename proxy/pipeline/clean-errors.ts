@@ -25,10 +25,10 @@ function cleanBytes(out: Uint8Array | string, account: Account): Uint8Array | st
 }
 
 function cleanStep(step: StreamStep, account: Account): StreamStep {
-  const { error, told, out, own } = step;
+  const { error, reported, out, own } = step;
   if (error === null) return step;
   const clean = { ...step, error: cleanError(error, account) };
-  if (told !== true) return clean;
+  if (reported !== true) return clean;
   return {
     ...clean,
     out: cleanBytes(out, account),

@@ -25,10 +25,10 @@ export type DispatchEnd =
   /** It failed before any byte of an answer reached the client. */
   | { kind: "failed"; failure: Failure }
   /**
-   * The stream broke off after bytes had reached the client. `told`: the stream itself reported the failure; otherwise
+   * The stream broke off after bytes had reached the client. `reported`: the stream itself reported the failure; otherwise
    * `failure` must be sent as an event. `served` is null if only the failure was sent, in the provider's words.
    */
-  | { kind: "brokenOff"; failure: Failure; told: boolean; served: Served | null }
+  | { kind: "brokenOff"; failure: Failure; reported: boolean; served: Served | null }
   /** The client disconnected. `stalled`: it was disconnected because it stopped reading. */
   | { kind: "abandoned"; stalled: boolean; served: Served };
 

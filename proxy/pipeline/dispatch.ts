@@ -108,7 +108,7 @@ class Dispatch {
 
   #failed(last: Failure): DispatchEnd {
     return this.#tellOwn()
-      ? { kind: "brokenOff", failure: last, told: true, served: null }
+      ? { kind: "brokenOff", failure: last, reported: true, served: null }
       : { kind: "failed", failure: last };
   }
 
@@ -264,9 +264,9 @@ class Dispatch {
   }
 
   #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): DispatchEnd {
-    const told = tried.result.kind === "broken" && tried.result.told;
+    const reported = tried.result.kind === "broken" && tried.result.reported;
     const failed = failureOf(error, tried);
-    return { kind: "brokenOff", failure: failed, told, served: servedBy(target, tried) };
+    return { kind: "brokenOff", failure: failed, reported, served: servedBy(target, tried) };
   }
 
   #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): DispatchEnd {

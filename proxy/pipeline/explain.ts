@@ -77,7 +77,7 @@ export interface Explanation {
 const headerOf = (headers: ExplainRequest["headers"], name: string): string | null =>
   Object.hasOwn(headers, name) ? (headers[name] ?? null) : null;
 
-const told = (failed: Failure): Explanation["failure"] => ({
+const shownFailure = (failed: Failure): Explanation["failure"] => ({
   status: failures[failed.code].status,
   code: failed.code,
   message: failed.message,
@@ -169,7 +169,7 @@ class Explainer {
     const failed = isFailure(found)
       ? found
       : await this.#addressed(addressFor(identity, found, "POST", path, this.#snapshot));
-    if (failed) this.#out.failure = told(failed);
+    if (failed) this.#out.failure = shownFailure(failed);
     return this.#out;
   }
 

@@ -200,7 +200,7 @@ class Generation implements CachedCall {
       case "failed":
         return outcome.failure;
       case "brokenOff":
-        breakOff(client, this.surface, outcome.failure, outcome.told, record);
+        breakOff(client, this.surface, outcome.failure, outcome.reported, record);
         return null;
       case "answered":
         this.#call.sample?.answered();

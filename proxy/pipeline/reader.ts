@@ -15,7 +15,7 @@ export interface StreamStep {
   ended: boolean;
   error: ProviderError | null;
   /** An error; `out` reports it to the client in the stream's own format. */
-  told?: boolean;
+  reported?: boolean;
   /** Whether the stream ended without content because the provider's filter withheld it. */
   withheld?: boolean;
   /** Like `out`, for a stream that has not begun: sent to the client only if no other target is asked. */
@@ -90,14 +90,14 @@ export function passthroughReader(
   oneChoice = false,
 ): StreamReader {
   const held = new HeldBytes();
-  const failed = (out: Uint8Array, told: boolean): StreamStep => {
+  const failed = (out: Uint8Array, reported: boolean): StreamStep => {
     const { error, errorBody, ended, progress } = observer;
     const reason =
       errorBody === null
         ? { ...unreadable, message: error?.message ?? unreadable.message, ...ofCaller(error) }
         : errorInAnswer(errorBody, decodeError);
-    if (!held.holding || progress === "begun") return { out: held.take(out, true), ended, error: reason, told };
-    return { out: nothing, ended, error: reason, ...(told ? { own: held.take(out, true) } : {}) };
+    if (!held.holding || progress === "begun") return { out: held.take(out, true), ended, error: reason, reported };
+    return { out: nothing, ended, error: reason, ...(reported ? { own: held.take(out, true) } : {}) };
   };
   const step = (out: Uint8Array): StreamStep => {
     const { error, failure, ended, progress } = observer;

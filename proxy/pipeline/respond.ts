@@ -24,20 +24,20 @@ export function answerJson(client: ClientConnection, body: object): void {
 }
 
 /**
- * The answer has begun, so the failure becomes an event in the client's format, without an end marker. `told`: the
+ * The answer has begun, so the failure becomes an event in the client's format, without an end marker. `reported`: the
  * stream already reported it.
  */
 export function breakOff(
   client: ClientConnection,
   surface: Addressed["surface"],
   failed: Failure,
-  told: boolean,
+  reported: boolean,
   record: CallRecord,
 ): void {
   record.broken = true;
   record.code = failed.code;
   record.cause = failed.cause;
-  const event = told ? null : surfaces[surface].streamError(failed, client.requestId);
+  const event = reported ? null : surfaces[surface].streamError(failed, client.requestId);
   if (event === "") {
     client.destroy();
     return;
