@@ -91,3 +91,7 @@ export function resourceQuery(url: string, cursor: (text: string) => string = (t
     kept.map(([name, value]): [string, string] => [name, cursors.has(name) ? cursor(value) : value]),
   );
 }
+
+/** Whether only Anthropic's form of the API has it. */
+export const isOfAnthropic = (operation: ResourceOperation): boolean =>
+  isMessageBatch(operation) || (operation.isAnthropic === true && operation.resource === "Files");
