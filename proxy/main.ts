@@ -10,19 +10,15 @@ import { ownersPlace } from "./cache/batch-owners.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { itemsPlace } from "./cache/kept-items.ts";
 import { openCache } from "./cache/open.ts";
-import { keepTls } from "./certificate.ts";
-import { watchClients } from "./client-certificates.ts";
 import { steadyNowMs, systemClock } from "./clock.ts";
 import { egressOf } from "./config/egress/egress.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { backlog, listen } from "./listening.ts";
+import { liveConfig, standingMetrics } from "./live-config.ts";
 import { Outbound } from "./outbound.ts";
-import { readBudgets } from "./pipeline/budget-report.ts";
-import { readHeadroom } from "./pipeline/limit-report.ts";
 import { Recounts } from "./pipeline/recounts.ts";
 import { Shadows } from "./pipeline/shadow.ts";
-import { providers } from "./providers/registry.generated.ts";
 import { receiveRevocations } from "./receive-revocations.ts";
 import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
@@ -36,20 +32,19 @@ import { ShadowRoom } from "./shadow/room.ts";
 import { ShadowTally } from "./shadow/tally.ts";
 import { shadowRecorder } from "./shadow-records.ts";
 import { callMetricsOptions } from "./signal-settings.ts";
-import { type Current, current } from "./snapshot/current.ts";
+import type { Current } from "./snapshot/current.ts";
 import { ForeignKeyUses } from "./snapshot/foreign-key-uses.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { guardStatus } from "./status-access.ts";
 import { proxyStatusServer } from "./status-port.ts";
 import { serveActivity } from "./telemetry/activity.ts";
-import { budgetMetrics } from "./telemetry/budget-metrics.ts";
-import { limitMetrics } from "./telemetry/limit-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
-import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
 import { RecentCalls } from "./telemetry/recent-calls.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { TrafficTally } from "./telemetry/traffic.ts";
+import { followTlsFiles, tlsFilesOf } from "./tls-files.ts";
 import { startTracing } from "./tracing/start.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
@@ -107,87 +102,6 @@ function reportDamage({ store }: FleetState, log: Logger): void {
     { file: damage.path, lines: damage.lines },
     "parts of the state file can't be read and were put aside; hard budgets stay closed until that file is moved away or deleted",
   );
-}
-
-/** Takes on each config that is published; the last good one stays until there is another. */
-function liveConfig(
-  source: ConfigSource,
-  log: Logger,
-  metrics: Metrics,
-  users: readonly ((snapshot: Snapshot) => void)[],
-): Current {
-  const cell: Current = current(source, providers, Date.now, {
-    swapped(snapshot) {
-      for (const apply of users) apply(snapshot);
-      const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
-      metrics.swapped(snapshot, routes);
-      log.info(
-        { revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount },
-        "config live",
-      );
-    },
-    revoked(keys) {
-      log.info({ keys }, "revocations live");
-    },
-    rejected(reason) {
-      metrics.rejected();
-      log.warn(
-        { reason },
-        cell.snapshot() === null
-          ? "no config yet; calls are refused until there is one"
-          : "config not taken; the last good one goes on serving",
-      );
-    },
-  });
-  return cell;
-}
-
-/** Budgets and limits as metrics, read at each scrape. */
-function standingMetrics({ registry }: Metrics, cell: Current, fleet: FleetState, recounts: Recounts): void {
-  const { quotas, store: ledger } = fleet;
-  budgetMetrics(
-    registry,
-    async () => {
-      const snapshot = cell.snapshot();
-      return snapshot === null ? [] : readBudgets(snapshot, { ledger, quotas, recounts }, Date.now(), true);
-    },
-    steadyNowMs,
-  );
-  limitMetrics(registry, () => {
-    const snapshot = cell.snapshot();
-    return snapshot === null ? null : readHeadroom(snapshot, quotas);
-  });
-}
-
-type TlsFiles = Parameters<typeof readTls>[0];
-type TlsSettings = Awaited<ReturnType<typeof readTls>>;
-
-const tlsFilesOf = (settings: ProxySettings): TlsFiles => ({
-  cert: settings.tlsCert,
-  key: settings.tlsKey,
-  clientCa: settings.tlsClientCa,
-  clientCrl: settings.tlsClientCrl,
-  clientAuth: settings.tlsClientAuth,
-});
-
-interface Reports {
-  log: Logger;
-  registry: Metrics["registry"];
-  /** Receives what is refused before it is a call. */
-  denied(denial: Denial): void;
-}
-
-/** Counts clients that are refused at the handshake, and follows changes of the files. Returns how to stop. */
-function watchTls(
-  { secure }: ReturnType<typeof trafficListener>,
-  tls: TlsSettings | null,
-  settings: ProxySettings,
-  { log, registry, denied }: Reports,
-): () => void {
-  if (secure === null || tls === null) return () => undefined;
-  if (tls.options.requestCert)
-    watchClients(secure, { required: tls.options.rejectUnauthorized, nowMs: Date.now, log, registry, denied });
-  return keepTls(tlsFilesOf(settings), tls, secure, settings.pollMs, log, registry);
 }
 
 /**
@@ -265,7 +179,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   const traffic = trafficListener(gateway, cell, state, { tls, http1: settings.http1 });
   const drain = new Drain(traffic, state);
-  const stopTls = watchTls(traffic, tls, settings, { log, registry: metrics.registry, denied });
+  const stopTls = followTlsFiles(traffic, tls, settings, { log, registry: metrics.registry, denied });
   const status = proxyStatusServer({
     ...{ current: cell, metrics, state, routing, canaries, watched },
     ...{ ledger, quotas, recounts, implausible, foreignKeys, audit, shadows: shadowTally },

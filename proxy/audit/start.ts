@@ -9,10 +9,11 @@ import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { otlpHeadersOf } from "../wire/otlp-headers.ts";
-import { AuditLog, type SinkReading } from "./audit.ts";
+import { AuditLog } from "./audit.ts";
 import { Chain } from "./chain.ts";
 import { FileSink } from "./file.ts";
 import { OtlpSink } from "./otlp.ts";
+import type { SinkReading } from "./outlet.ts";
 import { openRedisSink } from "./redis.ts";
 import { type AuditSink, stdoutSink } from "./sink.ts";
 

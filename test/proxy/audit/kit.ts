@@ -1,5 +1,5 @@
 /** What tests of the audit log share. */
-import type { AuditWith } from "../../../proxy/audit/audit.ts";
+import type { AuditWith } from "../../../proxy/audit/outlet.ts";
 import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 
 /** A clock and timers as they are, and who had trouble. */
