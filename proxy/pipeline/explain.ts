@@ -248,8 +248,8 @@ class Explainer {
     this.#out.shadow = shadowReport(chosen, shaped, this.#nowMs);
     this.#out.targets = targetReports(shaped, plan, kept, this.#out.rules, this.#nowMs);
     if (plan.targets.length === 0) return noTarget(chosen, shaped.model);
-    if (order.length === 0) return noTargetByRule;
     if (isFailure(admitted)) return admitted;
+    if (order.length === 0) return noTargetByRule;
     const [first] = this.#out.targets;
     if (first === undefined || first.place === null) return noTargetByRule;
     return first.refuses === null || first.code === null ? null : failure(first.code, first.refuses);

@@ -85,7 +85,8 @@ const policySpec = fc.record({
   ),
 });
 const budgetSpec = fc.record({
-  amount: mostly("100", "0", "0.001"),
+  // The last is more than the calls of a world spend, as nothing is spent for `explain`, and less than some reserve.
+  amount: mostly("100", "0", "0.003"),
   enforcement: fc.constantFrom("Hard", "Soft"),
   scope: fc.constantFrom({}, { teams: ["b"] }, { models: ["alpha"] }),
 });
@@ -126,6 +127,26 @@ const callSpec = fc.record({
 });
 type World = typeof worldSpec extends fc.Arbitrary<infer T> ? T : never;
 type Call = typeof callSpec extends fc.Arbitrary<infer T> ? T : never;
+
+/** A rule that names no target that can be asked, and a call that a limit can't count. */
+const uncountable: [World, Call[]] = [
+  {
+    providers: [["beta"], ["alpha"], ["alpha"]].map((models) => ({
+      ...{ type: "OpenAICompatible", priced: true, context: undefined, most: undefined, refuses: false },
+      ...{ region: undefined, models },
+    })),
+    policies: [
+      {
+        ...{ models: ["alpha"], prefix: undefined, strategy: "Priority", access: {}, request: {} },
+        targets: [0, 1].map((provider) => ({ provider, model: undefined, priority: 1 })),
+        ...{ guard: undefined, rules: [{ when: { teams: ["b"] }, use: 0 }], audited: false },
+        limits: [{ tokens: 100_000, per: "User", window: "1h" }],
+      },
+    ],
+    budgets: [],
+  },
+  [{ caller: "bob", model: "alpha", path: "/v1/chat/completions", body: { max_tokens: -1 }, prefer: undefined }],
+];
 
 const clearOf = (name: string): string => `slc_explained_${name}_key_01`;
 
@@ -279,7 +300,7 @@ describe("explain and the proxy", () => {
           assert.deepEqual(explainedAnswer(explained), answer, JSON.stringify(call));
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 40, examples: [uncountable] },
     );
   });
 });
