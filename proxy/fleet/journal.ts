@@ -68,6 +68,13 @@ function parsed(line: string): Line | null {
   }
 }
 
+/** Whether a valid line can begin like this. JSON has no raw control characters, and a tab stands before the checksum. */
+function isStartOfLine(text: string): boolean {
+  if (!text.startsWith("{")) return false;
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) < 0x20 && text[at] !== "\t") return false;
+  return true;
+}
+
 /** Returns null if the file doesn't exist. */
 function contents(path: string): string | null {
   try {
@@ -122,7 +129,7 @@ export class Journal {
     const lines = text.split("\n");
     const cutOff = lines.pop() ?? "";
     const damaged: string[] = [];
-    if (cutOff !== "" && (lines.length === 0 || !cutOff.startsWith("{"))) lines.push(cutOff);
+    if (cutOff !== "" && (lines.length === 0 || !isStartOfLine(cutOff))) lines.push(cutOff);
     for (const line of lines) {
       const entry = line === "" ? null : parsed(line);
       if (entry === null) damaged.push(line);

@@ -68,6 +68,7 @@ const damages: Record<string, (text: string) => string | Buffer> = {
     text.replace(/"spent":(\d)/, (_match, digit: string) => `"spent":${digit === "9" ? 1 : 9}`),
   "half of its first line missing": (text) => text.slice(20),
   "random bytes at its end": (text) => Buffer.concat([Buffer.from(text), randomBytes(200)]),
+  "binary data at its end that begins like a line": (text) => `${text}{\u0000\u0001`,
 };
 
 for (const [what, damage] of Object.entries(damages)) {
