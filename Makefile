@@ -4,6 +4,7 @@ SHELL := /bin/bash
 # Node 24 comes with the packages, so the machine's own version doesn't matter once they are installed.
 NODE := node_modules/.bin/node
 BIOME := node_modules/.bin/biome
+RUNS := 20
 
 ##@ Use
 .PHONY: run
@@ -22,6 +23,10 @@ test-unit: node_modules/.installed ## Run the tests that start no process and op
 .PHONY: test-integration
 test-integration: node_modules/.installed tools ## Run the tests that need servers, clusters or other programs
 	@$(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=600000 $$($(NODE) test/harness/lanes.ts integration)
+
+.PHONY: fuzz
+fuzz: node_modules/.installed tools ## Try new generated cases in every property test, RUNS=20 times as many as `make test`
+	@PROPERTY_SEED=random PROPERTY_RUNS=$(RUNS) $(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=3600000 $$($(NODE) test/harness/lanes.ts properties)
 
 .PHONY: test-clients
 test-clients: node_modules/.installed ## Run Claude Code, Codex and opencode against every type of provider, and the Python SDKs on broken streams

@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { usageBetween } from "../../cli/usage/between.ts";
 import { usageAsMarkdown } from "../../cli/usage/output.ts";
 import { readUsage } from "../../cli/usage/read.ts";
@@ -13,6 +12,7 @@ import { compileOffline } from "../../operator/folder/compile-offline.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { exportedRow, nanoUsdOf, usd } from "../../proxy/config/usage-report.ts";
+import fc, { runs } from "../harness/property.ts";
 import { sluice, sluiceWith } from "../harness/sluice.ts";
 
 const nowMs = Date.parse("2027-02-08T12:00:00Z");
@@ -367,7 +367,7 @@ describe("a change, replayed on the ledger", () => {
           if (effect === "served") assert.equal(paidBefore, 0);
         }
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 });

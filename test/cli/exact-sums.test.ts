@@ -1,12 +1,12 @@
 /** Sums of money beyond what a number holds exactly: 2^53 nano-USD are USD 9,007,199. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { rendered } from "../../cli/report-output.ts";
 import { everyone } from "../../operator/console/viewer.ts";
 import { costCsv } from "../../operator/console/views/cost.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { groupRows, inCurrency, nanoUsdOf, totalOf, usd } from "../../proxy/config/usage-report.ts";
+import fc from "../harness/property.ts";
 
 const row = (user: string, costNanoUsd: number): LedgerRow => ({
   hourMs: 0,

@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { type FocusOptions, focusCsv } from "../../cli/focus.ts";
 import { CsvReader, csvLine } from "../../operator/csv.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { exportedRow } from "../../proxy/config/usage-report.ts";
+import fc, { runs } from "../harness/property.ts";
 import { sluice } from "../harness/sluice.ts";
 
 const row = (more: Partial<LedgerRow> = {}): LedgerRow => ({
@@ -261,7 +261,7 @@ describe("a FOCUS dataset", () => {
           all.reduce((sum, { costNanoUsd }) => sum + BigInt(costNanoUsd), 0n),
         );
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import fc from "fast-check";
 import { compareInvoice } from "../../cli/reconcile/compare.ts";
 import type { Compared } from "../../cli/reconcile/compared.ts";
 import { exportedAmount, type Invoice } from "../../cli/reconcile/invoice.ts";
@@ -14,6 +13,7 @@ import { asText } from "../../cli/reconcile/output.ts";
 import { InvoiceReader, ratesOf } from "../../cli/reconcile/read.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { exportedRow } from "../../proxy/config/usage-report.ts";
+import fc from "../harness/property.ts";
 import { sluice } from "../harness/sluice.ts";
 
 let folder: string;

@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Environment } from "@marcbachmann/cel-js";
-import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { kinds } from "../../crds/kinds.ts";
 import { published } from "../../crds/published.ts";
 import { type Schema, structural } from "../../crds/structural.ts";
 import { durationHints } from "../../crds/types/scalars.ts";
 import { roomy, said, type Words } from "../../crds/types/worded.ts";
+import fc, { runs } from "../harness/property.ts";
 
 interface Text {
   path: string;
@@ -76,7 +76,7 @@ describe("a worded pattern", () => {
         for (const [when, re2] of hints) assert.equal(re2.matcher(self).find(), when.test(self), "a hint by RE2");
         if (!taken) assert.equal(says(context(self)), said(one.words, self));
       };
-      fc.assert(fc.property(candidates(one), check), { numRuns: 150 });
+      fc.assert(fc.property(candidates(one), check), { numRuns: runs(150) });
     });
 
     it(`of ${one.path} bounds the length itself where the schema leaves room for wrong texts`, () => {

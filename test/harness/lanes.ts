@@ -3,7 +3,8 @@
  * no process, socket or server, and takes little time; everything else is an integration test. So a test never has to
  * declare its lane.
  *
- * `lanes.ts unit` runs the unit tests in two processes; `lanes.ts integration` prints the other files.
+ * `lanes.ts unit` runs the unit tests in two processes; `lanes.ts integration` prints the other files, and
+ * `lanes.ts properties` those of either lane that try generated cases.
  */
 import { spawn } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
@@ -38,6 +39,12 @@ export function lane(name: "unit" | "integration"): string[] {
   return files.filter((file) => (reachesOutside(file) || slow.test(file)) === (name === "integration"));
 }
 
+/** Test files that `make fuzz` runs. */
+export const properties = (): string[] =>
+  globSync("test/**/*.test.ts")
+    .sort()
+    .filter((file) => importsOf(file).includes(normalize("test/harness/property.ts")));
+
 /** One process a shard, all files of a shard in one process: starting a process for each file would take most of the time. */
 async function runUnitTests(): Promise<number> {
   const files = lane("unit");
@@ -55,6 +62,7 @@ async function runUnitTests(): Promise<number> {
 }
 
 if (import.meta.main) {
-  if (process.argv[2] === "unit") process.exitCode = await runUnitTests();
-  else process.stdout.write(`${lane("integration").join("\n")}\n`);
+  const [, , name] = process.argv;
+  if (name === "unit") process.exitCode = await runUnitTests();
+  else process.stdout.write(`${(name === "properties" ? properties() : lane("integration")).join("\n")}\n`);
 }

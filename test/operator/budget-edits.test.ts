@@ -5,7 +5,6 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { type BudgetStatus, budgetStatus } from "../../crds/types/budget.ts";
 import type { BudgetWatch } from "../../operator/compile/budgets.ts";
 import { compile } from "../../operator/compile/compile.ts";
@@ -31,6 +30,7 @@ import { readBudgets } from "../../proxy/pipeline/budget-report.ts";
 import { Recounts } from "../../proxy/pipeline/recounts.ts";
 import { covers } from "../../proxy/pipeline/scope.ts";
 import type { Route, Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const usd = 1_000_000_000;
 const hourMs = 3_600_000;
@@ -308,7 +308,7 @@ describe("a changed Budget", () => {
           }
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

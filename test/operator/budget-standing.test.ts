@@ -1,7 +1,6 @@
 /** How a Budget's status follows from what proxies report. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetStatus } from "../../crds/types/budget.ts";
 import type { BudgetRules } from "../../operator/compile/budgets.ts";
@@ -13,6 +12,7 @@ import { exceeded, stateFromStatus, statusFromState } from "../../operator/loops
 import { type BudgetReadings, budgetConfig, budgetReading } from "../../proxy/config/budget.ts";
 import { readBudgets } from "../../proxy/pipeline/budget-report.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import fc from "../harness/property.ts";
 
 const dayMs = 86_400_000;
 const start = Date.parse("2027-03-01T00:00:00Z");

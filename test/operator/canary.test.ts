@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { transitions } from "../../operator/cluster/report.ts";
 import type { CanaryPlan, CanaryReport, CanarySample, ReportedSide } from "../../operator/compile/canary.ts";
@@ -12,6 +11,7 @@ import { CanaryBook, progressIn, statusOfCanary } from "../../operator/loops/can
 import { advanceCanary, type CanaryProgress, measure, merge } from "../../operator/loops/canaries/judge.ts";
 import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const minute = 60_000;
 const start = Date.parse("2026-11-20T12:00:00Z");
@@ -219,7 +219,7 @@ describe("the judge of canaries", () => {
         assert.ok(samples.length <= 64);
         assert.equal(measure(samples).requests, total);
       }),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
     const many = Array.from({ length: 200 }, (_, at) => at).reduce<CanarySample[]>(
       (known, at) => merge(known, [sample(`run-${at}`, side(3, 1))]),

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { type CapacityRequest, fairShare, placeAll } from "../../operator/compile/capacity.ts";
 import { credentialsSecretsOf } from "../../operator/publish/layout.ts";
 import { encode } from "../../proxy/config/encode.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import { type RenderedConfig, settings as settingsSchema, unshardedBytes } from "../../proxy/config/schema.ts";
+import fc from "../harness/property.ts";
 
 const bound = 1_000;
 const boundOf = (): number => bound;

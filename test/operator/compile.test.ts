@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { Kind } from "../../crds/kinds.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
@@ -10,6 +9,7 @@ import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts
 import { canonicalJson, encode } from "../../proxy/config/encode.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import { keyShards, type RenderedConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 const settings: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: ["platform"] };
@@ -1092,7 +1092,7 @@ describe("compile", () => {
       fc.property(fc.constantFrom<Kind>("LLMProvider", "RoutingPolicy", "Budget", "ApiKey"), anySpec, (kind, spec) => {
         run(world([object(kind, "a/x", spec)]));
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { Kind } from "../../crds/kinds.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { previousOf, rotatedAtOf } from "../../operator/compile/key-secret.ts";
@@ -9,6 +8,7 @@ import type { CompileInput, SecretFact, WorldObject } from "../../operator/compi
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { canonicalJson, EncodeMemo, encode } from "../../proxy/config/encode.ts";
 import { applyDelta, delta, MapMemo } from "../../proxy/config/incremental.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const startMs = Date.parse("2026-11-20T12:00:00Z");
 const hourMs = 3_600_000;
@@ -228,7 +228,7 @@ describe("compiling and encoding again and again", () => {
           previous = again.config;
         }
       }),
-      { numRuns: 120 },
+      { numRuns: runs(120) },
     );
   });
 
@@ -278,7 +278,7 @@ describe("canonical JSON", () => {
     );
     fc.assert(
       fc.property(value, (one) => assert.equal(canonicalJson(one), sorted(one))),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 });

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ApiException } from "@kubernetes/client-node";
-import fc from "fast-check";
 import type { Cluster } from "../../operator/cluster/api.ts";
 import { KeyTender } from "../../operator/cluster/key-tender.ts";
 import type { SecretReader } from "../../operator/cluster/secrets.ts";
 import { inTurns } from "../../operator/cluster/turns.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import fc from "../harness/property.ts";
 
 const keyIn = (namespace: string, name: string): WorldObject =>
   ({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { mintKey, wellFormedKey } from "../../proxy/config/key-form.ts";
+import fc from "../harness/property.ts";
 
 const random = fc.uint8Array({ minLength: 32, maxLength: 32 });
 

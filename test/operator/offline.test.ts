@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
 import { markdownOf } from "../../cli/diff.ts";
 import { withAssumed } from "../../operator/assumed-secrets.ts";
@@ -16,6 +15,7 @@ import { priceSources, priceTable } from "../../operator/prices/table.ts";
 import { compileSettings } from "../../operator/settings/compile-settings.ts";
 import { type OperatorSettings, operatorSettings, settingsForCommand } from "../../operator/settings/settings.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
+import fc, { runs } from "../harness/property.ts";
 import { sluice, sluiceWith } from "../harness/sluice.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
@@ -340,7 +340,7 @@ describe("lint with the installation's settings", () => {
             .sort((a, b) => (a.object < b.object ? -1 : 1));
         assert.deepEqual(judged(compiled), judged(operator));
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

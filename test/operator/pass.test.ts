@@ -1,7 +1,6 @@
 /** What a pass of the operator remembers of the cluster for the next one. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { KeyDuties } from "../../operator/cluster/key-duties.ts";
 import { missingKeys } from "../../operator/cluster/keys.ts";
 import type { Rollout } from "../../operator/cluster/live-book.ts";
@@ -18,7 +17,6 @@ import {
 } from "../../operator/cluster/world.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { newVerdict } from "../../operator/compile/outcome.ts";
-
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
@@ -26,6 +24,7 @@ import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
 import { credentialName, credentialNames } from "../../proxy/config/names.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
+import fc from "../harness/property.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 const pepper = new Uint8Array(32).fill(1);

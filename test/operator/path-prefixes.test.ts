@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { Kind } from "../../crds/kinds.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { statusOf } from "../../operator/compile/status.ts";
@@ -17,6 +16,7 @@ import { offersTo, route } from "../../proxy/pipeline/route.ts";
 import { providers } from "../../proxy/providers/registry.generated.ts";
 import { build } from "../../proxy/snapshot/build.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 const open: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: ["platform"] };
@@ -334,7 +334,7 @@ describe("whose policy serves a call", () => {
             if (identity !== nobody) assert.ok(id.startsWith("a/") || shared(compiled, id), `${id} serves a's key`);
           }
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     );
   });
 
@@ -348,7 +348,7 @@ describe("whose policy serves a call", () => {
         const snapshot = snapshotOf(run([...theirs, mine], { previous }).config);
         for (const path of calls) assert.equal(servedBy(snapshot, holderOf("a"), path, "m"), "a/mine");
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { before, describe, it } from "node:test";
-import fc from "fast-check";
 import type { PublicHalf, Unusable } from "../../operator/compile/world.ts";
 import { pemFacts } from "../../operator/pem.ts";
 import { secretFact } from "../../operator/secrets.ts";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
+import fc from "../harness/property.ts";
 
 const publicKey = (half: PublicHalf | Unusable | undefined): string =>
   half !== undefined && "publicKey" in half ? half.publicKey : "";

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { calcPrice, findProvider } from "@pydantic/genai-prices";
-import fc from "fast-check";
 import { priceFields } from "../../crds/types/price.ts";
 import { priceOf, withUsualModes } from "../../operator/compile/price.ts";
 import { believable, priceTable } from "../../operator/prices/table.ts";
@@ -14,6 +13,7 @@ import type { Price } from "../../proxy/config/price.ts";
 import { tokenUnits, useUnits } from "../../proxy/config/price.ts";
 import type { Usage } from "../../proxy/dialects/canonical.ts";
 import { costNanoUsd, unpriced } from "../../proxy/telemetry/cost.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const now = new Date("2026-11-20T00:00:00Z");
 const table = priceTable(now);
@@ -281,7 +281,7 @@ describe("what is charged apart from plain tokens", () => {
           assert.ok(Math.abs((cost ?? 0) - expected) <= 2 + expected * 1e-9, `${model}: ${cost} for ${expected}`);
         },
       ),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

@@ -1,7 +1,6 @@
 /** Revocations reach proxies on a path of their own. */
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import fc from "fast-check";
 import type { Cluster } from "../../operator/cluster/api.ts";
 import { RevocationPath } from "../../operator/cluster/revocation-path.ts";
 import { type KeyState, RevocationBook } from "../../operator/publish/revocation-book.ts";
@@ -9,6 +8,7 @@ import { sha256Hex } from "../../proxy/config/encode.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { mostRevocations, revocationsName } from "../../proxy/config/revocations.ts";
 import { keyRecord } from "../harness/key-record.ts";
+import fc, { runs } from "../harness/property.ts";
 import { until } from "../harness/until.ts";
 
 const digestOf = (id: string, secret = 1): string => sha256Hex(`${id}/${secret}`);
@@ -96,7 +96,7 @@ describe("the document of revocations", () => {
         for (const act of ["read", "publish", "everywhere"]) model.act(act, "");
         assert.deepEqual(model.book.document().digests, []);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

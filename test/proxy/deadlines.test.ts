@@ -1,9 +1,9 @@
 /** Many deadlines that share one timer expire when each would have expired alone. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { Deadlines, type Timed } from "../../proxy/wire/deadlines.ts";
 import { HandClock } from "../harness/hand-clock.ts";
+import fc from "../harness/property.ts";
 
 class Call implements Timed {
   place = -1;

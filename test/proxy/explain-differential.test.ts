@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { compileOffline } from "../../operator/folder/compile-offline.ts";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
 import { authenticate } from "../../proxy/pipeline/authenticate.ts";
@@ -19,6 +18,7 @@ import {
   startGateway,
   type TestGateway,
 } from "../harness/gateway.ts";
+import fc, { runs } from "../harness/property.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 type Json = Record<string, unknown>;
@@ -300,7 +300,7 @@ describe("explain and the proxy", () => {
           assert.deepEqual(explainedAnswer(explained), answer, JSON.stringify(call));
         }
       }),
-      { numRuns: 40, examples: [uncountable] },
+      { numRuns: runs(40), examples: [uncountable] },
     );
   });
 });

@@ -7,10 +7,10 @@ import { Buffer } from "node:buffer";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import fc from "fast-check";
 import type { ClientExchange, ServerTimes, TrafficListener } from "../../proxy/wire/client-exchange.ts";
 import { http1Listener } from "../../proxy/wire/http1/listener.ts";
 import { nodeListener } from "../../proxy/wire/node-exchange.ts";
+import fc, { runs } from "../harness/property.ts";
 import { until } from "../harness/until.ts";
 
 const when = (what: string, holds: () => boolean): Promise<void> => until(what, () => assert.ok(holds()), 60_000, 1);
@@ -245,7 +245,7 @@ describe("the gateway's HTTP/1.1 and node:http", () => {
         const [mine, oracle] = await Promise.all([own.send(pieces), node.send(pieces)]);
         assert.deepEqual(mine, oracle, JSON.stringify(pieces.map((piece) => piece.toString("latin1"))));
       }),
-      { numRuns: Number(process.env["HTTP1_RUNS"] ?? 600) },
+      { numRuns: runs(600) },
     );
   });
 });

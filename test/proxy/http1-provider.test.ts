@@ -5,10 +5,10 @@ import { type AddressInfo, createServer, type Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { createServer as createSecureServer, type TLSSocket } from "node:tls";
-import fc from "fast-check";
 import { type UpstreamCall, type UpstreamErrorKind, Upstreams } from "../../proxy/wire/upstream.ts";
 import type { UpstreamAddress } from "../../proxy/wire/upstream-address.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
+import fc, { runs } from "../harness/property.ts";
 import { until } from "../harness/until.ts";
 
 const when = (what: string, holds: () => boolean): Promise<void> => until(what, () => assert.ok(holds()), 60_000, 2);
@@ -308,7 +308,7 @@ describe("the gateway's HTTP/1.1 to providers and undici's", () => {
           end === "end" ? { statuses, headers, body } : end;
         assert.deepEqual(compared(mine), compared(oracle), JSON.stringify(bytes.toString("latin1")));
       }),
-      { numRuns: Number(process.env["HTTP1_RUNS"] ?? 400) },
+      { numRuns: runs(400) },
     );
   });
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { parseJson } from "../../proxy/wire/json.ts";
 import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
 import { skimmed } from "../../proxy/wire/json-skim.ts";
+import fc, { runs } from "../harness/property.ts";
 
 /** A JSON text as a tree, so that an object can have duplicate names. */
 type Tree = string | number | boolean | null | { list: Tree[] } | { members: [name: string, value: Tree][] };
@@ -89,7 +89,7 @@ describe("the outline of a body", () => {
           );
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -108,7 +108,7 @@ describe("the outline of a body", () => {
           assert.deepEqual(quick, leftAlone ? null : found, text);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 
@@ -169,7 +169,7 @@ describe("the outline of a body", () => {
           }
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: runs(2000) },
     );
   });
 

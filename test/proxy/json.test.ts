@@ -1,8 +1,8 @@
 /** Untrusted JSON, because V8 can misread names with escapes. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { jsonIn, parseJson } from "../../proxy/wire/json.ts";
+import fc, { runs } from "../harness/property.ts";
 
 /** The value of a text, with its members in order. */
 type Tree = string | number | boolean | null | Tree[] | Map<string, Tree>;
@@ -73,7 +73,7 @@ describe("untrusted JSON", () => {
           assert.equal(JSON.stringify(read), JSON.stringify(meant(value)), "and in its order");
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: runs(3000) },
     );
   });
 

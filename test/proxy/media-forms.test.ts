@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { lengthOf } from "../../proxy/media/audio-length.ts";
 import { editedForm, encodeForm, type FormPart, fieldsOf, parseForm } from "../../proxy/media/form.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const type = "multipart/form-data; boundary=b";
 const part = (head: string, content: string): string => `--b\r\n${head}\r\n\r\n${content}\r\n`;
@@ -101,7 +101,7 @@ describe("a form", () => {
             );
         },
       ),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

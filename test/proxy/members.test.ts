@@ -1,8 +1,8 @@
 /** The set of running calls behaves like a Set. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { type IndexedMember, IndexedSet } from "../../proxy/wire/indexed-set.ts";
+import fc from "../harness/property.ts";
 
 describe("members", () => {
   it("are added and removed as in a Set", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { type PeriodKind, periodAt } from "../../proxy/config/periods.ts";
+import fc, { runs } from "../harness/property.ts";
 
 const cases: [name: string, kind: PeriodKind, zone: string, at: string, start: string, end: string][] = [
   ["a day of 23 hours", "Daily", "Europe/Berlin", "2026-03-29T12:00Z", "2026-03-28T23:00Z", "2026-03-29T22:00Z"],
@@ -69,6 +69,6 @@ test("a period contains the requested time, and periods follow each other withou
       assert.equal(periodAt(kind, zone, endMs).startMs, endMs);
       assert.equal(periodAt(kind, zone, startMs - 1).endMs, startMs);
     }),
-    { numRuns: 400 },
+    { numRuns: runs(400) },
   );
 });

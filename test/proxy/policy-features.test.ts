@@ -1,8 +1,8 @@
 /** Every capability of a policy works alone and with any others, and what is off leaves no trace in the answer. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import fc, { runs } from "../harness/property.ts";
 import { startUpstream, type Upstream, type UpstreamRequest } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
@@ -182,7 +182,7 @@ describe("a policy with any of its features", () => {
   it("compiles, serves, and shows what is on and nothing else", { timeout: 300_000 }, () =>
     fc.assert(
       fc.asyncProperty(fc.subarray(names), (on) => check(on)),
-      { numRuns: 25, examples: [[[]], [names]] },
+      { numRuns: runs(25), examples: [[[]], [names]] },
     ),
   );
 

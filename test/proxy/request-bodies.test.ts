@@ -8,8 +8,8 @@ import { after, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import fc from "fast-check";
 import { Incoming } from "../../proxy/wire/incoming.ts";
+import fc, { runs } from "../harness/property.ts";
 import { until } from "../harness/until.ts";
 
 interface Case {
@@ -100,7 +100,7 @@ describe("a request's body", () => {
         assert.deepEqual(await read, numbered(size));
         await done;
       }),
-      { numRuns: 200 },
+      { numRuns: runs(200) },
     );
   });
 

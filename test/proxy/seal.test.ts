@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { Sealer } from "../../proxy/seal/seal.ts";
+import fc from "../harness/property.ts";
 
 const key = (): string => randomBytes(32).toString("base64");
 

@@ -1,7 +1,6 @@
 /** Callers make up the names of sessions: what is kept of them is bounded, and forgotten in time. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { KeyIdentity } from "../../proxy/call/identity.ts";
 import { SessionRoom, sessionIdleMs } from "../../proxy/call/session-room.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
@@ -9,6 +8,7 @@ import { Holdings } from "../../proxy/fleet/holdings.ts";
 import type { Quotas } from "../../proxy/fleet/quotas.ts";
 import { budgetCharges } from "../../proxy/pipeline/budget-claims.ts";
 import type { Route } from "../../proxy/snapshot/snapshot.ts";
+import fc from "../harness/property.ts";
 
 describe("the room for sessions", () => {
   it("ties a session to its key", () => {

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { WireFormat } from "../../proxy/config/capabilities.ts";
 import { answerText } from "../../proxy/shadow/answer-text.ts";
 import { similarity } from "../../proxy/shadow/similarity.ts";
 import { cpuMsOf } from "../harness/cpu-time.ts";
+import fc from "../harness/property.ts";
 
 describe("similarity", () => {
   const rows: readonly [left: string, right: string, least: number, most: number][] = [

@@ -3,7 +3,6 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import fc from "fast-check";
 import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
@@ -20,6 +19,7 @@ import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "../../proxy/snapshot/source.ts";
 import { eventually } from "../harness/gateway.ts";
 import { keyRecord } from "../harness/key-record.ts";
+import fc from "../harness/property.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
 const pepper = Buffer.alloc(32, 7);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { TextBytes } from "../../proxy/wire/text-bytes.ts";
+import fc from "../harness/property.ts";
 
 type Piece =
   | { kind: "utf8" | "latin1"; text: string }

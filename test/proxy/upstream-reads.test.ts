@@ -6,10 +6,10 @@ import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import fc from "fast-check";
 import { type UpstreamCall, Upstreams } from "../../proxy/wire/upstream.ts";
 import type { UpstreamAddress } from "../../proxy/wire/upstream-address.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
+import fc, { runs } from "../harness/property.ts";
 
 type Framing = "length" | "chunked" | "close";
 
@@ -111,7 +111,7 @@ describe("reading from an upstream", () => {
           assert.ok(result.ended);
           assert.ok(result.bytes.equals(numbered(given.pieces.reduce((sum, size) => sum + size, 0))));
         }),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
 

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { dayStartMs } from "../../proxy/config/periods.ts";
 import { groupRows, inCurrency, usd } from "../../proxy/config/usage-report.ts";
@@ -19,6 +18,7 @@ import {
   startGateway,
   type TestGateway,
 } from "../harness/gateway.ts";
+import fc from "../harness/property.ts";
 import { sluice, sluiceWith } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 

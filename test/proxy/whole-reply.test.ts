@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { Usage } from "../../proxy/dialects/canonical.ts";
 import { passedReply } from "../../proxy/pipeline/whole-reply.ts";
 import type { JsonObject } from "../../proxy/wire/json.ts";
+import fc, { runs } from "../harness/property.ts";
 
 /** The member itself, for the test to inspect. */
 function read(text: string): { usage: unknown } | "unreadable" {
@@ -43,7 +43,7 @@ describe("the usage of a whole answer", () => {
         const all = JSON.parse(Buffer.from(text).toString("latin1")) as JsonObject;
         assert.deepEqual(read(text), { usage: all["usage"] });
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

@@ -1,7 +1,6 @@
 /** Policies that serve models by wildcards: which one serves a call, what is listed, and what roles may use. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import {
   byPrecision,
   listsModel,
@@ -12,6 +11,7 @@ import {
   namesModel,
 } from "../../proxy/config/model-pattern.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import fc from "../harness/property.ts";
 import { openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_wildcard_alice_00001";

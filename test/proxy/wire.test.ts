@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { addressAllowed } from "../../proxy/config/destination.ts";
 import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
 import { maxEventBytes, SseDecoder, type SseFrame, SseOverflowError } from "../../proxy/wire/sse.ts";
+import fc from "../harness/property.ts";
 
 const depth = 64;
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { Origins } from "../../../proxy/access/client-address.ts";
 import { canonicalAddress, Networks, parseNetwork, withoutHostBits } from "../../../proxy/config/networks.ts";
 import { originSettings } from "../../../proxy/config/schema.ts";
+import fc from "../../harness/property.ts";
 
 describe("where a call comes from", () => {
   const trusted = ["10.0.0.0/8", "2001:db8:1::/48"];

@@ -1,9 +1,9 @@
 /** Bodies that are written down: no personal data is in them, however it is written, and no key. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { everyMask } from "../../../proxy/masking/masker.ts";
 import { excerpt } from "../../../proxy/pipeline/redacted-excerpt.ts";
+import fc from "../../harness/property.ts";
 
 const data = ["alice.doe@example.com", "+14155552671", "536-22-1234", "4111 1111 1111 1111"];
 const secrets = ["sk-provider-secret-1", "slc_whose_key_00001"];

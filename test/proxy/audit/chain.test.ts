@@ -1,9 +1,9 @@
 /** The chain: whatever is done to it afterwards is found. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { Chain } from "../../../proxy/audit/chain.ts";
 import { type Verified, Verifier } from "../../../proxy/audit/verify.ts";
+import fc, { runs } from "../../harness/property.ts";
 
 const made = (count: number, id = "c1", key: Uint8Array | null = null, closed = true): string[] => {
   const chain = new Chain(id, key);
@@ -73,7 +73,7 @@ describe("an audit chain", () => {
         assert.deepEqual(troubles, []);
         assert.match(notes[0]?.what ?? "", /^of chain c1, 1 records are here once more/);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

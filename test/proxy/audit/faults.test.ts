@@ -8,7 +8,6 @@ import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it, mock } from "node:test";
-import fc from "fast-check";
 import { AuditLog } from "../../../proxy/audit/audit.ts";
 import { Chain } from "../../../proxy/audit/chain.ts";
 import { FileSink } from "../../../proxy/audit/file.ts";
@@ -18,6 +17,7 @@ import { auditLines, type Line } from "../../../proxy/audit/source.ts";
 import { type Verified, Verifier } from "../../../proxy/audit/verify.ts";
 import { type Client, connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import { eventually } from "../../harness/gateway.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { aCall } from "./kit.ts";
 
@@ -349,7 +349,7 @@ describe("an audit log that much befalls", () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
     context.diagnostic(JSON.stringify(seen));
     for (const [what, count] of Object.entries(seen)) assert.ok(count > 0, `nothing was ${what}`);

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { type Question, question } from "../../../proxy/cache/question.ts";
 import type { Identity } from "../../../proxy/call/identity.ts";
 import { parseBody } from "../../../proxy/call/received.ts";
@@ -14,6 +13,7 @@ import { shape } from "../../../proxy/pipeline/shape.ts";
 import { actedNames } from "../../../proxy/snapshot/acted-names.ts";
 import type { Route } from "../../../proxy/snapshot/snapshot.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 
 const config: CacheConfig = cacheConfig.parse({
   ttlMs: 1,
@@ -91,7 +91,7 @@ describe("a question", () => {
           const equal = JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
           assert.equal(first.partition === second.partition, equal);
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       );
     });
 
@@ -104,7 +104,7 @@ describe("a question", () => {
           ];
           assert.equal(first?.partition === second?.partition, one === two);
         }),
-        { numRuns: 200 },
+        { numRuns: runs(200) },
       );
     });
   }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { dialect } from "../../../proxy/dialects/anthropic-messages/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { cuts, everyByte, watch } from "./splits.ts";
 
 const observer = () => dialect.observer({ hideUsage: false });
@@ -96,7 +96,7 @@ describe("the observer of Anthropic's stream", () => {
         assert.deepEqual(split, watch(observer(), stream));
         assert.equal(split.out, broken ? sent : stream);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

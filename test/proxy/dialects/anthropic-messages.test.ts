@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { dialect } from "../../../proxy/dialects/anthropic-messages/index.ts";
 import { type ChatReply, type ChatRequest, isRefusal, type StreamEvent } from "../../../proxy/dialects/canonical.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { anthropic, contextOf, encodeAll, streams, usage } from "./sdk.ts";
 
 const user = { role: "user", content: "Hi" };
@@ -333,7 +333,7 @@ describe("decoding a Messages body", () => {
     );
     fc.assert(
       fc.property(loose, (given) => assert.equal(typeof dialect.decode(given as JsonObject), "object")),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

@@ -3,7 +3,6 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { Price } from "../../../proxy/config/price.ts";
 import { decodeUsage as anthropic } from "../../../proxy/dialects/anthropic-messages/usage.ts";
 import type { Usage } from "../../../proxy/dialects/canonical.ts";
@@ -14,6 +13,7 @@ import { decodeUsage as bedrock } from "../../../proxy/providers/bedrock/reply.t
 import { usageOf as cohere } from "../../../proxy/providers/cohere/reply.ts";
 import { usageOf as gemini } from "../../../proxy/providers/gemini/reply.ts";
 import { costNanoUsd } from "../../../proxy/telemetry/cost.ts";
+import fc from "../../harness/property.ts";
 
 const rate = (usd: number): number => usd * 1e9;
 const price: Price = {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { dialect } from "../../../proxy/dialects/openai-chat/index.ts";
 import { maxEventBytes } from "../../../proxy/wire/sse.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { cuts, everyByte, watch } from "./splits.ts";
 
 const shown = () => dialect.observer({ hideUsage: false });
@@ -176,7 +176,7 @@ describe("the observer of OpenAI's chat stream", () => {
           watch(dialect.observer({ hideUsage }), text),
         );
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -187,7 +187,7 @@ describe("the observer of OpenAI's chat stream", () => {
         const text = crlf ? lf.replaceAll("\n", "\r\n") : lf;
         assert.equal(watch(shown(), text, at).out, text);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/openai-chat/index.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { contextOf, encodeAll, openai, streams, usage } from "./sdk.ts";
 
 const user = { role: "user", content: "Hi" };
@@ -145,7 +145,7 @@ describe("decoding a chat completions body", () => {
     );
     fc.assert(
       fc.property(loose, (given) => assert.equal(typeof dialect.decode(given as JsonObject), "object")),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

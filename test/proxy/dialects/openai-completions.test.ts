@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/openai-completions/index.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { contextOf, encodeAll, openai, streams, usage } from "./sdk.ts";
 import { cuts, watch } from "./splits.ts";
 

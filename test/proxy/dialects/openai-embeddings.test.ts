@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { embeddings } from "../../../proxy/dialects/openai-embeddings.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { openai, usage } from "./sdk.ts";
 
 const taken: Record<string, [unknown, number]> = {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { dialect } from "../../../proxy/dialects/openai-responses/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { cuts, everyByte, watch } from "./splits.ts";
 
 const observer = () => dialect.observer({ hideUsage: false });

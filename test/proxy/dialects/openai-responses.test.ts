@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { type ChatReply, type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/openai-responses/index.ts";
 import { packThinking, unpackThinking } from "../../../proxy/dialects/openai-responses/thinking.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { contextOf, encodeAll, openai, streams, usage } from "./sdk.ts";
 
 const body = (more: JsonObject = {}): JsonObject => ({ model: "m", input: "Hi", ...more });
@@ -316,7 +316,7 @@ describe("decoding a Responses body", () => {
     );
     fc.assert(
       fc.property(loose, (given) => assert.equal(typeof dialect.decode(given as JsonObject), "object")),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
     fc.assert(fc.property(fc.string(), (text) => assert.ok(Array.isArray(unpackThinking(`sluice.thinking.${text}`)))));
   });

@@ -1,8 +1,8 @@
 /** Feeds a stream to an observer, split at given positions, and returns the result. */
 import { Buffer } from "node:buffer";
-import fc from "fast-check";
 import type { Usage } from "../../../proxy/dialects/canonical.ts";
 import type { StreamObserver } from "../../../proxy/dialects/dialect.ts";
+import fc from "../../harness/property.ts";
 
 export interface Watched {
   out: string;

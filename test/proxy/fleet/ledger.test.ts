@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import fc from "fast-check";
 import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 import { ledgerMeasures } from "../../../proxy/config/ledger.ts";
 import { hourMs, UsageLedger } from "../../../proxy/fleet/ledger.ts";
@@ -10,6 +9,7 @@ import { RedisStore } from "../../../proxy/fleet/redis.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "../../../proxy/fleet/store.ts";
 import { costNanoUsd } from "../../../proxy/telemetry/cost.ts";
 import { eventually } from "../../harness/gateway.ts";
+import fc from "../../harness/property.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { seeded } from "../../harness/seeded.ts";
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
-import fc from "fast-check";
 import type { Claim, Refused } from "../../../proxy/fleet/claim-set.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import { Quotas, type Reservation } from "../../../proxy/fleet/quotas.ts";
@@ -8,6 +7,7 @@ import { RedisStore } from "../../../proxy/fleet/redis.ts";
 import type { CounterSpec } from "../../../proxy/fleet/slice.ts";
 import type { FleetStore } from "../../../proxy/fleet/store.ts";
 import { eventually } from "../../harness/gateway.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { RoughStore, VirtualTime, type Weather } from "./virtual.ts";
 
@@ -372,14 +372,14 @@ describe("the lease protocol", () => {
   it("never spends and reserves more than the limit, whatever is lost, sent twice or forgotten", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120, size: "max" }), (steps) => play(steps, false)),
-      { numRuns: 150, examples: exceeded },
+      { numRuns: runs(150), examples: exceeded },
     );
   });
 
   it("nor when proxies die", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120, size: "max" }), (steps) => play(steps, true)),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

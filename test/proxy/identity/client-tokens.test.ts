@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { stringify } from "yaml";
 import { ClientTokens } from "../../../proxy/identity/client-tokens.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
@@ -16,6 +15,7 @@ import {
   startGateway,
   type TestGateway,
 } from "../../harness/gateway.ts";
+import fc from "../../harness/property.ts";
 import { startUpstream, type Upstream } from "../../harness/upstream.ts";
 
 const page = "https://chat.example.com";

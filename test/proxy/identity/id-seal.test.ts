@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { IdSeal, longestId, type Owner } from "../../../proxy/identity/id-seal.ts";
+import fc from "../../harness/property.ts";
 
 const providers = ["a/one", "a/two"];
 const seal = new IdSeal(Buffer.from("pepper"), providers);

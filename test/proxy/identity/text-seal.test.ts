@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { Owner } from "../../../proxy/identity/id-seal.ts";
 import { TextSeal } from "../../../proxy/identity/text-seal.ts";
+import fc from "../../harness/property.ts";
 
 const seal = new TextSeal(Buffer.from("pepper"));
 const owner = (namespace: string, user: string): Owner => ({ namespace, user, seesNamespace: false });

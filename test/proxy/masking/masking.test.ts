@@ -1,12 +1,12 @@
 /** Detectors, masks and placeholders as functions. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { MaskAnswer, Restore } from "../../../proxy/masking/changes.ts";
 import { detectorNames } from "../../../proxy/masking/detectors.ts";
 import { Masker } from "../../../proxy/masking/masker.ts";
 import { Tally } from "../../../proxy/masking/tally.ts";
 import { cpuMsOf } from "../../harness/cpu-time.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { corpus, score } from "./corpus.ts";
 
 const masker = (more: Partial<Masker["config"]> = {}): Masker =>
@@ -205,7 +205,7 @@ describe("placeholders", () => {
           [one, other],
         );
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -226,7 +226,7 @@ describe("placeholders", () => {
         out += restore.piece("c", hidden.slice(at), "text") + restore.end("c");
         assert.equal(out, all);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -262,7 +262,7 @@ describe("an answer's text", () => {
           const out = chunks.map((chunk) => change.piece("c", chunk)).join("") + change.end("c");
           assert.equal(out, new Tally(masker()).mask(all, false));
         }),
-        { numRuns: 5_000 },
+        { numRuns: runs(5_000) },
       );
     });
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { capabilities } from "../../../proxy/providers/anthropic/capabilities.ts";
 import { provider } from "../../../proxy/providers/anthropic/index.ts";
 import { toolId } from "../../../proxy/providers/anthropic/turns.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { accepted, call, hello, type Setting } from "./drive.ts";
 
 type Request = Partial<ChatRequest>;
@@ -516,7 +516,7 @@ describe("ids of tool calls", () => {
         assert.equal(result, use);
         assert.equal(use, toolId(id));
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { provider } from "../../../proxy/providers/anthropic/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { accepted, deltas, events } from "./drive.ts";
 
 const text = (value: string): JsonObject => ({ type: "text", text: value });
@@ -226,7 +226,7 @@ describe("a stream", () => {
         const over = found.findIndex((one) => one.kind === "end" || one.kind === "error");
         assert.equal(over, found.length - 1);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

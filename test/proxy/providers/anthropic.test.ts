@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { failures } from "../../../proxy/failure.ts";
 import { provider } from "../../../proxy/providers/anthropic/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { accepted, accountOf, environment, hello, isReply, modelOf, type Setting } from "./drive.ts";
 
 const text = (value: string): JsonObject => ({ type: "text", text: value });
@@ -208,7 +208,7 @@ describe("an answer", () => {
         const answer = decode(body);
         assert.ok(isReply(answer) || answer.code in failures);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 });

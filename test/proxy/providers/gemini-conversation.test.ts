@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import type { ChatMessage } from "../../../proxy/dialects/canonical.ts";
 import {
   escapeSignature,
@@ -10,6 +9,7 @@ import {
   withSignature,
 } from "../../../proxy/providers/gemini/signature.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { type Setting, hello as user } from "./drive.ts";
 import { asked, bodyOf } from "./gemini-call.ts";
 

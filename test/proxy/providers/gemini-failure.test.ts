@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { provider } from "../../../proxy/providers/gemini/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { accountOf, modelOf } from "./drive.ts";
 import { errorReply, geminiSetting } from "./gemini-call.ts";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import type { ChatReply } from "../../../proxy/dialects/canonical.ts";
 import { provider } from "../../../proxy/providers/gemini/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { events } from "./drive.ts";
 import { asked, call, errorReply } from "./gemini-call.ts";
 

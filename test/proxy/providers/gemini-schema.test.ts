@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { reduceSchema } from "../../../proxy/providers/gemini/schema.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 
 const reduced: Record<string, [JsonObject, JsonObject]> = {
   "an object, without what the subset lacks": [

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
-import fc from "fast-check";
 import type { StreamEvent } from "../../../proxy/dialects/canonical.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
+import fc from "../../harness/property.ts";
 import { everyByte } from "../dialects/splits.ts";
 import { events } from "./drive.ts";
 import { asked, call } from "./gemini-call.ts";

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { providers } from "../../../proxy/providers/registry.generated.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { startUpstream, type Upstream, type UpstreamRequest } from "../../harness/upstream.ts";
 import { accepted, events } from "./drive.ts";
 import { type Json, list, own, type Said, type Wire, words } from "./wire/wire.ts";
@@ -437,7 +437,7 @@ describe("every provider's decoder", () => {
         fc.property(fc.array(fc.nat(bytes.length), { maxLength: 40 }), (cuts) =>
           assert.equal(normal(events(decoder(), bytes, cuts)), normal(whole)),
         ),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
       assert.equal(
         normal(
@@ -458,7 +458,7 @@ describe("every provider's decoder", () => {
         fc.property(fc.nat(bytes.length), (at) =>
           assert.equal(events(decoder(), bytes.subarray(0, at)).at(-1)?.kind, "error"),
         ),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
 
@@ -469,7 +469,7 @@ describe("every provider's decoder", () => {
           const decoded = call.decodeReply(body, {});
           assert.ok("choices" in decoded || "code" in decoded);
         }),
-        { numRuns: 200 },
+        { numRuns: runs(200) },
       );
       fc.assert(
         fc.property(fc.uint8Array({ maxLength: 200 }), fc.jsonValue(), (bytes, body) => {
@@ -477,7 +477,7 @@ describe("every provider's decoder", () => {
           const last = events(decoder(), text).at(-1)?.kind;
           assert.ok(last === "error" || last === "end");
         }),
-        { numRuns: 200 },
+        { numRuns: runs(200) },
       );
     });
 
@@ -491,7 +491,7 @@ describe("every provider's decoder", () => {
             assert.ok(error.message.length > 0);
           },
         ),
-        { numRuns: 200 },
+        { numRuns: runs(200) },
       );
     });
   }

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import fc from "fast-check";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { answerOf, type Turn } from "../../harness/strict/answers.ts";
 import { type Json, list, own } from "../../harness/strict/json.ts";
 import { complaintsOf, isResponsesPath } from "../../harness/strict/provider.ts";
@@ -174,12 +174,12 @@ describe("a conversation that moves between providers", () => {
   for (const surface of [chat, messages, responses]) {
     it(`in ${surface.name}`, async () => {
       const step = fc.record({ type: fc.constantFrom(...wires.map((wire) => wire.type)), turn });
-      let runs = 0;
+      let turns = 0;
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 6 }), async (steps) => {
           const history: Json[] = surface.user("Hello?");
           for (const [index, { type, turn: said }] of steps.entries()) {
-            next = { turn: said, seed: `${runs++}-${index}` };
+            next = { turn: said, seed: `${turns++}-${index}` };
             const answer = await ask(surface, type, history);
             const calls = surface.calls(answer);
             assert.equal(calls.length, said.calls.length, "calls are missing");
@@ -191,7 +191,7 @@ describe("a conversation that moves between providers", () => {
             history.push(...(calls.length > 0 ? surface.results(calls) : surface.user("And then?")));
           }
         }),
-        { numRuns: 60 },
+        { numRuns: runs(60) },
       );
     });
   }

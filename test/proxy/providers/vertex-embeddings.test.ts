@@ -1,10 +1,10 @@
 /** Embeddings of Google's models on Vertex AI: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { provider } from "../../../proxy/providers/vertex-ai/index.ts";
 import { key, provider as manifest, policy, secret, startGateway } from "../../harness/gateway.ts";
+import fc from "../../harness/property.ts";
 import { json, startUpstream } from "../../harness/upstream.ts";
 import { accountOf, modelOf } from "./drive.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { choosePod, type PodLoad, type PodQuestion } from "../../../proxy/routing/pod-choice.ts";
+import fc from "../../harness/property.ts";
 
 const question = (more: Partial<PodQuestion> = {}): PodQuestion => ({
   strategy: "Prefix",

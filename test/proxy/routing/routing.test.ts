@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { ProviderConfig } from "../../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig } from "../../../proxy/config/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
@@ -9,6 +8,7 @@ import { leastLatency } from "../../../proxy/routing/strategies.ts";
 import { TargetRouting } from "../../../proxy/routing/target-routing.ts";
 import { LatencySamples, SlidingCount } from "../../../proxy/routing/windows.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
+import fc from "../../harness/property.ts";
 
 const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
 

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import fc from "fast-check";
 import type { PlanRequest } from "../../../proxy/routing/routing.ts";
 import { firstShares } from "../../../proxy/routing/shares.ts";
 import { TargetRouting } from "../../../proxy/routing/target-routing.ts";
 import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
+import fc, { runs } from "../../harness/property.ts";
 import { seeded } from "../../harness/seeded.ts";
 
 const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
@@ -109,6 +109,6 @@ it("are what routing does while all targets are healthy", () => {
         assert.ok(Math.abs(drawn - share) < 0.05, `${target.config.name}: ${share}, and ${drawn} drawn`);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

@@ -7,12 +7,12 @@ import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import fc from "fast-check";
 import { pino } from "pino";
 import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { callFields, clean } from "../../../proxy/telemetry/call-fields.ts";
 import { logCall } from "../../../proxy/telemetry/log.ts";
+import fc, { runs } from "../../harness/property.ts";
 
 const maybe = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null, freq: 2 });
 const text = fc.oneof(
@@ -161,7 +161,7 @@ describe("the access log", () => {
         for (const call of [...some, ...some]) both.log(call);
         assert.deepEqual(both.ours, both.theirs);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { Counter, Histogram, Registry } from "prom-client";
 import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { type MetricName, metricCatalogue } from "../../../proxy/metrics/catalogue.ts";
 import { createMetrics } from "../../../proxy/telemetry/metrics.ts";
+import fc, { runs } from "../../harness/property.ts";
 
 const nothing = { size: () => ({ entries: 0, bytes: 0 }) };
 const metricsOf = () =>
@@ -166,14 +166,14 @@ describe("metrics of calls", () => {
           for (const [name, text] of families(await expected.registry.metrics())) assert.equal(shown.get(name), text);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
   it("are as prom-client's where metrics are read as objects", async () => {
     const metrics = metricsOf();
     const expected = oracle();
-    for (const call of fc.sample(calls, { numRuns: 40, seed: 3 })) {
+    for (const call of fc.sample(calls, { numRuns: runs(40), seed: 3 })) {
       metrics.record(call);
       expected.record(call);
     }
@@ -210,7 +210,7 @@ describe("metrics of calls", () => {
 
   it("have no more series for more calls", async () => {
     const metrics = metricsOf();
-    const some = fc.sample(calls, { numRuns: 200, seed: 7 });
+    const some = fc.sample(calls, { numRuns: runs(200), seed: 7 });
     const lines = async () =>
       (await metrics.registry.metrics()).split("\n").filter((line) => line.startsWith("ai_")).length;
     for (const call of some) metrics.record(call);

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { type WireFormat, wireFormats } from "../../../proxy/config/capabilities.ts";
 import { judgeReply } from "../../../proxy/dialects/verdict/answer.ts";
 import { surelyAnswer } from "../../../proxy/dialects/verdict/skim.ts";
+import fc, { runs } from "../../harness/property.ts";
 
 const message = { role: "assistant", content: "Hi" };
 
@@ -121,7 +121,7 @@ describe("a whole answer", () => {
         if (verdict.kind === "error" && body["error"])
           assert.equal(surelyAnswer(format, Buffer.from(JSON.stringify(body))), false);
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(3_000) },
     );
   });
 });

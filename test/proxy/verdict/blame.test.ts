@@ -1,10 +1,10 @@
 /** Whose fault a provider's failure is, from its status, its codes and its words. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { blame, statusIn } from "../../../proxy/dialects/verdict/blame.ts";
 import { providers } from "../../../proxy/providers/registry.generated.ts";
 import { cpuMsOf } from "../../harness/cpu-time.ts";
+import fc from "../../harness/property.ts";
 
 const context = "context_length_exceeded";
 

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import fc from "fast-check";
 import type { WireFormat } from "../../../proxy/config/capabilities.ts";
 import { dialects } from "../../../proxy/dialects/registry.ts";
 import { Attempt } from "../../../proxy/pipeline/attempt.ts";
@@ -15,6 +14,7 @@ import { Deadlines } from "../../../proxy/wire/deadlines.ts";
 import type { UpstreamRequest } from "../../../proxy/wire/upstream.ts";
 import type { UpstreamAddress } from "../../../proxy/wire/upstream-address.ts";
 import { HandClock } from "../../harness/hand-clock.ts";
+import fc, { runs } from "../../harness/property.ts";
 
 const data = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
 const event = (type: string, more: object = {}): string => `event: ${type}\n${data({ type, ...more })}`;
@@ -105,7 +105,7 @@ describe("before a stream has begun", () => {
           }
           assert.equal(out, whole);
         }),
-        { numRuns: 100 },
+        { numRuns: runs(100) },
       );
     });
 
