@@ -31,8 +31,8 @@ const tested: readonly Kind[] = ["Budget", "LLMProvider", "RoutingPolicy"];
 function subjectOf(text: string): { kind: Kind; name: string } {
   const parts = text.split("/");
   const [word, name] = parts.length === 1 ? ["budget", text] : parts;
-  const kind = tested.find((one) =>
-    [kinds[one].singular, kinds[one].plural, ...kinds[one].shortNames].includes((word ?? "").toLowerCase()),
+  const kind = tested.find((object) =>
+    [kinds[object].singular, kinds[object].plural, ...kinds[object].shortNames].includes((word ?? "").toLowerCase()),
   );
   if (kind === undefined || name === undefined || name === "" || parts.length > 2)
     throw new UsageError(`it is NAME, budget/NAME, llmprovider/NAME or routingpolicy/NAME, not ${text}`);
@@ -58,7 +58,7 @@ async function test(
     { ...ref, body: { metadata: { annotations: { [testAnnotation]: requestedAt } } }, fieldManager: "sluice-cli" },
     asMerge,
   );
-  const answered = (one: StoredObject): boolean => (one as Tested).status?.alertTest?.requestedAt === requestedAt;
+  const answered = (stored: StoredObject): boolean => (stored as Tested).status?.alertTest?.requestedAt === requestedAt;
   await waitUntil(cluster, kind, { name, namespace }, seconds, answered);
   const done = (await cluster.custom.getNamespacedCustomObject(ref)) as Tested;
   return done.status?.alertTest ?? { requestedAt, results: [] };

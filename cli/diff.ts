@@ -34,7 +34,9 @@ const digests = /^(digest$|previous\.digest$|credentials\.|(tls|tokenTls)\.clien
 
 /** A `tls` that is added or removed as a whole contains such names. */
 const masked = (value: unknown): string =>
-  JSON.stringify(value, (name, one: unknown) => (name === "clientCertificate" && one !== null ? "(secret)" : one));
+  JSON.stringify(value, (name, member: unknown) =>
+    name === "clientCertificate" && member !== null ? "(secret)" : member,
+  );
 
 function fieldsOf(before: unknown, after: unknown, path: string): Change["fields"] {
   if (isDeepStrictEqual(before, after)) return [];
@@ -57,8 +59,8 @@ const parts: readonly { kind: Kind; of(config: RenderedConfig): readonly { id: s
 /** Pure. Sorted by kind, then by id. */
 export function changesBetween(before: RenderedConfig, after: RenderedConfig): Change[] {
   return parts.flatMap(({ kind, of }) => {
-    const old = new Map(of(before).map((one) => [one.id, one]));
-    const now = new Map(of(after).map((one) => [one.id, one]));
+    const old = new Map(of(before).map((object) => [object.id, object]));
+    const now = new Map(of(after).map((object) => [object.id, object]));
     return [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((id): Change[] => {
       const what = !old.has(id) ? "added" : !now.has(id) ? "removed" : "changed";
       const fields = what === "changed" ? fieldsOf(old.get(id), now.get(id), "") : [];

@@ -105,10 +105,10 @@ function momentOf({ at }: Values): number {
 }
 
 function headersOf(values: Values): Record<string, string> {
-  const entries = (values.header ?? []).map((one) => {
-    const at = one.indexOf("=");
-    if (at <= 0) throw new UsageError(`--header must be NAME=VALUE, not ${one}`);
-    return [one.slice(0, at).toLowerCase(), one.slice(at + 1)] as const;
+  const entries = (values.header ?? []).map((text) => {
+    const at = text.indexOf("=");
+    if (at <= 0) throw new UsageError(`--header must be NAME=VALUE, not ${text}`);
+    return [text.slice(0, at).toLowerCase(), text.slice(at + 1)] as const;
   });
   return Object.fromEntries(entries);
 }
@@ -116,7 +116,7 @@ function headersOf(values: Values): Record<string, string> {
 function check(values: Values): void {
   if (values.output !== "text" && values.output !== "json")
     throw new UsageError(`--output is text or json, not ${values.output}`);
-  if ([values.key, values["key-env"], values["key-stdin"]].filter((one) => one !== undefined).length > 1)
+  if ([values.key, values["key-env"], values["key-stdin"]].filter((given) => given !== undefined).length > 1)
     throw new UsageError("name the caller once: --key, --key-env or --key-stdin");
   if (values.address !== undefined && isIP(values.address) === 0)
     throw new UsageError(`--address must be an IP address, not ${values.address}`);
@@ -179,13 +179,15 @@ function problemsOf(compiled: Compiled, kind: string, id: string): string {
     (verdict) => verdict.kind === kind && `${verdict.meta.namespace}/${verdict.meta.name}` === id,
   );
   const wrong = [...(verdict?.accepted ?? []), ...(verdict?.resolvedRefs ?? [])].filter(isError);
-  return wrong.length === 0 ? "" : `: ${wrong.map((one) => one.fullMessage ?? one.message).join("; ")}`;
+  return wrong.length === 0 ? "" : `: ${wrong.map((error) => error.fullMessage ?? error.message).join("; ")}`;
 }
 
 /** Policies and providers that are not, or only partly, served as specified. */
 function notesOf(compiled: Compiled): string[] {
   return compiled.verdicts
-    .filter((one) => (one.kind === "RoutingPolicy" || one.kind === "LLMProvider") && one.live !== "current")
+    .filter(
+      (verdict) => (verdict.kind === "RoutingPolicy" || verdict.kind === "LLMProvider") && verdict.live !== "current",
+    )
     .map(({ kind, meta, live }) => {
       const id = `${meta.namespace}/${meta.name}`;
       const how =
@@ -232,29 +234,35 @@ async function compiledOf(paths: readonly string[], values: Values, nowMs: numbe
   return observeCluster(place, offlinePepper, nowMs);
 }
 
-function line(one: TargetReport): string {
-  const place = one.place === null ? "-" : `${one.place}.`;
-  const refuses = one.refuses === null ? "" : `; would refuse: ${one.refuses}`;
-  const dropped = one.dropped.length === 0 ? "" : `; without ${one.dropped.join(", ")}`;
-  const model = one.upstreamModel === null ? "" : ` ${one.upstreamModel}`;
-  return `  ${place.padEnd(3)} ${one.target} (${one.provider}${model}): ${one.why}${refuses}${dropped}`;
+function line(report: TargetReport): string {
+  const place = report.place === null ? "-" : `${report.place}.`;
+  const refuses = report.refuses === null ? "" : `; would refuse: ${report.refuses}`;
+  const dropped = report.dropped.length === 0 ? "" : `; without ${report.dropped.join(", ")}`;
+  const model = report.upstreamModel === null ? "" : ` ${report.upstreamModel}`;
+  return `  ${place.padEnd(3)} ${report.target} (${report.provider}${model}): ${report.why}${refuses}${dropped}`;
 }
 
 const sessionLine = ({ name, maxMs, by }: SessionReport): string =>
   maxMs === null ? name : `${name}, which may last ${timeSpan(maxMs)} from its first call, by ${by}`;
 
-export function formatExplanation(one: Explanation, notes: readonly string[]): string {
-  const lines = [`caller    ${one.key === null ? "no usable key" : `${one.key}, user ${one.user}`}`];
-  if (one.operation !== null) lines.push(`operation ${one.operation}`);
-  lines.push(`model     ${one.model ?? "none named"}`, `route     ${one.route ?? "none"}`);
-  if (one.session !== null) lines.push(`session   ${sessionLine(one.session)}`);
-  if (one.failure !== null) lines.push(`refused   ${one.failure.status} ${one.failure.code}: ${one.failure.message}`);
-  if (one.targets.length > 0) lines.push("targets", ...one.targets.map(line));
-  if (one.shadow !== null) lines.push(`shadow    ${one.shadow}`);
-  if (one.rules.length > 0)
-    lines.push("rules", ...one.rules.map((rule) => `  ${`${rule.rule}.`.padEnd(3)} ${rule.why}`));
-  if (one.routes.length > 0)
-    lines.push("routes", ...one.routes.map((route) => `  ${route.chosen ? "*" : "-"} ${route.route}: ${route.why}`));
+export function formatExplanation(explanation: Explanation, notes: readonly string[]): string {
+  const lines = [
+    `caller    ${explanation.key === null ? "no usable key" : `${explanation.key}, user ${explanation.user}`}`,
+  ];
+  if (explanation.operation !== null) lines.push(`operation ${explanation.operation}`);
+  lines.push(`model     ${explanation.model ?? "none named"}`, `route     ${explanation.route ?? "none"}`);
+  if (explanation.session !== null) lines.push(`session   ${sessionLine(explanation.session)}`);
+  if (explanation.failure !== null)
+    lines.push(`refused   ${explanation.failure.status} ${explanation.failure.code}: ${explanation.failure.message}`);
+  if (explanation.targets.length > 0) lines.push("targets", ...explanation.targets.map(line));
+  if (explanation.shadow !== null) lines.push(`shadow    ${explanation.shadow}`);
+  if (explanation.rules.length > 0)
+    lines.push("rules", ...explanation.rules.map((rule) => `  ${`${rule.rule}.`.padEnd(3)} ${rule.why}`));
+  if (explanation.routes.length > 0)
+    lines.push(
+      "routes",
+      ...explanation.routes.map((route) => `  ${route.chosen ? "*" : "-"} ${route.route}: ${route.why}`),
+    );
   if (notes.length > 0) lines.push("notes", ...notes.map((note) => `  ${note}`));
   return lines.join("\n");
 }

@@ -11,12 +11,12 @@ export interface StoredObject {
 
 const pollMs = 250;
 
-export const isLive = (one: StoredObject): boolean =>
-  one.status?.conditions?.some(
+export const isLive = (stored: StoredObject): boolean =>
+  stored.status?.conditions?.some(
     (condition) =>
       condition.type === "Programmed" &&
       condition.status === "True" &&
-      condition.observedGeneration === one.metadata.generation,
+      condition.observedGeneration === stored.metadata.generation,
   ) ?? false;
 
 /**
@@ -27,29 +27,29 @@ export async function waitUntil(
   kind: Kind,
   { name, namespace }: { name: string; namespace: string },
   seconds: number,
-  done: (one: StoredObject) => boolean = isLive,
+  done: (stored: StoredObject) => boolean = isLive,
 ): Promise<void> {
   const { plural } = kinds[kind];
   const endMs = Date.now() + seconds * 1000;
   for (;;) {
-    const one = (await cluster.custom.getNamespacedCustomObject({
+    const stored = (await cluster.custom.getNamespacedCustomObject({
       group,
       version,
       plural,
       namespace,
       name,
     })) as StoredObject;
-    if (done(one)) return;
-    const refused = one.status?.conditions?.find(
+    if (done(stored)) return;
+    const refused = stored.status?.conditions?.find(
       ({ type, status, observedGeneration }) =>
         (type === "Accepted" || type === "Rotated") &&
         status === "False" &&
-        observedGeneration === one.metadata.generation,
+        observedGeneration === stored.metadata.generation,
     );
     if (refused?.type === "Rotated") throw new Error(`${kind} ${namespace}/${name}: ${refused.message}`);
     if (refused) throw new Error(`${kind} ${namespace}/${name} is there, and not accepted: ${refused.message}`);
     if (Date.now() > endMs) {
-      const said = (one.status?.conditions ?? [])
+      const said = (stored.status?.conditions ?? [])
         .filter((condition) => condition.status !== "True")
         .map((condition) => `${condition.type}: ${condition.message}`);
       throw new Error(

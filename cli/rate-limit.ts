@@ -69,7 +69,7 @@ export interface LimitObject {
 
 function scopeOf(values: Values): Record<string, string[]> {
   const given = Object.entries(scopeFields).map(([field, option]) => [field, values[option]] as const);
-  return Object.fromEntries(given.filter((one): one is [string, string[]] => one[1] !== undefined));
+  return Object.fromEntries(given.filter((option): option is [string, string[]] => option[1] !== undefined));
 }
 
 function count(values: Values, option: "limit" | "tokens" | "concurrency"): number | null {
@@ -148,11 +148,11 @@ const fieldManager = "sluice-cli";
 type Existing = StoredObject & { spec: Record<string, unknown>; metadata: { resourceVersion?: string } };
 
 /** Refuses to overwrite a money budget with a limit of the same name. */
-function mine(one: Existing): Existing {
-  const { name, namespace } = one.metadata;
-  if (one.spec["amount"] !== undefined)
+function mine(existing: Existing): Existing {
+  const { name, namespace } = existing.metadata;
+  if (existing.spec["amount"] !== undefined)
     throw new Error(`Budget ${namespace}/${name} holds an amount of money; choose another --name`);
-  return one;
+  return existing;
 }
 
 async function existing(cluster: Cluster, name: string, namespace: string): Promise<Existing | null> {

@@ -48,7 +48,7 @@ export function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace
   if (inCluster && url !== undefined)
     throw new UsageError("give --url, or --system-namespace and --kubeconfig, not both");
   if (!inCluster)
-    return Promise.resolve((url ?? [ownStatus]).map((one) => ledgerAt(one, process.env["SLUICE_STATUS_TOKEN"])));
+    return Promise.resolve((url ?? [ownStatus]).map((text) => ledgerAt(text, process.env["SLUICE_STATUS_TOKEN"])));
   return ledgersIn({ kubeconfig: kubeconfig ?? null, systemNamespace: systemNamespace ?? "sluice-system" });
 }
 

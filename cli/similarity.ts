@@ -45,10 +45,10 @@ export function parsePairs(text: string): Pair[] {
   const pairs: Pair[] = [];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (line.trim() === "" || line.startsWith("#")) continue;
-    const [kind, one = "", two = "", ...more] = line.split("\t").map((field) => field.trim());
-    if ((kind !== "same" && kind !== "other") || one === "" || two === "" || more.length > 0)
+    const [kind, first = "", two = "", ...more] = line.split("\t").map((field) => field.trim());
+    if ((kind !== "same" && kind !== "other") || first === "" || two === "" || more.length > 0)
       throw new Error(`line ${index + 1}: write same or other, a question, and a question, apart by tabs`);
-    pairs.push({ kind, texts: [one, two] });
+    pairs.push({ kind, texts: [first, two] });
   }
   if (pairs.length === 0) throw new Error("there is no pair in the file");
   if (pairs.length > mostPairs)
@@ -76,7 +76,7 @@ async function embedded(url: string, key: string, model: string, input: string[]
     );
   const parsed = reply.safeParse(body);
   const vectors = input.map((_, index) =>
-    normalised(parsed.data?.data.find((one) => one.index === index)?.embedding ?? []),
+    normalised(parsed.data?.data.find((vector) => vector.index === index)?.embedding ?? []),
   );
   if (vectors.includes(null)) throw new Error(`${url} answered without a vector for each question`);
   return vectors as Float32Array[];
@@ -92,9 +92,9 @@ async function measure(pairs: readonly Pair[], url: string, key: string, model: 
   }
   const of = (text: string): Float32Array => vectors.get(text) ?? new Float32Array();
   return pairs
-    .map(({ kind, texts: [one, two] }): Measured => {
-      const apart = JSON.stringify(literals(one)) !== JSON.stringify(literals(two));
-      return { kind, texts: [one, two], similarity: cosine(of(one), of(two)), apart };
+    .map(({ kind, texts: [text, two] }): Measured => {
+      const apart = JSON.stringify(literals(text)) !== JSON.stringify(literals(two));
+      return { kind, texts: [text, two], similarity: cosine(of(text), of(two)), apart };
     })
     .sort((a, b) => b.similarity - a.similarity);
 }

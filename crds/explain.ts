@@ -102,7 +102,7 @@ export function wording(issue: z.core.$ZodRawIssue): string | undefined {
     case "invalid_format":
       return `must match ${String((issue as { pattern?: string }).pattern)}`;
     case "invalid_key":
-      return `is a key that is not allowed: it ${(issue.issues ?? []).map((one) => one.message).join(", ")}`;
+      return `is a key that is not allowed: it ${(issue.issues ?? []).map((issue) => issue.message).join(", ")}`;
     default:
       return undefined;
   }

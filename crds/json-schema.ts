@@ -22,7 +22,9 @@ function members({ properties, required, ...schema }: Schema): Json {
     return { additionalProperties: jsonSchema(schema.additionalProperties) };
   const closed = schema["x-kubernetes-preserve-unknown-fields"] !== true;
   return {
-    properties: Object.fromEntries(Object.entries(properties ?? {}).map(([name, one]) => [name, jsonSchema(one)])),
+    properties: Object.fromEntries(
+      Object.entries(properties ?? {}).map(([name, schema]) => [name, jsonSchema(schema)]),
+    ),
     ...(required === undefined ? {} : { required }),
     ...(closed ? { additionalProperties: false } : {}),
   };

@@ -17,12 +17,12 @@ const identifier = (folder: string): string =>
 /** Throws if the folders contradict each other. */
 export function inOrder(folders: readonly ProviderFolder[]): ProviderFolder[] {
   const sorted = folders.toSorted((a, b) => (a.capabilities.type < b.capabilities.type ? -1 : 1));
-  const twice = sorted.find((one, index) => one.capabilities.type === sorted[index - 1]?.capabilities.type);
+  const twice = sorted.find((provider, index) => provider.capabilities.type === sorted[index - 1]?.capabilities.type);
   if (twice)
     throw new Error(
       `proxy/providers/${twice.folder} declares type ${twice.capabilities.type}, which another folder has`,
     );
-  const odd = sorted.find((one) => !/^[A-Z][A-Za-z0-9]*$/.test(one.capabilities.type));
+  const odd = sorted.find((provider) => !/^[A-Z][A-Za-z0-9]*$/.test(provider.capabilities.type));
   if (odd)
     throw new Error(`proxy/providers/${odd.folder} declares type ${odd.capabilities.type}, which is not PascalCase`);
   return sorted;

@@ -55,7 +55,7 @@ function wantedKeys(objects: readonly WorldObject[], ref: string): string[] {
       const keys = [credentials?.secretRef?.key, writeTo?.key, ...values, ...channels];
       return keys.filter((key) => typeof key === "string");
     });
-  const fields = Object.values(capabilitiesByType).flatMap((one) => one.credentials.map((field) => field.name));
+  const fields = Object.values(capabilitiesByType).flatMap((type) => type.credentials.map((field) => field.name));
   return [...new Set([...fields, "apiKey", "tls.crt", "tls.key", ...named])];
 }
 

@@ -27,8 +27,8 @@ async function chosen(cluster: Cluster, values: KeysValues, namespace: string): 
   return found;
 }
 
-const waitFor = (cluster: Cluster, one: Stored, seconds: number, done: (one: Stored) => boolean): Promise<void> =>
-  waitUntil(cluster, "ApiKey", one.metadata, seconds, (found) => done(found as Stored));
+const waitFor = (cluster: Cluster, stored: Stored, seconds: number, done: (stored: Stored) => boolean): Promise<void> =>
+  waitUntil(cluster, "ApiKey", stored.metadata, seconds, (found) => done(found as Stored));
 
 async function patch(
   cluster: Cluster,
@@ -77,12 +77,12 @@ export async function rotateInCluster(
 ): Promise<string[]> {
   const keys = await chosen(cluster, values, namespace);
   const rotated = await Promise.all(
-    keys.map((one) => patch(cluster, one, { rotation: rotationOf(one.spec, values["grace-period"], nowMs) })),
+    keys.map((key) => patch(cluster, key, { rotation: rotationOf(key.spec, values["grace-period"], nowMs) })),
   );
-  const done = (one: Stored): boolean =>
-    isLive(one) && Date.parse(one.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
+  const done = (stored: Stored): boolean =>
+    isLive(stored) && Date.parse(stored.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
   if (Number(values.wait) > 0)
-    await Promise.all(rotated.map((one) => waitFor(cluster, one, Number(values.wait), done)));
+    await Promise.all(rotated.map((key) => waitFor(cluster, key, Number(values.wait), done)));
   return rotated.map(({ metadata, spec }) => {
     const { name: secret, key } = { key: "apiKey", ...(spec["writeTo"] as { name: string; key?: string }) };
     return `ApiKey ${metadata.namespace}/${metadata.name} rotated; the new key is in Secret ${secret}, key ${key}`;
@@ -91,17 +91,17 @@ export async function rotateInCluster(
 
 export async function revokeInCluster(cluster: Cluster, values: KeysValues, namespace: string): Promise<string[]> {
   const revoked = await Promise.all(
-    (await chosen(cluster, values, namespace)).map((one) => patch(cluster, one, { revoked: true })),
+    (await chosen(cluster, values, namespace)).map((key) => patch(cluster, key, { revoked: true })),
   );
   if (Number(values.wait) > 0)
-    await Promise.all(revoked.map((one) => waitFor(cluster, one, Number(values.wait), isLive)));
+    await Promise.all(revoked.map((key) => waitFor(cluster, key, Number(values.wait), isLive)));
   return revoked.map(({ metadata }) => `ApiKey ${metadata.namespace}/${metadata.name} revoked`);
 }
 
 export async function listInCluster(cluster: Cluster, values: KeysValues, namespace: string | null): Promise<KeyRow[]> {
   const keys = await listKeys(cluster, namespace);
   return keys
-    .filter((one) => values.user === undefined || one.spec["user"] === values.user)
+    .filter((key) => values.user === undefined || key.spec["user"] === values.user)
     .map(({ metadata, spec, status }) =>
       rowOf({ name: metadata.name, namespace: metadata.namespace }, spec, status ?? {}),
     );

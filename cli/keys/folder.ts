@@ -141,7 +141,7 @@ export async function rotateInFolder(
       `ApiKey ${namespace}/${text(document, "metadata", "name")} rotated; the new key is in Secret ${secret}, key ${key}`,
     );
   }
-  await Promise.all(all.filter((one) => one.changed).map(write));
+  await Promise.all(all.filter((file) => file.changed).map(write));
   return lines;
 }
 
@@ -152,7 +152,7 @@ export async function revokeInFolder(folder: string, values: KeysValues, namespa
     document.setIn(["spec", "revoked"], true);
     manifests.changed = true;
   }
-  await Promise.all(all.filter((one) => one.changed).map(write));
+  await Promise.all(all.filter((file) => file.changed).map(write));
   return found.map(({ document }) => `ApiKey ${namespace}/${text(document, "metadata", "name")} revoked`);
 }
 
@@ -165,9 +165,9 @@ export async function listInFolder(folder: string, values: KeysValues, namespace
     .map((verdict) => {
       const { name, namespace: of } = verdict.meta;
       const object = world.world.objects.find(
-        (one) => one.kind === "ApiKey" && one.meta.name === name && one.meta.namespace === of,
+        (object) => object.kind === "ApiKey" && object.meta.name === name && object.meta.namespace === of,
       );
-      const wrong = [...verdict.accepted, ...verdict.resolvedRefs].find((one) => one.severity === "error");
+      const wrong = [...verdict.accepted, ...verdict.resolvedRefs].find((problem) => problem.severity === "error");
       const programmed = {
         type: "Programmed",
         status: wrong === undefined ? "True" : "False",

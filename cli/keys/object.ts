@@ -106,7 +106,7 @@ function stateOf(spec: Record<string, unknown>, conditions: readonly Condition[]
   if (spec["revoked"] === true) return "revoked";
   const of = (type: string): Condition | undefined => conditions.find((condition) => condition.type === type);
   if (of("Expired")?.status === "True") return "expired";
-  const wrong = ["Accepted", "ResolvedRefs", "Programmed"].map(of).find((one) => one?.status === "False");
+  const wrong = ["Accepted", "ResolvedRefs", "Programmed"].map(of).find((condition) => condition?.status === "False");
   if (wrong) return wrong.reason;
   return of("Rotated")?.reason === "InGrace"
     ? "live, rotating"

@@ -93,11 +93,11 @@ const mostHours = 14;
  * it. One day alone can't tell.
  */
 export function shiftOf(model: string, all: readonly Compared[], rows: readonly LedgerRow[]): number | null {
-  const own = all.filter((one) => one.model === model);
+  const own = all.filter((compared) => compared.model === model);
   if (own.length < 2 || own.some(({ billed }) => billed === null)) return null;
   const byTokens = own.every(({ billed }) => billed?.tokens !== null);
-  const billed = own.map((one) =>
-    byTokens ? tokensBilled(one.billed?.tokens as never) : Number(one.billed?.costNano),
+  const billed = own.map((compared) =>
+    byTokens ? tokensBilled(compared.billed?.tokens as never) : Number(compared.billed?.costNano),
   );
   const used = rows.filter((row) => row.model === model);
   const errorAt = (hours: number): number => {

@@ -93,14 +93,14 @@ export function compareInvoice(
     const bucket = inBucket(row.hourMs);
     if (bucket !== undefined) addTo((at(bucket, row.model).ledger ??= noSums()), row);
   }
-  const compared = [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+  const compared = [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, compared]) => compared);
   const shifts = new Map<string, number | null>();
-  for (const one of compared) {
-    one.causes = causesOf(one, toleranceShare);
-    if (one.causes.length === 0) continue;
-    if (!shifts.has(one.model)) shifts.set(one.model, shiftOf(one.model, compared, used));
-    const shiftHours = shifts.get(one.model) ?? null;
-    if (shiftHours !== null) one.causes.unshift({ kind: "time-zone", shiftHours });
+  for (const line of compared) {
+    line.causes = causesOf(line, toleranceShare);
+    if (line.causes.length === 0) continue;
+    if (!shifts.has(line.model)) shifts.set(line.model, shiftOf(line.model, compared, used));
+    const shiftHours = shifts.get(line.model) ?? null;
+    if (shiftHours !== null) line.causes.unshift({ kind: "time-zone", shiftHours });
   }
   return compared;
 }

@@ -51,7 +51,7 @@ function formatOf(formats: readonly ExportFormat[], names: readonly string[], pl
     (format: ExportFormat) =>
     (name: string): boolean =>
       (format === azureCosts ? loose : exact).has(name);
-  const format = formats.find((one) => one.marks.every(has(one)));
+  const format = formats.find((format) => format.marks.every(has(format)));
   if (format === undefined) {
     const known = [...new Set(formats.map(({ name }) => name))].join(", ");
     const found = names.slice(0, 8).join(", ");
@@ -176,8 +176,8 @@ function flat(result: Cells): Cells {
   for (const [name, value] of Object.entries(result)) {
     if (!hasMembers(value)) cells[name] = value;
     else
-      for (const [inner, one] of Object.entries(value))
-        cells[name === "amount" ? `amount_${inner}` : `${name}.${inner}`] = one;
+      for (const [inner, member] of Object.entries(value))
+        cells[name === "amount" ? `amount_${inner}` : `${name}.${inner}`] = member;
   }
   return cells;
 }

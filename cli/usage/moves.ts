@@ -87,7 +87,7 @@ export function movesOf(row: LedgerRow, previous: ReplayedRow, next: ReplayedRow
   return sources(row, previous).flatMap(({ target, share }) => {
     const place = placeOf(target);
     const stays = kept(place, old, now, next);
-    const same = next.targets.find((one) => placeOf(one) === place) ?? target;
+    const same = next.targets.find((target) => placeOf(target) === place) ?? target;
     return [...(stays === 0 ? [] : [moved(row, share * stays, target, same)]), ...leave(share * (1 - stays), target)];
   });
 }

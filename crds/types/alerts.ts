@@ -98,7 +98,7 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
             .describe(
               `Text in place of the standard one. ${facts
                 .slice(0, -1)
-                .map((one) => `{{${one}}}`)
+                .map((fact) => `{{${fact}}}`)
                 .join(", ")} and {{${facts.at(-1)}}} stand for their values.`,
             ),
         })

@@ -30,7 +30,7 @@ async function ask(cluster: Cluster): Promise<ClusterIssuer> {
 export function issuerIn(config: RenderedConfig | null, identity: IdentitySettings): ClusterIssuer | null {
   const names = new Set(identity.issuers.filter(asksCluster).map(({ name }) => name));
   const found = config?.settings.identity.issuers.find(
-    (one) => one.kind === "Kubernetes" && names.has(one.name) && one.jwks !== null,
+    (issuer) => issuer.kind === "Kubernetes" && names.has(issuer.name) && issuer.jwks !== null,
   );
   return found?.jwks ? { issuer: found.issuer, jwks: found.jwks } : null;
 }

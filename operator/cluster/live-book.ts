@@ -14,7 +14,7 @@ const refOf = (verdict: Verdict): ObjectRef => `${verdict.kind}/${verdict.meta.n
 
 /** What an earlier process found, read from the condition that it wrote. */
 export function stateIn(status: unknown, generation: number): Programmed | null {
-  const condition = previousConditions(status).find((one) => one.type === "Programmed");
+  const condition = previousConditions(status).find((previousCondition) => previousCondition.type === "Programmed");
   if (condition === undefined || condition.observedGeneration !== generation) return null;
   if (condition.status !== "True" && condition.reason !== "Partial" && condition.reason !== "LastGood") return null;
   const match = /(?:^|\()(\d+)\/(\d+) proxies at ([0-9a-f]+)\)?$/.exec(condition.message);

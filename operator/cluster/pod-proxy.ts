@@ -22,16 +22,16 @@ const secretLabel = "sluice.dev/status-token";
 function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
   const all = slices.flatMap((slice) =>
     readyEndpoints(slice)
-      .filter((one) => one.targetRef?.kind === "Pod")
-      .map((one) => ({
-        namespace: one.targetRef?.namespace ?? "",
-        pod: one.targetRef?.name ?? "",
+      .filter((endpoint) => endpoint.targetRef?.kind === "Pod")
+      .map((endpoint) => ({
+        namespace: endpoint.targetRef?.namespace ?? "",
+        pod: endpoint.targetRef?.name ?? "",
         port: slice.ports?.[0]?.port ?? 0,
         secret: slice.metadata?.labels?.[secretLabel] ?? "",
       })),
   );
   // A Pod with two addresses is in two slices.
-  return [...new Map(all.map((one) => [`${one.namespace}/${one.pod}`, one])).values()];
+  return [...new Map(all.map((proxy) => [`${proxy.namespace}/${proxy.pod}`, proxy])).values()];
 }
 
 /** Slices carry their Service's labels, whatever the release is called. */

@@ -56,7 +56,9 @@ async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<s
 export async function findStatusAddresses(cluster: Cluster, settings: OperatorSettings): Promise<StatusAddress[]> {
   if (settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls.map((url) => ({ name: url, url }));
   const all = (await slicesOf(cluster, settings)).items.flatMap(addressesIn);
-  return [...new Map(all.map((one) => [one.name, one])).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...new Map(all.map((address) => [address.name, address])).values()].sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
 }
 
 /** null if the proxy does not answer. */

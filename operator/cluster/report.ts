@@ -33,9 +33,9 @@ export interface Transition {
 function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldByAlerts: readonly string[]): boolean {
   if (type !== "Healthy") return false;
   const wrong = [old?.reason, reason].filter(
-    (one) => one !== undefined && one !== "Reachable" && one !== "NotYetKnown",
+    (reason) => reason !== undefined && reason !== "Reachable" && reason !== "NotYetKnown",
   );
-  return toldByAlerts.length > 0 && wrong.every((one) => toldByAlerts.includes(one as string));
+  return toldByAlerts.length > 0 && wrong.every((reason) => toldByAlerts.includes(reason as string));
 }
 
 /**
@@ -48,7 +48,7 @@ export function transitions(
   toldByAlerts: readonly string[] = [],
 ): Transition[] {
   return after.flatMap((condition) => {
-    const old = before.find((one) => one.type === condition.type);
+    const old = before.find((previous) => previous.type === condition.type);
     const pending =
       condition.reason === "Pending" ||
       (condition.type === "Healthy" && condition.status === "Unknown") ||
@@ -69,8 +69,8 @@ export function transitions(
 
 /** Pure: warnings, reported once for each form of the object. */
 export function warnings(verdict: Verdict, before: readonly Condition[]): Transition[] {
-  if (before.some((one) => one.observedGeneration === verdict.meta.generation)) return [];
-  const all = [...verdict.accepted, ...verdict.resolvedRefs].filter((one) => one.severity === "warning");
+  if (before.some((condition) => condition.observedGeneration === verdict.meta.generation)) return [];
+  const all = [...verdict.accepted, ...verdict.resolvedRefs].filter((problem) => problem.severity === "warning");
   return all.map(({ reason, message }) => ({
     condition: {
       type: "Accepted",
@@ -96,7 +96,10 @@ export function crossed(before: unknown, after: unknown): Transition[] {
   const known =
     old.periodStart === now.periodStart && old.countingSince === now.countingSince ? (old.crossings ?? []) : [];
   const fresh = (now.crossings ?? []).filter(
-    (one) => !known.some((was) => was.at === one.at && was.percent === one.percent && was.subject === one.subject),
+    (crossing) =>
+      !known.some(
+        (was) => was.at === crossing.at && was.percent === crossing.percent && was.subject === crossing.subject,
+      ),
   );
   return fresh.slice(0, 20).map(({ event, percent, subject, spent, at }) => {
     const whose = subject === "" ? "" : ` for ${subject}`;
@@ -127,7 +130,7 @@ export function alarmed(before: unknown, after: unknown): Transition[] {
   const of = (status: unknown): ObjectAlert[] => ((status ?? {}) as { alerts?: ObjectAlert[] }).alerts ?? [];
   const was = of(before);
   const fresh = of(after).filter(
-    (now) => !was.some((one) => one.event === now.event && one.since === now.since && one.state === now.state),
+    (now) => !was.some((alarm) => alarm.event === now.event && alarm.since === now.since && alarm.state === now.state),
   );
   return fresh.map(({ event, state, bound, detail, since, over, ending }) => {
     const on = state === "Active";
@@ -247,6 +250,6 @@ export async function report(
   }
   const news = newsOf(verdict, object.status, status);
   // Events are best effort: if one can't be written, the status still holds.
-  await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
+  await Promise.allSettled(news.map((transition) => tell(cluster, verdict, transition, nowMs)));
   return true;
 }

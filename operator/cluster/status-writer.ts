@@ -78,10 +78,10 @@ export class StatusWriter {
   }
 
   #enqueue(fresh: ReadonlyMap<string, StatusWrite>): void {
-    for (const [ref, one] of fresh) {
-      const { namespace } = one.verdict.meta;
+    for (const [ref, write] of fresh) {
+      const { namespace } = write.verdict.meta;
       const ofNamespace = this.#waiting.get(namespace) ?? new Map<string, StatusWrite>();
-      this.#waiting.set(namespace, ofNamespace.set(ref, one));
+      this.#waiting.set(namespace, ofNamespace.set(ref, write));
     }
     this.#pump();
   }
@@ -95,7 +95,7 @@ export class StatusWriter {
     }
     return new Map(
       due
-        .map((one) => [refOf(one), one] as const)
+        .map((write) => [refOf(write), write] as const)
         .filter(([ref, { verdict, status }]) => {
           const text = statusText(status);
           const written = this.#written.get(ref);

@@ -69,14 +69,14 @@ interface Settled {
  */
 function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<KeyEntry, KeyEntry> | null {
   const older = new Map<KeyEntry, KeyEntry>();
-  for (const one of keys) {
-    const { digests } = one;
+  for (const entry of keys) {
+    const { digests } = entry;
     const others = digests.flatMap((digest) => owners.get(digest) ?? []);
-    const owner = others.find((other) => byAge(other, one) < 0);
-    if (owner !== undefined) older.set(one, owner);
-    else if (one.fits) {
+    const owner = others.find((other) => byAge(other, entry) < 0);
+    if (owner !== undefined) older.set(entry, owner);
+    else if (entry.fits) {
       if (others.length > 0) return null;
-      for (const digest of digests) owners.set(digest, one);
+      for (const digest of digests) owners.set(digest, entry);
     }
   }
   return older;
@@ -96,32 +96,32 @@ function settle(
   const lastOf = memo.ground.last(input.previous?.keys);
   const settled: Settled = { others: new Set(), outcomes: [], holds: always };
   const held = new Set<string>();
-  const freeLast = (one: KeyEntry): KeyRecord | undefined => {
-    const last = lastOf(one.id);
+  const freeLast = (entry: KeyEntry): KeyRecord | undefined => {
+    const last = lastOf(entry.id);
     const digests = last === undefined ? [] : digestsOf(last);
     if (last === undefined || digests.some((digest) => owners.has(digest) || held.has(digest))) return undefined;
     for (const digest of digests) held.add(digest);
     return last;
   };
-  const finish = (one: KeyEntry): void => {
-    const owner = older.get(one);
-    const live = one.fits && owner === undefined;
-    const { namespace } = one.object.meta;
+  const finish = (entry: KeyEntry): void => {
+    const owner = older.get(entry);
+    const live = entry.fits && owner === undefined;
+    const { namespace } = entry.object.meta;
     const standing = {
       owner: owner?.id,
-      role: one.key === null ? null : ground.roleProblem(one.key.spec.role),
-      unserved: unserved(one.key?.spec.models, namespace, ground),
-      last: live ? undefined : freeLast(one),
+      role: entry.key === null ? null : ground.roleProblem(entry.key.spec.role),
+      unserved: unserved(entry.key?.spec.models, namespace, ground),
+      last: live ? undefined : freeLast(entry),
       selecting: ground.selecting(namespace),
     };
-    const outcome = one.settle(standing, input.nowMs);
+    const outcome = entry.settle(standing, input.nowMs);
     settled.outcomes.push(outcome);
     if (live) settled.holds = overlap(settled.holds, outcome.holds);
-    else settled.others.add(one);
+    else settled.others.add(entry);
   };
   // A valid key takes precedence over an invalid key's last good form.
-  for (const one of keys) if (one.key !== null) finish(one);
-  for (const one of keys) if (one.key === null) finish(one);
+  for (const entry of keys) if (entry.key !== null) finish(entry);
+  for (const entry of keys) if (entry.key === null) finish(entry);
   return settled;
 }
 
@@ -137,7 +137,7 @@ function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KeyEntry[] {
 
 function settleAll(objects: readonly WorldObject[], ground: KeyContext, input: CompileInput, memo: KeyMemo): State {
   const keys = knownOf(objects, memo);
-  for (const one of keys) one.look(input.world, input.nowMs, ground.keyRules);
+  for (const entry of keys) entry.look(input.world, input.nowMs, ground.keyRules);
   const owners = new Map<string, KeyEntry>();
   const settled = settle(keys, owners, ground, input, memo) as Settled;
   const { outcomes, others, holds } = settled;
@@ -160,8 +160,8 @@ interface Turnover {
 }
 
 /** Removes a key from the owners. */
-function disown(key: KeyEntry, owners: Map<string, KeyEntry>): void {
-  for (const digest of key.digests) if (owners.get(digest) === key) owners.delete(digest);
+function disown(entry: KeyEntry, owners: Map<string, KeyEntry>): void {
+  for (const digest of entry.digests) if (owners.get(digest) === entry) owners.delete(digest);
 }
 
 /** Removes them from the owners; null if there are so many that settling all keys again is as cheap. */
@@ -171,14 +171,14 @@ function turnover(before: State, objects: readonly WorldObject[], world: World, 
   const left = [...gone].flatMap((object) => memo.known.get(object) ?? []);
   for (const object of gone) memo.known.delete(object);
   const again = new Set(before.others);
-  for (const one of left) again.delete(one);
+  for (const entry of left) again.delete(entry);
   if (before.secrets !== world.secrets)
-    for (const one of memo.known.values()) if (one.hasOtherSecret(world)) again.add(one);
+    for (const entry of memo.known.values()) if (entry.hasOtherSecret(world)) again.add(entry);
   const both = [...left, ...again];
-  for (const one of both) disown(one, before.owners);
+  for (const entry of both) disown(entry, before.owners);
   const fresh = come.map((object) => new KeyEntry(object));
-  for (const one of fresh) memo.known.set(one.object, one);
-  return { again: [...again, ...fresh], were: both.flatMap((one) => one.outcome ?? []) };
+  for (const entry of fresh) memo.known.set(entry.object, entry);
+  return { again: [...again, ...fresh], were: both.flatMap((entry) => entry.outcome ?? []) };
 }
 
 /** Settles only keys that are new or not live on their own; null if that is not enough. */
@@ -186,7 +186,7 @@ function settleSome(before: State, objects: readonly WorldObject[], input: Compi
   const { world, nowMs } = input;
   const keys = turnover(before, objects, world, memo);
   if (keys === null) return null;
-  for (const one of keys.again) one.look(world, nowMs, before.ground.keyRules);
+  for (const entry of keys.again) entry.look(world, nowMs, before.ground.keyRules);
   const settled = settle(keys.again, before.owners, before.ground, input, memo);
   return settled === null ? null : changed(before, keys.were, settled, { objects, secrets: world.secrets }, memo);
 }

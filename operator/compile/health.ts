@@ -49,15 +49,15 @@ function withCause(model: string, { causes }: ProviderReport): string {
 export function healthCondition(provider: string, proxies: readonly ProxyReport[]): Bare {
   const type = "Healthy";
   const reports = proxies.flatMap((report) => report.get(provider) ?? []);
-  const well = reports.filter((one) => one.healthy === true).length;
-  const ill = reports.filter((one) => one.healthy === false);
-  if (well === 0 && ill.length === 0 && reports.every((one) => one.identity === undefined))
+  const well = reports.filter((report) => report.healthy === true).length;
+  const ill = reports.filter((report) => report.healthy === false);
+  if (well === 0 && ill.length === 0 && reports.every((report) => report.identity === undefined))
     return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
   const unknown = proxies.length - well - ill.length;
-  const open = count(reports.flatMap((one) => one.open.map((model) => withCause(model, one))));
-  const refused = count(reports.flatMap((one) => one.refused));
-  const identities = count(reports.flatMap((one) => one.identity ?? []));
-  const reasons = count(ill.flatMap((one) => one.reason ?? []));
+  const open = count(reports.flatMap((report) => report.open.map((model) => withCause(model, report))));
+  const refused = count(reports.flatMap((report) => report.refused));
+  const identities = count(reports.flatMap((report) => report.identity ?? []));
+  const reasons = count(ill.flatMap((report) => report.reason ?? []));
   const message = [
     `${well}/${proxies.length} proxies reach it`,
     ...(unknown > 0 ? [`${unknown} not yet known`] : []),

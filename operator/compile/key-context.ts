@@ -119,7 +119,7 @@ export class KeyContextMemo {
 
   #selectingOf(all: readonly Selecting[]): KeyContext["selecting"] {
     const now = new Map<string, { text: string; budgets: readonly Selecting[] }>();
-    for (const [namespace, budgets] of Map.groupBy(all, (one) => one.namespace)) {
+    for (const [namespace, budgets] of Map.groupBy(all, (budget) => budget.namespace)) {
       const before = this.#selecting.get(namespace);
       const text = JSON.stringify(budgets);
       now.set(namespace, before?.text === text ? before : { text, budgets });

@@ -154,7 +154,7 @@ function rotationRefusal({ spec, meta }: ParsedObject<"ApiKey">, { name, key }: 
   if (rights === undefined || spec.rotation === undefined) return null;
   if (!rights.writable)
     return `the key is not rotated: Sluice did not make Secret ${name}, and nobody has handed it over; name another Secret in spec.writeTo`;
-  const foreign = [key, previousOf(key), rotatedAtOf(key)].find((one) => rights.foreign.includes(one));
+  const foreign = [key, previousOf(key), rotatedAtOf(key)].find((text) => rights.foreign.includes(text));
   return foreign === undefined
     ? null
     : `the key is not rotated: Sluice did not write the value of ${foreign} in Secret ${name}, and never replaces what others wrote; delete ${foreign} from the Secret, or rotate the key by hand`;
@@ -285,6 +285,6 @@ export function compileKey(
     isWeak: weak !== null || known.length > 0,
     rotationRefusal: secret.rotationRefusal,
     accepted: [...accepted, ...known],
-    resolvedRefs: [wrong, weak].filter((one) => one !== null),
+    resolvedRefs: [wrong, weak].filter((problem) => problem !== null),
   };
 }

@@ -90,7 +90,7 @@ export function warnOverlaps(settled: readonly { verdict: VerdictDraft; config: 
     const path = config.pathPrefix;
     let known = claims.get(path);
     if (known === undefined) {
-      const routes = (byPath.get(path) ?? []).map((one) => one.config);
+      const routes = (byPath.get(path) ?? []).map((route) => route.config);
       known = new Claims(routes.flatMap((route) => (route.models ?? []).map((name) => ({ name, route }))));
       claims.set(path, known);
     }

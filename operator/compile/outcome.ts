@@ -40,10 +40,12 @@ export function own<T>(record: Readonly<Record<string, T>>, name: string): T | u
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
-export const isError = (one: Problem): boolean => one.severity === "error";
+export const isError = (problem: Problem): boolean => problem.severity === "error";
 
 export const problemsOf = (problems: readonly SpecProblem[]): Problem[] =>
-  problems.map((one) => problem(one.unknownField ? "UnknownField" : "Invalid", one.message, one.path));
+  problems.map((specProblem) =>
+    problem(specProblem.unknownField ? "UnknownField" : "Invalid", specProblem.message, specProblem.path),
+  );
 
 /** Parses objects of a kind; objects that don't fit get their verdicts at once. */
 export function parseKind<K extends Kind>(

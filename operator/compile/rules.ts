@@ -47,7 +47,7 @@ function covers(earlier: When, later: When, models: readonly string[] | null): b
       ? models
       : later.models.filter((name) => models === null || models.some((model) => mayMeanTheSame(model, name)));
   const within = (wide: readonly string[] | null, narrow: readonly string[] | null): boolean =>
-    wide === null || (narrow?.every((one) => wide.includes(one)) ?? false);
+    wide === null || (narrow?.every((text) => wide.includes(text)) ?? false);
   const above = (wide: number | null, narrow: number | null): boolean =>
     wide === null || (narrow !== null && narrow >= wide);
   return (

@@ -47,7 +47,7 @@ function fromProblems(type: string, problems: readonly Problem[], good: { reason
   if (first === undefined) return { type, status: "True", ...good };
   const all = [...new Set(errors.map((error) => error.message))];
   // The API server refuses a condition whose message is longer than 32,768; five of these and a count fit.
-  const messages = all.slice(0, 5).map((one) => bounded(one, 6_000));
+  const messages = all.slice(0, 5).map((text) => bounded(text, 6_000));
   const more = all.length > messages.length ? [`and ${all.length - messages.length} more`] : [];
   return { type, status: "False", reason: first.reason, message: [...messages, ...more].join("; ") };
 }
@@ -105,7 +105,7 @@ function programmed(verdict: Verdict, state: Programmed): Bare {
 
 /** A condition keeps the time of its last transition while its status is unchanged. */
 function dated(bare: Bare, previous: readonly Condition[], generation: number, now: string): Condition {
-  const before = previous.find((one) => one.type === bare.type);
+  const before = previous.find((condition) => condition.type === bare.type);
   const lastTransitionTime = before?.status === bare.status ? before.lastTransitionTime : now;
   return { ...bare, lastTransitionTime, observedGeneration: generation };
 }
@@ -134,6 +134,6 @@ export function statusOf(
     observedGeneration: verdict.meta.generation,
     ...verdict.status,
     ...(wrong === undefined ? {} : { why: bounded(wrong.message, 1024) }),
-    conditions: bare.map((one) => dated(one, before, verdict.meta.generation, now)),
+    conditions: bare.map((condition) => dated(condition, before, verdict.meta.generation, now)),
   };
 }

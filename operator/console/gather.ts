@@ -44,7 +44,7 @@ const orNothing = (answer: Promise<unknown>): Promise<unknown> => answer.catch((
 
 /** The same proxy may be reachable at two addresses. */
 function distinct<T extends { instance: string }>(all: readonly T[]): T[] {
-  return [...new Map(all.map((one) => [one.instance, one])).values()];
+  return [...new Map(all.map((report) => [report.instance, report])).values()];
 }
 
 async function activityAt(proxy: StatusPortClient): Promise<Activity | null> {

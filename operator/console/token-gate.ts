@@ -43,10 +43,10 @@ async function rightsOf(reviews: Reviews, holder: TokenHolder, namespaces: reado
 function viewerOf({ user }: TokenHolder, rights: Rights): Viewer {
   const all = Object.values(rights);
   const everywhere = all.includes("all");
-  const named = new Set(all.flatMap((one) => (one === "all" ? [] : [...one])));
+  const named = new Set(all.flatMap((allowed) => (allowed === "all" ? [] : [...allowed])));
   return {
     user,
-    everything: all.every((one) => one === "all"),
+    everything: all.every((allowed) => allowed === "all"),
     namespaces: everywhere ? null : [...named].sort(),
     sees(kind, namespace) {
       const right = rights[kind];

@@ -65,8 +65,8 @@ export class AlertLoop {
       random: Math.random,
       changed: parts.changed,
       wake: (afterMs) => this.#clock.wake(afterMs),
-      outcome: (one, due) => this.#note(one, due),
-      tested: (one, about) => parts.log.info({ about, ...one }, "test alert"),
+      outcome: (outcome, due) => this.#note(outcome, due),
+      tested: (result, about) => parts.log.info({ about, ...result }, "test alert"),
     });
   }
 

@@ -56,11 +56,11 @@ export function renamedChannels(
   now: readonly ChannelName[],
 ): string[] {
   const places = new Map(before?.map(({ id, place }) => [id, place]));
-  const kept = (one: ChannelName): boolean =>
-    ids.some((id) => (before === null ? id === one.id : places.get(id) === one.place));
+  const kept = (name: ChannelName): boolean =>
+    ids.some((id) => (before === null ? id === name.id : places.get(id) === name.place));
   return now.filter(kept).map(({ id }) => id);
 }
 
 /** Channels that the spec no longer names. */
 export const removedChannels = (reach: ChannelSnapshot, now: readonly ChannelName[]): ReachableChannel[] =>
-  [...reach].filter(([place]) => !now.some((one) => one.place === place)).map(([, one]) => one);
+  [...reach].filter(([place]) => !now.some((name) => name.place === place)).map(([, channel]) => channel);

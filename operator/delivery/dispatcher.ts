@@ -37,9 +37,9 @@ export interface DispatcherWith {
   changed(): void;
   /** Check again after this many milliseconds. */
   wake(afterMs: number): void;
-  outcome(one: AlertOutcome, due: PendingAlert): void;
+  outcome(alertOutcome: AlertOutcome, due: PendingAlert): void;
   /** Result of a test alert, for the operator's log. `about`: the object. */
-  tested?(one: { channel: string; sent: boolean; why: string }, about: string): void;
+  tested?(result: { channel: string; sent: boolean; why: string }, about: string): void;
 }
 
 interface Waiting {
@@ -67,15 +67,15 @@ export class AlertDispatcher {
     const known = new Set<string>();
     const nowMs = this.#with.nowMs();
     const { ready, wakeMs } = readyAlerts(due, nowMs);
-    for (const { name, one, channel } of ready) {
+    for (const { name, pending, channel } of ready) {
       known.add(name);
-      this.#begin(name, one, channel);
+      this.#begin(name, pending, channel);
     }
     if (wakeMs !== null) this.#with.wake(wakeMs - nowMs);
     for (const name of this.#waiting.keys()) if (!known.has(name)) this.#waiting.delete(name);
   }
 
-  #begin(name: string, one: PendingAlert, channel: Channel): void {
+  #begin(name: string, pending: PendingAlert, channel: Channel): void {
     if (this.#underWay.has(name)) return;
     const nowMs = this.#with.nowMs();
     const waiting = this.#waiting.get(name) ?? { failures: 0, nextMs: 0 };
@@ -84,10 +84,10 @@ export class AlertDispatcher {
       this.#with.wake(waiting.nextMs - nowMs);
       return;
     }
-    const [lane, target] = [`${one.alert.incident}|${targetOf(channel)}`, targetOf(channel)];
+    const [lane, target] = [`${pending.alert.incident}|${targetOf(channel)}`, targetOf(channel)];
     if (!this.#enter(lane, target)) return;
-    const run = this.#send(one.alert, channel, one.meta.namespace, one.kept)
-      .then((sent) => this.#settle(name, one, channel, waiting, sent))
+    const run = this.#send(pending.alert, channel, pending.meta.namespace, pending.kept)
+      .then((sent) => this.#settle(name, pending, channel, waiting, sent))
       .finally(() => {
         this.#underWay.delete(name);
         this.#exit(lane, target);
@@ -128,13 +128,13 @@ export class AlertDispatcher {
     });
   }
 
-  #settle(name: string, one: PendingAlert, channel: Channel, waiting: Waiting, sent: Sent): void {
+  #settle(name: string, pending: PendingAlert, channel: Channel, waiting: Waiting, sent: Sent): void {
     const nowMs = this.#with.nowMs();
     const [why, advice] = [sent.outcome === "done" ? "" : sent.why, adviceOf(sent)];
     const refused = sent.outcome === "done" && sent.refused !== undefined ? { refused: sent.refused } : {};
     const told = (result: AlertOutcome["result"]): void =>
-      this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice, ...refused }, one);
-    const late = sent.outcome === "retry" && nowMs - one.alert.atMs >= giveUpAfterMs;
+      this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice, ...refused }, pending);
+    const late = sent.outcome === "retry" && nowMs - pending.alert.atMs >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
       const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);
       waiting.nextMs = nowMs + Math.max(sent.afterMs ?? 0, pause * (0.5 + this.#with.random() / 2));
@@ -144,17 +144,17 @@ export class AlertDispatcher {
     }
     this.#waiting.delete(name);
     const result = sent.outcome === "done" ? "sent" : "given_up";
-    one.settled(channel.id, result);
+    pending.settled(channel.id, result);
     told(result);
     this.#with.changed();
   }
 
   /** Tries each channel once. */
   test(due: readonly PendingTest[]): void {
-    for (const one of due) {
-      const name = `test|${one.about}`;
+    for (const pending of due) {
+      const name = `test|${pending.about}`;
       if (this.#underWay.has(name)) continue;
-      const run = this.#tryAll(one).finally(() => this.#underWay.delete(name));
+      const run = this.#tryAll(pending).finally(() => this.#underWay.delete(name));
       this.#underWay.set(name, run);
     }
   }

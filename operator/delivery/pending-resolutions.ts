@@ -38,16 +38,16 @@ export class PendingResolutions {
 
   due(): PendingAlert[] {
     if (this.#onHold) return [];
-    return [...this.#all.values()].map((one) => ({
-      kind: one.kind,
-      meta: one.meta,
-      alert: one.alert,
-      channels: [one.channel],
-      kept: one.kept,
+    return [...this.#all.values()].map((pending) => ({
+      kind: pending.kind,
+      meta: pending.meta,
+      alert: pending.alert,
+      channels: [pending.channel],
+      kept: pending.kept,
       settled: () => {
         // By the time it is settled, the same incident may have another resolution.
-        const name = nameOf(one.alert.incident, one.channel);
-        if (this.#all.get(name) === one) this.#all.delete(name);
+        const name = nameOf(pending.alert.incident, pending.channel);
+        if (this.#all.get(name) === pending) this.#all.delete(name);
       },
     }));
   }

@@ -6,7 +6,7 @@ import type { PendingAlert } from "./pending-alert.ts";
 interface ReadyAlert {
   /** Identifies the delivery. */
   name: string;
-  one: PendingAlert;
+  pending: PendingAlert;
   channel: Channel;
 }
 
@@ -24,7 +24,7 @@ function together(all: readonly PendingAlert[], channel: Channel): PendingAlert 
     alert: digestOf(all.map(({ alert }) => alert)),
     channels: [channel],
     settled: (name, how) => {
-      for (const one of all) one.settled(name, how);
+      for (const alert of all) alert.settled(name, how);
     },
   };
 }
@@ -35,10 +35,10 @@ interface Digest {
   all: PendingAlert[];
 }
 
-function collect(digests: Map<string, Digest>, one: PendingAlert, channel: Channel, digestMs: number): void {
-  const name = `digest|${one.alert.about}|${channel.id}`;
+function collect(digests: Map<string, Digest>, alert: PendingAlert, channel: Channel, digestMs: number): void {
+  const name = `digest|${alert.alert.about}|${channel.id}`;
   const digest = digests.get(name) ?? { channel, digestMs, all: [] };
-  digest.all.push(one);
+  digest.all.push(alert);
   digests.set(name, digest);
 }
 
@@ -50,17 +50,17 @@ export function readyAlerts(
   const ready: ReadyAlert[] = [];
   const waits: number[] = [];
   const digests = new Map<string, Digest>();
-  for (const one of due)
-    for (const channel of one.channels) {
-      const untilMs = silentUntil(one, channel, nowMs);
+  for (const alert of due)
+    for (const channel of alert.channels) {
+      const untilMs = silentUntil(alert, channel, nowMs);
       if (untilMs !== null) waits.push(untilMs);
-      else if (channel.digestMs !== undefined) collect(digests, one, channel, channel.digestMs);
-      else ready.push({ name: `${one.alert.key}|${channel.id}`, one, channel });
+      else if (channel.digestMs !== undefined) collect(digests, alert, channel, channel.digestMs);
+      else ready.push({ name: `${alert.alert.key}|${channel.id}`, pending: alert, channel });
     }
   for (const [name, { channel, digestMs, all }] of digests) {
     const readyMs = Math.min(...all.map(({ alert }) => alert.atMs)) + digestMs;
     if (readyMs > nowMs) waits.push(readyMs);
-    else ready.push({ name, one: together(all, channel), channel });
+    else ready.push({ name, pending: together(all, channel), channel });
   }
   return { ready, wakeMs: waits.length === 0 ? null : Math.min(...waits) };
 }

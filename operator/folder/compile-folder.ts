@@ -47,20 +47,20 @@ export function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding
   }));
   findings.push(
     ...folder.otherwise.map(
-      (one): LintFinding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" }),
+      (problem): LintFinding => ({ ...problem, severity: "warning", reason: "ReadOtherwise", object: "" }),
     ),
   );
   const unpriced = unpricedUnderBudgets(compiled);
   for (const verdict of compiled.verdicts) {
     const { kind, meta } = verdict;
     const locate = folder.places.get(`${kind}/${meta.namespace}/${meta.name}`);
-    const add = (one: Problem): void => {
-      const place = locate?.(one.path) ?? { file: "", line: 0, column: 0 };
+    const add = (problem: Problem): void => {
+      const place = locate?.(problem.path) ?? { file: "", line: 0, column: 0 };
       findings.push({
         ...place,
-        severity: one.severity,
-        reason: one.reason,
-        message: one.fullMessage ?? one.message,
+        severity: problem.severity,
+        reason: problem.reason,
+        message: problem.fullMessage ?? problem.message,
         object: `${kind} ${meta.namespace}/${meta.name}`,
       });
     };
@@ -170,7 +170,7 @@ const mayCover = ({ namespace, scope }: BudgetConfig, provider: string, model: s
   (scope.providers?.includes(provider) ?? true) &&
   allowsModel(scope.models, model);
 
-export function formatFinding(one: LintFinding): string {
-  const object = one.object === "" ? "" : ` (${one.object})`;
-  return `${one.file}:${one.line}:${one.column}: ${one.severity} ${one.reason}: ${one.message}${object}`;
+export function formatFinding(finding: LintFinding): string {
+  const object = finding.object === "" ? "" : ` (${finding.object})`;
+  return `${finding.file}:${finding.line}:${finding.column}: ${finding.severity} ${finding.reason}: ${finding.message}${object}`;
 }

@@ -72,7 +72,7 @@ function addMadeKey(
 
 /** What a cluster with these settings lets Sluice do with the Secrets of the folder. */
 function rightsIn({ secretLabels, provided }: FolderWorld, access: SecretAccess): World["secretRights"] {
-  const labels = new Map([...secretLabels, ...[...provided].map(([ref, one]) => [ref, one.labels] as const)]);
+  const labels = new Map([...secretLabels, ...[...provided].map(([ref, secret]) => [ref, secret.labels] as const)]);
   return Object.fromEntries(
     [...labels].map(([ref, own]): [string, SecretRights] => [
       ref,

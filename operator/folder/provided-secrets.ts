@@ -35,7 +35,7 @@ type Found = ProvidedSecret & { name: string };
 function external({ metadata, spec = {} }: Manifest): Found {
   const { target, data = [], dataFrom } = spec;
   const template = Object.keys(target?.template?.data ?? {});
-  const named = data.map((one) => one.secretKey).filter((key) => key !== undefined);
+  const named = data.map((entry) => entry.secretKey).filter((key) => key !== undefined);
   return {
     by: "ExternalSecret",
     name: target?.name ?? String(metadata?.name),

@@ -178,9 +178,9 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
   if (!declare(kind, `${namespace}/${name}`, locate, into)) return;
   // compile validates the spec; this checks only what surrounds it.
   const metadataOnly = parseObject(kind, { ...raw, spec: {} });
-  for (const one of metadataOnly.ok ? [] : metadataOnly.problems) {
-    if (one.path[0] !== "spec")
-      into.problems.push({ ...locate(one.path), message: `${kind} ${namespace}/${name}: ${one.message}` });
+  for (const problem of metadataOnly.ok ? [] : metadataOnly.problems) {
+    if (problem.path[0] !== "spec")
+      into.problems.push({ ...locate(problem.path), message: `${kind} ${namespace}/${name}: ${problem.message}` });
   }
   into.world.namespaces[namespace] ??= {};
   const meta: WorldObject["meta"] = {

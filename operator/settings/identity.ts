@@ -104,8 +104,10 @@ export const identity = z
   .refine(
     ({ issuers }) =>
       issuers.every(
-        (one) =>
-          one.kind === "OIDC" || (one.jwksUrl === undefined && one.jwks === undefined) || one.issuer !== undefined,
+        (issuer) =>
+          issuer.kind === "OIDC" ||
+          (issuer.jwksUrl === undefined && issuer.jwks === undefined) ||
+          issuer.issuer !== undefined,
       ),
     "with jwksUrl or jwks, an issuer of kind Kubernetes needs issuer as well",
   )
@@ -120,46 +122,47 @@ export interface ClusterIssuer {
 }
 
 /** Whether the cluster itself must provide this issuer's keys. */
-export const asksCluster = (one: IssuerSettings): boolean => one.kind === "Kubernetes" && one.issuer === undefined;
+export const asksCluster = (issuer: IssuerSettings): boolean =>
+  issuer.kind === "Kubernetes" && issuer.issuer === undefined;
 
 /** How a list of roles in a claim is read; empty if no claim gives a role. */
-function rolesOf(one: IssuerSettings, roleNames: readonly string[]): Pick<IdentityIssuer, "roles" | "roleNames"> {
-  if (one.kind !== "OIDC" || one.claims.role === undefined) return {};
-  return { roleNames: [...roleNames].sort(), ...(one.roles === undefined ? {} : { roles: one.roles }) };
+function rolesOf(issuer: IssuerSettings, roleNames: readonly string[]): Pick<IdentityIssuer, "roles" | "roleNames"> {
+  if (issuer.kind !== "OIDC" || issuer.claims.role === undefined) return {};
+  return { roleNames: [...roleNames].sort(), ...(issuer.roles === undefined ? {} : { roles: issuer.roles }) };
 }
 
 function rendered(
-  one: IssuerSettings,
+  given: IssuerSettings,
   cluster: ClusterIssuer | null,
   roleNames: readonly string[],
 ): IdentityIssuer | null {
-  const asked = asksCluster(one) ? cluster : null;
-  const issuer = one.issuer ?? asked?.issuer;
+  const asked = asksCluster(given) ? cluster : null;
+  const issuer = given.issuer ?? asked?.issuer;
   if (issuer === undefined) return null;
   const claims: Partial<Record<"user" | "team" | "role" | "tags", string | undefined>> =
-    one.kind === "OIDC" ? one.claims : {};
+    given.kind === "OIDC" ? given.claims : {};
   return {
-    name: one.name,
-    kind: one.kind,
+    name: given.name,
+    kind: given.kind,
     issuer,
-    audiences: one.audiences,
-    algorithms: one.algorithms,
-    jwksUrl: one.jwksUrl ?? null,
-    jwks: one.jwks ?? asked?.jwks ?? null,
-    ca: one.caBundle === undefined ? null : certificatesIn(one.caBundle),
-    allowPrivateEndpoint: one.allowPrivateEndpoint,
-    namespace: one.kind === "OIDC" ? one.namespace : null,
+    audiences: given.audiences,
+    algorithms: given.algorithms,
+    jwksUrl: given.jwksUrl ?? null,
+    jwks: given.jwks ?? asked?.jwks ?? null,
+    ca: given.caBundle === undefined ? null : certificatesIn(given.caBundle),
+    allowPrivateEndpoint: given.allowPrivateEndpoint,
+    namespace: given.kind === "OIDC" ? given.namespace : null,
     claims: {
       user: claims.user ?? "sub",
       team: claims.team ?? null,
       role: claims.role ?? null,
       tags: claims.tags ?? null,
     },
-    defaults: { team: one.defaults.team ?? null, role: one.defaults.role, tags: [...one.defaults.tags].sort() },
-    ...rolesOf(one, roleNames),
-    models: one.models === undefined ? null : [...one.models].sort(),
-    clockSkewMs: one.clockSkewSeconds * 1000,
-    maxLifetimeMs: one.maxLifetimeSeconds * 1000,
+    defaults: { team: given.defaults.team ?? null, role: given.defaults.role, tags: [...given.defaults.tags].sort() },
+    ...rolesOf(given, roleNames),
+    models: given.models === undefined ? null : [...given.models].sort(),
+    clockSkewMs: given.clockSkewSeconds * 1000,
+    maxLifetimeMs: given.maxLifetimeSeconds * 1000,
   };
 }
 

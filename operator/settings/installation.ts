@@ -44,7 +44,7 @@ const role = z.strictObject({
       tokensPerDay: z.int().min(1).max(1_000_000_000_000).optional(),
       costPerDay: decimal.optional(),
     })
-    .refine((one) => Object.keys(one).length > 0, "set requestsPerDay, tokensPerDay or costPerDay")
+    .refine((limits) => Object.keys(limits).length > 0, "set requestsPerDay, tokensPerDay or costPerDay")
     .optional(),
 });
 
@@ -70,12 +70,12 @@ function renderedLimits(limits: z.output<typeof role>["limits"]): RoleConfig["li
 
 /** Sorted, so that equal settings give equal bytes. */
 function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): Record<string, RoleConfig> {
-  const own = Object.entries(given).map(([name, one]): [string, RoleConfig] => [
+  const own = Object.entries(given).map(([name, role]): [string, RoleConfig] => [
     name,
     {
-      permissions: one.permissions.toSorted(),
-      models: one.models?.toSorted() ?? null,
-      limits: renderedLimits(one.limits),
+      permissions: role.permissions.toSorted(),
+      models: role.models?.toSorted() ?? null,
+      limits: renderedLimits(role.limits),
     },
   ]);
   return { ...builtinRoles, ...Object.fromEntries(own) };
@@ -102,7 +102,7 @@ export const installation = z.strictObject({
       countryHeader: header.nullable().default(null),
     })
     .refine(
-      (one) => one.countryHeader === null || one.trustedProxies.length > 0,
+      (origins) => origins.countryHeader === null || origins.trustedProxies.length > 0,
       "countryHeader is believed from trustedProxies only: name them",
     )
     .prefault({}),
@@ -190,7 +190,8 @@ export function renderedSettings(
   };
 }
 
-export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;
+export const knowsCountries = (settings: Installation): boolean =>
+  settings.countryDatabase || settings.origins.countryHeader !== null;
 
 /** Checks across fields: returns what is wrong, or null. */
 export function misfit({ identity: { issuers }, roles }: Installation): string | null {

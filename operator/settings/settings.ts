@@ -148,8 +148,12 @@ export function asOperatorSettings(file: string, text: string, over: Partial<Ope
  * other manifests. Without `namespace`, which commands on folders don't need, that of the docs.
  */
 export function settingsForCommand(file: string, text: string): OperatorSettings {
-  const documents = parseAllDocuments(text).map((one) => one.toJS() as { data?: Record<string, unknown> } | null);
-  const inside = documents.map((document) => document?.data?.["settings.yaml"]).find((one) => typeof one === "string");
+  const documents = parseAllDocuments(text).map(
+    (document) => document.toJS() as { data?: Record<string, unknown> } | null,
+  );
+  const inside = documents
+    .map((document) => document?.data?.["settings.yaml"])
+    .find((text) => typeof text === "string");
   const own = inside ?? text;
   const named = (parse(own) as { namespace?: unknown } | null)?.namespace !== undefined;
   return asOperatorSettings(file, own, named ? {} : { namespace: "sluice-system" });

@@ -73,7 +73,7 @@ export function accessRules(access: RouteConfig["access"]): AccessRules {
       `This model needs consent: send the header ${header}: ${value} once it was given.`,
       { param: header },
     );
-    call.push((one) => (one.header(header) === value ? null : missing));
+    call.push((circumstances) => (circumstances.header(header) === value ? null : missing));
   }
   return { place, call };
 }

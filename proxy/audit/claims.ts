@@ -4,7 +4,7 @@ import type { Link } from "./chain.ts";
 import type { End } from "./sink.ts";
 
 const end = z.object({ in: z.string().default("file"), chain: z.string(), seq: z.number(), hash: z.string() });
-const opened = z.object({ follows: z.union([z.array(end), end.transform((one) => [one])]) });
+const opened = z.object({ follows: z.union([z.array(end), end.transform((claim) => [claim])]) });
 const retired = z.object({ in: z.string().default("file"), until: end.omit({ in: true }) });
 const dropped = z.object({ in: z.string(), from: z.number(), to: z.number() });
 
@@ -38,7 +38,7 @@ export class RetentionClaims {
   note({ type, chain, record }: Link, where: string): void {
     if (type === "opened") {
       const told = opened.safeParse(record).data?.follows ?? [];
-      for (const one of told) if (one.in === this.#place) this.follows.push({ ...one, where });
+      for (const claim of told) if (claim.in === this.#place) this.follows.push({ ...claim, where });
     } else if (type === "retired") {
       const told = retired.safeParse(record).data;
       if (told?.in === this.#place) this.retired.push({ ...told.until, where });

@@ -40,7 +40,7 @@ async function sorted(
   const names = await auditFiles(folder);
   for (const name of names) {
     // The newest file always stays, since it announces the others. So does every file after one that stays.
-    const stays = name === names.at(-1) || staying.some((one) => chainOf(one) === chainOf(name));
+    const stays = name === names.at(-1) || staying.some((text) => chainOf(text) === chainOf(name));
     const content = stays ? null : await aged(join(folder, name), beforeMs).catch(gone);
     if (content === null) staying.push(name);
     else going.set(name, content);

@@ -111,7 +111,7 @@ export class Verifier {
   #checkFollows({ chain, seq, hash, where }: EndClaim): void {
     const seen = this.#chains.get(chain);
     if (seen === undefined) {
-      if (!this.#claims.retired.some((one) => one.chain === chain && one.seq >= seq))
+      if (!this.#claims.retired.some((claim) => claim.chain === chain && claim.seq >= seq))
         this.#troubles.push({
           where,
           what: `chain ${chain}, which came before, is missing, and nothing tells that it was deleted for its age`,
@@ -131,10 +131,10 @@ export class Verifier {
   #checkBeginning(chain: string, { first, last, marks, where }: Seen): void {
     if (first.seq === 0) return;
     /** The deletion reached what is there, or went past it if not everything announced was deleted. */
-    const told = this.#claims.retired.some((one) => {
-      if (one.chain !== chain || one.seq < first.seq - 1) return false;
-      if (one.seq === first.seq - 1) return one.hash === first.prev;
-      return one.seq > last.seq || marks.has(one.seq, one.hash);
+    const told = this.#claims.retired.some((claim) => {
+      if (claim.chain !== chain || claim.seq < first.seq - 1) return false;
+      if (claim.seq === first.seq - 1) return claim.hash === first.prev;
+      return claim.seq > last.seq || marks.has(claim.seq, claim.hash);
     });
     const what = `chain ${chain} begins with record ${first.seq}`;
     if (told) this.#notes.push({ where, what: `${what}: what came before was kept for as long as it should be` });
@@ -145,7 +145,7 @@ export class Verifier {
   #checkGaps(chain: string, { gaps }: Seen): void {
     for (const { from, to, where } of gaps) {
       const what = `of chain ${chain}, ${to - from + 1} records after ${from - 1} are missing`;
-      const told = this.#claims.dropped.some((one) => one.chain === chain && one.from <= from && one.to >= to);
+      const told = this.#claims.dropped.some((claim) => claim.chain === chain && claim.from <= from && claim.to >= to);
       if (told) this.#notes.push({ where, what: `${what}: they did not get here, as the chain itself tells` });
       else this.#troubles.push({ where, what });
     }

@@ -46,7 +46,8 @@ function lastTurn(said: unknown): Turn | null {
   const hollow = { ...last, content: content.rest };
   return {
     text: content.text,
-    without: (member) => (Array.isArray(member) ? member.map((one: unknown) => (one === last ? hollow : one)) : member),
+    without: (member) =>
+      Array.isArray(member) ? member.map((element: unknown) => (element === last ? hollow : element)) : member,
   };
 }
 
@@ -65,7 +66,7 @@ function bare(text: string): string {
 
 /** Words that contain a digit, an address or a placeholder, also in scripts that don't separate words by spaces. */
 export function literals(text: string): string[] {
-  return (text.match(word) ?? []).filter((one) => figure.test(one)).map(bare);
+  return (text.match(word) ?? []).filter((text) => figure.test(text)).map(bare);
 }
 
 /** With tools the answer can be an action, and its object is taken from the words. */

@@ -134,8 +134,8 @@ export function memoryVectors(maxBytes: number, nowMs: () => number): VectorInde
   /** Evicts from the route that uses the most. */
   const shrink = (): void => {
     while (bytes() > maxBytes) {
-      const largest = [...routes.values()].reduce((most, one) =>
-        one.entries.calculatedSize > most.entries.calculatedSize ? one : most,
+      const largest = [...routes.values()].reduce((most, route) =>
+        route.entries.calculatedSize > most.entries.calculatedSize ? route : most,
       );
       if (largest.entries.pop() === undefined) return;
     }

@@ -66,10 +66,10 @@ export class ModelNames {
 }
 
 /** Whether some model can be meant by both. Each is a name or a pattern. */
-export function mayMeanTheSame(one: string, other: string): boolean {
-  if (!isModelPattern(one)) return namesModel(other, one);
-  if (!isModelPattern(other)) return namesModel(one, other);
-  const [a, b] = [modelPattern(one), modelPattern(other)];
+export function mayMeanTheSame(text: string, other: string): boolean {
+  if (!isModelPattern(text)) return namesModel(other, text);
+  if (!isModelPattern(other)) return namesModel(text, other);
+  const [a, b] = [modelPattern(text), modelPattern(other)];
   return (
     (a.prefix.startsWith(b.prefix) || b.prefix.startsWith(a.prefix)) &&
     (a.suffix.endsWith(b.suffix) || b.suffix.endsWith(a.suffix))

@@ -24,11 +24,12 @@ export const aCount = check("a whole number", (value) => Number.isSafeInteger(va
 export const anInteger = check("a whole number", (value) => Number.isSafeInteger(value));
 export const aStringOrStrings = check(
   "a string or a list of strings",
-  (value) => typeof value === "string" || (Array.isArray(value) && value.every((one) => typeof one === "string")),
+  (value) =>
+    typeof value === "string" || (Array.isArray(value) && value.every((element) => typeof element === "string")),
 );
 export const someNumbers = check(
   "an object of numbers",
-  (value) => isObject(value) && Object.values(value).every((one) => typeof one === "number"),
+  (value) => isObject(value) && Object.values(value).every((member) => typeof member === "number"),
 );
 
 export function oneOf(...words: string[]): Check {
@@ -63,11 +64,11 @@ export function required(body: JsonObject, name: string, complain: Check, prefix
 }
 
 /** A list whose entries are objects that pass the check. */
-export function objects(complain: (one: JsonObject, param: string) => Refusal | null): Check {
+export function objects(complain: (element: JsonObject, param: string) => Refusal | null): Check {
   return (value, param) => {
     if (!Array.isArray(value)) return invalid(param, "a list");
-    return first(value as unknown[], (one, at) =>
-      isObject(one) ? complain(one, `${param}[${at}]`) : invalid(`${param}[${at}]`, "an object"),
+    return first(value as unknown[], (element, at) =>
+      isObject(element) ? complain(element, `${param}[${at}]`) : invalid(`${param}[${at}]`, "an object"),
     );
   };
 }

@@ -25,7 +25,7 @@ function inputRefusal(input: unknown, param: string): Refusal | null {
 /** Either all texts or all token lists. */
 function listOf(input: unknown): boolean {
   if (!Array.isArray(input) || input.length === 0) return false;
-  return input.every((one) => typeof one === "string" && one !== "") || input.every(tokens);
+  return input.every((element) => typeof element === "string" && element !== "") || input.every(tokens);
 }
 
 function decode(body: JsonObject): EmbeddingsRequest | Refusal {

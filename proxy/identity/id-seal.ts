@@ -60,8 +60,8 @@ class Key {
   }
 }
 
-function equal(one: string, other: string): boolean {
-  const a = Buffer.from(one);
+function equal(text: string, other: string): boolean {
+  const a = Buffer.from(text);
   const b = Buffer.from(other);
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -112,10 +112,10 @@ async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyO
   } catch (cause) {
     if (!(cause instanceof errors.JWKSMultipleMatchingKeys)) throw cause;
     let tried = 0;
-    for await (const one of cause) {
+    for await (const key of cause) {
       if (++tried > mostTried) break;
       try {
-        return (await jwtVerify(token, one, options)).payload;
+        return (await jwtVerify(token, key, options)).payload;
       } catch (wrong) {
         if (!(wrong instanceof errors.JWSSignatureVerificationFailed)) throw wrong;
       }
@@ -200,7 +200,7 @@ export class CachingVerifier implements TokenVerifier {
     const named = issuers.filter((issuer) => issuer.issuer === claimed.issuer);
     if (named.length === 0) return refused(meanings["iss"] ?? "");
     const issuer =
-      named.find((one) => one.audiences.some((audience) => claimed.audiences.includes(audience))) ?? named[0];
+      named.find((issuer) => issuer.audiences.some((audience) => claimed.audiences.includes(audience))) ?? named[0];
     if (issuer === undefined) return refused(meanings["iss"] ?? "");
     const keys = this.#keysOf(issuer).resolver(claimed.keyId);
     const key = keys instanceof Promise ? await keys : keys;

@@ -28,7 +28,8 @@ type Detector = (text: string) => Finding[];
 export function settled(found: Finding[]): Finding[] {
   found.sort((a, b) => a.start - b.start || b.end - a.end);
   const kept: Finding[] = [];
-  for (const one of found) if (one.end > one.start && one.start >= (kept.at(-1)?.end ?? 0)) kept.push(one);
+  for (const finding of found)
+    if (finding.end > finding.start && finding.start >= (kept.at(-1)?.end ?? 0)) kept.push(finding);
   return kept;
 }
 

@@ -179,9 +179,9 @@ const joinsArea = (groups: DigitGroups, index: number): boolean =>
 
 /** Groups of three, three and four digits, with or without a leading 1. */
 function northAmericanAt(groups: DigitGroups, index: number): Candidate | null {
-  const one = groups.length(index) === 1 && groups.digit(index) === 1 && isLength(groups, index + 1, 3);
-  const area = one ? index + 1 : index;
-  if (one && (!groups.joined(area) || groups.mark(area) === SLASH)) return null;
+  const single = groups.length(index) === 1 && groups.digit(index) === 1 && isLength(groups, index + 1, 3);
+  const area = single ? index + 1 : index;
+  if (single && (!groups.joined(area) || groups.mark(area) === SLASH)) return null;
   if (!isLength(groups, area, 3) || !isLength(groups, area + 1, 3) || !isLength(groups, area + 2, 4)) return null;
   if (!joinsArea(groups, area + 1) || groups.mark(area + 2) <= 0 || groups.bracketed(area + 2)) return null;
   if (!isNorthAmericanArea(groups, area)) return null;
@@ -273,7 +273,7 @@ export function phoneAt(groups: DigitGroups, index: number): Candidate | null {
   return best;
 }
 
-export function earlier<T extends Candidate>(one: T | null, other: T | null): T | null {
-  if (one === null || other === null) return one ?? other;
-  return other.start < one.start || (other.start === one.start && other.end > one.end) ? other : one;
+export function earlier<T extends Candidate>(first: T | null, other: T | null): T | null {
+  if (first === null || other === null) return first ?? other;
+  return other.start < first.start || (other.start === first.start && other.end > first.end) ? other : first;
 }

@@ -34,20 +34,20 @@ const tokens: ReadonlySet<string> = new Set(["logprobs", "prompt_logprobs", "tok
 function withoutTokens(value: unknown): unknown {
   if (Array.isArray(value)) {
     const list = value.map(withoutTokens);
-    return list.some((one, index) => one !== value[index]) ? list : value;
+    return list.some((element, index) => element !== value[index]) ? list : value;
   }
   if (!isObject(value)) return value;
   let out = value;
   for (const name of Object.keys(value)) {
-    const one = value[name];
+    const member = value[name];
     // Keep an empty list where there was a list: SDKs read it.
     const left =
-      tokens.has(name) && typeof one === "object" && one !== null
-        ? Array.isArray(one)
+      tokens.has(name) && typeof member === "object" && member !== null
+        ? Array.isArray(member)
           ? []
           : null
-        : withoutTokens(one);
-    if (left === one) continue;
+        : withoutTokens(member);
+    if (left === member) continue;
     if (out === value) out = { ...value };
     out[name] = left;
   }

@@ -145,8 +145,8 @@ class Walk {
   }
 }
 
-const sameMembers = (one: JsonObject, other: JsonObject): boolean =>
-  Object.keys(one).every((member) => one[member] === other[member]);
+const sameMembers = (first: JsonObject, other: JsonObject): boolean =>
+  Object.keys(first).every((member) => first[member] === other[member]);
 
 /** A number that is changed becomes a string. */
 function changedNumber(value: number, change: (text: string) => string): unknown {

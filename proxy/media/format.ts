@@ -51,7 +51,7 @@ export const textIn = (value: unknown): string =>
   typeof value === "string"
     ? value
     : Array.isArray(value)
-      ? value.filter((one) => typeof one === "string").join("\n")
+      ? value.filter((element) => typeof element === "string").join("\n")
       : "";
 
 /** Four characters per token. */

@@ -151,6 +151,6 @@ function admitCounted(
   sort(dues);
   const got = admitter.quotas.reserve(dues);
   return got instanceof Promise
-    ? got.then((one) => outcome(request, dues, one, admitter))
+    ? got.then((reserved) => outcome(request, dues, reserved, admitter))
     : outcome(request, dues, got, admitter);
 }

@@ -23,7 +23,7 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
   const opened = snapshot.clientTokens.open(token);
   if (opened === null) return refused(invalid);
   if (nowMs >= opened.expiresAtMs) return refused(expired);
-  const record = snapshot.keysOf(opened.key).find((one) => opened.isOf(one.digest));
+  const record = snapshot.keysOf(opened.key).find((record) => opened.isOf(record.digest));
   if (record === undefined) return refused(invalid);
   const identity = identify(record, nowMs);
   if (identity.anonymous) return identity;

@@ -92,7 +92,7 @@ const wordMembers: ReadonlySet<string> = new Set([
 
 /** Length of a whole answer's content, in characters. */
 function contentLengthOf(body: unknown): number {
-  if (Array.isArray(body)) return body.reduce<number>((sum, one) => sum + contentLengthOf(one), 0);
+  if (Array.isArray(body)) return body.reduce<number>((sum, element) => sum + contentLengthOf(element), 0);
   if (body === null || typeof body !== "object") return 0;
   return Object.entries(body as JsonObject).reduce(
     (sum, [name, value]) =>

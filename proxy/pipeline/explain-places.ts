@@ -28,7 +28,7 @@ function byStrategy(target: ResolvedTarget, plan: PlanRequest): string {
     case "Priority":
       return `Priority: ${target.config.priority}`;
     case "Weighted":
-      return `Weighted: ${target.config.weight} of ${plan.targets.reduce((sum, one) => sum + one.config.weight, 0)}; the order is drawn for each request`;
+      return `Weighted: ${target.config.weight} of ${plan.targets.reduce((sum, target) => sum + target.config.weight, 0)}; the order is drawn for each request`;
     case "RoundRobin":
       return "RoundRobin: takes turns";
     case "LeastLatency":

@@ -96,8 +96,8 @@ export function targetReports(
 ): TargetReport[] {
   const rule = rules.find((rule) => rule.decides)?.rule ?? null;
   const reports = plan.route.targets.map((target): TargetReport => {
-    const resolved = plan.targets.find((one) => one.config.name === target.config.name);
-    const at = admitted.findIndex((one) => one.config.name === target.config.name);
+    const resolved = plan.targets.find((resolvedTarget) => resolvedTarget.config.name === target.config.name);
+    const at = admitted.findIndex((resolvedTarget) => resolvedTarget.config.name === target.config.name);
     const placed = at >= 0 && resolved !== undefined;
     const isPriced = !placed && resolved !== undefined && order.includes(resolved);
     const small = placed && !holds(resolved, plan) ? "; no target's context can hold the prompt" : "";

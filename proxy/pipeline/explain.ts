@@ -83,21 +83,21 @@ const shownFailure = (failed: Failure): Explanation["failure"] => ({
   message: failed.message,
 });
 
-function notOffered(one: Route, identity: Identity): string {
+function notOffered(route: Route, identity: Identity): string {
   if (!identity.anonymous) return `not offered to namespace ${identity.namespace}`;
-  return one.config.access.anonymous ? "not offered to the namespace of this key" : "needs a key";
+  return route.config.access.anonymous ? "not offered to the namespace of this key" : "needs a key";
 }
 
-function whyNot(one: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
-  if (!path.routes.includes(one)) return `serves under ${one.config.pathPrefix || "/v1"}`;
-  const claims = allowsModel(one.config.models, model);
+function whyNot(route: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
+  if (!path.routes.includes(route)) return `serves under ${route.config.pathPrefix || "/v1"}`;
+  const claims = allowsModel(route.config.models, model);
   if (!claims && model === null) return "serves named models, and the request names none";
-  if (!claims) return `serves ${(one.config.models ?? []).join(", ")}, not ${model}`;
-  if (!offeredTo(one, identity)) return notOffered(one, identity);
-  if (chosen !== null && chosen.config.models !== null && one.config.models === null)
+  if (!claims) return `serves ${(route.config.models ?? []).join(", ")}, not ${model}`;
+  if (!offeredTo(route, identity)) return notOffered(route, identity);
+  if (chosen !== null && chosen.config.models !== null && route.config.models === null)
     return `takes any model, but ${chosen.config.id} names this one`;
   if (chosen === null) return "its model is not settled without a name";
-  return model !== null && !one.config.models?.includes(model)
+  return model !== null && !route.config.models?.includes(model)
     ? `${chosen.config.id} comes first: it names the model, or has a longer pattern`
     : `${chosen.config.id} comes first`;
 }
@@ -109,11 +109,11 @@ function routeReports(
   identity: Identity,
   chosen: Route | null,
 ): RouteReport[] {
-  const all = [...snapshot.paths.values()].flatMap((one) => one.routes);
+  const all = [...snapshot.paths.values()].flatMap((path) => path.routes);
   return all
-    .map((one) => {
-      const why = one === chosen ? chosenWhy(one, model) : whyNot(one, path, model, identity, chosen);
-      return { route: one.config.id, chosen: one === chosen, why };
+    .map((route) => {
+      const why = route === chosen ? chosenWhy(route, model) : whyNot(route, path, model, identity, chosen);
+      return { route: route.config.id, chosen: route === chosen, why };
     })
     .sort((a, b) => Number(b.chosen) - Number(a.chosen) || (a.route < b.route ? -1 : 1));
 }
@@ -123,7 +123,7 @@ function chosenWhy({ config: { models } }: Route, model: string | null): string 
   const pattern = named
     .map(modelPattern)
     .sort(byPrecision)
-    .find((one) => matchesPattern(one, model ?? ""));
+    .find((pattern) => matchesPattern(pattern, model ?? ""));
   const by =
     pattern === undefined ? `names ${model ?? models?.join(", ")}` : `has ${pattern.text}, which matches ${model}`;
   return `${models === null ? "takes any model" : by}, and is offered to this caller`;

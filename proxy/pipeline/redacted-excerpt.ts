@@ -79,9 +79,10 @@ class Redactor {
     if (typeof value === "number") return this.#number(value);
     if (value === null || typeof value !== "object") return value;
     if (depth > deepest) return null;
-    if (Array.isArray(value)) return value.slice(0, Math.max(0, this.#left)).map((one) => this.value(one, depth + 1));
+    if (Array.isArray(value))
+      return value.slice(0, Math.max(0, this.#left)).map((element) => this.value(element, depth + 1));
     return Object.fromEntries(
-      Object.entries(value).map(([name, one]) => [this.text(name), this.value(one, depth + 1)]),
+      Object.entries(value).map(([name, member]) => [this.text(name), this.value(member, depth + 1)]),
     );
   }
 

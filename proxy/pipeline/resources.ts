@@ -55,11 +55,11 @@ export function resourceTarget(
   const { resource } = operation;
   if (resource === "Responses") return keptResponse(operation, path, identity, call, roles, accountOf);
   const offered = path.routes.filter(
-    (one) =>
-      one.resources !== null &&
-      one.config.resources?.kinds.includes(resource) &&
-      (one.config.resources.api === "Messages") === isOfAnthropic(operation) &&
-      offeredTo(one, identity),
+    (route) =>
+      route.resources !== null &&
+      route.config.resources?.kinds.includes(resource) &&
+      (route.config.resources.api === "Messages") === isOfAnthropic(operation) &&
+      offeredTo(route, identity),
   );
   const id = idIn(operation.path);
   const account = id === null ? null : accountOf(id);

@@ -36,7 +36,7 @@ export function keptResponse(
   const entryOf = (route: Route): ProviderEntry | undefined =>
     route.targets.find(({ entry }) => entry.account.config.id === account)?.entry;
   const reached = path.routes.filter((route) => offeredTo(route, identity) && entryOf(route) !== undefined);
-  const route = reached.find((one) => resident(one, entryOf(one) as ProviderEntry));
+  const route = reached.find((route) => resident(route, entryOf(route) as ProviderEntry));
   if (route === undefined) return unknownObject(id);
   // Which policy's call made it is not known, and what is fetched is not masked again.
   if (operation.method !== "DELETE" && reached.some(({ masker }) => masker !== null)) return onlyDeleted;

@@ -43,12 +43,12 @@ function limitsOf(headers: ResponseHeaders, nowMs: number): Map<string, Limit> {
     const value = headers[name];
     if (found === null || typeof value !== "string") continue;
     const of = found[2] ?? found[3] ?? "requests";
-    const one = limits.get(of) ?? { limit: null, remaining: null, resetMs: null };
-    limits.set(of, one);
+    const limit = limits.get(of) ?? { limit: null, remaining: null, resetMs: null };
+    limits.set(of, limit);
     const field = found[1] ?? found[4];
-    if (field === "reset") one.resetMs = resetMs(value, nowMs);
-    else if (field === "limit") one.limit = numberOf(value);
-    else one.remaining = numberOf(value);
+    if (field === "reset") limit.resetMs = resetMs(value, nowMs);
+    else if (field === "limit") limit.limit = numberOf(value);
+    else limit.remaining = numberOf(value);
   }
   return limits;
 }

@@ -74,5 +74,5 @@ export function firstShares(request: PlanRequest): TargetShare[] {
   // A caller that is kept on its target is kept on one side of the canary as well.
   const kept = affinity !== null && affinity !== "unknown" ? 100 * drawnBy(affinity.subject, canary.id) : null;
   const share = kept === null ? canary.percent / 100 : Number(kept < canary.percent);
-  return [{ target: tried, share }, ...spread.map((one) => ({ ...one, share: one.share * (1 - share) }))];
+  return [{ target: tried, share }, ...spread.map((rest) => ({ ...rest, share: rest.share * (1 - share) }))];
 }

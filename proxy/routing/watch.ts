@@ -42,8 +42,8 @@ class Window {
   #turn(nowMs: number): void {
     const slot = Math.floor(nowMs / this.#slotMs);
     if (slot <= this.#newest) return;
-    for (let one = Math.max(this.#newest + 1, slot - slotCount + 1); one <= slot; one++) {
-      const from = (one % slotCount) * width;
+    for (let passed = Math.max(this.#newest + 1, slot - slotCount + 1); passed <= slot; passed++) {
+      const from = (passed % slotCount) * width;
       this.#counts.fill(0, from, from + width);
     }
     this.#newest = slot;

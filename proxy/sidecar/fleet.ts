@@ -44,7 +44,7 @@ export class Fleet {
     if (this.#nowMs() - this.#knownMs < resolvedMs && this.#known.length > 0) return this.#known;
     const found = await Promise.all(this.#urls.map((url) => this.#of(url)));
     // If the name server is unavailable, the known addresses stay.
-    if (found.some((one) => one.length > 0)) this.#known = found.flat();
+    if (found.some((addresses) => addresses.length > 0)) this.#known = found.flat();
     this.#knownMs = this.#nowMs();
     return this.#known;
   }
@@ -63,17 +63,17 @@ export class Fleet {
     if (known.length === 0) return [];
     const start = this.#next++ % known.length;
     const turned = [...known.slice(start), ...known.slice(0, start)];
-    const avoided = (one: Address): boolean =>
-      this.#nowMs() - (this.#failedMs.get(`${one.host} ${one.port}`) ?? Number.NEGATIVE_INFINITY) < avoidedMs;
-    const ordered = [...turned.filter((one) => !avoided(one)), ...turned.filter(avoided)];
+    const avoided = (address: Address): boolean =>
+      this.#nowMs() - (this.#failedMs.get(`${address.host} ${address.port}`) ?? Number.NEGATIVE_INFINITY) < avoidedMs;
+    const ordered = [...turned.filter((address) => !avoided(address)), ...turned.filter(avoided)];
     return Array.from({ length: count }, (_, at) => ordered[at % ordered.length] as Address);
   }
 
-  failed(one: Address): void {
-    this.#failedMs.set(`${one.host} ${one.port}`, this.#nowMs());
+  failed(address: Address): void {
+    this.#failedMs.set(`${address.host} ${address.port}`, this.#nowMs());
   }
 
-  reached(one: Address): void {
-    this.#failedMs.delete(`${one.host} ${one.port}`);
+  reached(address: Address): void {
+    this.#failedMs.delete(`${address.host} ${address.port}`);
   }
 }

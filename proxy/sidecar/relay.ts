@@ -51,7 +51,7 @@ function passed(message: IncomingMessage, own: ReadonlySet<string>): string[] {
     (message.headers.connection ?? "")
       .toLowerCase()
       .split(",")
-      .map((one) => one.trim()),
+      .map((text) => text.trim()),
   );
   for (let at = 0; at < message.rawHeaders.length; at += 2) {
     const name = message.rawHeaders[at] ?? "";

@@ -77,7 +77,7 @@ export function parseSidecarSettings(
     options: { ...options, fleet: { type: "string", multiple: true } },
     allowPositionals: false,
   });
-  const fromEnv = env["SLUICE_SIDECAR_FLEET"]?.split(",").map((one) => one.trim());
+  const fromEnv = env["SLUICE_SIDECAR_FLEET"]?.split(",").map((text) => text.trim());
   const given: Record<string, unknown> = { fleet: values["fleet"] ?? fromEnv ?? [] };
   for (const [flag, name] of Object.entries(flags)) {
     const value =

@@ -4,10 +4,10 @@
  */
 export interface BatchedOptions<T> {
   /** Must not throw. If it does, `failed` gets the error, and the rest of the batch is still done. */
-  each(one: T): void;
+  each(item: T): void;
   failed(cause: unknown): void;
   /** Whether the item is too large to keep, or too urgent. */
-  atOnce(one: T): boolean;
+  atOnce(item: T): boolean;
   /** Calls `then` after `ms` milliseconds. */
   after(ms: number, then: () => void): unknown;
 }
@@ -26,9 +26,9 @@ export class Batched<T> {
     this.#options = options;
   }
 
-  add(one: T): void {
-    this.#waiting.push(one);
-    if (this.#waiting.length >= most || this.#options.atOnce(one)) this.drain();
+  add(item: T): void {
+    this.#waiting.push(item);
+    if (this.#waiting.length >= most || this.#options.atOnce(item)) this.drain();
     else if (!this.#timed) this.#time();
   }
 
@@ -37,9 +37,9 @@ export class Batched<T> {
     const { each, failed } = this.#options;
     const due = this.#waiting;
     this.#waiting = [];
-    for (const one of due) {
+    for (const item of due) {
       try {
-        each(one);
+        each(item);
       } catch (cause) {
         failed(cause);
       }

@@ -151,7 +151,7 @@ export class TrafficTally {
     const nowMs = this.#nowMs();
     if (nowMs - this.#forgotMs < trafficSlotMs) return;
     this.#forgotMs = nowMs;
-    this.#all = this.#all.filter((one) => one.slots(nowMs).length > 0);
+    this.#all = this.#all.filter((series) => series.slots(nowMs).length > 0);
     this.#tree = newTree();
     for (const series of this.#all) {
       const { kind, namespace, route, target, provider } = series.names;
@@ -161,9 +161,9 @@ export class TrafficTally {
 
   read(): { series: TrafficSeries[]; marks: NamespaceMarks[] } {
     const nowMs = this.#nowMs();
-    const series = [...this.#all, ...Object.values(this.#others)].map((one) => ({
-      ...one.names,
-      slots: one.slots(nowMs),
+    const series = [...this.#all, ...Object.values(this.#others)].map((series) => ({
+      ...series.names,
+      slots: series.slots(nowMs),
     }));
     return { series: series.filter(({ slots }) => slots.length > 0), marks: this.#marks.read() };
   }

@@ -122,7 +122,7 @@ export class GenAiMetrics {
     const nowMs = performance.now();
     return Object.values(this.#all)
       .filter(({ points }) => points.length > 0)
-      .map((one: OtlpMetric<CounterSeries | HistogramSeries>) => metric(one, nowMs))
+      .map((series: OtlpMetric<CounterSeries | HistogramSeries>) => metric(series, nowMs))
       .join(separator);
   }
 }

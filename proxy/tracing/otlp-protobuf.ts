@@ -136,7 +136,7 @@ export const otlpProtobuf: OtlpEncoding = {
   },
   metric({ name, unit, points }, nowMs) {
     const monotonic = points[0]?.series instanceof CounterSeries;
-    const data = points.map((one) => lengthy(1, point(one, nowMs))).join("") + number(2, cumulative);
+    const data = points.map((metricPoint) => lengthy(1, point(metricPoint, nowMs))).join("") + number(2, cumulative);
     const kind = monotonic ? lengthy(7, data + number(3, 1)) : lengthy(9, data);
     return lengthy(2, text(1, name) + text(3, unit) + kind);
   },

@@ -48,14 +48,14 @@ export class Deadlines {
   }
 
   /** Sets the limit, replacing any earlier one. */
-  set(one: Timed, dueMs: number): void {
-    one.dueMs = dueMs;
-    if (one.place < 0) this.#timed.add(one);
+  set(timed: Timed, dueMs: number): void {
+    timed.dueMs = dueMs;
+    if (timed.place < 0) this.#timed.add(timed);
     if (dueMs < this.#wakesMs) this.#wake(dueMs);
   }
 
-  lift(one: Timed): void {
-    if (one.place >= 0) this.#timed.delete(one);
+  lift(timed: Timed): void {
+    if (timed.place >= 0) this.#timed.delete(timed);
   }
 
   #wake(dueMs: number): void {
@@ -70,12 +70,12 @@ export class Deadlines {
     this.#callOff = null;
     this.#wakesMs = Number.POSITIVE_INFINITY;
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const one of this.#timed) {
-      if (one.place < 0) continue;
-      if (one.dueMs <= nowMs) {
-        this.#timed.delete(one);
-        one.expired();
-      } else nextMs = Math.min(nextMs, one.dueMs);
+    for (const timed of this.#timed) {
+      if (timed.place < 0) continue;
+      if (timed.dueMs <= nowMs) {
+        this.#timed.delete(timed);
+        timed.expired();
+      } else nextMs = Math.min(nextMs, timed.dueMs);
     }
     if (nextMs < this.#wakesMs) this.#wake(nextMs);
   }

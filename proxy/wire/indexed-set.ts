@@ -15,18 +15,18 @@ export class IndexedSet<T extends IndexedMember> implements Iterable<T> {
     return this.#all.length;
   }
 
-  add(one: T): void {
-    one.place = this.#all.length;
-    this.#all.push(one);
+  add(item: T): void {
+    item.place = this.#all.length;
+    this.#all.push(item);
   }
 
-  delete(one: T): void {
+  delete(item: T): void {
     const last = this.#all.pop();
-    if (last !== undefined && last !== one) {
-      this.#all[one.place] = last;
-      last.place = one.place;
+    if (last !== undefined && last !== item) {
+      this.#all[item.place] = last;
+      last.place = item.place;
     }
-    one.place = -1;
+    item.place = -1;
   }
 
   /** Removes and returns the last member, which is the one added last if none was deleted since; undefined if empty. */

@@ -101,7 +101,7 @@ export class Inflater {
     this.#first = first;
     this.#last = last;
     if (chain.length > 1) pipeline(chain, () => undefined);
-    for (const one of chain) one.on("error", (cause) => this.#fail(cause));
+    for (const stream of chain) stream.on("error", (cause) => this.#fail(cause));
     first.on("drain", () => {
       const drained = this.#full;
       this.#full = null;

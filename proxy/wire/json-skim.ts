@@ -64,7 +64,7 @@ function membersWithin(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   let count = 0;
   if (Array.isArray(value)) {
-    for (const one of value) if (typeof one === "object") count += membersWithin(one);
+    for (const element of value) if (typeof element === "object") count += membersWithin(element);
     return count;
   }
   for (const name in value) {

@@ -150,9 +150,9 @@ export function watchTls(
   ];
   const watchers = folders.flatMap((folder) => {
     try {
-      const one = watch(folder, () => void look());
-      one.on("error", () => undefined);
-      return [one];
+      const watcher = watch(folder, () => void look());
+      watcher.on("error", () => undefined);
+      return [watcher];
     } catch {
       return [];
     }

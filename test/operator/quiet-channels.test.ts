@@ -85,7 +85,7 @@ describe("a digest", () => {
       ready.map(({ channel }) => channel.id),
       ["slack-1", "email-1"],
     );
-    const digest = ready[1]?.one as PendingAlert;
+    const digest = ready[1]?.pending as PendingAlert;
     assert.deepEqual(mailOf(digest.alert, mail), {
       subject: "Sluice: 2 alerts (a/b)",
       text: "text of one\ntext of two\n",

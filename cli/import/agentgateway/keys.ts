@@ -28,8 +28,8 @@ function writeKey(key: Setting, object: ImportedObject, manifests: Manifests): v
     return;
   }
   object.spec["writeTo"] = { name: `${object.name}-llm-key` };
-  for (const one of [hash, setting])
-    one.changed(
+  for (const part of [hash, setting])
+    part.changed(
       `the ApiKey gets a new key: this one is known from examples, or shorter than ${leastKeyCharacters} characters`,
     );
 }
@@ -99,7 +99,7 @@ function addKey(key: Setting, index: number, manifests: Manifests): void {
     ...(team.text === undefined ? {} : { team: subjectFrom(team.text) }),
     ...modelsOf(key),
   });
-  for (const one of [name, user, team]) one.imported(`ApiKey ${object.name}`);
+  for (const setting of [name, user, team]) setting.imported(`ApiKey ${object.name}`);
   writeKey(key, object, manifests);
   for (const budget of key.get("budgets").items()) addBudget(budget, object, manifests);
 }

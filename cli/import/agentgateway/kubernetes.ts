@@ -17,7 +17,7 @@ function secretCredential(ref: Setting, resources: Resources): Credential[] {
   const secret = resources.find("Secret", name.text);
   const [clear, encoded] = [secret?.get("stringData", "Authorization"), secret?.get("data", "Authorization")];
   const outside = { outside: `from the key Authorization of Secret ${name.text}, without the word Bearer` };
-  for (const one of [clear, encoded]) one?.mark("Secret", "moved to the Secret of the LLMProvider");
+  for (const secret of [clear, encoded]) secret?.mark("Secret", "moved to the Secret of the LLMProvider");
   const decoded = encoded?.text === undefined ? undefined : Buffer.from(encoded.text, "base64").toString("utf8").trim();
   const known = decoded === undefined ? (clear === undefined ? null : secretFrom(clear)) : { clear: decoded };
   const value = known !== null && "clear" in known ? { clear: known.clear.replace(/^Bearer /i, "") } : known;
@@ -96,7 +96,7 @@ function backendProviders(
       group
         .get("providers")
         .items()
-        .flatMap((one) => providerOf(one, wished, auth, settings, resources, context))
+        .flatMap((setting) => providerOf(setting, wished, auth, settings, resources, context))
         .map((provider) => ({ ...provider, priority })),
     );
 }
@@ -172,7 +172,7 @@ function addRule(
     const own = policyParts(resources.policyOf("AgentgatewayBackend", resourceName(backend)));
     const all = backendProviders(backend, { ...own.settings, ...settings, ...timeouts }, resources, context);
     const weight = backends.length > 1 ? { weight: ref.get("weight").number ?? 1 } : {};
-    return all.map((one) => ({ ...weight, ...one }));
+    return all.map((provider) => ({ ...weight, ...provider }));
   });
   const [first] = backends;
   if (first === undefined) return false;
@@ -207,7 +207,7 @@ function modelTarget(
 ): ImportedTarget | null {
   const spec = model.get("spec");
   const kind = spec.get("provider");
-  const upstream = [spec.get("model"), spec.get("match", "model")].find((one) => one.text !== undefined);
+  const upstream = [spec.get("model"), spec.get("match", "model")].find((setting) => setting.text !== undefined);
   const form: ProviderForm = {
     name: (kind.text ?? "provider").toLowerCase(),
     kind: (kind.text ?? "").toLowerCase(),
@@ -227,22 +227,22 @@ function modelTarget(
 }
 
 function virtualTarget(
-  one: Setting,
+  setting: Setting,
   rank: "weight" | "priority",
   resources: Resources,
   context: RouteContext,
 ): ImportedTarget[] {
-  const names = [one.get("modelRef", "name"), one.get("model"), one.get("name")];
-  const ref = names.find((name) => name.text !== undefined) ?? one.get("model");
+  const names = [setting.get("modelRef", "name"), setting.get("model"), setting.get("name")];
+  const ref = names.find((name) => name.text !== undefined) ?? setting.get("model");
   const model = resources.find("AgentgatewayModel", ref.text);
   const target = model === undefined ? null : modelTarget(model, ref, resources, context);
-  one.get(rank).imported(`${rank} of the target`);
+  setting.get(rank).imported(`${rank} of the target`);
   if (target === null) {
     ref.notImported("there is no such model");
     return [];
   }
   ref.imported("target of the policy");
-  return [{ ...target, [rank]: one.get(rank).number ?? (rank === "weight" ? 1 : 0) }];
+  return [{ ...target, [rank]: setting.get(rank).number ?? (rank === "weight" ? 1 : 0) }];
 }
 
 function virtualTargets(virtual: Setting, resources: Resources, context: RouteContext): ImportedTarget[] {
@@ -250,7 +250,7 @@ function virtualTargets(virtual: Setting, resources: Resources, context: RouteCo
     virtual
       .get(kind, "targets")
       .items()
-      .flatMap((one) => virtualTarget(one, rank, resources, context));
+      .flatMap((setting) => virtualTarget(setting, rank, resources, context));
   const weighted = of("weighted", "weight");
   return weighted.length > 0 ? weighted : of("failover", "priority");
 }

@@ -55,7 +55,7 @@ function formOf(model: Setting, llm: Llm): ProviderForm | null {
   }
   // A model's own parameters come before those of the provider that it refers to.
   const of = (...names: string[]): Setting =>
-    params.find((one) => names.some((name) => one.get(name).isSet)) ?? (params[0] as Setting);
+    params.find((setting) => names.some((name) => setting.get(name).isSet)) ?? (params[0] as Setting);
   const settings = providerSettings(model.get("retry"), model.get("timeouts"));
   const azure = of("azureResourceName").get("azureResourceName");
   const base = baseOf(
@@ -91,7 +91,7 @@ function targetOf(name: string, setting: Setting, llm: Llm): ImportedTarget | nu
   const upstream = [
     model.get("params", "model"),
     llm.providers.get(model.get("provider", "reference").text ?? "")?.get("params", "model"),
-  ].find((one) => one?.text !== undefined);
+  ].find((setting) => setting?.text !== undefined);
   const text = upstream?.text ?? name;
   if (hasWildcard(text)) {
     model
@@ -141,20 +141,20 @@ function virtualTargets(routing: Setting, llm: Llm): ImportedTarget[] {
     const targets = routing
       .get(kind, "targets")
       .items()
-      .flatMap((one): ImportedTarget[] => {
-        const target = targetOf(one.get("model").text ?? "", one.get("model"), llm);
+      .flatMap((setting): ImportedTarget[] => {
+        const target = targetOf(setting.get("model").text ?? "", setting.get("model"), llm);
         if (target === null) return [];
-        one.get("model").imported(`LLMProvider ${target.ref.provider}`);
-        one.get(rank).imported(`${rank} of the target`);
-        return [{ ...target, [rank]: one.get(rank).number ?? (kind === "weighted" ? 1 : 0) }];
+        setting.get("model").imported(`LLMProvider ${target.ref.provider}`);
+        setting.get(rank).imported(`${rank} of the target`);
+        return [{ ...target, [rank]: setting.get(rank).number ?? (kind === "weighted" ? 1 : 0) }];
       });
     if (targets.length > 0) return targets;
   }
   const [first] = routing.get("conditional", "targets").items();
   const fallback = routing.get("callout", "failureMode", "fallback");
   const setting = first?.get("model") ?? fallback;
-  for (const one of routing.get("conditional", "targets").items())
-    one
+  for (const setting of routing.get("conditional", "targets").items())
+    setting
       .get("when")
       .notImported(
         "write a rule of routing.rules, whose conditions are headers, teams, roles and the size of the prompt",
@@ -197,11 +197,14 @@ function sharedParts(policies: Setting): PolicyParts {
 export function addLlm(llm: Setting, accounts: Accounts, manifests: Manifests, options: ImportOptions): void {
   const byName = (list: Setting): Map<string, Setting> => {
     const all = new Map<string, Setting>();
-    for (const one of list.items()) {
-      const name = one.get("name").text;
+    for (const setting of list.items()) {
+      const name = setting.get("name").text;
       if (name === undefined) continue;
-      if (!all.has(name)) all.set(name, one);
-      else one.notImported("a policy is chosen by model: write a rule of routing.rules for the other of the same name");
+      if (!all.has(name)) all.set(name, setting);
+      else
+        setting.notImported(
+          "a policy is chosen by model: write a rule of routing.rules for the other of the same name",
+        );
     }
     return all;
   };

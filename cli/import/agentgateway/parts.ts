@@ -12,13 +12,13 @@ const isParameter = (name: string): boolean =>
 
 function parametersOf(setting: Setting, field: string): Spec {
   const all: Spec = {};
-  for (const [name, one] of setting.entries()) {
-    if (!isParameter(name) || typeof one.value === "object") {
-      one.notImported(`${field} has parameters of calls, such as temperature`);
+  for (const [name, member] of setting.entries()) {
+    if (!isParameter(name) || typeof member.value === "object") {
+      member.notImported(`${field} has parameters of calls, such as temperature`);
       continue;
     }
-    all[name] = one.value;
-    one.imported(`${field}.${name}`);
+    all[name] = member.value;
+    member.imported(`${field}.${name}`);
   }
   return all;
 }
@@ -140,7 +140,7 @@ function limitOf(limit: Setting): { spec: Spec; setting: Setting } | null {
   const what = isTokens ? "tokens" : "requests";
   const most = ["tokens", "requests", "tokensPerFill", "limit", "maxTokens"]
     .map((name) => limit.get(name))
-    .find((one) => one.number !== undefined);
+    .find((setting) => setting.number !== undefined);
   const unit = unitWindows[(limit.get("unit").text ?? "").toLowerCase()];
   const seconds = secondsOf(limit.get("fillInterval").text ?? "");
   const window = unit ?? (seconds === null ? undefined : windowText(seconds));

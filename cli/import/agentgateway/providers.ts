@@ -36,7 +36,9 @@ function optionsOf(fields: Setting, service: Service): Record<string, string> {
   for (const [option, names] of optionNames) {
     const isOwn =
       option === "region" ? service.type === "Bedrock" : option === "apiVersion" || service.type === "VertexAI";
-    const setting = names.map((name) => fields.get(name)).find((one) => one.text !== undefined && one.text !== "");
+    const setting = names
+      .map((name) => fields.get(name))
+      .find((setting) => setting.text !== undefined && setting.text !== "");
     if (!isOwn || setting?.text === undefined) continue;
     if (variableOf(setting.text) !== null) {
       setting.changed(`set spec.options.${option}: it is a variable here`);
@@ -120,7 +122,7 @@ export function baseOf(
   const number = (port === undefined ? undefined : fields.get(port).text) ?? /:(\d+)$/.exec(place.text)?.[1] ?? "443";
   const name = place.text.replace(/^https?:\/\//, "").replace(/:\d+$/, "");
   const origin = `${number === "443" ? "https" : "http"}://${name}${/^(443|80)$/.test(number) ? "" : `:${number}`}`;
-  for (const one of [prefix, ...(port === undefined ? [] : [fields.get(port)])]) one.imported("spec.endpoint");
+  for (const setting of [prefix, ...(port === undefined ? [] : [fields.get(port)])]) setting.imported("spec.endpoint");
   return { setting: place, text: `${origin}${prefix.text ?? (/^openai$/i.test(kind) ? "/v1" : "")}`, variable: null };
 }
 

@@ -34,9 +34,9 @@ function offeredModels(ai: Setting): OfferedModels {
   const listed = ai
     .get("models")
     .items()
-    .flatMap((one): NamedModel[] => {
-      const id = one.get("id");
-      one.imported("match.models");
+    .flatMap((setting): NamedModel[] => {
+      const id = setting.get("id");
+      setting.imported("match.models");
       return id.text === undefined ? [] : [[id.text, id]];
     });
   for (const name of ["routes", "promptCaching"])
@@ -58,7 +58,9 @@ export interface RouteProvider {
 
 /** One member of `provider`, whose name is the kind. */
 export function kindMember(provider: Setting): Setting | undefined {
-  return provider.entries().find(([, one]) => one.isMapping || one.value === null || one.value === undefined)?.[1];
+  return provider
+    .entries()
+    .find(([, setting]) => setting.isMapping || setting.value === null || setting.value === undefined)?.[1];
 }
 
 interface RouteTarget extends ImportedTarget {
@@ -122,7 +124,7 @@ function providerOf(
   }
   const auth =
     [entry.get("policies", "backendAuth"), ...policies.map((policy) => policy.get("backendAuth"))].find(
-      (one) => one.isSet,
+      (setting) => setting.isSet,
     ) ?? entry.get("policies", "backendAuth");
   const policy = policies[0] ?? entry.get("policies");
   const settings = providerSettings(
@@ -168,7 +170,7 @@ function providersOf(
       group
         .get("providers")
         .items()
-        .flatMap((one) => providerOf(one, all, { priority }, context)),
+        .flatMap((setting) => providerOf(setting, all, { priority }, context)),
     );
 }
 

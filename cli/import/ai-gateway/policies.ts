@@ -135,7 +135,9 @@ const keyParts: Readonly<Record<string, string>> = {
 function conditionsOf(conditions: Setting): Spec {
   const all = conditions
     .items()
-    .flatMap((one) => (one.text === undefined ? one.entries() : [[one.text, one] as const]));
+    .flatMap((condition) =>
+      condition.text === undefined ? condition.entries() : [[condition.text, condition] as const],
+    );
   const when: Spec = {};
   for (const [name, setting] of all) {
     const text = `${name} ${setting.text ?? ""}`;
@@ -187,7 +189,7 @@ export function addPolicies(
   manifests: Manifests,
   access: Spec,
 ): void {
-  const document = documents.find((one) => one.get("providers").isSet);
+  const document = documents.find((document) => document.get("providers").isSet);
   if (document === undefined) return;
   const routing = routingOf(document);
   const rest = { ...access, ...guardOf(documents), ...cacheOf(document), ...roleLimits(document) };

@@ -18,7 +18,7 @@ const managing = "who may manage objects is decided by Kubernetes' RBAC: bind th
 /** Marks a permission, and returns the permissions of Sluice that it grants. */
 function granted(permission: Setting): readonly string[] {
   const name = (permission.text ?? "").toLowerCase();
-  const known = permissions.find((one) => one === name);
+  const known = permissions.find((permission) => permission === name);
   if (known !== undefined) {
     permission.imported("permissions of the role");
     return [known];
@@ -86,7 +86,7 @@ function hoursOf(setting: Setting): Spec {
   const zone = firstSet(setting, "timezone", "time_zone", "timeZone");
   if (from.text === undefined || to.text === undefined) return {};
   const hours = { from: clock(from), to: clock(to), timeZone: zone.text ?? "UTC" };
-  for (const one of [from, to, zone]) one.imported("access.hours");
+  for (const setting of [from, to, zone]) setting.imported("access.hours");
   return { hours };
 }
 

@@ -19,7 +19,7 @@ interface Governance {
 }
 
 const byId = (list: Setting): Map<string, Setting> =>
-  new Map(list.items().map((one) => [one.get("id").text ?? "", one]));
+  new Map(list.items().map((setting) => [setting.get("id").text ?? "", setting]));
 
 function moneyOf(budget: Setting | undefined): Spec {
   const amount = budget?.get("max_limit");
@@ -70,11 +70,11 @@ function modelsOf(key: Setting, offers: readonly Offer[]): string[] {
   const models = key
     .get("provider_configs")
     .items()
-    .flatMap((one) => {
-      const provider = one.get("provider").text ?? "";
-      one.get("provider").imported("models");
-      one.get("weight").changed("shares of traffic are those of the keys of the providers");
-      const allowed = one.get("allowed_models");
+    .flatMap((setting) => {
+      const provider = setting.get("provider").text ?? "";
+      setting.get("provider").imported("models");
+      setting.get("weight").changed("shares of traffic are those of the keys of the providers");
+      const allowed = setting.get("allowed_models");
       const isAny = allowed.texts.length === 0 || allowed.texts.some((name) => name.includes("*"));
       const known = offers.filter((offer) => offer.provider === provider).map(({ model }) => model);
       allowed.mark(

@@ -56,7 +56,7 @@ function addressOf(key: Setting, provider: Setting, service: Service, options: I
     key.get("vllm_key_config", "url"),
     key.get("sgl_key_config", "url"),
     provider.get("network_config", "base_url"),
-  ].find((one) => one.isSet && one.text !== "");
+  ].find((setting) => setting.isSet && setting.text !== "");
   if (setting === undefined)
     return service.type === "AzureOpenAI" ||
       (service.type === "OpenAICompatible" && service.endpoint === undefined && service.keyless === true)

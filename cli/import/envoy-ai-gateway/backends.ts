@@ -53,7 +53,7 @@ function addressOf(
   const origin = `${port === 443 ? "https" : "http"}://${host}${port === 80 || port === 443 ? "" : `:${port}`}`;
   const text = host === "" ? undefined : `${origin}${path}`;
   const address = addressFrom(setting, { text, variable: text === undefined ? "endpoint" : null }, service);
-  for (const one of [ref, prefix, version]) one.imported("spec.endpoint, or options of the type");
+  for (const setting of [ref, prefix, version]) setting.imported("spec.endpoint, or options of the type");
   resources.find("Backend", ref.get("name").text)?.get("spec", "endpoints").imported("spec.endpoint");
   return address.endpoint === undefined ? { endpoint: placeholderEndpoint("endpoint") } : address;
 }
@@ -139,7 +139,7 @@ function accessOf(policy: Setting | undefined, service: Service, resources: Reso
   if (spec.get("azureCredentials").isSet) return azureAccess(spec.get("azureCredentials"), resources);
   const ref = ["apiKey", "anthropicAPIKey", "azureAPIKey"]
     .map((name) => spec.get(name, "secretRef"))
-    .find((one) => one.isSet);
+    .find((setting) => setting.isSet);
   if (ref === undefined) return { credentials: [] };
   return { credentials: [{ field: "apiKey", value: secretValue(ref, "apiKey", resources), setting: ref }] };
 }

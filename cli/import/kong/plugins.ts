@@ -21,7 +21,7 @@ const authentication = [
 
 /** Kong serves everybody unless a plug-in asks who calls. */
 function anonymousOf({ plugins }: KongRoute, hasPrefix: boolean, name: Setting): Spec {
-  const plugin = authentication.map((name) => plugins.get(name)).find((one) => one !== undefined);
+  const plugin = authentication.map((name) => plugins.get(name)).find((setting) => setting !== undefined);
   if (plugin !== undefined) {
     plugin
       .get("name")

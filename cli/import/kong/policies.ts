@@ -124,8 +124,8 @@ function matchOf(route: KongRoute, targets: readonly Target[]): Spec {
 
 function loggingOf(settings: readonly Setting[]): Spec {
   const logging: Spec = {};
-  for (const one of settings) {
-    const [statistics, payloads] = [one.get("log_statistics"), one.get("log_payloads")];
+  for (const setting of settings) {
+    const [statistics, payloads] = [setting.get("log_statistics"), setting.get("log_payloads")];
     if (payloads.isTrue) logging["payloads"] = true;
     statistics.imported("logging.statistics: a line for each call");
     payloads.imported("logging.payloads");

@@ -85,7 +85,7 @@ function deckRoutes(document: Setting): KongRoute[] {
       document
         .get("services")
         .items()
-        .find((one) => one.get("name").text === serviceName) ?? null;
+        .find((setting) => setting.get("name").text === serviceName) ?? null;
     route.get("service").imported("its plug-ins apply");
     add(route, service, serviceName);
   }
@@ -125,9 +125,9 @@ function markBackends(document: Setting): void {
 }
 
 function kubernetesRoutes(documents: readonly Setting[]): KongRoute[] {
-  const plugins = documents.filter((one) => /^Kong(Cluster)?Plugin$/.test(one.get("kind").text ?? ""));
+  const plugins = documents.filter((document) => /^Kong(Cluster)?Plugin$/.test(document.get("kind").text ?? ""));
   const named = new Map(plugins.map((plugin) => [plugin.get("metadata", "name").text ?? "", plugin]));
-  const routes = documents.filter((one) => /^(Ingress|HTTPRoute)$/.test(one.get("kind").text ?? ""));
+  const routes = documents.filter((document) => /^(Ingress|HTTPRoute)$/.test(document.get("kind").text ?? ""));
   const used = new Set<string>();
   const made = routes.flatMap((document): KongRoute[] => {
     const own = annotated(document).flatMap((name) => named.get(name) ?? []);
@@ -156,8 +156,12 @@ function kubernetesRoutes(documents: readonly Setting[]): KongRoute[] {
 }
 
 export function routesOf(documents: readonly Setting[]): KongRoute[] {
-  const alone = documents.filter((one) => one.get("name").text !== undefined && one.get("config").isMapping);
-  const deck = documents.filter((one) => ["services", "routes", "plugins"].some((name) => one.get(name).isSet));
+  const alone = documents.filter(
+    (document) => document.get("name").text !== undefined && document.get("config").isMapping,
+  );
+  const deck = documents.filter((document) =>
+    ["services", "routes", "plugins"].some((name) => document.get(name).isSet),
+  );
   return [
     ...deck.flatMap(deckRoutes),
     ...kubernetesRoutes(documents),

@@ -92,7 +92,8 @@ function azureAddress(
   if (instance.text === undefined) return null;
   const version = firstSet(options, "azure_api_version", "azure.api_version");
   const deployment = firstSet(options, "azure_deployment_id", "azure.deployment_id");
-  for (const one of [instance, version, deployment]) one.imported("endpoint, options and upstream of the LLMProvider");
+  for (const setting of [instance, version, deployment])
+    setting.imported("endpoint, options and upstream of the LLMProvider");
   const isDated = /^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$/.test(version.text ?? "");
   return {
     endpoint: `https://${variableOf(instance.text) === null ? instance.text : "azure-instance"}.openai.azure.com`,

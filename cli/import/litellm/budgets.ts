@@ -104,7 +104,9 @@ function providerBudgets(config: Config, manifests: Manifests, alerts: Spec): vo
     const [amount, duration] = [
       ["budget_limit", "max_budget"],
       ["time_period", "budget_duration"],
-    ].map((names) => names.map((name) => setting.get(name)).find((one) => one.isSet) ?? setting.get(names[0] ?? ""));
+    ].map(
+      (names) => names.map((name) => setting.get(name)).find((setting) => setting.isSet) ?? setting.get(names[0] ?? ""),
+    );
     if (amount === undefined || duration === undefined) continue;
     add({ name: `provider-${service}`, amount, duration, spec: { scope: { providers } } }, manifests, alerts);
   }

@@ -31,7 +31,8 @@ function listed(setting: Setting | undefined, known: ReadonlySet<string>): Map<s
   const lists = new Map<string, string[]>();
   for (const [group, targets] of setting?.items().flatMap((item) => item.entries()) ?? []) {
     if (group !== "*" && !known.has(group)) targets.notImported(`no deployment of ${group} was imported`);
-    else lists.set(group, [...(lists.get(group) ?? []), ...targets.items().flatMap((one) => target(one, known))]);
+    else
+      lists.set(group, [...(lists.get(group) ?? []), ...targets.items().flatMap((setting) => target(setting, known))]);
   }
   return lists;
 }

@@ -98,7 +98,7 @@ function wordPattern(word: string): string {
 }
 
 function contentFilter(parameters: Setting, guard: Guard): void {
-  for (const one of parameters.get("patterns").items()) pattern(one, guard);
+  for (const setting of parameters.get("patterns").items()) pattern(setting, guard);
   for (const word of parameters.get("blocked_words").items()) {
     const text = word.text ?? word.get("keyword").text;
     if (text === undefined || text === "") continue;

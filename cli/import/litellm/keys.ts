@@ -21,7 +21,7 @@ export function keyName(row: Setting): string {
 export function writeKey(row: Setting, object: ImportedObject, manifests: Manifests): void {
   const setting = ["key", "token"]
     .map((name) => row.get(name))
-    .find((one) => one.text !== undefined && !isHash(one.text));
+    .find((setting) => setting.text !== undefined && !isHash(setting.text));
   const value = setting === undefined ? null : secretFrom(setting);
   if (setting !== undefined && value !== null && !("clear" in value && value.clear.length < leastKeyCharacters)) {
     const secret = manifests.secret(`${object.name}-llm-key`);
@@ -30,7 +30,7 @@ export function writeKey(row: Setting, object: ImportedObject, manifests: Manife
     markSecret(setting, value, secret.name, "apiKey");
     return;
   }
-  const hash = ["token", "key"].map((name) => row.get(name)).find((one) => isHash(one.text ?? ""));
+  const hash = ["token", "key"].map((name) => row.get(name)).find((setting) => isHash(setting.text ?? ""));
   if (hash !== undefined && !exampleKeyDigests.has(hash.text?.toLowerCase() ?? "")) {
     object.spec["digests"] = [{ algorithm: "sha256", value: hash.text?.toLowerCase() }];
     hash.imported("digests: the key goes on working");

@@ -49,7 +49,7 @@ function aliasesOf(config: Config, groups: ReadonlySet<string>): Map<string, Nam
     config.find(["litellm_settings", "model_alias_map"]),
     config.find(["general_settings", "model_alias_map"]),
   ];
-  for (const [alias, setting] of settings.flatMap((one) => one?.entries() ?? [])) {
+  for (const [alias, setting] of settings.flatMap((setting) => setting?.entries() ?? [])) {
     const group = setting.text ?? setting.get("model").text ?? "";
     const name = modelNameFrom(alias);
     if (!groups.has(group)) setting.notImported(`no deployment of ${group} was imported`);

@@ -110,7 +110,7 @@ function requestOf(config: Setting, [first, ...others]: readonly Target[]): Spec
 function cacheOf(config: Setting, targets: readonly Target[]): Spec {
   const cache = [config, ...targets.map(({ setting }) => setting)]
     .map((place) => place.get("cache"))
-    .find((one) => one.isSet);
+    .find((setting) => setting.isSet);
   if (cache === undefined) return {};
   const mode = cache.isMapping ? cache.get("mode") : cache;
   if (mode.text === "semantic")

@@ -150,7 +150,7 @@ export function targetRef(
     },
     { upstream },
   );
-  for (const one of [setting, deployment]) one.imported(`LLMProvider ${ref.provider}, model ${ref.model}`);
+  for (const part of [setting, deployment]) part.imported(`LLMProvider ${ref.provider}, model ${ref.model}`);
   target.get("provider").imported("type of the LLMProvider");
   target.get("name").imported("not needed");
   return ref;

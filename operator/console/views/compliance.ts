@@ -92,7 +92,8 @@ export const auditRows = ({ proxies }: Pick<ConsoleFacts, "proxies">): AuditRow[
 
 function counted(all: readonly Readonly<Record<string, number>>[]): [string, number][] {
   const sums = new Map<string, number>();
-  for (const one of all) for (const [name, count] of Object.entries(one)) sums.set(name, (sums.get(name) ?? 0) + count);
+  for (const counts of all)
+    for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count);
   return [...sums].sort(([, a], [, b]) => b - a);
 }
 

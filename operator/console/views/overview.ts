@@ -57,7 +57,7 @@ export function overviewOf(
     ),
     problems: problemsNow(facts, readings, viewer),
     objects: kindNames.map((kind) => {
-      const all = seen.filter((one) => one.kind === kind);
+      const all = seen.filter((state) => state.kind === kind);
       const amiss = all.filter(({ state }) => state === "failed" || state === "degraded").length;
       return { kind, total: all.length, amiss };
     }),

@@ -154,8 +154,8 @@ export function problemsNow(facts: ConsoleFacts, readings: readonly BudgetReadin
     ...ofSunsets(facts, viewer),
     ...keys.flatMap((key) => keyProblem(key, facts.nowMs)),
   ];
-  return [...all.filter((one) => one.severity === "error"), ...all.filter((one) => one.severity === "warning")].slice(
-    0,
-    mostProblems,
-  );
+  return [
+    ...all.filter((problem) => problem.severity === "error"),
+    ...all.filter((problem) => problem.severity === "warning"),
+  ].slice(0, mostProblems);
 }

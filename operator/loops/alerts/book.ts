@@ -42,8 +42,8 @@ import { advanceObjectAlerts, sightings, unwatched } from "./state.ts";
 type Named = Pick<Verdict, "kind" | "meta">;
 const nameOf = ({ kind, meta }: Named): string => `${kind}/${idOf(meta)}`;
 const watchName = ({ kind, id }: ObjectAlertWatch): string => `${kind}/${id}`;
-const isWatchable = <T extends Named>(one: T): one is T & { kind: Watchable } =>
-  one.kind === "LLMProvider" || one.kind === "RoutingPolicy";
+const isWatchable = <T extends Named>(object: T): object is T & { kind: Watchable } =>
+  object.kind === "LLMProvider" || object.kind === "RoutingPolicy";
 
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
@@ -139,9 +139,9 @@ export class ObjectAlertBook {
   /** Channels notified of a start that the object no longer names must be notified of the end. */
   #leave(held: ObjectAlertMemory, reached: readonly ReachableChannel[], ending: AlertEnding): void {
     for (const alarm of held.standing.alarms)
-      for (const one of reached) {
-        const { id } = one.channel;
-        if (alarm.told.includes(id) && !alarm.toldOver.includes(id)) this.#sayFarewell(held, alarm, one, ending);
+      for (const channel of reached) {
+        const { id } = channel.channel;
+        if (alarm.told.includes(id) && !alarm.toldOver.includes(id)) this.#sayFarewell(held, alarm, channel, ending);
       }
   }
 
@@ -178,26 +178,26 @@ export class ObjectAlertBook {
     const held = this.#held.get(watchName(watch));
     // A look between two passes: names of channels are those of the next one already.
     if (held?.named !== watch.named) return [];
-    return held.standing.alarms.flatMap((one) =>
+    return held.standing.alarms.flatMap((alarm) =>
       [false, true].flatMap((over): PendingAlert[] => {
-        if (over && one.state !== "Over") return [];
+        if (over && alarm.state !== "Over") return [];
         const channels = watch.channels.filter((channel) => {
-          const begun = one.told.includes(channel.id);
+          const begun = alarm.told.includes(channel.id);
           // A channel notified of the start must be notified of the end, even if its `events` changed.
-          if (over) return begun && !one.toldOver.includes(channel.id);
-          return wants(channel, one.event) && !begun && !isSleptThrough(one, channel);
+          if (over) return begun && !alarm.toldOver.includes(channel.id);
+          return wants(channel, alarm.event) && !begun && !isSleptThrough(alarm, channel);
         });
         if (channels.length === 0) return [];
         const epoch = this.#epoch;
         const settled = (id: string, how: Delivery): void => {
           const channel = channels.find((each) => each.id === id);
-          if (channel !== undefined && epoch === this.#epoch) this.#settled(held, one, over, channel, how);
+          if (channel !== undefined && epoch === this.#epoch) this.#settled(held, alarm, over, channel, how);
         };
         return [
           {
             kind: watch.kind,
             meta: held.meta,
-            alert: objectAlertMessage(watch, one, over ? endingOf(one) : null),
+            alert: objectAlertMessage(watch, alarm, over ? endingOf(alarm) : null),
             channels,
             settled,
           },
@@ -222,7 +222,9 @@ export class ObjectAlertBook {
   #tooLate(then: ObjectAlertMemory, now: ObjectAlertMemory | undefined, alarm: ObjectAlert, channel: Channel): void {
     const nobodyLooks = now?.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over");
     const ending = now === undefined ? "Deleted" : nobodyLooks ? "NotWatched" : "ChannelRemoved";
-    const latest = now?.standing.alarms.find((one) => one.event === alarm.event && one.since === alarm.since) ?? alarm;
+    const latest =
+      now?.standing.alarms.find((candidate) => candidate.event === alarm.event && candidate.since === alarm.since) ??
+      alarm;
     this.#sayFarewell(then, latest, then.reach.get(channel.place) ?? { channel, kept: new Map() }, ending);
   }
 
@@ -256,8 +258,8 @@ export class ObjectAlertBook {
     for (const [name, { standing }] of this.#held)
       for (const { event, state } of standing.alarms) {
         const kind = name.slice(0, name.indexOf("/"));
-        const one = counts.get(`${kind} ${event}`) ?? { kind, event, on: 0 };
-        counts.set(`${kind} ${event}`, { ...one, on: one.on + (state === "Active" ? 1 : 0) });
+        const count = counts.get(`${kind} ${event}`) ?? { kind, event, on: 0 };
+        counts.set(`${kind} ${event}`, { ...count, on: count.on + (state === "Active" ? 1 : 0) });
       }
     return [...counts.values()];
   }

@@ -38,10 +38,10 @@ function added(watch: ObjectAlertWatch, readings: readonly WatchReading[]): Coun
       config.latencyMs === latencyMs &&
       config.firstTokenMs === firstTokenMs,
   );
-  const [first, ...rest] = mine.map((one) => one.counts);
+  const [first, ...rest] = mine.map((sample) => sample.counts);
   if (first === undefined) return null;
   const sum = { ...first };
-  for (const one of rest) for (const figure of Object.keys(sum) as (keyof Counts)[]) sum[figure] += one[figure];
+  for (const counts of rest) for (const figure of Object.keys(sum) as (keyof Counts)[]) sum[figure] += counts[figure];
   return sum;
 }
 
@@ -76,7 +76,7 @@ function breakerOpen(
 function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
   const reporting = proxies.filter((proxy) => proxy.healthy !== null);
   if (reporting.length === 0) return null;
-  const ill = reporting.filter((one) => one.healthy === false);
+  const ill = reporting.filter((report) => report.healthy === false);
   if (ill.length === 0)
     return {
       on: false,
@@ -84,7 +84,7 @@ function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
       bound: "",
       detail: `${reporting.length} of ${reporting.length} proxies reach it`,
     };
-  const reasons = listed(ill.flatMap((one) => one.reason ?? []));
+  const reasons = listed(ill.flatMap((report) => report.reason ?? []));
   return {
     on: true,
     value: `${reporting.length - ill.length}/${reporting.length}`,
@@ -215,15 +215,15 @@ export function advanceObjectAlerts(
   const alarms: ObjectAlert[] = [];
   const quietSinceMs = new Map<ObjectAlertEvent, number>();
   for (const [event, sighting] of seen) {
-    const one = next(
+    const following = next(
       event,
       before.alarms.find((alarm) => alarm.event === event),
       sighting,
       before.quietSinceMs.get(event),
       nowMs,
     );
-    if (one.alarm !== undefined) alarms.push(one.alarm);
-    if (one.quiet !== undefined) quietSinceMs.set(event, one.quiet);
+    if (following.alarm !== undefined) alarms.push(following.alarm);
+    if (following.quiet !== undefined) quietSinceMs.set(event, following.quiet);
   }
   // A channel notified of the start must learn that the condition is no longer watched.
   for (const alarm of before.alarms) {

@@ -14,7 +14,7 @@ const mostHistory = 14;
 
 const reached = (reports: readonly BudgetReadings[], id: string) =>
   reports.flatMap(({ shared, budgets }) =>
-    budgets.filter((budget) => budget.id === id).map((one) => ({ ...one, shared })),
+    budgets.filter((budget) => budget.id === id).map((budget) => ({ ...budget, shared })),
   );
 
 /** Proxies that share a store report the same money; those with a store each, their own. */
@@ -35,7 +35,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 
 function totalOf(
   readings: ReturnType<typeof reached>,
-  figure: (one: ReturnType<typeof reached>[number]) => number,
+  figure: (crossing: ReturnType<typeof reached>[number]) => number,
 ): number {
   return (
     most(readings.filter((reading) => reading.shared).map(figure)) +
@@ -93,7 +93,7 @@ function refusedNow({ config }: BudgetRules, same: BudgetState | null, readings:
   if (config.enforcement !== "Hard") return new Set();
   const unchanged = same !== null && (same.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd;
   const now = readings.filter((reading) => (reading.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd);
-  return new Set([...(unchanged ? same.refused : []), ...now.flatMap((one) => one.refused)]);
+  return new Set([...(unchanged ? same.refused : []), ...now.flatMap((crossing) => crossing.refused)]);
 }
 
 /**

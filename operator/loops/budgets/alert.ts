@@ -74,13 +74,13 @@ export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: C
   `${id}|${periodStartMs}|${nameOf(crossing)}`;
 
 /** Of an incident that is over, as a status keeps it. `id`: of the Budget. */
-export const pastBudgetIncidentKey = (id: string, one: BudgetUnresolved): string =>
-  budgetIncidentKey(id, Date.parse(one.periodStart), one);
+export const pastBudgetIncidentKey = (id: string, incident: BudgetUnresolved): string =>
+  budgetIncidentKey(id, Date.parse(incident.periodStart), incident);
 
 /** A Budget's crossing no longer applies. Only channels with incidents are notified, and those show nothing but which one it is. */
-export function budgetOver(id: string, one: BudgetUnresolved): Alert {
-  const { event, percent, subject } = one;
-  const incident = pastBudgetIncidentKey(id, one);
+export function budgetOver(id: string, unresolved: BudgetUnresolved): Alert {
+  const { event, percent, subject } = unresolved;
+  const incident = pastBudgetIncidentKey(id, unresolved);
   return {
     key: `${incident}|Over`,
     incident,
@@ -101,7 +101,7 @@ export function budgetOver(id: string, one: BudgetUnresolved): Alert {
       resetsAt: "",
       event,
     },
-    atMs: Date.parse(one.at),
+    atMs: Date.parse(unresolved.at),
   };
 }
 

@@ -182,8 +182,9 @@ export class BudgetBook {
 
   /** Channels with an open incident that the budget no longer names must be notified that it ended. */
   #leave({ meta, standing }: BudgetMemory, reached: readonly ReachableChannel[]): void {
-    for (const one of openIncidents(standing, this.#nowMs))
-      for (const each of reached) if (one.channels.includes(each.channel.id)) this.#sayFarewell(meta, one, each);
+    for (const incident of openIncidents(standing, this.#nowMs))
+      for (const each of reached)
+        if (incident.channels.includes(each.channel.id)) this.#sayFarewell(meta, incident, each);
   }
 
   #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: ReachableChannel): void {
@@ -228,16 +229,16 @@ export class BudgetBook {
       return channels.length === 0 ? [] : [{ kind: "Budget", meta: held.meta, alert, channels, settled: known }];
     };
     return [
-      ...unresolved.flatMap((one) => {
-        const channels = watch.channels.filter((channel) => one.channels.includes(channel.id));
-        return due(budgetOver(id, one), channels, (channel) => this.#resolved(held, one, channel));
+      ...unresolved.flatMap((incident) => {
+        const channels = watch.channels.filter((channel) => incident.channels.includes(channel.id));
+        return due(budgetOver(id, incident), channels, (channel) => this.#resolved(held, incident, channel));
       }),
-      ...crossings.flatMap((one) => {
+      ...crossings.flatMap((crossing) => {
         const channels = watch.channels.filter(
-          (channel) => wants(channel, one.event) && !one.told.includes(channel.id),
+          (channel) => wants(channel, crossing.event) && !crossing.told.includes(channel.id),
         );
-        const alert = budgetAlert(watch, one, resetsAtMs, budgetIncidentKey(id, periodStartMs, one));
-        return due(alert, channels, (channel, how) => this.#told(held, one, channel, how));
+        const alert = budgetAlert(watch, crossing, resetsAtMs, budgetIncidentKey(id, periodStartMs, crossing));
+        return due(alert, channels, (channel, how) => this.#told(held, crossing, channel, how));
       }),
     ];
   }

@@ -32,16 +32,16 @@ export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => 
 export function withBudgetChannelNames({ standing, named }: BudgetMemory, now: readonly ChannelName[]): BudgetState {
   if (named === now) return standing;
   const of = (ids: readonly string[]): string[] => renamedChannels(ids, named, now);
-  const crossings = standing.crossings.map(({ told, givenUp, ...one }) => {
+  const crossings = standing.crossings.map(({ told, givenUp, ...crossing }) => {
     const without = of(givenUp ?? []);
-    return { ...one, told: of(told), ...(without.length === 0 ? {} : { givenUp: without }) };
+    return { ...crossing, told: of(told), ...(without.length === 0 ? {} : { givenUp: without }) };
   });
   return {
     ...standing,
     crossings,
     unresolved: withUnresolved(
       [],
-      standing.unresolved.map((one) => ({ ...one, channels: of(one.channels) })),
+      standing.unresolved.map((incident) => ({ ...incident, channels: of(incident.channels) })),
     ),
   };
 }
@@ -79,10 +79,10 @@ export function markBudgetNotified(
     return { ...standing, unresolved: withUnresolved(standing.unresolved, open) };
   }
   const add = (ids: readonly string[]): string[] => [...new Set([...ids, channel])];
-  const crossings = standing.crossings.map((one) =>
-    same(one, crossing)
-      ? { ...one, told: add(one.told), ...(how === "given_up" ? { givenUp: add(one.givenUp ?? []) } : {}) }
-      : one,
+  const crossings = standing.crossings.map((before) =>
+    same(before, crossing)
+      ? { ...before, told: add(before.told), ...(how === "given_up" ? { givenUp: add(before.givenUp ?? []) } : {}) }
+      : before,
   );
   return { ...standing, crossings };
 }
@@ -90,10 +90,10 @@ export function markBudgetNotified(
 /** With an incident that a channel need not be told the end of any more. */
 export function resolvedIn(standing: BudgetState, incident: BudgetUnresolved, channel: string): BudgetState {
   const { unresolved } = standing;
-  const rest = unresolved.map((one) =>
-    same(one, incident) && one.periodStart === incident.periodStart
-      ? { ...one, channels: one.channels.filter((id) => id !== channel) }
-      : one,
+  const rest = unresolved.map((open) =>
+    same(open, incident) && open.periodStart === incident.periodStart
+      ? { ...open, channels: open.channels.filter((id) => id !== channel) }
+      : open,
   );
   return { ...standing, unresolved: withUnresolved([], rest) };
 }

@@ -17,7 +17,7 @@ export function seedsOf({ config }: BudgetRules, state: BudgetState, rendered: r
       (seed.sinceMs ?? null) === state.sinceMs,
   );
   return [...state.groups].flatMap(([subject, spentNanoUsd]) => {
-    const was = before.find((one) => one.subject === subject);
+    const was = before.find((seed) => seed.subject === subject);
     const near = spentNanoUsd - (was?.spentNanoUsd ?? 0) < lag * config.amountNanoUsd;
     if (near) return was === undefined ? [] : [was];
     return [{ budget: config.id, periodStartMs: state.periodStartMs, ...since, subject, spentNanoUsd }];

@@ -26,11 +26,11 @@ function isSound({
     periodStart,
     resetsAt,
     ...crossings.map(({ at }) => at),
-    ...unresolved.flatMap((one) => [one.at, one.periodStart]),
+    ...unresolved.flatMap((incident) => [incident.at, incident.periodStart]),
   ];
-  const money = [amount, spent, ...[...groups, ...crossings, ...history].map((one) => one.spent)];
+  const money = [amount, spent, ...[...groups, ...crossings, ...history].map((entry) => entry.spent)];
   return (
-    times.every((time) => time === undefined || isTime(time)) && money.every((one) => one === undefined || isMoney(one))
+    times.every((time) => time === undefined || isTime(time)) && money.every((sum) => sum === undefined || isMoney(sum))
   );
 }
 
@@ -51,7 +51,9 @@ export function stateFromStatus(status: BudgetStatus): BudgetState | null {
         nanoOfText(spent),
       ]),
     ),
-    refused: new Set((status.crossings ?? []).filter((one) => one.percent === 100).map(({ subject }) => subject)),
+    refused: new Set(
+      (status.crossings ?? []).filter((crossing) => crossing.percent === 100).map(({ subject }) => subject),
+    ),
     crossings: status.crossings ?? [],
     unresolved: status.unresolved ?? [],
     history: status.history ?? [],

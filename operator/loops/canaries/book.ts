@@ -129,7 +129,7 @@ export class CanaryBook {
   #advance(plan: CanaryPlan, before: Held | undefined, reports: readonly CanaryReport[], nowMs: number): Held {
     const samples = reports
       .filter((report) => report.route === plan.route && report.id === plan.id)
-      .map((one) => one.sample);
+      .map((report) => report.sample);
     const progress = advanceCanary(plan, before?.progress ?? null, samples, nowMs);
     const same =
       before !== undefined &&

@@ -63,8 +63,8 @@ export function merge(before: readonly CanarySample[], reports: readonly CanaryS
     // The same run can't count backwards; should it, what was heard before is not lost.
     else if (isBehind(now, old)) gone.push({ ...old, proxy: "" });
   }
-  const nameless = gone.filter((one) => one.proxy === "");
-  const named = gone.filter((one) => one.proxy !== "");
+  const nameless = gone.filter((sample) => sample.proxy === "");
+  const named = gone.filter((sample) => sample.proxy !== "");
   const room = Math.max(0, mostSamples - fresh.size);
   const folded = [...nameless, ...named.slice(0, Math.max(0, named.length - room))];
   const kept = named.slice(Math.max(0, named.length - room));

@@ -27,16 +27,18 @@ function latest(uses: readonly ForeignKeyUse[]): Times {
 function known(status: unknown): Map<string, number> {
   const digests = (status as { digests?: unknown } | null)?.digests;
   const times = new Map<string, number>();
-  for (const one of Array.isArray(digests) ? (digests as Partial<DigestUse>[]) : []) {
-    const ms = Date.parse(String(one?.lastUsedAt));
-    if (typeof one?.label === "string" && Number.isFinite(ms)) times.set(one.label, ms);
+  for (const use of Array.isArray(digests) ? (digests as Partial<DigestUse>[]) : []) {
+    const ms = Date.parse(String(use?.lastUsedAt));
+    if (typeof use?.label === "string" && Number.isFinite(ms)) times.set(use.label, ms);
   }
   return times;
 }
 
 const valuesOf = (spec: unknown): string[] => {
   const digests = (spec as { digests?: unknown } | null)?.digests;
-  return Array.isArray(digests) ? digests.map((one) => String((one as { value?: unknown } | null)?.value ?? "")) : [];
+  return Array.isArray(digests)
+    ? digests.map((digest) => String((digest as { value?: unknown } | null)?.value ?? ""))
+    : [];
 };
 
 function digestUses({ meta, spec, status }: WorldObject, times: Times): DigestUse[] {

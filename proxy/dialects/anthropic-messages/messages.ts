@@ -178,11 +178,11 @@ export function decodeMessages(body: JsonObject): Messages {
   const system = systemTurn(body["system"] ?? "", "system");
   if (isRefusal(system)) return system;
   const messages = system;
-  for (const [index, one] of given.entries()) {
-    const role = String(one["role"]);
+  for (const [index, raw] of given.entries()) {
+    const role = String(raw["role"]);
     const turn = Object.hasOwn(turns, role) ? turns[role] : undefined;
     if (turn === undefined) return is.invalid(`messages[${index}].role`, "user or assistant");
-    const read = turn(one["content"], `messages[${index}].content`);
+    const read = turn(raw["content"], `messages[${index}].content`);
     if (isRefusal(read)) return read;
     messages.push(...read);
   }

@@ -17,21 +17,21 @@ import { decodeMessages, leftOutBlocks } from "./messages.ts";
 /** Other tools run at Anthropic, or have a schema that only Claude knows. They are dropped. */
 const isCustom = (tool: JsonObject): boolean => (tool["type"] ?? "custom") === "custom";
 
-function tool(one: JsonObject, param: string): Refusal | null {
-  if (!isCustom(one)) return null;
+function tool(given: JsonObject, param: string): Refusal | null {
+  if (!isCustom(given)) return null;
   return (
-    is.required(one, "name", is.aString, `${param}.`) ??
-    is.members(one, { description: is.aString, input_schema: is.anObject, strict: is.aBoolean }, `${param}.`)
+    is.required(given, "name", is.aString, `${param}.`) ??
+    is.members(given, { description: is.aString, input_schema: is.anObject, strict: is.aBoolean }, `${param}.`)
   );
 }
 
-function functionTool(one: JsonObject): FunctionTool {
+function functionTool(given: JsonObject): FunctionTool {
   const {
     name,
     description,
     input_schema: parameters,
     strict,
-  } = one as { name: string; description?: string; input_schema?: JsonObject; strict?: boolean };
+  } = given as { name: string; description?: string; input_schema?: JsonObject; strict?: boolean };
   return {
     type: "function",
     function: {
@@ -40,7 +40,7 @@ function functionTool(one: JsonObject): FunctionTool {
       ...(parameters == null ? {} : { parameters }),
       ...(strict == null ? {} : { strict }),
     },
-    ...markOf(one),
+    ...markOf(given),
   };
 }
 

@@ -64,25 +64,25 @@ const messageMembers: Readonly<Record<string, is.Check>> = {
   thinking_blocks: is.objects(() => null),
 };
 
-function message(one: JsonObject, param: string): Refusal | null {
-  const role = one["role"];
+function message(given: JsonObject, param: string): Refusal | null {
+  const role = given["role"];
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
-  const problem = is.members(one, messageMembers, `${param}.`);
+  const problem = is.members(given, messageMembers, `${param}.`);
   if (problem) return problem;
   if (role === "tool")
     return (
-      is.required(one, "tool_call_id", is.aString, `${param}.`) ?? is.required(one, "content", content, `${param}.`)
+      is.required(given, "tool_call_id", is.aString, `${param}.`) ?? is.required(given, "content", content, `${param}.`)
     );
-  return role === "assistant" ? null : is.required(one, "content", content, `${param}.`);
+  return role === "assistant" ? null : is.required(given, "content", content, `${param}.`);
 }
 
-function tool(one: JsonObject, param: string): Refusal | null {
-  if (one["type"] === "custom") return custom(one, param);
-  if (one["type"] !== "function")
+function tool(given: JsonObject, param: string): Refusal | null {
+  if (given["type"] === "custom") return custom(given, param);
+  if (given["type"] !== "function")
     return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model.");
-  const problem = is.required(one, "function", named, `${param}.`);
+  const problem = is.required(given, "function", named, `${param}.`);
   const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
-  return problem ?? is.members(one["function"] as JsonObject, types, `${param}.function.`);
+  return problem ?? is.members(given["function"] as JsonObject, types, `${param}.function.`);
 }
 
 function allowedTools(value: JsonObject, param: string): Refusal | null {
@@ -127,7 +127,7 @@ const untranslatable: is.Check = (_value, param) =>
     `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of another provider.`,
   );
 const textOnly: is.Check = (value, param) =>
-  Array.isArray(value) && value.every((one) => one === "text") ? null : untranslatable(value, param);
+  Array.isArray(value) && value.every((modality) => modality === "text") ? null : untranslatable(value, param);
 
 /** Types of the members that translators read. */
 export const parameters: Readonly<Record<string, is.Check>> = {

@@ -116,7 +116,7 @@ class Conversation {
     this.#flush();
     // Providers don't accept a message that has only reasoning.
     return this.messages.filter(
-      (one) => one.role !== "assistant" || one.content !== null || one.tool_calls !== undefined,
+      (message) => message.role !== "assistant" || message.content !== null || message.tool_calls !== undefined,
     );
   }
 }

@@ -69,7 +69,7 @@ class Items {
   readonly #tools: ReadonlyMap<string, ClientTool>;
 
   constructor(id: string, status: ItemStatus, tools: ReadonlyMap<string, ClientTool>, annotations: unknown) {
-    this.#citations = citationsIn(annotations).sort((one, other) => other.start - one.start);
+    this.#citations = citationsIn(annotations).sort((citation, other) => other.start - citation.start);
     this.#id = id;
     this.#status = status;
     this.#tools = tools;

@@ -160,8 +160,8 @@ const isVague = (blamed: Blamed | null): boolean =>
 
 /** The first code that says what happened, otherwise the first that is known at all. */
 function blameOfCodes(codes: readonly string[]): Blamed | null {
-  const blamed = codes.map((code) => byCode.get(code.toLowerCase()) ?? null).filter((one) => one !== null);
-  return blamed.find((one) => !isVague(one)) ?? blamed[0] ?? null;
+  const blamed = codes.map((code) => byCode.get(code.toLowerCase()) ?? null).filter((blame) => blame !== null);
+  return blamed.find((blame) => !isVague(blame)) ?? blamed[0] ?? null;
 }
 
 /** Statuses that decide on their own, whatever an error calls itself. */

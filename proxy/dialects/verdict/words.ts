@@ -68,7 +68,7 @@ export function wordsOf(said: Said): ErrorWords {
   const inner = isObject(error["innererror"]) ? error["innererror"] : {};
   const code = word(error["code"]);
   const type = word(error["type"]) ?? word(error["error_type"]);
-  const codes = [word(inner["code"]), code, type, word(error["status"])].filter((one) => one !== null);
+  const codes = [word(inner["code"]), code, type, word(error["status"])].filter((code) => code !== null);
   return {
     message: typeof said.body === "string" ? "" : messageIn(error),
     codes,

@@ -20,7 +20,7 @@ const harmless: Readonly<Record<string, (value: unknown) => boolean>> = {
   logit_bias: (value) => isObject(value) && Object.keys(value).length === 0,
   presence_penalty: (value) => value === 0,
   frequency_penalty: (value) => value === 0,
-  modalities: (value) => Array.isArray(value) && value.every((one) => one === "text"),
+  modalities: (value) => Array.isArray(value) && value.every((modality) => modality === "text"),
   metadata: (value) => isObject(value) && Object.keys(value).length === 0,
   service_tier: (value) => value === "auto",
   store: (value) => value === false,
@@ -47,7 +47,7 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
 /** Stop sequences. Claude refuses those of white space only. */
 export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refusal {
   const given = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
-  const stops = given.filter((one) => one !== "");
+  const stops = given.filter((text) => text !== "");
   if (claude && stops.some((stop) => stop.trim() === ""))
     return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
   return stops;

@@ -37,11 +37,11 @@ function toolOf(tool: FunctionTool, strict: boolean): JsonObject {
 /** `tool_choice` in Claude's form; null to omit it. */
 export function toolChoiceOf({ tool_choice, parallel_tool_calls }: ChatRequest): JsonObject | null {
   if (tool_choice === "none") return { type: "none" };
-  const one = parallel_tool_calls === false ? { disable_parallel_tool_use: true } : {};
-  if (tool_choice === "required") return { type: "any", ...one };
+  const single = parallel_tool_calls === false ? { disable_parallel_tool_use: true } : {};
+  if (tool_choice === "required") return { type: "any", ...single };
   if (typeof tool_choice === "object" && tool_choice !== null)
-    return { type: "tool", name: tool_choice.function.name, ...one };
-  return tool_choice === "auto" || parallel_tool_calls === false ? { type: "auto", ...one } : null;
+    return { type: "tool", name: tool_choice.function.name, ...single };
+  return tool_choice === "auto" || parallel_tool_calls === false ? { type: "auto", ...single } : null;
 }
 
 /** A tool choice without any tools. */

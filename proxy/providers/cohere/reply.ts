@@ -79,7 +79,7 @@ function toolCall(call: JsonObject): ToolCall {
  */
 function logprobEntry(item: JsonObject): JsonObject {
   const parts = Array.isArray(item["logprobs"]) ? (item["logprobs"] as unknown[]) : [];
-  const logprob = parts.reduce<number>((sum, one) => sum + (typeof one === "number" ? one : 0), 0);
+  const logprob = parts.reduce<number>((sum, part) => sum + (typeof part === "number" ? part : 0), 0);
   return { token: text(item["text"]), logprob, bytes: null, top_logprobs: [] };
 }
 

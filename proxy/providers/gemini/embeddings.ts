@@ -17,7 +17,7 @@ import { modelPath } from "./request.ts";
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions"]);
 
 function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
-  const entries = isObject(body) ? objectsIn(body["embeddings"]).map((one) => one["values"]) : [];
+  const entries = isObject(body) ? objectsIn(body["embeddings"]).map((embedding) => embedding["values"]) : [];
   const vectors = entries.filter(isVector);
   if (vectors.length !== wanted || entries.length !== wanted) return invalidReply();
   // Older models report no usage.

@@ -123,7 +123,7 @@ class Conversation {
     if (typeof text !== "string") return text;
     const parts = partsOf(media, `${param}.content`, this.#dropped);
     if (isRefusal(parts)) return parts;
-    const call = this.#pending.find((one) => one.response === null && one.id === message.tool_call_id);
+    const call = this.#pending.find((waiting) => waiting.response === null && waiting.id === message.tool_call_id);
     if (call === undefined) {
       return refusal(
         `${param}.tool_call_id`,
@@ -139,7 +139,7 @@ class Conversation {
 
   /** Results in the order of their calls, whatever order they arrived in. */
   #flush(): void {
-    const answered = this.#pending.filter((one) => one.response !== null);
+    const answered = this.#pending.filter((call) => call.response !== null);
     this.#pending = [];
     if (answered.length === 0) return;
     const parts = answered.map(({ id, name, response, media }) => ({
@@ -151,7 +151,7 @@ class Conversation {
       },
     }));
     this.#contents.push({ role: "user", parts, results: true });
-    const media = answered.flatMap((one) => one.media);
+    const media = answered.flatMap((call) => call.media);
     if (!this.#mediaInResults && media.length > 0) this.#push("user", media);
   }
 

@@ -101,8 +101,8 @@ export function partsOf(
 ): JsonObject[] | Refusal {
   if (typeof content === "string") return content === "" ? [] : [{ text: content }];
   const parts: JsonObject[] = [];
-  for (const [index, one] of (content ?? []).entries()) {
-    const part = readPart(one, `${param}[${index}]`, dropped);
+  for (const [index, contentPart] of (content ?? []).entries()) {
+    const part = readPart(contentPart, `${param}[${index}]`, dropped);
     if (isRefusal(part)) return part;
     if (part["text"] !== "") parts.push(part);
   }

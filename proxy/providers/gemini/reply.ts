@@ -22,7 +22,7 @@ export const text = (value: unknown): string | null => (typeof value === "string
 /** Deeper JSON can be parsed but not serialised: `JSON.stringify` overflows the stack at a few thousand levels. */
 export function isShallow(value: unknown, levels = 256): boolean {
   if (value === null || typeof value !== "object") return true;
-  return levels > 0 && Object.values(value).every((one) => isShallow(one, levels - 1));
+  return levels > 0 && Object.values(value).every((member) => isShallow(member, levels - 1));
 }
 
 /** Tokens of one modality in a list of counts by modality. */
@@ -128,10 +128,10 @@ interface LogprobToken {
 }
 
 function logprobToken(raw: unknown): LogprobToken {
-  const one = isObject(raw) ? raw : {};
+  const candidate = isObject(raw) ? raw : {};
   return {
-    token: text(one["token"]) ?? "",
-    logprob: typeof one["logProbability"] === "number" ? one["logProbability"] : 0,
+    token: text(candidate["token"]) ?? "",
+    logprob: typeof candidate["logProbability"] === "number" ? candidate["logProbability"] : 0,
     bytes: null,
   };
 }
@@ -234,7 +234,7 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
     choices:
       candidates.length === 0
         ? [blocked(reason ?? "")]
-        : candidates.map((one, at) => decodeCandidate(one, at, seen, newId)),
+        : candidates.map((candidate, at) => decodeCandidate(candidate, at, seen, newId)),
     usage: usageOf(body["usageMetadata"]),
   };
 }

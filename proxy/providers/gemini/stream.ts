@@ -47,11 +47,12 @@ class GeminiStream {
   frame(frame: SseFrame, emit: Emit): void {
     if (frame.data.trim() === "") return;
     const body: unknown = parseJson(frame.data);
-    const one: unknown = Array.isArray(body) ? body[0] : body;
-    if (!isObject(one) || !isShallow(one))
+    const first: unknown = Array.isArray(body) ? body[0] : body;
+    if (!isObject(first) || !isShallow(first))
       emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
-    else if (one["error"] !== undefined) this.#fail(() => emit({ kind: "error", error: decodeStreamError(one) }), emit);
-    else this.#body(one, emit);
+    else if (first["error"] !== undefined)
+      this.#fail(() => emit({ kind: "error", error: decodeStreamError(first) }), emit);
+    else this.#body(first, emit);
   }
 
   #body(body: JsonObject, emit: Emit): void {
@@ -59,7 +60,7 @@ class GeminiStream {
     this.#blocked ??= blockReason(body);
     if (!this.#started) emit({ kind: "start", id: text(body["responseId"]), model: text(body["modelVersion"]) });
     this.#started = true;
-    for (const one of objectsIn(body["candidates"])) this.#candidate(one, emit);
+    for (const candidate of objectsIn(body["candidates"])) this.#candidate(candidate, emit);
   }
 
   #candidate(raw: JsonObject, emit: Emit): void {
@@ -104,8 +105,8 @@ class GeminiStream {
     if (this.#blocked !== null && this.#candidates.size === 0) this.#candidates.set(0, { calls: 0, native: null });
     const whole =
       this.#candidates.size > 0 &&
-      [...this.#candidates.values()].every((one) => (one.native ?? this.#blocked) !== null);
-    if (whole) for (const [choice, one] of this.#candidates) this.#finish(choice, one, emit);
+      [...this.#candidates.values()].every((candidate) => (candidate.native ?? this.#blocked) !== null);
+    if (whole) for (const [choice, candidate] of this.#candidates) this.#finish(choice, candidate, emit);
     this.#tellUsage(emit);
     if (whole) emit({ kind: "end" });
   }

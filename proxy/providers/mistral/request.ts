@@ -82,26 +82,26 @@ function contentOf({ role, content, tool_calls, refusal: refused }: ChatMessage)
   return content === null || content === undefined || content.length === 0 ? (refused ?? "") : content;
 }
 
-function message(one: ChatMessage): JsonObject {
-  const role = one.role === "developer" ? "system" : one.role;
-  const content = contentOf(one);
+function message(given: ChatMessage): JsonObject {
+  const role = given.role === "developer" ? "system" : given.role;
+  const content = contentOf(given);
   return {
     role,
     ...(content === undefined ? {} : { content: Array.isArray(content) ? content.map(partOf) : content }),
-    ...(one.name === undefined ? {} : { name: one.name }),
-    ...(one.tool_calls === undefined ? {} : { tool_calls: one.tool_calls.map(renamed) }),
-    ...(one.tool_call_id === undefined ? {} : { tool_call_id: toolId(one.tool_call_id) }),
+    ...(given.name === undefined ? {} : { name: given.name }),
+    ...(given.tool_calls === undefined ? {} : { tool_calls: given.tool_calls.map(renamed) }),
+    ...(given.tool_call_id === undefined ? {} : { tool_call_id: toolId(given.tool_call_id) }),
   };
 }
 
 function refused(request: ChatRequest): Refusal | null {
-  for (const [index, one] of request.messages.entries()) {
-    if (one.role === "function")
+  for (const [index, message] of request.messages.entries()) {
+    if (message.role === "function")
       return refusal(
         `messages[${index}].role`,
         "Mistral doesn't support function messages. Use `tool_calls` and the role tool.",
       );
-    const parts = Array.isArray(one.content) ? one.content : [];
+    const parts = Array.isArray(message.content) ? message.content : [];
     if (parts.some((part) => part.type === "file" && part.file.file_data === undefined))
       return refusal(
         `messages[${index}].content`,

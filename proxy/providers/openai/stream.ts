@@ -102,7 +102,7 @@ export class ChatChunks {
     const choices = objectsIn(body["choices"]);
     // Azure's first chunk has no choice and an empty id: the answer doesn't start there.
     if (choices.length > 0) this.#start(body, emit);
-    for (const one of choices) this.#choice(one, emit);
+    for (const choice of choices) this.#choice(choice, emit);
     const failed = choiceError(choices);
     if (failed !== null) emit({ kind: "error", error: errorInAnswer(failed, decodeOpenAiError) });
     const usage = decodeUsage(body["usage"], body["service_tier"]);

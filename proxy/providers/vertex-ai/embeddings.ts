@@ -24,10 +24,10 @@ function tokensOf(embeddings: unknown): number {
 
 function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
   const predictions = isObject(body) && Array.isArray(body["predictions"]) ? body["predictions"] : [];
-  const entries = predictions.map((one: unknown) => (isObject(one) ? one["embeddings"] : null));
-  const vectors = entries.map((one) => (isObject(one) ? one["values"] : null)).filter(isVector);
+  const entries = predictions.map((prediction: unknown) => (isObject(prediction) ? prediction["embeddings"] : null));
+  const vectors = entries.map((entry) => (isObject(entry) ? entry["values"] : null)).filter(isVector);
   if (vectors.length !== wanted || entries.length !== wanted) return invalidReply();
-  const prompt = entries.reduce<number>((sum, one) => sum + tokensOf(one), 0);
+  const prompt = entries.reduce<number>((sum, entry) => sum + tokensOf(entry), 0);
   const none = { cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: false };
   return { model, vectors, usage: prompt === 0 ? null : { prompt, ...none } };
 }

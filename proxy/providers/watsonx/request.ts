@@ -48,8 +48,8 @@ const handled: ReadonlySet<string> = new Set([
 const said = (part: ContentPart): ContentPart =>
   part.type === "refusal" ? { type: "text", text: part.refusal } : part;
 
-function message(one: ChatMessage): JsonObject {
-  const { role, content, name, tool_calls, tool_call_id, refusal: refused } = one;
+function message(given: ChatMessage): JsonObject {
+  const { role, content, name, tool_calls, tool_call_id, refusal: refused } = given;
   return {
     role: role === "developer" ? "system" : role,
     ...(content === undefined || content === null
@@ -63,13 +63,13 @@ function message(one: ChatMessage): JsonObject {
 }
 
 function refused(request: ChatRequest): Refusal | null {
-  for (const [index, one] of request.messages.entries()) {
-    if (one.role === "function")
+  for (const [index, message] of request.messages.entries()) {
+    if (message.role === "function")
       return refusal(
         `messages[${index}].role`,
         "watsonx doesn't support function messages. Use `tool_calls` and the role tool.",
       );
-    const parts = Array.isArray(one.content) ? one.content : [];
+    const parts = Array.isArray(message.content) ? message.content : [];
     const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
     if (other) return refusal(`messages[${index}].content`, `Parts of type ${other.type} can't be sent to watsonx.`);
   }
