@@ -69,8 +69,8 @@ async function verify(
   const key = await keyFrom(keyFile);
   const files = new Verifier(key, sink);
   const store = new Verifier(key, "redis");
-  for await (const { text, where: at, torn, stored } of sourceOf(paths, redis))
-    (stored ? store : files).add(text, at, torn);
+  for await (const { text, where: place, torn, stored } of sourceOf(paths, redis))
+    (stored ? store : files).add(text, place, torn);
   const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
   let wrong = 0;
   for (const { records, chains, troubles, notes } of found) {
@@ -87,7 +87,7 @@ async function verify(
 }
 
 function list(kind: string, lines: readonly Trouble[]): void {
-  for (const { where: at, what } of lines.slice(0, mostShown)) process.stdout.write(`${kind} ${at}: ${what}\n`);
+  for (const { where: place, what } of lines.slice(0, mostShown)) process.stdout.write(`${kind} ${place}: ${what}\n`);
   if (lines.length > mostShown) process.stdout.write(`${kind} and ${lines.length - mostShown} more\n`);
 }
 
@@ -99,14 +99,14 @@ async function show(paths: readonly string[], redis: string | undefined, id: str
   const keys = process.env["SLUICE_SEALING_KEYS"] ?? "";
   const sealer = keys.trim() === "" ? null : new Sealer(keys);
   let unreadable = 0;
-  for await (const { text, where: at } of sourceOf(paths, redis)) {
+  for await (const { text, where: place } of sourceOf(paths, redis)) {
     const link = readLink(text, plain);
     if (link === null || (id !== undefined && link.record["request_id"] !== id)) continue;
     const shown = opened(link, sealer);
     if ("unreadable" in shown) {
       unreadable++;
       process.stderr.write(
-        `${at}: bodies of record ${link.seq} of chain ${link.chain} can't be read: ${String(shown["unreadable"])}\n`,
+        `${place}: bodies of record ${link.seq} of chain ${link.chain} can't be read: ${String(shown["unreadable"])}\n`,
       );
     }
     await written(`${JSON.stringify(shown)}\n`);
@@ -151,9 +151,9 @@ export async function runAudit(args: readonly string[]): Promise<void> {
 
 function moment(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
-  const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new UsageError(`--${name} must be a time such as 2027-02-01T00:00:00Z, not ${text}`);
-  return at;
+  const timeMs = Date.parse(text);
+  if (Number.isNaN(timeMs)) throw new UsageError(`--${name} must be a time such as 2027-02-01T00:00:00Z, not ${text}`);
+  return timeMs;
 }
 
 /** Rounds half up to cents. */

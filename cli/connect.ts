@@ -143,13 +143,13 @@ async function writeOne(file: SettingsFile, home: string, replace: boolean, prin
   const replaced = changes.filter((change) => change.before !== undefined);
   if (replaced.length > 0 && !replace) {
     print(`${path} is left as it is: it has other values, which --replace would replace:`);
-    for (const { path: at, before: was, after } of replaced) print(`  ${at}: ${was} -> ${after}`);
+    for (const { path: place, before: was, after } of replaced) print(`  ${place}: ${was} -> ${after}`);
     return false;
   }
   await replaceFile(path, text);
   print(`${before === null ? "created" : "changed"} ${path}:`);
-  for (const { path: at, before: was, after } of changes)
-    print(was === undefined ? `  ${at}: ${after}` : `  ${at}: ${after} (was ${was})`);
+  for (const { path: place, before: was, after } of changes)
+    print(was === undefined ? `  ${place}: ${after}` : `  ${place}: ${after} (was ${was})`);
   return true;
 }
 

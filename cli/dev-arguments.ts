@@ -14,8 +14,8 @@ export function divide(args: readonly string[]): { paths: string[]; flags: strin
 
 /** Removes a flag that the proxy doesn't know from `flags` and returns its value; null if it isn't set. */
 export function takeFlag(flags: string[], name: string): string | null {
-  const at = flags.findIndex((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`));
-  if (at < 0) return null;
-  const [flag = ""] = flags.splice(at, 1);
-  return flag.includes("=") ? flag.slice(flag.indexOf("=") + 1) : (flags.splice(at, 1)[0] ?? "");
+  const index = flags.findIndex((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`));
+  if (index < 0) return null;
+  const [flag = ""] = flags.splice(index, 1);
+  return flag.includes("=") ? flag.slice(flag.indexOf("=") + 1) : (flags.splice(index, 1)[0] ?? "");
 }

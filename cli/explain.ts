@@ -106,9 +106,9 @@ function momentOf({ at }: Values): number {
 
 function headersOf(values: Values): Record<string, string> {
   const entries = (values.header ?? []).map((text) => {
-    const at = text.indexOf("=");
-    if (at <= 0) throw new UsageError(`--header must be NAME=VALUE, not ${text}`);
-    return [text.slice(0, at).toLowerCase(), text.slice(at + 1)] as const;
+    const index = text.indexOf("=");
+    if (index <= 0) throw new UsageError(`--header must be NAME=VALUE, not ${text}`);
+    return [text.slice(0, index).toLowerCase(), text.slice(index + 1)] as const;
   });
   return Object.fromEntries(entries);
 }

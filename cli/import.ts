@@ -38,9 +38,9 @@ function sourceNamed(name: string | undefined): ImportSource {
 
 function environment(pairs: readonly string[]): Record<string, string | undefined> {
   const own = pairs.map((pair): [string, string] => {
-    const at = pair.indexOf("=");
-    if (at < 1) throw new UsageError("--env takes NAME=VALUE");
-    return [pair.slice(0, at), pair.slice(at + 1)];
+    const index = pair.indexOf("=");
+    if (index < 1) throw new UsageError("--env takes NAME=VALUE");
+    return [pair.slice(0, index), pair.slice(index + 1)];
   });
   return { ...process.env, ...Object.fromEntries(own) };
 }

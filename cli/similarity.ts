@@ -85,8 +85,8 @@ async function embedded(url: string, key: string, model: string, input: string[]
 async function measure(pairs: readonly Pair[], url: string, key: string, model: string): Promise<Measured[]> {
   const texts = [...new Set(pairs.flatMap((pair) => pair.texts))];
   const vectors = new Map<string, Float32Array>();
-  for (let at = 0; at < texts.length; at += batch) {
-    const some = texts.slice(at, at + batch);
+  for (let offset = 0; offset < texts.length; offset += batch) {
+    const some = texts.slice(offset, offset + batch);
     for (const [index, vector] of (await embedded(url, key, model, some)).entries())
       vectors.set(some[index] ?? "", vector);
   }

@@ -20,10 +20,10 @@ export const dotted = (path: Path): string =>
 
 /** Names of the fields that the schema has at a path. */
 function fieldsAt(root: Schema, path: Path): string[] {
-  let at: Schema | undefined = root;
+  let schema: Schema | undefined = root;
   for (const step of path)
-    at = typeof step === "number" ? at?.items : (at?.properties?.[step] ?? at?.additionalProperties);
-  return Object.keys(at?.properties ?? {});
+    schema = typeof step === "number" ? schema?.items : (schema?.properties?.[step] ?? schema?.additionalProperties);
+  return Object.keys(schema?.properties ?? {});
 }
 
 export function unknownField(path: Path, known: readonly string[]): SpecProblem {

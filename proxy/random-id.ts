@@ -12,18 +12,21 @@ let used = pool.length;
 const hexDigits = Buffer.from("0123456789abcdef");
 const text = Buffer.from("00000000-0000-4000-8000-000000000000");
 /** Where each byte's two digits stand. */
-const places = Array.from({ length: idBytes }, (_, at) => 2 * at + [4, 6, 8, 10].filter((from) => at >= from).length);
+const places = Array.from(
+  { length: idBytes },
+  (_, index) => 2 * index + [4, 6, 8, 10].filter((from) => index >= from).length,
+);
 
 export function randomId(): string {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
   }
-  for (let at = 0; at < idBytes; at++) {
+  for (let index = 0; index < idBytes; index++) {
     const random = pool[used] ?? 0;
     // Version and variant.
-    const byte = at === 6 ? (random & 0x0f) | 0x40 : at === 8 ? (random & 0x3f) | 0x80 : random;
-    const place = places[at] ?? 0;
+    const byte = index === 6 ? (random & 0x0f) | 0x40 : index === 8 ? (random & 0x3f) | 0x80 : random;
+    const place = places[index] ?? 0;
     pool[used++] = 0;
     text[place] = hexDigits[byte >> 4] ?? 0;
     text[place + 1] = hexDigits[byte & 15] ?? 0;

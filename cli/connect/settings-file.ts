@@ -66,7 +66,7 @@ function mergeInto(target: Record<string, unknown>, settings: Settings, above: s
       if (hasMembers(had)) return mergeInto(had, value, path);
       target[key] = value;
       return had === undefined
-        ? leavesOf(value, path).map(([at, leaf]) => added(at, leaf))
+        ? leavesOf(value, path).map(([place, leaf]) => added(place, leaf))
         : [changed(path, had, value)];
     }
     if (had === value) return [];

@@ -74,7 +74,7 @@ export function compareInvoice(
   const nameOf = ledgerNames([...new Set(used.map(({ model }) => model))], models);
   const buckets = new Map<number, Bucket>();
   const all = new Map<string, Compared>();
-  const at = (bucket: Bucket, model: string): Compared => {
+  const comparedOf = (bucket: Bucket, model: string): Compared => {
     const key = keyOf(bucket, model);
     let compared = all.get(key);
     if (compared === undefined) all.set(key, (compared = { ...bucket, model, billed: null, ledger: null, causes: [] }));
@@ -83,7 +83,7 @@ export function compareInvoice(
   for (const line of lines) {
     const bucket = bucketOf(line);
     buckets.set(bucket.startMs, bucket);
-    bill((at(bucket, nameOf(line.model)).billed ??= noBill()), line);
+    bill((comparedOf(bucket, nameOf(line.model)).billed ??= noBill()), line);
   }
   const sorted = [...buckets.values()].sort((a, b) => a.startMs - b.startMs);
   const inBucket = (ms: number): Bucket | undefined =>
@@ -91,7 +91,7 @@ export function compareInvoice(
   // A name that the ledger has is its own, so that models that are alike stay apart.
   for (const row of used) {
     const bucket = inBucket(row.hourMs);
-    if (bucket !== undefined) addTo((at(bucket, row.model).ledger ??= noSums()), row);
+    if (bucket !== undefined) addTo((comparedOf(bucket, row.model).ledger ??= noSums()), row);
   }
   const compared = [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, compared]) => compared);
   const shifts = new Map<string, number | null>();

@@ -162,10 +162,10 @@ export class InvoiceReader {
     if (!hasMembers(bucket) || !Array.isArray(results)) throw new UsageError(`${place}: there is no list results`);
     const { results: _, result: __, ...span } = bucket;
     for (const [index, result] of results.entries()) {
-      const at = `${place}.results[${index}]`;
-      if (!hasMembers(result)) throw new UsageError(`${at} is not an object`);
+      const path = `${place}.results[${index}]`;
+      if (!hasMembers(result)) throw new UsageError(`${path} is not an object`);
       const cells = { ...span, ...flat(result) };
-      this.#add(formatOf(jsonFormats, Object.keys(cells), at), cells, at);
+      this.#add(formatOf(jsonFormats, Object.keys(cells), path), cells, path);
     }
   }
 }

@@ -195,7 +195,7 @@ export const budgetSpec = z
 export type BudgetSpec = z.output<typeof budgetSpec>;
 
 const usd = (what: string) => z.string().max(32).optional().describe(`${what}, in USD.`);
-const at = (what: string) => z.string().max(40).optional().describe(what);
+const timeOf = (what: string) => z.string().max(40).optional().describe(what);
 
 const channelIds = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
 
@@ -237,12 +237,12 @@ export const budgetStatus = z
     ...statusBase,
     alertTest: alertTest.optional(),
     amount: usd("The amount that the crossings are shares of"),
-    countingSince: at(
+    countingSince: timeOf(
       "When period, timeZone, scope or per were last changed; what was spent before is from the ledger.",
     ),
     rearmed: rearmed.optional(),
-    periodStart: at("When the period began that these figures are of."),
-    resetsAt: at("When the next one begins."),
+    periodStart: timeOf("When the period began that these figures are of."),
+    resetsAt: timeOf("When the next one begins."),
     spent: usd("Spent in this period, by all together"),
     remaining: usd("Left of the amount, where there is one budget for all"),
     inCurrency: z

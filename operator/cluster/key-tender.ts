@@ -83,8 +83,8 @@ export class KeyTender {
     // As long as what is done between two slices at least, which is long on a busy machine: half of the time is for Secrets.
     const untilMs = beganMs + Math.max(this.#sliceMs, this.#endedMs === null ? 0 : beganMs - this.#endedMs);
     const some = function* (): Generator<Missing> {
-      for (const [at, key] of order.entries()) {
-        if (at >= keysAtOnce && performance.now() >= untilMs) return;
+      for (const [index, key] of order.entries()) {
+        if (index >= keysAtOnce && performance.now() >= untilMs) return;
         waiting.delete(key.object);
         yield key;
       }

@@ -92,7 +92,7 @@ export class PublishedObjects {
   /** Reads some of the ConfigMaps, and returns whether they are as last read or written. */
   async #look(): Promise<boolean> {
     const turn = this.#looks++ % looksInTurn;
-    const names = this.#names().filter((_, at) => at % looksInTurn === turn);
+    const names = this.#names().filter((_, index) => index % looksInTurn === turn);
     const maps = await this.#readMaps(names);
     return names.every((name) => sameData(maps.get(name), this.#maps.get(name) ?? {}));
   }

@@ -24,8 +24,8 @@ export interface DueRotation {
 }
 
 const momentOf = (text: string | undefined): number | null => {
-  const at = text === undefined ? Number.NaN : Date.parse(text);
-  return Number.isNaN(at) ? null : at;
+  const timeMs = text === undefined ? Number.NaN : Date.parse(text);
+  return Number.isNaN(timeMs) ? null : timeMs;
 };
 
 /** A key is due when its period is over, or when a rotation was requested since the last one. */

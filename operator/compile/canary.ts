@@ -70,8 +70,8 @@ const criteriaOf = (spec: CanarySpec["rollBackWhen"]): Criteria => ({
 /** 53 bits of cyrb53, in hex: only has to distinguish one canary from the next. */
 function fingerprint(text: string): string {
   let [high, low] = [0xdeadbeef, 0x41c6ce57];
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
     high = Math.imul(high ^ code, 2654435761);
     low = Math.imul(low ^ code, 1597334677);
   }

@@ -62,15 +62,15 @@ function checkSizes(spec: GuardSpec, accepted: Problem[]): void {
 }
 
 function check(patterns: readonly string[], list: "deny" | "allow", accepted: Problem[]): string[] {
-  for (const [at, pattern] of patterns.entries()) {
+  for (const [index, pattern] of patterns.entries()) {
     const why = patternProblem(pattern);
     if (why !== null)
       accepted.push(
-        problem("Invalid", `spec.guard.${list}[${at}] is not an RE2 regular expression: ${why}`, [
+        problem("Invalid", `spec.guard.${list}[${index}] is not an RE2 regular expression: ${why}`, [
           "spec",
           "guard",
           list,
-          at,
+          index,
         ]),
       );
   }

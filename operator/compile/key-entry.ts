@@ -64,13 +64,13 @@ const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", 
 
 function noteExpiry(verdict: VerdictDraft, expiresAtMs: number, nowMs: number): void {
   const over = nowMs >= expiresAtMs;
-  const at = iso(expiresAtMs);
-  verdict.status["expiresAt"] = at;
+  const expiry = iso(expiresAtMs);
+  verdict.status["expiresAt"] = expiry;
   verdict.conditions.push({
     type: "Expired",
     status: over ? "True" : "False",
     reason: over ? "Expired" : "NotExpired",
-    message: `${over ? "expired" : "expires"} at ${at}`,
+    message: `${over ? "expired" : "expires"} at ${expiry}`,
   });
 }
 
@@ -132,7 +132,7 @@ const sameStanding = (a: KeyStanding, b: KeyStanding): boolean =>
   a.last === b.last &&
   a.selecting === b.selecting &&
   a.unserved.length === b.unserved.length &&
-  a.unserved.every((at, place) => at === b.unserved[place]);
+  a.unserved.every((model, place) => model === b.unserved[place]);
 
 export class KeyEntry {
   readonly id: string;
@@ -240,11 +240,11 @@ export class KeyEntry {
     verdict.accepted = [
       ...compiled.accepted,
       ...(owner === undefined ? [] : [duplicateKey(owner, namespace)]),
-      ...unserved.map((at) =>
+      ...unserved.map((model) =>
         problem(
           "ModelNotFound",
-          `no RoutingPolicy serves ${models[at]} to namespace ${namespace}`,
-          ["spec", "models", at],
+          `no RoutingPolicy serves ${models[model]} to namespace ${namespace}`,
+          ["spec", "models", model],
           "warning",
         ),
       ),

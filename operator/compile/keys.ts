@@ -59,15 +59,15 @@ export interface CompiledKey {
 function expiryOf(key: ParsedObject<"ApiKey">, accepted: Problem[]): number | null {
   const { expiresAt, expiresAfter } = key.spec;
   if (expiresAt !== undefined) {
-    const at = Date.parse(expiresAt);
-    if (Number.isNaN(at))
+    const expiresAtMs = Date.parse(expiresAt);
+    if (Number.isNaN(expiresAtMs))
       accepted.push(
         problem("Invalid", "spec.expiresAt must be a date and time such as 2027-02-18T00:00:00Z", [
           "spec",
           "expiresAt",
         ]),
       );
-    return Number.isNaN(at) ? null : at;
+    return Number.isNaN(expiresAtMs) ? null : expiresAtMs;
   }
   if (expiresAfter === undefined) return null;
   if (key.meta.createdAtMs === 0) {

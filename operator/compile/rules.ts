@@ -6,7 +6,7 @@ import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 
 export function compileRules(spec: RoutingPolicySpec, names: ReadonlySet<string>, accepted: Problem[]): RuleConfig[] {
-  return (spec.routing.rules ?? []).map((rule, at) => {
+  return (spec.routing.rules ?? []).map((rule, index) => {
     const unknown = rule.use.filter((name) => !names.has(name));
     if (unknown.length > 0)
       accepted.push(
@@ -14,7 +14,7 @@ export function compileRules(spec: RoutingPolicySpec, names: ReadonlySet<string>
           "spec",
           "routing",
           "rules",
-          at,
+          index,
           "use",
         ]),
       );
@@ -60,8 +60,8 @@ function covers(earlier: When, later: When, models: readonly string[] | null): b
   );
 }
 
-function whyUnreachable(rules: readonly RuleConfig[], at: number, models: readonly string[] | null): string | null {
-  const when = rules[at]?.when;
+function whyUnreachable(rules: readonly RuleConfig[], index: number, models: readonly string[] | null): string | null {
+  const when = rules[index]?.when;
   if (when === undefined) return null;
   if (
     models !== null &&
@@ -69,7 +69,7 @@ function whyUnreachable(rules: readonly RuleConfig[], at: number, models: readon
     !when.models.some((name) => models.some((model) => mayMeanTheSame(model, name)))
   )
     return "match.models has none of its models";
-  const before = rules.slice(0, at).findIndex((earlier) => covers(earlier.when, when, models));
+  const before = rules.slice(0, index).findIndex((earlier) => covers(earlier.when, when, models));
   return before < 0 ? null : `rule ${before + 1} matches all that it does`;
 }
 
@@ -78,14 +78,14 @@ export function warnUnreachable(
   models: readonly string[] | null,
   accepted: Problem[],
 ): void {
-  for (const at of rules.keys()) {
-    const why = whyUnreachable(rules, at, models);
+  for (const index of rules.keys()) {
+    const why = whyUnreachable(rules, index, models);
     if (why !== null)
       accepted.push(
         problem(
           "UnreachableRule",
-          `rule ${at + 1} never matches, because ${why}`,
-          ["spec", "routing", "rules", at],
+          `rule ${index + 1} never matches, because ${why}`,
+          ["spec", "routing", "rules", index],
           "warning",
         ),
       );

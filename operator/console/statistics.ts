@@ -58,8 +58,8 @@ export function timeline(series: readonly TrafficSeries[], nowMs: number): Traff
   const last = slotNumber(nowMs);
   const points = Array.from(
     { length: trafficSlots },
-    (_, at): TrafficPoint => ({
-      atMs: (last - trafficSlots + 1 + at) * trafficSlotMs,
+    (_, index): TrafficPoint => ({
+      atMs: (last - trafficSlots + 1 + index) * trafficSlotMs,
       calls: 0,
       errors: 0,
       refused: 0,

@@ -24,9 +24,9 @@ async function namespacesWith(
 ): Promise<"all" | ReadonlySet<string>> {
   if (await reviews.mayList(holder, resource, null)) return "all";
   const granted = new Set<string>();
-  for (let at = 0; at < namespaces.length; at += reviewsAtOnce)
+  for (let index = 0; index < namespaces.length; index += reviewsAtOnce)
     await Promise.all(
-      namespaces.slice(at, at + reviewsAtOnce).map(async (namespace) => {
+      namespaces.slice(index, index + reviewsAtOnce).map(async (namespace) => {
         if (await reviews.mayList(holder, resource, namespace)) granted.add(namespace);
       }),
     );

@@ -147,7 +147,7 @@ const isHard = ({ enforcement, amountNanoUsd }: BudgetConfig): boolean =>
 function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
   const problems = new Map<string, Problem[]>();
   for (const { id, models } of compiled.config.providers)
-    for (const [at, [name, { price }]] of Object.entries(models).entries()) {
+    for (const [index, [name, { price }]] of Object.entries(models).entries()) {
       const budget =
         price === null
           ? compiled.config.budgets.find((budget) => isHard(budget) && mayCover(budget, id, name))
@@ -157,7 +157,7 @@ function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
       const found: Problem = {
         reason: "PriceUnknown",
         severity: "warning",
-        path: ["spec", "models", at, "name"],
+        path: ["spec", "models", index, "name"],
         message,
       };
       problems.set(id, [...(problems.get(id) ?? []), found]);

@@ -195,12 +195,12 @@ export const knowsCountries = (settings: Installation): boolean =>
 
 /** Checks across fields: returns what is wrong, or null. */
 export function misfit({ identity: { issuers }, roles }: Installation): string | null {
-  const at = issuers.findIndex(
+  const index = issuers.findIndex(
     ({ defaults }) => !Object.hasOwn(roles, defaults.role) && !Object.hasOwn(builtinRoles, defaults.role),
   );
-  return at < 0
+  return index < 0
     ? null
-    : `identity.issuers.${at}.defaults.role: no role ${issuers[at]?.defaults.role} is defined, so it would open nothing; add it to roles`;
+    : `identity.issuers.${index}.defaults.role: no role ${issuers[index]?.defaults.role} is defined, so it would open nothing; add it to roles`;
 }
 
 /** Throws an Error that names the file and the field. */

@@ -24,9 +24,9 @@ function splitQuoted(text: string, separator: "," | ";"): string[] {
   const parts: string[] = [];
   let quoted = false;
   let part = "";
-  for (let at = 0; at < text.length; at++) {
-    const character = text[at] as string;
-    if (quoted && character === "\\") part += text[++at] ?? "";
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index] as string;
+    if (quoted && character === "\\") part += text[++index] ?? "";
     else if (character === '"') quoted = !quoted;
     else if (!quoted && character === separator) {
       parts.push(part);

@@ -25,8 +25,8 @@ class Run {
   }
 
   has(seq: number, hash: string): boolean {
-    const at = bytes * (seq - this.first);
-    return seq < this.next && this.#digests.toString("hex", at, at + bytes) === hash.slice(0, 2 * bytes);
+    const index = bytes * (seq - this.first);
+    return seq < this.next && this.#digests.toString("hex", index, index + bytes) === hash.slice(0, 2 * bytes);
   }
 }
 

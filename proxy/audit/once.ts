@@ -9,10 +9,10 @@ export class Once {
     const name = `${chain}/${Math.floor(seq / blockBits)}`;
     const block = this.#blocks.get(name) ?? new Uint8Array(blockBits / 8);
     this.#blocks.set(name, block);
-    const at = seq % blockBits;
-    const bit = 1 << (at & 7);
-    const old = block[at >> 3] ?? 0;
-    block[at >> 3] = old | bit;
+    const bitIndex = seq % blockBits;
+    const bit = 1 << (bitIndex & 7);
+    const old = block[bitIndex >> 3] ?? 0;
+    block[bitIndex >> 3] = old | bit;
     return (old & bit) === 0;
   }
 }

@@ -139,8 +139,8 @@ export class ComplianceReport {
   add(link: Link): void {
     if ((link.type !== "call" && link.type !== "begun") || !this.#once.take(link.chain, link.seq)) return;
     const time = text(link.record["time"]);
-    const at = Date.parse(time);
-    const name = at >= this.#fromMs && at < this.#toMs ? time.slice(0, 7) : null;
+    const timeMs = Date.parse(time);
+    const name = timeMs >= this.#fromMs && timeMs < this.#toMs ? time.slice(0, 7) : null;
     this.#begun.add(link, name);
     if (link.type !== "call" || name === null) return;
     addCall(this.#month(name), link.record);

@@ -16,13 +16,13 @@ const isPart = (code: number): boolean =>
 export function inexactNumbers(text: string): readonly string[] {
   if (!suspect.test(text)) return none;
   const found: string[] = [];
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) at = closingQuote(text, at);
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === QUOTE) index = closingQuote(text, index);
     else if (code === 45 || (code >= 48 && code <= 57)) {
-      const from = at;
-      while (isPart(text.charCodeAt(at + 1))) at++;
-      const number = text.slice(from, at + 1);
+      const from = index;
+      while (isPart(text.charCodeAt(index + 1))) index++;
+      const number = text.slice(from, index + 1);
       if (suspect.test(number)) found.push(number);
     }
   }

@@ -51,7 +51,7 @@ export function normalised(values: readonly number[]): Float32Array | null {
   for (const value of vector) squares += value * value;
   if (!Number.isFinite(squares) || squares === 0) return null;
   const length = Math.sqrt(squares);
-  for (let at = 0; at < vector.length; at++) vector[at] = (vector[at] as number) / length;
+  for (let index = 0; index < vector.length; index++) vector[index] = (vector[index] as number) / length;
   return vector;
 }
 
@@ -59,14 +59,14 @@ export function normalised(values: readonly number[]): Float32Array | null {
 export function cosine(a: Float32Array, b: Float32Array): number {
   let [one, two, three, four] = [0, 0, 0, 0];
   const whole = a.length - (a.length % 4);
-  for (let at = 0; at < whole; at += 4) {
-    one += (a[at] as number) * (b[at] as number);
-    two += (a[at + 1] as number) * (b[at + 1] as number);
-    three += (a[at + 2] as number) * (b[at + 2] as number);
-    four += (a[at + 3] as number) * (b[at + 3] as number);
+  for (let index = 0; index < whole; index += 4) {
+    one += (a[index] as number) * (b[index] as number);
+    two += (a[index + 1] as number) * (b[index + 1] as number);
+    three += (a[index + 2] as number) * (b[index + 2] as number);
+    four += (a[index + 3] as number) * (b[index + 3] as number);
   }
   let sum = one + two + three + four;
-  for (let at = whole; at < a.length; at++) sum += (a[at] as number) * (b[at] as number);
+  for (let index = whole; index < a.length; index++) sum += (a[index] as number) * (b[index] as number);
   return Math.max(0, Math.min(1, sum));
 }
 

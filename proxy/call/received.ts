@@ -129,8 +129,8 @@ function tooMany(body: JsonObject, limits: BodyLimits): Failure | null {
 
 /** The offset of the syntax error. V8's message may quote the body, so it is not shown. */
 function position(cause: unknown): string {
-  const at = cause instanceof SyntaxError ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
-  return at === undefined ? "" : ` at offset ${at}`;
+  const offsetText = cause instanceof SyntaxError ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
+  return offsetText === undefined ? "" : ` at offset ${offsetText}`;
 }
 
 /** Notes how the answer of a call in this format comes. */

@@ -86,7 +86,7 @@ export class KeyedDigester {
     const keyed = this.#keyed;
     const end = blockBytes + keyed.write(secret, blockBytes);
     const digest = hash("sha256", keyed.subarray(0, end), "hex");
-    for (let at = blockBytes; at < end; at++) keyed[at] = 0;
+    for (let index = blockBytes; index < end; index++) keyed[index] = 0;
     return digest;
   }
 }

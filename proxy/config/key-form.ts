@@ -11,7 +11,7 @@ const checksumLength = 6;
 function base62(bytes: Uint8Array, length: number): string {
   let value = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
   let text = "";
-  for (let at = 0; at < length; at++) {
+  for (let index = 0; index < length; index++) {
     text = digits[Number(value % 62n)] + text;
     value /= 62n;
   }

@@ -64,7 +64,7 @@ class JsonEnd {
   #whole: boolean | null = null;
 
   add(piece: string): void {
-    for (let at = 0; at < piece.length; at++) this.#take(piece[at] as string);
+    for (let index = 0; index < piece.length; index++) this.#take(piece[index] as string);
   }
 
   /** `text`: everything added so far. */

@@ -37,10 +37,10 @@ export function oneOf(...words: string[]): Check {
 }
 
 /** Returns the first complaint, or null. */
-export function first<T>(values: Iterable<T>, complain: (value: T, at: number) => Refusal | null): Refusal | null {
-  let at = 0;
+export function first<T>(values: Iterable<T>, complain: (value: T, index: number) => Refusal | null): Refusal | null {
+  let index = 0;
   for (const value of values) {
-    const problem = complain(value, at++);
+    const problem = complain(value, index++);
     if (problem) return problem;
   }
   return null;
@@ -67,8 +67,8 @@ export function required(body: JsonObject, name: string, complain: Check, prefix
 export function objects(complain: (element: JsonObject, param: string) => Refusal | null): Check {
   return (value, param) => {
     if (!Array.isArray(value)) return invalid(param, "a list");
-    return first(value as unknown[], (element, at) =>
-      isObject(element) ? complain(element, `${param}[${at}]`) : invalid(`${param}[${at}]`, "an object"),
+    return first(value as unknown[], (element, index) =>
+      isObject(element) ? complain(element, `${param}[${index}]`) : invalid(`${param}[${index}]`, "an object"),
     );
   };
 }

@@ -21,7 +21,7 @@ const sampleLength = 4_096;
 
 function wideCharacters(text: string): number {
   let wide = 0;
-  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) >= wideFrom) wide++;
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) >= wideFrom) wide++;
   return wide;
 }
 

@@ -28,29 +28,29 @@ const chatTexts = ["content", "refusal", "reasoning_content", "reasoning"] as co
 
 type Like = (delta: JsonObject) => SseFrame;
 
-function toolPieces(delta: JsonObject, at: string, like: Like, marks: FrameMarks): void {
+function toolPieces(delta: JsonObject, place: string, like: Like, marks: FrameMarks): void {
   for (const call of Array.isArray(delta["tool_calls"]) ? (delta["tool_calls"] as JsonObject[]) : []) {
     const of = call["function"];
     if (!isObject(of) || typeof of["arguments"] !== "string") continue;
     const index = call["index"] ?? 0;
-    marks.piece(`${at}/tool ${String(index)}`, of, "arguments", "json", (text) =>
+    marks.piece(`${place}/tool ${String(index)}`, of, "arguments", "json", (text) =>
       like({ tool_calls: [{ index, function: { arguments: text } }] }),
     );
   }
 }
 
 /** Function calls, the predecessor of tool calls. */
-function functionPiece(delta: JsonObject, at: string, like: Like, marks: FrameMarks): void {
+function functionPiece(delta: JsonObject, place: string, like: Like, marks: FrameMarks): void {
   const of = delta["function_call"];
   if (!isObject(of) || typeof of["arguments"] !== "string") return;
-  marks.piece(`${at}/function`, of, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
+  marks.piece(`${place}/function`, of, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
 }
 
 /** Members of a delta that arrive in pieces or hold no text. Others are complete. */
 const inPieces: ReadonlySet<string> = new Set([...chatTexts, "role", "tool_calls", "function_call"]);
 
 function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: FrameMarks): void {
-  const at = String(choice["index"] ?? 0);
+  const place = String(choice["index"] ?? 0);
   const { usage: _usage, ...frame } = json;
   const like: Like = (delta) => ({
     event,
@@ -60,13 +60,13 @@ function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: F
   if (isObject(delta)) {
     for (const member of chatTexts)
       if (typeof delta[member] === "string")
-        marks.piece(`${at}/${member}`, delta, member, "text", (text) => like({ [member]: text }));
-    toolPieces(delta, at, like, marks);
-    functionPiece(delta, at, like, marks);
+        marks.piece(`${place}/${member}`, delta, member, "text", (text) => like({ [member]: text }));
+    toolPieces(delta, place, like, marks);
+    functionPiece(delta, place, like, marks);
     for (const member of Object.keys(delta))
       if (!inPieces.has(member)) delta[member] = marks.whole({ [member]: delta[member] })[member];
   }
-  if ((choice["finish_reason"] ?? null) !== null) marks.over(`${at}/`);
+  if ((choice["finish_reason"] ?? null) !== null) marks.over(`${place}/`);
 }
 
 const chat: TextReader = (json, event, marks) => {

@@ -33,9 +33,9 @@ export type FrameVerdict = boolean | Buffer;
 
 /** Offset after the blank line that ends the frame, -1 if the frame is incomplete. */
 function frameEnd(work: Buffer, from: number): number {
-  for (let at = work.indexOf(LF, from); at >= 0; at = work.indexOf(LF, at + 1)) {
-    if (work[at + 1] === LF) return at + 2;
-    if (work[at + 1] === CR && work[at + 2] === LF) return at + 3;
+  for (let offset = work.indexOf(LF, from); offset >= 0; offset = work.indexOf(LF, offset + 1)) {
+    if (work[offset + 1] === LF) return offset + 2;
+    if (work[offset + 1] === CR && work[offset + 2] === LF) return offset + 3;
   }
   return -1;
 }
@@ -83,8 +83,8 @@ export function textLength(work: Buffer, from: number, start: number, end: numbe
   if (from >= 0) return quotedLength(work, from, end);
   const frame = work.subarray(start, end);
   for (const marker of otherMarkers) {
-    const at = frame.indexOf(marker);
-    if (at >= 0) return Math.max(otherFrameLength, quotedLength(frame, at + marker.length, frame.length));
+    const offset = frame.indexOf(marker);
+    if (offset >= 0) return Math.max(otherFrameLength, quotedLength(frame, offset + marker.length, frame.length));
   }
   return otherFrameLength;
 }

@@ -19,5 +19,5 @@ export function lineEndsIn(work: Buffer): LineEnds | null {
 
 /** Replaces each CR in place. */
 export function toLineFeeds(work: Buffer): void {
-  for (let at = work.indexOf(CR); at >= 0; at = work.indexOf(CR, at + 1)) work[at] = LF;
+  for (let offset = work.indexOf(CR); offset >= 0; offset = work.indexOf(CR, offset + 1)) work[offset] = LF;
 }

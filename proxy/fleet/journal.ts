@@ -71,7 +71,8 @@ function parsed(line: string): Line | null {
 /** Whether a valid line can begin like this. JSON has no raw control characters, and a tab stands before the checksum. */
 function isStartOfLine(text: string): boolean {
   if (!text.startsWith("{")) return false;
-  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) < 0x20 && text[at] !== "\t") return false;
+  for (let index = 0; index < text.length; index++)
+    if (text.charCodeAt(index) < 0x20 && text[index] !== "\t") return false;
   return true;
 }
 

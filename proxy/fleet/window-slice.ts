@@ -127,9 +127,9 @@ export class WindowSlice extends Slice {
     this.#takings.add(-back, this.#lastMs);
     if (back < 0) this.#debt -= back;
     if (back > 0 && taken.lots.length === 0) this.#debt = Math.max(0, this.#debt - back);
-    for (let at = 0; at < taken.lots.length && back > 0; at += 2) {
-      const part = Math.min(back, taken.lots[at + 1] ?? 0);
-      this.#giveBackLot(taken.lots[at] ?? 0, part);
+    for (let index = 0; index < taken.lots.length && back > 0; index += 2) {
+      const part = Math.min(back, taken.lots[index + 1] ?? 0);
+      this.#giveBackLot(taken.lots[index] ?? 0, part);
       back -= part;
     }
   }

@@ -113,11 +113,11 @@ class Folding {
 
   run(): Folded {
     const text = this.#text;
-    for (let at = 0; at < text.length; ) {
-      this.#read(at);
-      if (this.#isGap()) at = this.#gap(at);
-      else if (this.#code === SAME) at = this.#keep(at, this.#end);
-      else at = this.#emit(this.#code, at, this.#end);
+    for (let index = 0; index < text.length; ) {
+      this.#read(index);
+      if (this.#isGap()) index = this.#gap(index);
+      else if (this.#code === SAME) index = this.#keep(index, this.#end);
+      else index = this.#emit(this.#code, index, this.#end);
     }
     const bytes = Buffer.from(this.#codes.buffer, 0, this.#length * 2);
     return { text: bytes.toString("utf16le"), from: this.#from, to: this.#to };
@@ -131,7 +131,7 @@ class Folding {
   }
 
   #keep(from: number, to: number): number {
-    for (let at = from; at < to; at++) this.#emit(this.#text.charCodeAt(at), at, at + 1);
+    for (let index = from; index < to; index++) this.#emit(this.#text.charCodeAt(index), index, index + 1);
     return to;
   }
 
@@ -139,51 +139,51 @@ class Folding {
   #gap(start: number): number {
     let blanks = 0;
     let lines = 0;
-    let at = start;
+    let index = start;
     while (this.#isGap()) {
       if (this.#code === BLANK) blanks++;
       if (this.#code === NEWLINE) {
         lines++;
-        if (this.#text.startsWith("\r\n", at)) this.#end++;
+        if (this.#text.startsWith("\r\n", index)) this.#end++;
       }
-      at = this.#end;
-      if (at >= this.#text.length) break;
-      this.#read(at);
+      index = this.#end;
+      if (index >= this.#text.length) break;
+      this.#read(index);
     }
-    if (blanks + lines > 0) this.#emit(gapOf(blanks, lines), start, at);
-    return at;
+    if (blanks + lines > 0) this.#emit(gapOf(blanks, lines), start, index);
+    return index;
   }
 
   #isGap(): boolean {
     return this.#code === BLANK || this.#code === NEWLINE || this.#code === DROP;
   }
 
-  #read(at: number): void {
-    const code = this.#text.charCodeAt(at);
-    this.#end = at + 1;
+  #read(index: number): void {
+    const code = this.#text.charCodeAt(index);
+    this.#end = index + 1;
     if (code > 32 && code < 127) {
       this.#code = code;
-      if (code === BACKSLASH) this.#escape(at);
-      else if (code === PERCENT && this.#text.startsWith("%40", at)) this.#as(64, at + 3);
-      else if (code === AMPERSAND && this.#text.startsWith("&#64;", at)) this.#as(64, at + 5);
+      if (code === BACKSLASH) this.#escape(index);
+      else if (code === PERCENT && this.#text.startsWith("%40", index)) this.#as(64, index + 3);
+      else if (code === AMPERSAND && this.#text.startsWith("&#64;", index)) this.#as(64, index + 5);
       return;
     }
     if (!isHighSurrogate(code)) this.#code = folded(code);
-    else if (at + 1 === this.#text.length) this.#code = PENDING;
-    else this.#pair(at, code);
+    else if (index + 1 === this.#text.length) this.#code = PENDING;
+    else this.#pair(index, code);
   }
 
   /**
    * Reads a character of one or two code units, or half a surrogate pair. Doesn't use codePointAt: once V8 (of Node
    * 24.21) has compiled it, it may read past the end of a text that is a slice of another.
    */
-  #pair(at: number, high: number): void {
-    const low = this.#text.charCodeAt(at + 1);
+  #pair(index: number, high: number): void {
+    const low = this.#text.charCodeAt(index + 1);
     if (low < 0xdc00 || low > 0xdfff) {
       this.#code = SAME;
       return;
     }
-    this.#as(folded(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), at + 2);
+    this.#as(folded(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), index + 2);
   }
 
   #as(code: number, end: number): void {
@@ -194,27 +194,27 @@ class Folding {
   /** A JSON escape, also within JSON nested in JSON strings. */
   #escape(start: number): void {
     const text = this.#text;
-    let at = start + 1;
-    while (text.charCodeAt(at) === BACKSLASH) at++;
-    const plain = escapes[text[at] ?? ""];
-    if (at - start > mostBackslashes) this.#as(BACKSLASH, at);
-    else if (at >= text.length) this.#as(PENDING, at);
-    else if (plain !== undefined) this.#as(plain, at + 1);
-    else if (text[at] === "u") this.#unicode(at);
-    else this.#as(BACKSLASH, at);
+    let index = start + 1;
+    while (text.charCodeAt(index) === BACKSLASH) index++;
+    const plain = escapes[text[index] ?? ""];
+    if (index - start > mostBackslashes) this.#as(BACKSLASH, index);
+    else if (index >= text.length) this.#as(PENDING, index);
+    else if (plain !== undefined) this.#as(plain, index + 1);
+    else if (text[index] === "u") this.#unicode(index);
+    else this.#as(BACKSLASH, index);
   }
 
   /** `at`: position of the u of \uXXXX. */
-  #unicode(at: number): void {
+  #unicode(index: number): void {
     const text = this.#text;
-    let end = at + 1;
-    while (end < at + 5 && isHex(text.charCodeAt(end))) end++;
-    if (end < at + 5) {
+    let end = index + 1;
+    while (end < index + 5 && isHex(text.charCodeAt(end))) end++;
+    if (end < index + 5) {
       if (end === text.length) this.#as(PENDING, end);
-      else this.#as(BACKSLASH, at);
+      else this.#as(BACKSLASH, index);
       return;
     }
-    const code = Number.parseInt(text.slice(at + 1, end), 16);
+    const code = Number.parseInt(text.slice(index + 1, end), 16);
     const fold = folded(code);
     this.#as(fold === SAME ? code : fold, end);
   }

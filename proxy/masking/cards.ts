@@ -39,9 +39,9 @@ for (const [from, to, lengths] of brands)
 
 export function passesLuhn(digits: string): boolean {
   let sum = 0;
-  for (let at = 0; at < digits.length; at++) {
-    const digit = digits.charCodeAt(digits.length - 1 - at) - 48;
-    const doubled = at % 2 === 1 ? digit * 2 : digit;
+  for (let index = 0; index < digits.length; index++) {
+    const digit = digits.charCodeAt(digits.length - 1 - index) - 48;
+    const doubled = index % 2 === 1 ? digit * 2 : digit;
     sum += doubled > 9 ? doubled - 9 : doubled;
   }
   return sum % 10 === 0;
@@ -80,8 +80,8 @@ function lengthsFrom(groups: DigitGroups, index: number): number {
   let first = 0;
   let count = 0;
   for (let group = index; count < 4 && groups.has(group); group++)
-    for (let at = 0; at < groups.length(group) && count < 4; at++, count++)
-      first = first * 10 + groups.digit(group, at);
+    for (let offset = 0; offset < groups.length(group) && count < 4; offset++, count++)
+      first = first * 10 + groups.digit(group, offset);
   return count < 4 ? 0 : (issued[first] as number);
 }
 
@@ -120,18 +120,18 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
 const ssnMarks: ReadonlySet<number> = new Set([BLANK, HYPHEN, DOT, MIDDLE_DOT]);
 
 /** After a hyphen that follows a word, or after a decimal point, digits are part of something else. */
-function isApart(text: string, at: number): boolean {
-  const before = text.charCodeAt(at - 1);
-  if (before === HYPHEN) return !isWordCharacter(text.charCodeAt(at - 2));
-  if (before === DOT || before === SLASH) return !isDigit(text.charCodeAt(at - 2));
+function isApart(text: string, index: number): boolean {
+  const before = text.charCodeAt(index - 1);
+  if (before === HYPHEN) return !isWordCharacter(text.charCodeAt(index - 2));
+  if (before === DOT || before === SLASH) return !isDigit(text.charCodeAt(index - 2));
   return !isWordCharacter(before);
 }
 
 /** The same check for what follows the number. */
-function endsApart(text: string, at: number): boolean {
-  const next = text.charCodeAt(at);
-  if (next === HYPHEN) return !isWordCharacter(text.charCodeAt(at + 1));
-  if (next === DOT) return !isDigit(text.charCodeAt(at + 1));
+function endsApart(text: string, index: number): boolean {
+  const next = text.charCodeAt(index);
+  if (next === HYPHEN) return !isWordCharacter(text.charCodeAt(index + 1));
+  if (next === DOT) return !isDigit(text.charCodeAt(index + 1));
   return !isWordCharacter(next);
 }
 

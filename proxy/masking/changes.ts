@@ -86,19 +86,19 @@ export class MaskAnswer implements TextChange {
     // A match that ends where the text does may continue in the next piece.
     for (const { start, end } of found) if (start < cut && (end > cut || end === all.length)) cut = start;
     let out = "";
-    let at = from;
+    let index = from;
     for (const { start, end, type } of found) {
       if (end > cut) continue;
       this.#tally.counts[type] = (this.#tally.counts[type] ?? 0) + 1;
-      out += all.slice(at, start) + this.#masker.replacement(type);
-      at = end;
+      out += all.slice(index, start) + this.#masker.replacement(type);
+      index = end;
     }
     this.#held.set(channel, {
       before: all.slice(Math.max(0, cut - contextLength), cut),
       text: all.slice(cut),
       unread: 0,
     });
-    return out + all.slice(at, Math.max(at, cut));
+    return out + all.slice(index, Math.max(index, cut));
   }
 
   end(channel: string): string {

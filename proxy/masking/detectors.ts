@@ -60,8 +60,8 @@ interface Typed extends Candidate {
 
 function numberAt(groups: DigitGroups, index: number, types: Numbers): Typed | null {
   let best: Typed | null = null;
-  for (const [type, at] of types) {
-    const candidate = at(groups, index);
+  for (const [type, numberIn] of types) {
+    const candidate = numberIn(groups, index);
     if (candidate !== null)
       best = earlier(best, { start: candidate.start, end: candidate.end, last: candidate.last, type });
   }
@@ -121,13 +121,13 @@ const isBefore = (emails: Emails, number: Typed): boolean =>
   emails.start < number.start || (emails.start === number.start && emails.end >= number.end);
 
 /** Offset in the folded text of the character at or after `at` in the original. */
-function foldedOffset({ text, from }: Folded, at: number): number {
-  if (from === null) return at;
+function foldedOffset({ text, from }: Folded, index: number): number {
+  if (from === null) return index;
   let low = 0;
   let high = text.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((from[middle] as number) < at) low = middle + 1;
+    if ((from[middle] as number) < index) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -44,7 +44,8 @@ function withCharacter(joint: number, code: number): number {
 function jointOf(text: string, from: number, to: number): number {
   if (to - from > longestJoint) return UNJOINED;
   let joint = 0;
-  for (let at = from; at < to && joint !== UNJOINED; at++) joint = withCharacter(joint, text.charCodeAt(at));
+  for (let index = from; index < to && joint !== UNJOINED; index++)
+    joint = withCharacter(joint, text.charCodeAt(index));
   if (joint === UNJOINED) return UNJOINED;
   return (joint & markBits) === 0 && (joint & blankBit) !== 0 ? joint | BLANK : joint;
 }

@@ -39,16 +39,16 @@ const isDomain = (kind: number): boolean => kind === LETTER || kind === DIGIT ||
 const picture = /^\d+x\.[A-Za-z]+$/;
 
 /** Where a possible domain ends: at two dots, or at a character that no domain has. */
-function domainRun(text: string, at: number): number {
-  let end = at + 1;
+function domainRun(text: string, index: number): number {
+  let end = index + 1;
   let before = DOT;
-  while (end < text.length && end - at <= longestDomain) {
+  while (end < text.length && end - index <= longestDomain) {
     const kind = classOf(text.charCodeAt(end));
     if (!isDomain(kind) || (kind === DOT && before === DOT)) break;
     before = kind;
     end++;
   }
-  while (end > at + 1 && isEnding(text.charCodeAt(end - 1))) end--;
+  while (end > index + 1 && isEnding(text.charCodeAt(end - 1))) end--;
   return end;
 }
 
@@ -56,22 +56,22 @@ function domainRun(text: string, at: number): number {
 const isEnding = (code: number): boolean => code === 46 || code === 45;
 
 /** Where the domain after the @ ends; -1 if there is none. */
-function domainEnd(text: string, at: number): number {
-  const end = domainRun(text, at);
+function domainEnd(text: string, index: number): number {
+  const end = domainRun(text, index);
   let last = end;
-  while (last > at + 1 && text.charCodeAt(last - 1) !== 46) last--;
+  while (last > index + 1 && text.charCodeAt(last - 1) !== 46) last--;
   // A domain has at least two labels. The last one has at least two characters and begins with a letter.
-  if (last <= at + 1 || end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
-  return end - at < 16 && picture.test(text.slice(at + 1, end)) ? -1 : end;
+  if (last <= index + 1 || end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
+  return end - index < 16 && picture.test(text.slice(index + 1, end)) ? -1 : end;
 }
 
 /** Where the address before the @ begins, at or after `floor`; `at` if there is none. */
-function localStart(text: string, at: number, floor: number): number {
-  let start = at;
-  while (start > floor && at - start < longestLocal && isLocal(classOf(text.charCodeAt(start - 1)))) start--;
+function localStart(text: string, index: number, floor: number): number {
+  let start = index;
+  while (start > floor && index - start < longestLocal && isLocal(classOf(text.charCodeAt(start - 1)))) start--;
   for (;;) {
     const kind = classOf(text.charCodeAt(start));
-    if (start === at || (kind !== DOT && kind !== EDGE_MARK)) return start;
+    if (start === index || (kind !== DOT && kind !== EDGE_MARK)) return start;
     start++;
   }
 }

@@ -26,8 +26,8 @@ for (const mark of "0123456789 \n+().-/:\u00b7")
 kinds[BREAK] = 0;
 kinds[PENDING] = inNumber | inWord;
 
-const isKind = (text: string, at: number, kind: number): boolean => {
-  const code = text.charCodeAt(at);
+const isKind = (text: string, index: number, kind: number): boolean => {
+  const code = text.charCodeAt(index);
   return code < 256 ? ((kinds[code] as number) & kind) !== 0 : kind === inWord;
 };
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;
@@ -105,9 +105,9 @@ function openEnd(text: string): number {
   const skipped = Math.max(0, text.length - longestToken);
   const folded = fold(skipped === 0 ? text : text.slice(skipped));
   const back = (from: number, kind: number): number => {
-    let at = from;
-    while (at > 0 && isKind(folded.text, at - 1, kind)) at--;
-    return at;
+    let index = from;
+    while (index > 0 && isKind(folded.text, index - 1, kind)) index--;
+    return index;
   };
   let from = back(back(folded.text.length, inNumber), inWord);
   // Groups of digits separated by blanks may belong to a word that begins like one of them, and to each other.
@@ -120,7 +120,7 @@ function openEnd(text: string): number {
 }
 
 function holdsDigit(text: string, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (isDigit(text.charCodeAt(at))) return true;
+  for (let index = from; index < to; index++) if (isDigit(text.charCodeAt(index))) return true;
   return false;
 }
 

@@ -47,8 +47,8 @@ function endsApart(text: string, end: number): boolean {
 /** Starts at the bracket before the number if the number contains the closing bracket. */
 function withBracket({ text }: DigitGroups, start: number, end: number): number {
   if (text.charCodeAt(start - 1) !== OPEN) return start;
-  for (let at = start; at < end && text.charCodeAt(at) !== OPEN; at++)
-    if (text.charCodeAt(at) === CLOSE) return start - 1;
+  for (let index = start; index < end && text.charCodeAt(index) !== OPEN; index++)
+    if (text.charCodeAt(index) === CLOSE) return start - 1;
   return start;
 }
 
@@ -73,7 +73,8 @@ class Dialled {
 
   add(groups: DigitGroups, index: number, skip: number): void {
     const length = groups.length(index) - skip;
-    for (let at = 0; at < length && this.#first.length < 3; at++) this.#first.push(groups.digit(index, skip + at));
+    for (let offset = 0; offset < length && this.#first.length < 3; offset++)
+      this.#first.push(groups.digit(index, skip + offset));
     this.#total += length;
   }
 

@@ -113,8 +113,8 @@ export class Tally {
 
   /** Where the end of a text begins that may be the start of a placeholder. */
   openEnd(text: string): number {
-    const at = text.lastIndexOf("[");
-    if (at < 0 || text.length - at > longestPlaceholder || this.#byPlaceholder.size === 0) return text.length;
-    return unfinished.test(text.slice(at)) ? at : text.length;
+    const index = text.lastIndexOf("[");
+    if (index < 0 || text.length - index > longestPlaceholder || this.#byPlaceholder.size === 0) return text.length;
+    return unfinished.test(text.slice(index)) ? index : text.length;
   }
 }

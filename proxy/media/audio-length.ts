@@ -9,10 +9,11 @@ const lowestRate = 6_000;
 function ofWave(file: Buffer): number | null {
   if (file.length < 44 || file.toString("latin1", 0, 4) !== "RIFF" || file.toString("latin1", 8, 12) !== "WAVE")
     return null;
-  for (let at = 12; at + 24 <= file.length; at += 8 + file.readUInt32LE(at + 4)) {
-    if (file.toString("latin1", at, at + 4) !== "fmt ") continue;
-    const perSecond = (file.readUInt16LE(at + 10) * file.readUInt32LE(at + 12) * file.readUInt16LE(at + 22)) / 8;
-    return file.readUInt16LE(at + 8) === 1 && perSecond >= 1_000 ? file.length / perSecond : null;
+  for (let index = 12; index + 24 <= file.length; index += 8 + file.readUInt32LE(index + 4)) {
+    if (file.toString("latin1", index, index + 4) !== "fmt ") continue;
+    const perSecond =
+      (file.readUInt16LE(index + 10) * file.readUInt32LE(index + 12) * file.readUInt16LE(index + 22)) / 8;
+    return file.readUInt16LE(index + 8) === 1 && perSecond >= 1_000 ? file.length / perSecond : null;
   }
   return null;
 }
@@ -24,7 +25,7 @@ const mpeg2 = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 /** Bits per second of the first frame of an MP3 file; null if it is none. */
 function rateOfMp3(file: Buffer): number | null {
   const tagged = file.length > 10 && file.toString("latin1", 0, 3) === "ID3";
-  const from = tagged ? 10 + [6, 7, 8, 9].reduce((size, at) => size * 128 + ((file[at] ?? 0) & 127), 0) : 0;
+  const from = tagged ? 10 + [6, 7, 8, 9].reduce((size, index) => size * 128 + ((file[index] ?? 0) & 127), 0) : 0;
   if (file[from] !== 0xff || ((file[from + 1] ?? 0) & 0xe6) !== 0xe2) return null;
   const table = ((file[from + 1] ?? 0) & 0x18) === 0x18 ? mpeg1 : mpeg2;
   const rate = table[(file[from + 2] ?? 0) >> 4] ?? 0;
@@ -41,6 +42,6 @@ export interface AudioLength {
 export function lengthOf(file: Buffer): AudioLength {
   const exact = ofWave(file);
   if (exact !== null) return { seconds: Math.ceil(exact), atMost: Math.ceil(exact) };
-  const at = (rate: number): number => Math.ceil((file.length * 8) / rate);
-  return { seconds: at(rateOfMp3(file) ?? usualRate), atMost: at(lowestRate) };
+  const secondsAt = (rate: number): number => Math.ceil((file.length * 8) / rate);
+  return { seconds: secondsAt(rateOfMp3(file) ?? usualRate), atMost: secondsAt(lowestRate) };
 }

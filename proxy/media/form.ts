@@ -94,7 +94,7 @@ function boundaryOf(contentType: string): string | null {
   return quoted ?? plain ?? null;
 }
 
-const isEnd = (body: Buffer, at: number): boolean => body[at] === DASH && body[at + 1] === DASH;
+const isEnd = (body: Buffer, offset: number): boolean => body[offset] === DASH && body[offset + 1] === DASH;
 
 /** The form's parts, or why it can't be read. */
 export function parseForm(body: Buffer, contentType: string): FormPart[] | string {
@@ -105,16 +105,16 @@ export function parseForm(body: Buffer, contentType: string): FormPart[] | strin
   const blank = body.subarray(0, 2).equals(crlf) ? 2 : 0;
   if (!body.subarray(blank, blank + first.length).equals(first)) return "it does not begin with its boundary";
   const parts: FormPart[] = [];
-  let at = blank + first.length;
-  while (!isEnd(body, at)) {
-    if (!body.subarray(at, at + 2).equals(crlf)) return "a boundary does not end its line";
-    const section = sectionAt(body, at + 2, delimiter);
+  let offset = blank + first.length;
+  while (!isEnd(body, offset)) {
+    if (!body.subarray(offset, offset + 2).equals(crlf)) return "a boundary does not end its line";
+    const section = sectionAt(body, offset + 2, delimiter);
     if (typeof section === "string") return section;
     if (parts.push(section.part) > maxParts) return `it has more than ${maxParts} parts`;
-    at = section.next;
+    offset = section.next;
   }
   return body
-    .subarray(at + 2)
+    .subarray(offset + 2)
     .toString("latin1")
     .trim() === ""
     ? parts

@@ -112,8 +112,8 @@ const inOrder = (a: Charge, b: Charge): number => (a.counter.key < b.counter.key
 
 /** Sorts only if needed: a caller's dues come in the same order with every call, often the right one. */
 function sort(dues: Charge[]): void {
-  for (let at = 1; at < dues.length; at++) {
-    if (inOrder(dues[at - 1] as Charge, dues[at] as Charge) < 0) continue;
+  for (let index = 1; index < dues.length; index++) {
+    if (inOrder(dues[index - 1] as Charge, dues[index] as Charge) < 0) continue;
     dues.sort(inOrder);
     return;
   }

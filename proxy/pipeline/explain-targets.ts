@@ -97,15 +97,15 @@ export function targetReports(
   const rule = rules.find((rule) => rule.decides)?.rule ?? null;
   const reports = plan.route.targets.map((target): TargetReport => {
     const resolved = plan.targets.find((resolvedTarget) => resolvedTarget.config.name === target.config.name);
-    const at = admitted.findIndex((resolvedTarget) => resolvedTarget.config.name === target.config.name);
-    const placed = at >= 0 && resolved !== undefined;
+    const index = admitted.findIndex((resolvedTarget) => resolvedTarget.config.name === target.config.name);
+    const placed = index >= 0 && resolved !== undefined;
     const isPriced = !placed && resolved !== undefined && order.includes(resolved);
     const small = placed && !holds(resolved, plan) ? "; no target's context can hold the prompt" : "";
     return {
       target: target.config.name,
       provider: target.config.provider,
       upstreamModel: resolved?.model.config.upstream ?? null,
-      place: placed ? at + 1 : null,
+      place: placed ? index + 1 : null,
       why: placed
         ? placedBy(resolved, plan, rule) + inSession(resolved, admitted[0], plan) + small
         : isPriced

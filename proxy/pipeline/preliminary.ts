@@ -43,8 +43,8 @@ function bitOf(spelled: string): number {
 
 function repeated(rawHeaders: readonly string[]): Failure | null {
   let seen = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? "";
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? "";
     const bit = bitOf(name);
     if ((seen & bit) !== 0)
       return failure("duplicate_header", `The request has the header ${name.toLowerCase()} twice. Send it once.`);

@@ -82,9 +82,9 @@ const cursors: ReadonlySet<string> = new Set(["after", "before", "after_id", "be
 
 /** Keeps only the query parameters that lists support. `cursor` replaces `after` and `before`. */
 export function resourceQuery(url: string, cursor: (text: string) => string = (text) => text): URLSearchParams {
-  const at = url.indexOf("?");
-  if (at < 0) return new URLSearchParams();
-  const kept = [...new URLSearchParams(url.slice(at + 1))].filter(
+  const index = url.indexOf("?");
+  if (index < 0) return new URLSearchParams();
+  const kept = [...new URLSearchParams(url.slice(index + 1))].filter(
     ([name, value]) => parameters.has(name) && value.length <= 344,
   );
   return new URLSearchParams(

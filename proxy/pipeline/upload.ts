@@ -35,14 +35,14 @@ class NameMarker {
   push(chunk: Buffer): Buffer {
     if (this.#head === null) return chunk;
     const head = Buffer.concat([this.#head, chunk]);
-    const at = head.indexOf(nameStart);
-    if (at < 0 && head.length < maxHeadBytes) {
+    const index = head.indexOf(nameStart);
+    if (index < 0 && head.length < maxHeadBytes) {
       this.#head = head;
       return Buffer.alloc(0);
     }
     this.#head = null;
-    if (at < 0) return head;
-    const split = at + nameStart.length;
+    if (index < 0) return head;
+    const split = index + nameStart.length;
     return Buffer.concat([head.subarray(0, split), this.#mark, head.subarray(split)]);
   }
 

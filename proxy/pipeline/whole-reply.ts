@@ -18,9 +18,9 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 function isOpened(bytes: Buffer): boolean {
-  let at = 0;
-  while (blanks.has(bytes[at] ?? openBrace)) at++;
-  return bytes[at] === openBrace;
+  let offset = 0;
+  while (blanks.has(bytes[offset] ?? openBrace)) offset++;
+  return bytes[offset] === openBrace;
 }
 
 /**
@@ -29,9 +29,9 @@ function isOpened(bytes: Buffer): boolean {
  * text within it, brackets or quotes would not match. undefined: that can't be told without parsing all.
  */
 function lastMember(bytes: Buffer): JsonObject | undefined {
-  const at = isOpened(bytes) ? bytes.lastIndexOf(usageName) : -1;
+  const offset = isOpened(bytes) ? bytes.lastIndexOf(usageName) : -1;
   // Only numbers are read from it, so Latin-1, which is faster to decode, is as good as UTF-8.
-  const tail = at < 0 ? undefined : jsonIn(`{${bytes.toString("latin1", at)}`);
+  const tail = offset < 0 ? undefined : jsonIn(`{${bytes.toString("latin1", offset)}`);
   return isObject(tail) ? tail : undefined;
 }
 
@@ -48,8 +48,12 @@ const colon = 0x3a;
  * the answer repeats.
  */
 function usageAt(bytes: Buffer): number {
-  for (let at = bytes.lastIndexOf(usageName); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf(usageName, at - 1)) {
-    let next = at + usageName.length;
+  for (
+    let offset = bytes.lastIndexOf(usageName);
+    offset >= 0;
+    offset = offset === 0 ? -1 : bytes.lastIndexOf(usageName, offset - 1)
+  ) {
+    let next = offset + usageName.length;
     while (blanks.has(bytes[next] ?? openBrace)) next++;
     if (bytes[next] !== colon) continue;
     next++;

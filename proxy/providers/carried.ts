@@ -19,7 +19,7 @@ export function withCarried(id: string, value: string): string {
 
 /** An id as the client returns it: the gateway's, a provider's, or the client's own. */
 export function carriedIn(id: string): { id: string; value: string | null } {
-  const at = id.indexOf(separator);
-  const value = at < 1 ? "" : id.slice(at + separator.length);
-  return packed.test(value) ? { id: id.slice(0, at), value } : { id, value: null };
+  const index = id.indexOf(separator);
+  const value = index < 1 ? "" : id.slice(index + separator.length);
+  return packed.test(value) ? { id: id.slice(0, index), value } : { id, value: null };
 }

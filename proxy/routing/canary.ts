@@ -54,8 +54,8 @@ const newSide = (): CanarySide => ({
 });
 
 function bucketOf(ms: number): number {
-  const at = canaryLatencyBoundsMs.findIndex((bound) => ms <= bound);
-  return at < 0 ? canaryLatencyBoundsMs.length : at;
+  const index = canaryLatencyBoundsMs.findIndex((bound) => ms <= bound);
+  return index < 0 ? canaryLatencyBoundsMs.length : index;
 }
 
 export class CanaryTally {

@@ -19,8 +19,8 @@ export function weighted(targets: readonly ResolvedTarget[], random: () => numbe
   while (rest.length > 0) {
     const total = rest.reduce((sum, target) => sum + target.config.weight, 0);
     let point = random() * total;
-    const at = total === 0 ? 0 : rest.findIndex((target) => (point -= target.config.weight) < 0);
-    order.push(...rest.splice(Math.max(0, at), 1));
+    const index = total === 0 ? 0 : rest.findIndex((target) => (point -= target.config.weight) < 0);
+    order.push(...rest.splice(Math.max(0, index), 1));
   }
   return order;
 }
@@ -78,7 +78,7 @@ export const leastCost = (targets: readonly ResolvedTarget[], size: CallSize): R
 /** 32-bit FNV-1a: spreads callers well enough among a handful of targets. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   return hash >>> 0;
 }
 

@@ -12,7 +12,7 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 /** Number of steps in which a window moves on. */
 const slotCount = 12;
 const width = watchFigures.length;
-const at = Object.fromEntries(watchFigures.map((name, index) => [name, index])) as Record<WatchFigure, number>;
+const placeOf = Object.fromEntries(watchFigures.map((name, index) => [name, index])) as Record<WatchFigure, number>;
 
 /** Failures that are the provider's fault; others say nothing about it. */
 const counted: ReadonlySet<string> = new Set<FailureClass>([
@@ -51,7 +51,7 @@ class Window {
 
   add(figure: WatchFigure, nowMs: number): void {
     this.#turn(nowMs);
-    const index = (this.#newest % slotCount) * width + at[figure];
+    const index = (this.#newest % slotCount) * width + placeOf[figure];
     this.#counts[index] = (this.#counts[index] ?? 0) + 1;
   }
 
@@ -70,7 +70,7 @@ class Window {
     this.#turn(nowMs);
     const sum = (figure: WatchFigure): number => {
       let total = 0;
-      for (let slot = 0; slot < slotCount; slot++) total += this.#counts[slot * width + at[figure]] ?? 0;
+      for (let slot = 0; slot < slotCount; slot++) total += this.#counts[slot * width + placeOf[figure]] ?? 0;
       return total;
     };
     return Object.fromEntries(watchFigures.map((figure) => [figure, sum(figure)])) as WatchReading["counts"];

@@ -21,8 +21,8 @@ export class SlidingCount {
   }
 
   add(amount: number, nowMs: number): void {
-    const at = this.#advance(nowMs);
-    this.#counts[at] = (this.#counts[at] ?? 0) + amount;
+    const slot = this.#advance(nowMs);
+    this.#counts[slot] = (this.#counts[slot] ?? 0) + amount;
   }
 
   total(nowMs: number): number {

@@ -21,10 +21,12 @@ interface SealingKey {
   secret: Buffer;
 }
 
-function keyOf(text: string, at: number): SealingKey {
+function keyOf(text: string, index: number): SealingKey {
   // The text is a secret, so it is not shown.
   if (!keyForm.test(text))
-    throw new Error(`sealing keys: number ${at + 1} is not 32 bytes in base64; make one with: openssl rand -base64 32`);
+    throw new Error(
+      `sealing keys: number ${index + 1} is not 32 bytes in base64; make one with: openssl rand -base64 32`,
+    );
   const secret = Buffer.from(text, "base64");
   const id = createHash("sha256").update("sluice sealing key id").update(secret).digest("hex");
   return { id: id.slice(0, idBytes * 2), secret };

@@ -66,7 +66,7 @@ export class Fleet {
     const avoided = (address: Address): boolean =>
       this.#nowMs() - (this.#failedMs.get(`${address.host} ${address.port}`) ?? Number.NEGATIVE_INFINITY) < avoidedMs;
     const ordered = [...turned.filter((address) => !avoided(address)), ...turned.filter(avoided)];
-    return Array.from({ length: count }, (_, at) => ordered[at % ordered.length] as Address);
+    return Array.from({ length: count }, (_, index) => ordered[index % ordered.length] as Address);
   }
 
   failed(address: Address): void {

@@ -53,17 +53,18 @@ function passed(message: IncomingMessage, own: ReadonlySet<string>): string[] {
       .split(",")
       .map((text) => text.trim()),
   );
-  for (let at = 0; at < message.rawHeaders.length; at += 2) {
-    const name = message.rawHeaders[at] ?? "";
+  for (let index = 0; index < message.rawHeaders.length; index += 2) {
+    const name = message.rawHeaders[index] ?? "";
     const lower = name.toLowerCase();
-    if (!own.has(lower) && !listed.has(lower)) out.push(name, message.rawHeaders[at + 1] ?? "");
+    if (!own.has(lower) && !listed.has(lower)) out.push(name, message.rawHeaders[index + 1] ?? "");
   }
   return out;
 }
 
 /** Sent by name: a list given to writeHead can't be read again, nor added to. */
 function sendHead(response: ServerResponse, status: number, headers: readonly string[]): void {
-  for (let at = 0; at < headers.length; at += 2) response.appendHeader(headers[at] ?? "", headers[at + 1] ?? "");
+  for (let index = 0; index < headers.length; index += 2)
+    response.appendHeader(headers[index] ?? "", headers[index + 1] ?? "");
   response.writeHead(status);
 }
 

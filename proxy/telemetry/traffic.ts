@@ -15,7 +15,7 @@ import { by } from "../growing-map.ts";
 /** Series with a name of their own. Calls beyond that are counted together, in a series without a name. */
 const mostSeries = 512;
 const width = trafficFigures.length + trafficLatencyBoundsMs.length + 1;
-const at = Object.fromEntries(trafficFigures.map((name, index) => [name, index])) as Record<TrafficFigure, number>;
+const placeOf = Object.fromEntries(trafficFigures.map((name, index) => [name, index])) as Record<TrafficFigure, number>;
 
 type Names = Omit<TrafficSeries, "slots">;
 
@@ -52,7 +52,7 @@ class Series {
 }
 
 function add(slot: Float64Array, figure: TrafficFigure, amount: number): void {
-  slot[at[figure]] = (slot[at[figure]] ?? 0) + amount;
+  slot[placeOf[figure]] = (slot[placeOf[figure]] ?? 0) + amount;
 }
 
 function addLatency(slot: Float64Array, ms: number): void {

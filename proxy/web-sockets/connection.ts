@@ -227,8 +227,8 @@ export class ResponsesSocket implements IndexedMember {
       ...{ output: [], error: null, incomplete_details: null },
       usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 },
     };
-    const send = (type: string, status: string, at: number): void =>
-      this.#send(lane.name, JSON.stringify({ type, sequence_number: at, response: { ...response, status } }));
+    const send = (type: string, status: string, atMs: number): void =>
+      this.#send(lane.name, JSON.stringify({ type, sequence_number: atMs, response: { ...response, status } }));
     send("response.created", "in_progress", 0);
     send("response.completed", "completed", 1);
     this.#parts.chains.keep(lane, { responseId: id, items });

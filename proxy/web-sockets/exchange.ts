@@ -36,18 +36,18 @@ const isLastEvent =
 /** The request's headers in place of the upgrade's. */
 function headersOf(upgrade: readonly string[], bodyBytes: number): string[] {
   const own: string[] = [];
-  for (let at = 0; at + 1 < upgrade.length; at += 2) {
-    const name = upgrade[at] ?? "";
-    if (!ofUpgrade.test(name.toLowerCase())) own.push(name, upgrade[at + 1] ?? "");
+  for (let index = 0; index + 1 < upgrade.length; index += 2) {
+    const name = upgrade[index] ?? "";
+    if (!ofUpgrade.test(name.toLowerCase())) own.push(name, upgrade[index + 1] ?? "");
   }
   return [...own, "content-type", "application/json", "content-length", String(bodyBytes)];
 }
 
 function byName(rawHeaders: readonly string[]): IncomingHttpHeaders {
   const headers: Record<string, string> = {};
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] ?? "").toLowerCase();
-    headers[name] ??= rawHeaders[at + 1] ?? "";
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? "").toLowerCase();
+    headers[name] ??= rawHeaders[index + 1] ?? "";
   }
   return headers;
 }

@@ -40,17 +40,17 @@ export function closingQuoteIn(body: Buffer, open: number): number {
 }
 
 /** Offset after the string that opens at `at`. */
-function stringEnd(body: Buffer, at: number): number {
-  const close = closingQuoteIn(body, at);
+function stringEnd(body: Buffer, offset: number): number {
+  const close = closingQuoteIn(body, offset);
   return close < 0 ? body.length : close + 1;
 }
 
 export const blank = (byte: number | undefined): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9;
 
 function skipBlank(body: Buffer, from: number): number {
-  let at = from;
-  while (blank(body[at])) at++;
-  return at;
+  let offset = from;
+  while (blank(body[offset])) offset++;
+  return offset;
 }
 
 /** What makes two parsers read a body differently, or one of them fail. Returned as negative offsets. */
@@ -58,16 +58,17 @@ const problems = { depth: -1, duplicate: -2, proto: -3 } as const;
 const named: Readonly<Record<number, OutlineProblem>> = { [-1]: "depth", [-2]: "duplicate", [-3]: "proto" };
 
 /** Offset after the value that starts at `at`, or a negative number for a problem in it. */
-function valueEnd(body: Buffer, at: number, maxDepth: number): number {
-  const first = body[at];
-  if (first === QUOTE) return stringEnd(body, at);
-  return first === OPEN_BRACE || first === OPEN_BRACKET ? nestedEnd(body, at, maxDepth) : scalarEnd(body, at);
+function valueEnd(body: Buffer, offset: number, maxDepth: number): number {
+  const first = body[offset];
+  if (first === QUOTE) return stringEnd(body, offset);
+  return first === OPEN_BRACE || first === OPEN_BRACKET ? nestedEnd(body, offset, maxDepth) : scalarEnd(body, offset);
 }
 
 function scalarEnd(body: Buffer, from: number): number {
-  let at = from;
-  while (at < body.length && body[at] !== COMMA && body[at] !== CLOSE_BRACE && !blank(body[at])) at++;
-  return at;
+  let offset = from;
+  while (offset < body.length && body[offset] !== COMMA && body[offset] !== CLOSE_BRACE && !blank(body[offset]))
+    offset++;
+  return offset;
 }
 
 /** The member name between two quotes, with its escapes decoded. */
@@ -129,20 +130,20 @@ class Nesting {
 
 function nestedEnd(body: Buffer, from: number, maxDepth: number): number {
   const nesting = new Nesting(maxDepth);
-  let at = from;
-  while (at < body.length) {
-    if (body[at] === QUOTE) {
-      const end = stringEnd(body, at);
-      const wrong = nesting.string(body, at, end);
+  let offset = from;
+  while (offset < body.length) {
+    if (body[offset] === QUOTE) {
+      const end = stringEnd(body, offset);
+      const wrong = nesting.string(body, offset, end);
       if (wrong < 0) return wrong;
-      at = end;
+      offset = end;
       continue;
     }
-    const mark = nesting.mark(body[at]);
-    at++;
-    if (mark !== 0) return mark < 0 ? mark : at;
+    const mark = nesting.mark(body[offset]);
+    offset++;
+    if (mark !== 0) return mark < 0 ? mark : offset;
   }
-  return at;
+  return offset;
 }
 
 /**
@@ -150,26 +151,26 @@ function nestedEnd(body: Buffer, from: number, maxDepth: number): number {
  * `maxDepth` and, at every level, duplicate names, which two parsers may read differently, and `__proto__`.
  */
 export function outline(body: Buffer, maxDepth: number): Outline | OutlineProblem {
-  let at = skipBlank(body, 0);
-  if (body[at] !== OPEN_BRACE) return "not_object";
-  const open = ++at;
+  let offset = skipBlank(body, 0);
+  if (body[offset] !== OPEN_BRACE) return "not_object";
+  const open = ++offset;
   const members: JsonMember[] = [];
   const seen = new Set<string>();
   for (;;) {
-    at = skipBlank(body, at);
-    if (body[at] === COMMA) at = skipBlank(body, at + 1);
-    if (body[at] !== QUOTE) return { open, members };
-    const nameStart = at;
-    at = stringEnd(body, at);
-    const name = nameAt(body, nameStart, at);
+    offset = skipBlank(body, offset);
+    if (body[offset] === COMMA) offset = skipBlank(body, offset + 1);
+    if (body[offset] !== QUOTE) return { open, members };
+    const nameStart = offset;
+    offset = stringEnd(body, offset);
+    const name = nameAt(body, nameStart, offset);
     const wrong = note(seen, name);
     if (wrong < 0) return named[wrong] ?? "duplicate";
-    at = skipBlank(body, at);
-    if (body[at] === COLON) at = skipBlank(body, at + 1);
-    const end = valueEnd(body, at, maxDepth - 1);
+    offset = skipBlank(body, offset);
+    if (body[offset] === COLON) offset = skipBlank(body, offset + 1);
+    const end = valueEnd(body, offset, maxDepth - 1);
     if (end < 0) return named[end] ?? "depth";
-    members.push({ name, valueStart: at, valueEnd: end });
-    at = end;
+    members.push({ name, valueStart: offset, valueEnd: end });
+    offset = end;
   }
 }
 

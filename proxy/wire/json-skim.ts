@@ -34,14 +34,14 @@ function endLast(members: readonly JsonMember[], text: string, end: number): voi
 function skim(text: string, maxDepth: number, members: JsonMember[]): number {
   let depth = 0;
   let names = 0;
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charCodeAt(at)) {
+  for (let index = 0; index < text.length; index++) {
+    switch (text.charCodeAt(index)) {
       case QUOTE:
-        at = closingQuote(text, at);
+        index = closingQuote(text, index);
         break;
       case COLON:
         names++;
-        if (depth === 1) members.push({ name: "", valueStart: behindBlanks(text, at + 1), valueEnd: 0 });
+        if (depth === 1) members.push({ name: "", valueStart: behindBlanks(text, index + 1), valueEnd: 0 });
         break;
       case OPEN_BRACE:
       case OPEN_BRACKET:
@@ -49,10 +49,10 @@ function skim(text: string, maxDepth: number, members: JsonMember[]): number {
         break;
       case CLOSE_BRACE:
       case CLOSE_BRACKET:
-        if (--depth === 0) endLast(members, text, at);
+        if (--depth === 0) endLast(members, text, index);
         break;
       case COMMA:
-        if (depth === 1) endLast(members, text, at);
+        if (depth === 1) endLast(members, text, index);
         break;
     }
   }

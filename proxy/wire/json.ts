@@ -37,19 +37,19 @@ export function closingQuote(text: string, open: number): number {
 }
 
 function oddSlashes(text: string, behind: number): boolean {
-  let at = behind - 1;
-  while (text.charCodeAt(at) === BACKSLASH) at--;
-  return (behind - at) % 2 === 0;
+  let offset = behind - 1;
+  while (text.charCodeAt(offset) === BACKSLASH) offset--;
+  return (behind - offset) % 2 === 0;
 }
 
 export function behindBlanks(text: string, from: number): number {
-  let at = from;
-  while (blank(text.charCodeAt(at))) at++;
-  return at;
+  let offset = from;
+  while (blank(text.charCodeAt(offset))) offset++;
+  return offset;
 }
 
 function isEscaped(text: string, open: number, close: number): boolean {
-  for (let at = open + 1; at < close; at++) if (text.charCodeAt(at) === BACKSLASH) return true;
+  for (let index = open + 1; index < close; index++) if (text.charCodeAt(index) === BACKSLASH) return true;
   return false;
 }
 
@@ -159,9 +159,9 @@ export const deepestJson = 500;
 function nestsDeeper(text: string, most: number): boolean {
   if (text.length <= most) return false;
   let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) at = closingQuote(text, at);
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === QUOTE) index = closingQuote(text, index);
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       if (++depth > most) return true;
     } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;

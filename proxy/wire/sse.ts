@@ -24,9 +24,9 @@ export const maxEventBytes = 1_048_576;
 
 /** Position of the next LF or CR at or after `from`; -1 if there is none. */
 function lineEnd(chunk: Buffer, from: number): number {
-  for (let at = from; at < chunk.length; at++) {
-    const byte = chunk[at];
-    if (byte === LF || byte === CR) return at;
+  for (let offset = from; offset < chunk.length; offset++) {
+    const byte = chunk[offset];
+    if (byte === LF || byte === CR) return offset;
   }
   return -1;
 }
@@ -50,11 +50,11 @@ export class SseDecoder {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     let start = this.#skipLf && chunk[0] === LF ? 1 : 0;
     if (chunk.length > 0) this.#skipLf = false;
-    for (let at = lineEnd(chunk, start); at >= 0; at = lineEnd(chunk, start)) {
-      this.#line(this.#take(chunk.subarray(start, at)), frames);
-      const crlf = chunk[at] === CR && chunk[at + 1] === LF;
-      this.#skipLf = chunk[at] === CR && at + 1 === chunk.length;
-      start = crlf ? at + 2 : at + 1;
+    for (let offset = lineEnd(chunk, start); offset >= 0; offset = lineEnd(chunk, start)) {
+      this.#line(this.#take(chunk.subarray(start, offset)), frames);
+      const crlf = chunk[offset] === CR && chunk[offset + 1] === LF;
+      this.#skipLf = chunk[offset] === CR && offset + 1 === chunk.length;
+      start = crlf ? offset + 2 : offset + 1;
     }
     if (start < chunk.length) this.#hold(chunk.subarray(start));
     return frames;

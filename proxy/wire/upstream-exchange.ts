@@ -137,7 +137,7 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
     const [only] = pieces;
     if (pieces.length === 1 && only !== undefined) this.#take(only);
     else if (bytes <= maxJoinedBytes) this.#take(Buffer.concat(pieces, bytes));
-    else for (let at = 0; at < pieces.length && !this.#over; at++) this.#take(pieces[at] as Buffer);
+    else for (let index = 0; index < pieces.length && !this.#over; index++) this.#take(pieces[index] as Buffer);
   }
 
   #take(chunk: Buffer): void {

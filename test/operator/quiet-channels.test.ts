@@ -50,7 +50,7 @@ const pending = (alert: Alert, ...channels: Channel[]): PendingAlert => ({
 });
 const keys = (due: readonly PendingAlert[], nowMs: number) => {
   const { ready, wakeMs } = readyAlerts(due, nowMs);
-  return { sent: ready.map(({ one, channel }) => `${one.alert.key} ${channel.id}`), wakeMs };
+  return { sent: ready.map(({ pending, channel }) => `${pending.alert.key} ${channel.id}`), wakeMs };
 };
 
 describe("a silenced channel", () => {

@@ -61,8 +61,8 @@ function pointsOf(rows: readonly LedgerRow[], period: CostPeriod, nowMs: number)
   const { fromMs, toMs } = costSpan(period, nowMs);
   const points: CostView["points"] = [];
   for (let ms = fromMs; ms < toMs; ms += stepMs) {
-    const at = new Date(ms).toISOString().slice(0, period === "24h" ? 13 : 10);
-    points.push({ at, costNanoUsd: Number(sums.get(at) ?? 0n) });
+    const time = new Date(ms).toISOString().slice(0, period === "24h" ? 13 : 10);
+    points.push({ at: time, costNanoUsd: Number(sums.get(time) ?? 0n) });
   }
   return points;
 }

@@ -41,20 +41,20 @@ interface Used {
 
 function usedKeys(facts: ConsoleFacts, rows: readonly LedgerRow[]): Map<string, Used> {
   const used = new Map<string, Used>();
-  const at = (key: string): Used => {
+  const usedOf = (key: string): Used => {
     const known = used.get(key) ?? { lastMs: 0, requests: 0, costNanoUsd: 0 };
     used.set(key, known);
     return known;
   };
   for (const row of rows) {
     if (row.key === "") continue;
-    const key = at(row.key);
+    const key = usedOf(row.key);
     key.lastMs = Math.max(key.lastMs, row.hourMs);
     key.requests += row.requests;
     key.costNanoUsd += row.costNanoUsd;
   }
   for (const { calls } of facts.activities)
-    for (const { key, endedMs } of calls) if (key !== "") at(key).lastMs = Math.max(at(key).lastMs, endedMs);
+    for (const { key, endedMs } of calls) if (key !== "") usedOf(key).lastMs = Math.max(usedOf(key).lastMs, endedMs);
   return used;
 }
 

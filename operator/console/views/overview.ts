@@ -30,8 +30,8 @@ const recentCalls = 8;
 
 function daysOf(rows: readonly LedgerRow[], nowMs: number): Overview["days"] {
   const groups = new Map(groupRows(rows, ["day"]).map(({ by, sums }) => [by.day, sums]));
-  return Array.from({ length: overviewDays }, (_, at) => {
-    const day = new Date(nowMs - (overviewDays - 1 - at) * dayMs).toISOString().slice(0, 10);
+  return Array.from({ length: overviewDays }, (_, index) => {
+    const day = new Date(nowMs - (overviewDays - 1 - index) * dayMs).toISOString().slice(0, 10);
     const sums = groups.get(day);
     return { day, costNanoUsd: Number(sums?.costNanoUsd ?? 0n), requests: sums?.requests ?? 0 };
   });

@@ -65,7 +65,7 @@ export function objectAlertMessage(watch: AlertSubject, alarm: ObjectAlert, endi
   const about = aboutOf(watch);
   const { severity, title, over: well } = words[event];
   const state = over ? "Over" : "Active";
-  const at = over ? (alarm.over ?? since) : since;
+  const time = over ? (alarm.over ?? since) : since;
   const limit = bound === "" ? "" : ` (the bound is ${bound})`;
   const whose = `the ${nouns[watch.kind]} ${watch.id}`;
   const ended = ending === null ? title : ending === "Recovered" ? well : `${overTitle[ending]}: ${title}`;
@@ -79,7 +79,7 @@ export function objectAlertMessage(watch: AlertSubject, alarm: ObjectAlert, endi
     title: `${ended} (${watch.id})`,
     text: ending === null ? `For ${whose}, ${title}: ${detail}${limit}.` : overText(watch, alarm, ending),
     facts: { object: watch.id, event, state, value, bound, detail, since },
-    atMs: Date.parse(at),
+    atMs: Date.parse(time),
   };
 }
 

@@ -34,7 +34,7 @@ const empty = (): ReportedSide => ({ requests: 0, failures: 0, priced: 0, cost: 
 function plus(a: ReportedSide, b: ReportedSide): ReportedSide {
   const latency = Array.from(
     { length: Math.max(a.latency.length, b.latency.length) },
-    (_, at) => (a.latency[at] ?? 0) + (b.latency[at] ?? 0),
+    (_, index) => (a.latency[index] ?? 0) + (b.latency[index] ?? 0),
   );
   return {
     requests: a.requests + b.requests,

@@ -21,17 +21,17 @@ function image(block: JsonObject, param: string): PartResult {
   const problem = is.required(block, "source", is.anObject, `${param}.`);
   if (problem) return problem;
   const source = block["source"] as JsonObject;
-  const at = `${param}.source.`;
+  const path = `${param}.source.`;
   if (source["type"] === "url")
     return (
-      is.required(source, "url", is.aString, at) ?? { type: "image_url", image_url: { url: source["url"] as string } }
+      is.required(source, "url", is.aString, path) ?? { type: "image_url", image_url: { url: source["url"] as string } }
     );
-  if (source["type"] !== "base64") return unsupported(`${at}type`, "An image of this kind");
-  return base64Refusal(source, at) ?? { type: "image_url", image_url: { url: dataUri(source) } };
+  if (source["type"] !== "base64") return unsupported(`${path}type`, "An image of this kind");
+  return base64Refusal(source, path) ?? { type: "image_url", image_url: { url: dataUri(source) } };
 }
 
-function base64Refusal(source: JsonObject, at: string): Refusal | null {
-  return is.required(source, "media_type", is.aString, at) ?? is.required(source, "data", is.aString, at);
+function base64Refusal(source: JsonObject, path: string): Refusal | null {
+  return is.required(source, "media_type", is.aString, path) ?? is.required(source, "data", is.aString, path);
 }
 
 function dataUri(source: JsonObject): string {
@@ -42,28 +42,28 @@ function document(block: JsonObject, param: string): PartResult {
   const problem = is.required(block, "source", is.anObject, `${param}.`);
   if (problem) return problem;
   const source = block["source"] as JsonObject;
-  const at = `${param}.source.`;
+  const path = `${param}.source.`;
   const filename = typeof block["title"] === "string" ? block["title"] : "document";
   if (source["type"] === "base64")
-    return base64Refusal(source, at) ?? { type: "file", file: { filename, file_data: dataUri(source) } };
+    return base64Refusal(source, path) ?? { type: "file", file: { filename, file_data: dataUri(source) } };
   if (source["type"] === "text")
-    return is.required(source, "data", is.aString, at) ?? { type: "text", text: source["data"] as string };
+    return is.required(source, "data", is.aString, path) ?? { type: "text", text: source["data"] as string };
   if (source["type"] === "url")
     return (
-      is.required(source, "url", is.aString, at) ?? {
+      is.required(source, "url", is.aString, path) ?? {
         type: "file",
         file: { filename, file_data: source["url"] as string },
       }
     );
-  if (source["type"] === "content") return blocksOf(source, at);
-  return unsupported(`${at}type`, "A document of this kind");
+  if (source["type"] === "content") return blocksOf(source, path);
+  return unsupported(`${path}type`, "A document of this kind");
 }
 
 /** A document in blocks: their texts. */
-function blocksOf(source: JsonObject, at: string): PartResult {
-  const parts = partsOf(source["content"] ?? "", `${at}content`);
+function blocksOf(source: JsonObject, path: string): PartResult {
+  const parts = partsOf(source["content"] ?? "", `${path}content`);
   if (isRefusal(parts)) return parts;
-  if (parts.some((part) => part.type !== "text")) return unsupported(`${at}content`, "A document with images");
+  if (parts.some((part) => part.type !== "text")) return unsupported(`${path}content`, "A document with images");
   return { type: "text", text: joined(parts, "\n") };
 }
 

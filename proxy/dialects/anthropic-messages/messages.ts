@@ -111,16 +111,16 @@ export function leftOutBlocks({ messages }: JsonObject): string[] {
 function assistantTurn(content: unknown, param: string): Messages {
   if (typeof content === "string") return [{ role: "assistant", content }];
   const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [], order: [], mark: {} };
-  const read = is.objects((block, at) => {
+  const read = is.objects((block, path) => {
     const type = String(block["type"]);
     const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
     Object.assign(turn.mark, markOf(block));
-    if (own) return own(block, at, turn);
+    if (own) return own(block, path, turn);
     if (!isReadable(block)) return null;
-    const part = partOf(block, at);
+    const part = partOf(block, path);
     return isRefusal(part)
       ? part
-      : is.invalid(`${at}.type`, `one of ${Object.keys(assistantBlocks).join(", ")} in an assistant's message`);
+      : is.invalid(`${path}.type`, `one of ${Object.keys(assistantBlocks).join(", ")} in an assistant's message`);
   });
   const problem = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
   if (problem) return problem;

@@ -28,9 +28,9 @@ const called: is.Check = (value, param) =>
 const choice: is.Check = (value, param) =>
   typeof value === "string" ? is.oneOf("auto", "none")(value, param) : named(value, param);
 
-const messages: is.Check = is.objects((message, at) => {
-  if (message["role"] === "function") return is.required(message, "name", is.aString, `${at}.`);
-  return isSet(message["function_call"]) ? called(message["function_call"], `${at}.function_call`) : null;
+const messages: is.Check = is.objects((message, path) => {
+  if (message["role"] === "function") return is.required(message, "name", is.aString, `${path}.`);
+  return isSet(message["function_call"]) ? called(message["function_call"], `${path}.function_call`) : null;
 });
 
 const checks: Readonly<Record<string, is.Check>> = {

@@ -31,9 +31,11 @@ const parts: Readonly<Record<string, (part: JsonObject, param: string) => Refusa
     ),
 };
 
-const listOfParts = is.objects((part, at) => {
+const listOfParts = is.objects((part, path) => {
   const check = Object.hasOwn(parts, String(part["type"])) ? parts[String(part["type"])] : undefined;
-  return check === undefined ? is.invalid(`${at}.type`, `one of ${Object.keys(parts).join(", ")}`) : check(part, at);
+  return check === undefined
+    ? is.invalid(`${path}.type`, `one of ${Object.keys(parts).join(", ")}`)
+    : check(part, path);
 });
 
 const content: is.Check = (value, param) => {
@@ -87,11 +89,11 @@ function tool(given: JsonObject, param: string): Refusal | null {
 
 function allowedTools(value: JsonObject, param: string): Refusal | null {
   const list = value["allowed_tools"];
-  const at = `${param}.allowed_tools.`;
+  const path = `${param}.allowed_tools.`;
   return (
     is.required(value, "allowed_tools", is.anObject, `${param}.`) ??
-    is.required(list as JsonObject, "tools", is.objects(tool), at) ??
-    is.members(list as JsonObject, { mode: is.oneOf("auto", "required") }, at)
+    is.required(list as JsonObject, "tools", is.objects(tool), path) ??
+    is.members(list as JsonObject, { mode: is.oneOf("auto", "required") }, path)
   );
 }
 

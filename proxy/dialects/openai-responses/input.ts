@@ -167,11 +167,11 @@ export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
     conversation.messages.push({ role: "system", content: body["instructions"] });
   if (typeof input === "string") return [...conversation.messages, { role: "user", content: input }];
   const problem = is.required(body, "input", (value, param) =>
-    is.objects((item, at) => {
+    is.objects((item, path) => {
       const type = typeof item["type"] === "string" ? item["type"] : "message";
       const read = Object.hasOwn(items, type) ? items[type] : undefined;
-      if (read !== undefined) return read(conversation, item, at);
-      return hosted.test(type) ? null : openAiOnly(`${at}.type`);
+      if (read !== undefined) return read(conversation, item, path);
+      return hosted.test(type) ? null : openAiOnly(`${path}.type`);
     })(value, param),
   );
   if (problem) return problem;

@@ -17,13 +17,13 @@ const text: is.Check = (value, param) => {
   const problem = is.members(value, { format: is.anObject, verbosity: is.aString }, `${param}.`);
   const format = value["format"];
   if (problem || !isObject(format)) return problem;
-  const at = `${param}.format.`;
-  const wrong = is.oneOf("text", "json_object", "json_schema")(format["type"], `${at}type`);
+  const path = `${param}.format.`;
+  const wrong = is.oneOf("text", "json_object", "json_schema")(format["type"], `${path}type`);
   if (wrong || format["type"] !== "json_schema") return wrong;
   return (
-    is.required(format, "name", is.aString, at) ??
-    is.required(format, "schema", is.anObject, at) ??
-    is.members(format, { strict: is.aBoolean, description: is.aString }, at)
+    is.required(format, "name", is.aString, path) ??
+    is.required(format, "schema", is.anObject, path) ??
+    is.members(format, { strict: is.aBoolean, description: is.aString }, path)
   );
 };
 

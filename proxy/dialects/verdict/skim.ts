@@ -15,9 +15,9 @@ const LETTER_S = 0x73;
 const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
 function skipBlanks(bytes: Buffer, from: number): number {
-  let at = from;
-  while (isBlank(bytes[at])) at++;
-  return at;
+  let offset = from;
+  while (isBlank(bytes[offset])) offset++;
+  return offset;
 }
 
 /**
@@ -25,8 +25,8 @@ function skipBlanks(bytes: Buffer, from: number): number {
  * backslash.
  */
 function memberValue(bytes: Buffer, name: Buffer, from = 0): number {
-  for (let at = bytes.indexOf(name, from); at >= 0; at = bytes.indexOf(name, at + name.length)) {
-    const next = skipBlanks(bytes, at + name.length);
+  for (let offset = bytes.indexOf(name, from); offset >= 0; offset = bytes.indexOf(name, offset + name.length)) {
+    const next = skipBlanks(bytes, offset + name.length);
     if (bytes[next] === colon) return skipBlanks(bytes, next + 1);
   }
   return -1;
@@ -37,8 +37,12 @@ const cancelledWord = Buffer.from('"cancelled"');
 
 /** Whether `"error"` occurs as a name or a value, other than `"error": null`; or `"errors"`, or `"cancelled"`. */
 function mentionsError(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(errorStart); at >= 0; at = bytes.indexOf(errorStart, at + errorStart.length)) {
-    const behind = at + errorStart.length;
+  for (
+    let offset = bytes.indexOf(errorStart);
+    offset >= 0;
+    offset = bytes.indexOf(errorStart, offset + errorStart.length)
+  ) {
+    const behind = offset + errorStart.length;
     if (bytes[behind] === LETTER_S && bytes[behind + 1] === quote) return true;
     if (bytes[behind] === quote && !isNullMember(bytes, behind + 1)) return true;
   }

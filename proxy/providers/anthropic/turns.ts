@@ -223,8 +223,8 @@ class Turns {
 
 export function turnsOf(messages: readonly ChatMessage[], forms: BlockForms): Conversation | Refusal {
   const turns = new Turns(forms);
-  for (const [at, message] of messages.entries()) {
-    const refused = turns.message(message, `messages[${at}]`, at === messages.length - 1);
+  for (const [index, message] of messages.entries()) {
+    const refused = turns.message(message, `messages[${index}]`, index === messages.length - 1);
     if (refused) return refused;
   }
   return turns.close();

@@ -13,7 +13,7 @@ import { decodeCohereError } from "./failure.ts";
 import { finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
 
 const inner = (value: unknown, ...path: string[]): unknown =>
-  path.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), value);
+  path.reduce<unknown>((node, name) => (isObject(node) ? node[name] : undefined), value);
 
 type Handle = (body: JsonObject, emit: Emit) => void;
 

@@ -172,7 +172,7 @@ export function imageOf({ inlineData, thought }: JsonObject): MessageImage | nul
   return { type: "image_url", image_url: { url: `data:${mimeType};base64,${data as string}` } };
 }
 
-function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, newId: NewId): ChatChoice {
+function decodeCandidate(candidate: JsonObject, index: number, seen: Set<string>, newId: NewId): ChatChoice {
   const parts = candidateParts(candidate);
   const texts = (thought: boolean): string =>
     parts
@@ -189,7 +189,7 @@ function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, n
   const images = parts.map(imageOf).filter((image) => image !== null);
   const logprobs = logprobsOf(candidate["logprobsResult"]);
   return {
-    index: at,
+    index: index,
     message: {
       role: "assistant",
       content: content === "" && (calls.length > 0 || reason === "content_filter") ? null : content,
@@ -234,7 +234,7 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
     choices:
       candidates.length === 0
         ? [blocked(reason ?? "")]
-        : candidates.map((candidate, at) => decodeCandidate(candidate, at, seen, newId)),
+        : candidates.map((candidate, index) => decodeCandidate(candidate, index, seen, newId)),
     usage: usageOf(body["usageMetadata"]),
   };
 }

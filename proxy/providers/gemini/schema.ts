@@ -80,15 +80,17 @@ class Reducer {
 
   #target(ref: string): unknown {
     const steps = ref.startsWith("#") ? ref.split("/").slice(1) : null;
-    let at: unknown = this.#root;
+    let value: unknown = this.#root;
     for (const step of steps ?? []) {
       const name = pointerStep(step);
       const held: unknown =
-        (isObject(at) || Array.isArray(at)) && Object.hasOwn(at, name) ? (at as JsonObject)[name] : undefined;
-      at = held;
+        (isObject(value) || Array.isArray(value)) && Object.hasOwn(value, name)
+          ? (value as JsonObject)[name]
+          : undefined;
+      value = held;
     }
-    if (steps === null || at === undefined) throw new Unfit(`refers to ${ref}, which isn't in it`);
-    return at;
+    if (steps === null || value === undefined) throw new Unfit(`refers to ${ref}, which isn't in it`);
+    return value;
   }
 
   #all(given: JsonObject, parts: unknown[], place: Place): JsonObject {

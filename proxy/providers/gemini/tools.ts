@@ -38,13 +38,13 @@ function takesNothing(schema: JsonObject): boolean {
   );
 }
 
-function declaration(tool: FunctionTool, form: SchemaForm, at: number): JsonObject | Refusal {
+function declaration(tool: FunctionTool, form: SchemaForm, index: number): JsonObject | Refusal {
   const { name, description, parameters } = tool.function;
   const names = { JsonSchema: "parametersJsonSchema", OpenApi: "parameters" };
   const schema =
     parameters == null || takesNothing(parameters)
       ? {}
-      : schemaMember(parameters, form, names, `tools[${at}].function.parameters`);
+      : schemaMember(parameters, form, names, `tools[${index}].function.parameters`);
   return isRefusal(schema) ? schema : { name, ...(description == null ? {} : { description }), ...schema };
 }
 

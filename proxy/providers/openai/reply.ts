@@ -47,13 +47,13 @@ function toolCalls(value: unknown): ToolCall[] {
 export const callsIn = ({ tool_calls: calls, function_call: called }: JsonObject): unknown =>
   isObject(called) && (!Array.isArray(calls) || calls.length === 0) ? [{ index: 0, function: called }] : calls;
 
-function decodeChoice(raw: JsonObject, at: number): ChatChoice {
+function decodeChoice(raw: JsonObject, index: number): ChatChoice {
   const message = isObject(raw["message"]) ? raw["message"] : {};
   const calls = toolCalls(callsIn(message));
   const reasoning = message["reasoning_content"] ?? message["reasoning"];
   const { tool_calls: _calls, function_call: _call, role: _role, content, ...rest } = message;
   return {
-    index: typeof raw["index"] === "number" ? raw["index"] : at,
+    index: typeof raw["index"] === "number" ? raw["index"] : index,
     message: {
       ...rest,
       role: "assistant",
@@ -85,7 +85,7 @@ function vectorOf(value: unknown): number[] | null {
   if (Array.isArray(value)) return value as number[];
   if (typeof value !== "string") return null;
   const bytes = Buffer.from(value, "base64");
-  return Array.from({ length: Math.floor(bytes.length / 4) }, (_, at) => bytes.readFloatLE(at * 4));
+  return Array.from({ length: Math.floor(bytes.length / 4) }, (_, index) => bytes.readFloatLE(index * 4));
 }
 
 export function decodeEmbeddingsReply(body: unknown): EmbeddingsReply | ProviderError {

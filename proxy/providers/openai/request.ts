@@ -22,12 +22,12 @@ export function chatBody(request: ChatRequest, model: ProviderModel, options: Ca
 /** Chat completions take files in the request, or by the id of one that OpenAI keeps. */
 function fileByAddress({ messages }: ChatRequest): Refusal | null {
   for (const [index, { content }] of messages.entries()) {
-    const at = Array.isArray(content)
+    const offset = Array.isArray(content)
       ? content.findIndex((part) => part.type === "file" && /^https?:/i.test(part.file.file_data ?? ""))
       : -1;
-    if (at >= 0)
+    if (offset >= 0)
       return refusal(
-        `messages[${index}].content[${at}].file`,
+        `messages[${index}].content[${offset}].file`,
         "The provider of this model doesn't fetch files. Send the file itself as a data URI in `file_data`.",
       );
   }

@@ -41,8 +41,8 @@ type Phase = "idle" | "head" | "busy" | "closing" | "upgraded";
 /** A WebSocket handshake (RFC 6455, section 4.1). Requests for other protocols are served as if they asked for none. */
 function asksForSocket({ upgrade, method, rawHeaders }: MessageHead): boolean {
   if (!upgrade || method !== "GET") return false;
-  const at = rawHeaders.findIndex((field, index) => index % 2 === 0 && field.toLowerCase() === "upgrade");
-  return at >= 0 && rawHeaders[at + 1]?.trim().toLowerCase() === "websocket";
+  const offset = rawHeaders.findIndex((field, index) => index % 2 === 0 && field.toLowerCase() === "upgrade");
+  return offset >= 0 && rawHeaders[offset + 1]?.trim().toLowerCase() === "websocket";
 }
 
 export class ClientWire implements MessageSink, IndexedMember {

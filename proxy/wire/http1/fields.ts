@@ -52,9 +52,9 @@ const Fields = (() => {
 /** Received fields by name in lower case; repeated ones joined as in node:http. */
 export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
   const fields = new Fields<string | string[]>();
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = lowerCase(raw[at] ?? "");
-    const value = raw[at + 1] ?? "";
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = lowerCase(raw[index] ?? "");
+    const value = raw[index + 1] ?? "";
     const before = fields[name];
     if (name === "set-cookie") fields[name] = before === undefined ? [value] : [...before, value];
     else if (before === undefined) fields[name] = value;
@@ -66,9 +66,9 @@ export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
 /** Fields of a response by name in lower case; those that are repeated as lists. */
 export function responseFields(raw: readonly string[]): Record<string, string | string[]> {
   const fields = new Fields<string | string[]>();
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = lowerCase(raw[at] ?? "");
-    const value = raw[at + 1] ?? "";
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = lowerCase(raw[index] ?? "");
+    const value = raw[index + 1] ?? "";
     const before = fields[name];
     if (before === undefined) fields[name] = value;
     else fields[name] = typeof before === "string" ? [before, value] : [...before, value];
