@@ -71,9 +71,9 @@ async function verify(
   const store = new Verifier(key, "redis");
   for await (const { text, where: place, torn, stored } of sourceOf(paths, redis))
     (stored ? store : files).add(text, place, torn);
-  const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
+  const ends = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
   let wrong = 0;
-  for (const { records, chains, troubles, notes } of found) {
+  for (const { records, chains, troubles, notes } of ends) {
     // No records may mean that all were deleted, or that the path is wrong: neither must pass as verified.
     if (records === 0 && troubles.length === 0) throw new Error(noRecords(paths, redis));
     list("WRONG ", troubles);

@@ -110,10 +110,10 @@ export function wording(issue: z.core.$ZodRawIssue): string | undefined {
 
 /** One problem for each field: an empty string that also fails its pattern is reported once. */
 export function explainIssues(schema: Schema, issues: readonly z.core.$ZodIssue[]): SpecProblem[] {
-  const found = new Map<string, SpecProblem>();
+  const problems = new Map<string, SpecProblem>();
   const keep = (problem: SpecProblem): void => {
     const place = dotted(problem.path);
-    if (!found.has(place)) found.set(place, problem);
+    if (!problems.has(place)) problems.set(place, problem);
   };
   for (const issue of issues) {
     const within = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
@@ -122,5 +122,5 @@ export function explainIssues(schema: Schema, issues: readonly z.core.$ZodIssue[
       keep({ path, message: `${dotted(path)} ${issue.message}`, unknownField: false });
     else for (const key of issue.keys) keep(unknownField([...path, key], fieldsAt(schema, within)));
   }
-  return [...found.values()];
+  return [...problems.values()];
 }

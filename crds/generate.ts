@@ -111,8 +111,10 @@ async function textOrNull(path: string): Promise<string | null> {
 async function argoScriptsOf(kind: Kind): Promise<ArgoScripts> {
   const { healthScript } = await import("./argocd.ts");
   const folder = `${argoFolder}/${kind}/actions`;
-  const found = globSync("*/action.lua", { cwd: join(root, folder) }).sort();
-  const actions = await Promise.all(found.map(async (file) => [dirname(file), await textOrNull(`${folder}/${file}`)]));
+  const scripts = globSync("*/action.lua", { cwd: join(root, folder) }).sort();
+  const actions = await Promise.all(
+    scripts.map(async (file) => [dirname(file), await textOrNull(`${folder}/${file}`)]),
+  );
   return {
     kind,
     health: healthScript(kind),

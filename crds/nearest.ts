@@ -23,8 +23,8 @@ export function nearest(word: string, words: readonly string[]): string | null {
   const limit = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   let best: { word: string; distance: number } | undefined;
   for (const candidate of words) {
-    const found = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (found <= limit && (best === undefined || found < best.distance)) best = { word: candidate, distance: found };
+    const edits = distance(word.toLowerCase(), candidate.toLowerCase());
+    if (edits <= limit && (best === undefined || edits < best.distance)) best = { word: candidate, distance: edits };
   }
   return best?.word ?? null;
 }

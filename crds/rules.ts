@@ -63,28 +63,28 @@ function duplicates(schema: Schema, list: readonly unknown[], path: Path): Viola
   const listType = schema["x-kubernetes-list-type"];
   if (listType !== "set" && listType !== "map") return [];
   const seen = new Set<string>();
-  const found: Violation[] = [];
+  const violations: Violation[] = [];
   for (const [index, entry] of list.entries()) {
     const id = identity(schema, entry);
     if (seen.has(id))
-      found.push({
+      violations.push({
         path: [...path, index],
         message: `is in the list twice: ${id.replace(/^\[(.*)\]$/, "$1")}; remove one`,
       });
     seen.add(id);
   }
-  return found;
+  return violations;
 }
 
 function objectViolations(schema: Schema, value: Record<string, unknown>, path: Path): Violation[] {
   const { maxProperties, properties = {}, additionalProperties } = schema;
   const entries = Object.entries(value);
-  const found = entries.flatMap(([name, member]) => {
+  const broken = entries.flatMap(([name, member]) => {
     const below = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     return below === undefined ? [] : violations(below, member, [...path, name]);
   });
-  if (maxProperties === undefined || entries.length <= maxProperties) return found;
-  return [{ path, message: `can have at most ${maxProperties} entries` }, ...found];
+  if (maxProperties === undefined || entries.length <= maxProperties) return broken;
+  return [{ path, message: `can have at most ${maxProperties} entries` }, ...broken];
 }
 
 /** All problems of `value`, which has its zod type and its defaults. */

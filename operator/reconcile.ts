@@ -114,8 +114,8 @@ export async function publishPass(context: Reconciler): Promise<void> {
   greet(context, world.objects, compiled, next.manifest.revision);
   await context.revocations.publishing(compiled.config.keys, turn);
   const publication = await publisher.publish(compiled.config, next, values);
-  const found = publication.live?.config.keys ?? [];
-  context.revocations.published(found, found === compiled.config.keys ? turn : 0);
+  const liveKeys = publication.live?.config.keys ?? [];
+  context.revocations.published(liveKeys, liveKeys === compiled.config.keys ? turn : 0);
   if (publication.written > 0) context.rollouts.published(changedAtMs);
   const written = publication.written + (context.published?.written ?? 0);
   context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, tokens };

@@ -12,23 +12,24 @@ const { plural } = kinds.ApiKey;
 const fieldManager = "sluice-cli";
 
 async function listKeys(cluster: Cluster, namespace: string | null): Promise<Stored[]> {
-  const found = (await (namespace === null
+  const keys = (await (namespace === null
     ? cluster.custom.listClusterCustomObject({ group, version, plural })
     : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace }))) as { items: Stored[] };
-  return found.items;
+  return keys.items;
 }
 
 async function chosen(cluster: Cluster, values: KeysValues, namespace: string): Promise<Stored[]> {
   const keys = await listKeys(cluster, namespace);
-  const found = keys.filter((key) =>
+  const matching = keys.filter((key) =>
     values.name === undefined ? key.spec["user"] === values.user : key.metadata.name === values.name,
   );
-  if (found.length === 0) throw new Error(`namespace ${namespace} has no ApiKey ${values.name ?? `of ${values.user}`}`);
-  return found;
+  if (matching.length === 0)
+    throw new Error(`namespace ${namespace} has no ApiKey ${values.name ?? `of ${values.user}`}`);
+  return matching;
 }
 
 const waitFor = (cluster: Cluster, stored: Stored, seconds: number, done: (stored: Stored) => boolean): Promise<void> =>
-  waitUntil(cluster, "ApiKey", stored.metadata, seconds, (found) => done(found as Stored));
+  waitUntil(cluster, "ApiKey", stored.metadata, seconds, (object) => done(object as Stored));
 
 async function patch(
   cluster: Cluster,

@@ -59,7 +59,7 @@ const inNamespace = (document: Document, namespace: string): boolean =>
   (text(document, "metadata", "namespace") || "default") === namespace;
 
 function chosen(all: readonly Manifests[], values: KeysValues, namespace: string): Found[] {
-  const found = find(
+  const matching = find(
     all,
     "ApiKey",
     (document) =>
@@ -68,15 +68,15 @@ function chosen(all: readonly Manifests[], values: KeysValues, namespace: string
         ? text(document, "spec", "user") === values.user
         : text(document, "metadata", "name") === values.name),
   );
-  if (found.length === 0)
+  if (matching.length === 0)
     throw new Error(`the folder has no ApiKey ${values.name ?? `of ${values.user}`} in namespace ${namespace}`);
-  return found;
+  return matching;
 }
 
 /** Objects of a kind in a namespace, as the folder's files have them. */
 export async function folderObjects(folder: string, kind: string, namespace: string): Promise<unknown[]> {
-  const found = find(await read(folder), kind, (document) => inNamespace(document, namespace));
-  return found.map(({ document }) => document.toJS());
+  const objects = find(await read(folder), kind, (document) => inNamespace(document, namespace));
+  return objects.map(({ document }) => document.toJS());
 }
 
 export async function createInFolder(folder: string, values: KeysValues, namespace: string): Promise<string[]> {
@@ -106,20 +106,20 @@ export async function createInFolder(folder: string, values: KeysValues, namespa
 
 /** The Secret's own words, wherever they stand; a key that comes from the environment can't be replaced here. */
 function rotateSecret(all: readonly Manifests[], namespace: string, name: string, key: string, nowMs: number): void {
-  const [found] = find(
+  const [match] = find(
     all,
     "Secret",
     (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name,
   );
-  const current = found === undefined ? "" : text(found.document, "stringData", key);
-  if (found === undefined || current === "")
+  const current = match === undefined ? "" : text(match.document, "stringData", key);
+  if (match === undefined || current === "")
     throw new Error(`the folder has no Secret ${namespace}/${name} with ${key} under stringData`);
   if (/\$\{/.test(current))
     throw new Error(`${key} of Secret ${namespace}/${name} comes from the environment; change it there`);
-  found.document.setIn(["stringData", key], mintKey(randomBytes(32)));
-  found.document.setIn(["stringData", previousOf(key)], current);
-  found.document.setIn(["stringData", rotatedAtOf(key)], new Date(nowMs).toISOString());
-  found.manifests.changed = true;
+  match.document.setIn(["stringData", key], mintKey(randomBytes(32)));
+  match.document.setIn(["stringData", previousOf(key)], current);
+  match.document.setIn(["stringData", rotatedAtOf(key)], new Date(nowMs).toISOString());
+  match.manifests.changed = true;
 }
 
 export async function rotateInFolder(
@@ -147,13 +147,13 @@ export async function rotateInFolder(
 
 export async function revokeInFolder(folder: string, values: KeysValues, namespace: string): Promise<string[]> {
   const all = await read(folder);
-  const found = chosen(all, values, namespace);
-  for (const { manifests, document } of found) {
+  const matching = chosen(all, values, namespace);
+  for (const { manifests, document } of matching) {
     document.setIn(["spec", "revoked"], true);
     manifests.changed = true;
   }
   await Promise.all(all.filter((file) => file.changed).map(write));
-  return found.map(({ document }) => `ApiKey ${namespace}/${text(document, "metadata", "name")} revoked`);
+  return matching.map(({ document }) => `ApiKey ${namespace}/${text(document, "metadata", "name")} revoked`);
 }
 
 export async function listInFolder(folder: string, values: KeysValues, namespace: string | null): Promise<KeyRow[]> {

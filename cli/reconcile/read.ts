@@ -54,9 +54,9 @@ function formatOf(formats: readonly ExportFormat[], names: readonly string[], pl
   const format = formats.find((format) => format.marks.every(has(format)));
   if (format === undefined) {
     const known = [...new Set(formats.map(({ name }) => name))].join(", ");
-    const found = names.slice(0, 8).join(", ");
+    const columns = names.slice(0, 8).join(", ");
     throw new UsageError(
-      `${place}: this is none of the exports that can be read (${known}); it has ${found || "no columns"}`,
+      `${place}: this is none of the exports that can be read (${known}); it has ${columns || "no columns"}`,
     );
   }
   const missing = format.needs.filter((name) => !has(format)(name));

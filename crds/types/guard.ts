@@ -4,7 +4,7 @@ import { subject } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const pattern = z.string().min(1).max(1024);
-const found = pattern.meta({ regularExpression: "Any" });
+const described = pattern.meta({ regularExpression: "Any" });
 
 const mask = z
   .strictObject({
@@ -61,7 +61,7 @@ const mask = z
 export const guard = z
   .strictObject({
     deny: z
-      .array(found)
+      .array(described)
       .min(1)
       .max(64)
       .optional()
@@ -70,7 +70,7 @@ export const guard = z
         'Regular expressions of RE2, such as "(?i)ignore (all )?previous instructions". A request in whose texts one of them is found is refused.',
       ),
     allow: z
-      .array(found)
+      .array(described)
       .min(1)
       .max(64)
       .optional()

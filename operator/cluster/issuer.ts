@@ -29,10 +29,10 @@ async function ask(cluster: Cluster): Promise<ClusterIssuer> {
 /** A new operator that can't read the keys uses those that were published before. */
 export function issuerIn(config: RenderedConfig | null, identity: IdentitySettings): ClusterIssuer | null {
   const names = new Set(identity.issuers.filter(asksCluster).map(({ name }) => name));
-  const found = config?.settings.identity.issuers.find(
+  const ofCluster = config?.settings.identity.issuers.find(
     (issuer) => issuer.kind === "Kubernetes" && names.has(issuer.name) && issuer.jwks !== null,
   );
-  return found?.jwks ? { issuer: found.issuer, jwks: found.jwks } : null;
+  return ofCluster?.jwks ? { issuer: ofCluster.issuer, jwks: ofCluster.jwks } : null;
 }
 
 /** Keeps the last result while a new one can't be read; null if no issuer needs it. */

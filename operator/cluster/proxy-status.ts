@@ -66,7 +66,7 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
       ? []
       : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
   const reports = providers.map(
-    ({ id, healthy, reason, breakers, causes, refused, implausible, identity, discovered: found }) => {
+    ({ id, healthy, reason, breakers, causes, refused, implausible, identity, discovered: models }) => {
       const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
       const report = { healthy, reason, open, causes: new Map(Object.entries(causes)), refused };
       return [
@@ -75,7 +75,7 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
           ...report,
           ...(implausible.length === 0 ? {} : { implausible }),
           ...(identity === null ? {} : { identity }),
-          ...(found === null ? {} : { discovered: found }),
+          ...(models === null ? {} : { discovered: models }),
         },
       ] as const;
     },

@@ -169,8 +169,8 @@ export class WorldObjects {
   of(objects: readonly CustomObject[]): WorldObject[] {
     const made = this.#made.of(objects, (object) => {
       if (object.metadata?.deletionTimestamp !== undefined) return null;
-      const found = worldObject(this.#kind, object);
-      return classOf(found.meta) === this.#className ? found : null;
+      const known = worldObject(this.#kind, object);
+      return classOf(known.meta) === this.#className ? known : null;
     });
     return made.filter((object) => object !== null);
   }

@@ -9,16 +9,16 @@ import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";
 
 /** Why the keys found are not enough to authenticate; null if they are. */
 function incompleteSet(
-  found: Readonly<Record<string, string>>,
+  values: Readonly<Record<string, string>>,
   given: Readonly<Record<string, string>>,
   capabilities: Capabilities,
 ): string | null {
   const sets = capabilities.credentialSets ?? [];
-  if (Object.keys(found).length === 0 && capabilities.credentialsRequired)
+  if (Object.keys(values).length === 0 && capabilities.credentialsRequired)
     return ` has none of the keys ${capabilities.credentials.map((credential) => credential.name).join(", ")}`;
   const whole = sets.some(
     (set) =>
-      set.credentials.every((name) => Object.hasOwn(found, name)) &&
+      set.credentials.every((name) => Object.hasOwn(values, name)) &&
       set.options.every((name) => Object.hasOwn(given, name)),
   );
   if (sets.length === 0 || whole) return null;
@@ -75,8 +75,8 @@ function halfOf<Half extends "certificate" | "privateKey">(
   half: Half,
 ): Exclude<NonNullable<PemFacts[Half]>, Unusable> | null {
   const key = wanted.find(({ pem }) => pem === half)?.key;
-  const found = key === undefined ? undefined : own(secret, key)?.[half];
-  return found === undefined || "unusable" in found ? null : (found as Exclude<NonNullable<PemFacts[Half]>, Unusable>);
+  const value = key === undefined ? undefined : own(secret, key)?.[half];
+  return value === undefined || "unusable" in value ? null : (value as Exclude<NonNullable<PemFacts[Half]>, Unusable>);
 }
 
 /** Whether a certificate and a private key belong together, and how long the certificate is valid. */
@@ -104,15 +104,15 @@ function foundKeys(
   path: string[],
   refs: Problem[],
 ): Record<string, string> {
-  const found: Record<string, string> = {};
+  const values: Record<string, string> = {};
   for (const { field, key, pem, required } of wanted) {
     const fact = own(secret, key);
     const wrong = fact === undefined ? null : whyUnusable(fact, pem);
     if (wrong !== null) refs.push(problem("SecretUnusable", `Secret ${name}, key ${key}: ${wrong}`, path));
-    else if (fact !== undefined) found[field] = credentialName(fact.digest);
+    else if (fact !== undefined) values[field] = credentialName(fact.digest);
     else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path));
   }
-  return found;
+  return values;
 }
 
 /** Credential field → name in the credentials Secret. */
@@ -141,9 +141,9 @@ export function credentialsOf(
     return {};
   }
   const wanted = wantedKeys(ref.key, capabilities);
-  const found = foundKeys(ref.name, secret, wanted, path, refs);
+  const values = foundKeys(ref.name, secret, wanted, path, refs);
   if (refs.length === 0) refs.push(...checkPair(ref.name, secret, wanted, nowMs, path));
-  const incomplete = !refs.some(isError) ? incompleteSet(found, provider.spec.options ?? {}, capabilities) : null;
+  const incomplete = !refs.some(isError) ? incompleteSet(values, provider.spec.options ?? {}, capabilities) : null;
   if (incomplete !== null) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name}${incomplete}`, path));
-  return found;
+  return values;
 }

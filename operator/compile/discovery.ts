@@ -31,7 +31,7 @@ export function discoveredNames(
   config: Pick<ProviderConfig, "id" | "type" | "endpoint">,
   discovery: DiscoveryConfig,
   declared: readonly string[],
-  found: readonly string[] | undefined,
+  names: readonly string[] | undefined,
   published: ProviderConfig | undefined,
 ): string[] {
   const same = published?.type === config.type && published.endpoint === config.endpoint;
@@ -39,7 +39,7 @@ export function discoveredNames(
     ? Object.keys(published.models).filter((name) => published.models[name]?.discovered === true)
     : [];
   const known = new Set(declared);
-  return taken(found ?? before, discovery)
+  return taken(names ?? before, discovery)
     .slice(0, discovery.most)
     .filter((name) => !known.has(name))
     .slice(0, mostModels - known.size);

@@ -50,8 +50,8 @@ export function underAccess(route: RouteConfig, access: RouteConfig["access"], v
     return provider === undefined || notResident(access.regions, provider) === null;
   });
   const staysIn = ({ provider }: { provider: string }): boolean => {
-    const found = view.live.get(provider);
-    return found === undefined || notResident(access.regions, found) === null;
+    const live = view.live.get(provider);
+    return live === undefined || notResident(access.regions, live) === null;
   };
   return withSemantic(withShadow(withTargets(closed, targets), staysIn), staysIn);
 }
@@ -95,7 +95,7 @@ export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: Wor
     resources: stillThere(route, view, world),
   };
   return withSemantic(left, ({ provider, model }) => {
-    const found = view.live.get(provider);
-    return found !== undefined && Object.hasOwn(found.models, model) && stillGranted(provider, route, view, world);
+    const live = view.live.get(provider);
+    return live !== undefined && Object.hasOwn(live.models, model) && stillGranted(provider, route, view, world);
   });
 }

@@ -53,19 +53,19 @@ class Claims {
 
   /** Claims that come before the wildcard `wide` of `route`, for some of its callers. */
   before(route: RouteConfig, wide: ModelPattern): Claim[] {
-    const found: Claim[] = [];
-    for (let index = this.#first(wide.prefix); index < this.#sorted.length && found.length <= mostNamed; index++) {
+    const claims: Claim[] = [];
+    for (let index = this.#first(wide.prefix); index < this.#sorted.length && claims.length <= mostNamed; index++) {
       const claim = this.#sorted[index] as Claim;
       if (!claim.name.startsWith(wide.prefix)) break;
-      if (takesFrom(claim.name, wide) && sameCallers(claim.route, route)) found.push(claim);
+      if (takesFrom(claim.name, wide) && sameCallers(claim.route, route)) claims.push(claim);
     }
-    return found;
+    return claims;
   }
 }
 
-function warning(route: RouteConfig, wide: string, found: readonly Claim[]): Problem {
-  const shown = found.slice(0, mostNamed);
-  const more = found.length > mostNamed ? " and others" : "";
+function warning(route: RouteConfig, wide: string, claims: readonly Claim[]): Problem {
+  const shown = claims.slice(0, mostNamed);
+  const more = claims.length > mostNamed ? " and others" : "";
   const written = (seesAll: boolean): string =>
     shown
       .map(({ name, route: other }) => {
@@ -95,8 +95,8 @@ export function warnOverlaps(settled: readonly { verdict: VerdictDraft; config: 
       claims.set(path, known);
     }
     for (const name of (config.models ?? []).filter(isModelPattern)) {
-      const found = known.before(config, modelPattern(name));
-      if (found.length > 0) verdict.accepted.push(warning(config, name, found));
+      const claims = known.before(config, modelPattern(name));
+      if (claims.length > 0) verdict.accepted.push(warning(config, name, claims));
     }
   }
 }

@@ -190,11 +190,11 @@ function modelsOf(
   discovered: readonly string[],
   priceFor: PriceFinder,
 ): ProviderConfig["models"] {
-  const found = (name: string): ModelConfig => ({ ...modelOf({ name }, priceFor), discovered: true });
+  const discoveredModel = (name: string): ModelConfig => ({ ...modelOf({ name }, priceFor), discovered: true });
   // Not by assignment: a model may be named __proto__.
   return Object.fromEntries([
     ...spec.models.map((model) => [model.name, modelOf(model, priceFor)] as const),
-    ...discovered.map((name) => [name, found(name)] as const),
+    ...discovered.map((name) => [name, discoveredModel(name)] as const),
   ]);
 }
 

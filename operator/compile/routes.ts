@@ -192,9 +192,9 @@ function targetsOf(context: TargetContext, problems: Problems): TargetConfig[] {
   for (const [index, target] of context.policy.spec.routing.targets.entries()) {
     const path = ["spec", "routing", "targets", index];
     problems.accepted.push(...checkTargetParameters(target.parameters, [...path, "parameters"]));
-    const found = resolveTarget(target, path, context, problems.resolvedRefs);
-    if ("reason" in found) problems.resolvedRefs.push(found);
-    else resolved.push(found);
+    const resolution = resolveTarget(target, path, context, problems.resolvedRefs);
+    if ("reason" in resolution) problems.resolvedRefs.push(resolution);
+    else resolved.push(resolution);
   }
   return resolved;
 }

@@ -123,12 +123,12 @@ export function statusOf(
 ): Record<string, unknown> {
   const now = new Date(nowMs).toISOString().replace(/\.\d{3}Z$/, "Z");
   const before = previousConditions(previous);
-  const found: Bare[] = [
+  const conditions: Bare[] = [
     fromProblems("Accepted", verdict.accepted, { reason: "Accepted", message: "the object is valid" }),
     resolvedRefs(verdict),
   ];
   const rollout = programmed(verdict, state);
-  const bare = [...found, rollout, ...summaryOf(verdict, found, rollout), ...verdict.conditions];
+  const bare = [...conditions, rollout, ...summaryOf(verdict, conditions, rollout), ...verdict.conditions];
   const wrong = bare.find(isAmiss);
   return {
     observedGeneration: verdict.meta.generation,

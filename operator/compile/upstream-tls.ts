@@ -31,14 +31,14 @@ function halfOf<Half extends "certificate" | "privateKey">(
   const fact = own(secret, key);
   if (fact === undefined)
     return { reason: "SecretKeyNotFound", message: `has no key ${key}; it must be a Secret of type kubernetes.io/tls` };
-  const found = fact[half];
-  if (found === undefined)
+  const value = fact[half];
+  if (value === undefined)
     return {
       reason: "SecretUnusable",
       message: `key ${key}: the value is not a ${half === "certificate" ? "certificate" : "private key"} in PEM`,
     };
-  if ("unusable" in found) return { reason: "SecretUnusable", message: `key ${key}: the value ${found.unusable}` };
-  return { digest: fact.digest, ...(found as Exclude<NonNullable<PemFacts[Half]>, Unusable>) };
+  if ("unusable" in value) return { reason: "SecretUnusable", message: `key ${key}: the value ${value.unusable}` };
+  return { digest: fact.digest, ...(value as Exclude<NonNullable<PemFacts[Half]>, Unusable>) };
 }
 
 /** null if there is no certificate to present, or it can't be used: then `refs` says why. */

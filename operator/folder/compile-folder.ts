@@ -154,13 +154,13 @@ function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
           : undefined;
       if (budget === undefined) continue;
       const message = `no price is known for ${name}, so the hard Budget ${budget.id} refuses calls with it; set price or priceAs`;
-      const found: Problem = {
+      const warning: Problem = {
         reason: "PriceUnknown",
         severity: "warning",
         path: ["spec", "models", index, "name"],
         message,
       };
-      problems.set(id, [...(problems.get(id) ?? []), found]);
+      problems.set(id, [...(problems.get(id) ?? []), warning]);
     }
   return problems;
 }

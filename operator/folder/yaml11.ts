@@ -9,16 +9,16 @@ const yes = /^(y|yes|on)$/i;
 
 /** Such values in a document, and a message for each. */
 export function readOtherwise(document: Document): { offset: number; message: string }[] {
-  const found: { offset: number; message: string }[] = [];
+  const warnings: { offset: number; message: string }[] = [];
   visit(document, {
     Scalar: (key, { type, value, range }) => {
       if (key === "key" || type !== "PLAIN" || typeof value !== "string" || !booleans.test(value)) return;
       const boolean = yes.test(value) ? "true" : "false";
-      found.push({
+      warnings.push({
         offset: range?.[0] ?? 0,
         message: `kubectl reads ${value} as ${boolean}, but here it is read as text; put it in quotes, or write ${boolean}`,
       });
     },
   });
-  return found;
+  return warnings;
 }

@@ -128,18 +128,18 @@ const sizeForm = /(?<![a-z0-9])(\d+x)?\d+(\.\d+)?b(?![a-z0-9])/i;
 const versionForm = /-v(\d+)(?=$|[:.-])/i;
 
 /** The dataset finds by parts of names, and so takes a model of another size or version for one that it knows. */
-function isAnotherModel(name: string, found: string): boolean {
-  const [size, version, foundVersion] = [sizeForm.exec(name), versionForm.exec(name), versionForm.exec(found)];
-  if (size !== null && !found.toLowerCase().includes(size[0].toLowerCase())) return true;
+function isAnotherModel(name: string, priced: string): boolean {
+  const [size, version, foundVersion] = [sizeForm.exec(name), versionForm.exec(name), versionForm.exec(priced)];
+  if (size !== null && !priced.toLowerCase().includes(size[0].toLowerCase())) return true;
   return version !== null && foundVersion !== null && version[1] !== foundVersion[1];
 }
 
 export function priceTable(now: Date): PriceTable {
   return (provider, upstreamModel) => {
     const match = calcPrice({}, upstreamModel, { providerId: provider, timestamp: now });
-    const found = match === null || isAnotherModel(upstreamModel, match.model.id) ? null : match;
-    const price = found === null ? null : priceIn(found.model_price);
-    const windowTokens = found?.model.context_window;
+    const usable = match === null || isAnotherModel(upstreamModel, match.model.id) ? null : match;
+    const price = usable === null ? null : priceIn(usable.model_price);
+    const windowTokens = usable?.model.context_window;
     return price === null || windowTokens === undefined ? price : { ...price, windowTokens };
   };
 }

@@ -15,8 +15,8 @@ const portless = /^(?:\[([^\]]+)\](?::\d{1,5})?|(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5
 /** Accepts `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1` and `[2001:db8::1]:443`. null for anything else, such as `unknown`. */
 function hopAddress(text: string): string | null {
   const trimmed = text.trim();
-  const found = portless.exec(trimmed);
-  return canonicalAddress(found?.[1] ?? found?.[2] ?? trimmed);
+  const match = portless.exec(trimmed);
+  return canonicalAddress(match?.[1] ?? match?.[2] ?? trimmed);
 }
 
 /** Elements of a list whose separators may occur within quoted strings. */

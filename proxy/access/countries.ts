@@ -23,8 +23,8 @@ async function edition(path: string): Promise<string> {
 
 function lookUp(reader: Reader<CountryResponse>, address: string): string | null {
   try {
-    const found = reader.get(address);
-    return countryCode(found?.country?.iso_code);
+    const country = reader.get(address);
+    return countryCode(country?.country?.iso_code);
   } catch {
     return null;
   }

@@ -70,8 +70,8 @@ export interface Link {
 
 /** null if the line doesn't belong to a chain. */
 export function readLink(line: string, digester: Digester): Link | null {
-  const found = tail.exec(line);
-  if (found === null) return null;
+  const match = tail.exec(line);
+  if (match === null) return null;
   let record: Record<string, unknown>;
   try {
     record = JSON.parse(line) as Record<string, unknown>;
@@ -81,8 +81,8 @@ export function readLink(line: string, digester: Digester): Link | null {
   const { chain, seq, type, prev } = record;
   if (typeof chain !== "string" || typeof seq !== "number" || typeof type !== "string" || typeof prev !== "string")
     return null;
-  const hash = found[1] ?? "";
-  return { chain, seq, type, prev, hash, sound: digester.digest(line.slice(0, found.index)) === hash, record };
+  const hash = match[1] ?? "";
+  return { chain, seq, type, prev, hash, sound: digester.digest(line.slice(0, match.index)) === hash, record };
 }
 
 export interface ChainEnd {

@@ -104,11 +104,11 @@ export class RedisSink implements AuditSink {
     const told = new RetentionClaims(this.name);
     let last = "";
     for await (const [id, line] of entriesOf(this.#client)) {
-      const found = readEnd(line);
-      if (found !== null && found.timeMs >= beforeMs) break;
-      if (found !== null) {
-        ends.set(found.end.chain, found.end);
-        told.note(found.link, id);
+      const end = readEnd(line);
+      if (end !== null && end.timeMs >= beforeMs) break;
+      if (end !== null) {
+        ends.set(end.end.chain, end.end);
+        told.note(end.link, id);
       }
       last = id;
     }

@@ -15,7 +15,7 @@ const isPart = (code: number): boolean =>
 /** In the order of the text, which must be valid JSON. */
 export function inexactNumbers(text: string): readonly string[] {
   if (!suspect.test(text)) return none;
-  const found: string[] = [];
+  const figures: string[] = [];
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code === QUOTE) index = closingQuote(text, index);
@@ -23,8 +23,8 @@ export function inexactNumbers(text: string): readonly string[] {
       const from = index;
       while (isPart(text.charCodeAt(index + 1))) index++;
       const number = text.slice(from, index + 1);
-      if (suspect.test(number)) found.push(number);
+      if (suspect.test(number)) figures.push(number);
     }
   }
-  return found;
+  return figures;
 }

@@ -75,11 +75,11 @@ export class RedisCache implements CacheStore {
   async get(route: string, key: string): Promise<CachedAnswer | null> {
     if (this.#nowMs() < this.#closedUntilMs) return null;
     const place = entryKey(route, key);
-    const found = await within(this.#client.getBuffer(place));
-    if (found === "slow" || found === "failed" || found === "unreadable") return this.#failed(found);
+    const bytes = await within(this.#client.getBuffer(place));
+    if (bytes === "slow" || bytes === "failed" || bytes === "unreadable") return this.#failed(bytes);
     this.#failures = 0;
-    if (found === null) return null;
-    const clear = this.#sealer.open(place, found);
+    if (bytes === null) return null;
+    const clear = this.#sealer.open(place, bytes);
     const answer = clear === null ? null : unpack(clear);
     if (answer === null) this.#trouble("unreadable");
     return answer;

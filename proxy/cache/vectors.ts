@@ -103,8 +103,8 @@ class RouteVectors {
       }
       if (entry.storedAtMs < sinceMs || entry.passOverUntilMs > nowMs || entry.vector.length !== vector.length)
         continue;
-      const found = cosine(entry.vector, vector);
-      if (found > similarity) [best, similarity] = [entry, found];
+      const closeness = cosine(entry.vector, vector);
+      if (closeness > similarity) [best, similarity] = [entry, closeness];
     }
     if (best === null) return null;
     this.entries.get(best.key);

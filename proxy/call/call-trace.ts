@@ -103,16 +103,16 @@ export class CallTrace {
 
   /** The request's numbers, by the names of attributes. */
   numbers(): [string, number][] {
-    const found: [string, number][] = [];
+    const spans: [string, number][] = [];
     for (const [attribute, members] of shownNumbers) {
       for (const member of members) {
         const value = this.requested[member];
         if (typeof value !== "number") continue;
-        found.push([attribute, value]);
+        spans.push([attribute, value]);
         break;
       }
     }
-    return found;
+    return spans;
   }
 
   #leave(nowMs: number): void {

@@ -49,26 +49,26 @@ const element = (xml: string, name: string): string | null =>
 /** STS answers in XML. Its values have no characters that XML escapes. */
 function sessionIn({ status, body }: CloudAnswer, nowMs: number): Lasting<AwsCredentials> {
   if (status !== 200) throw cloudRefusal("STS", status, codeWord(element(body, "Code")));
-  const found = {
+  const values = {
     AccessKeyId: element(body, "AccessKeyId"),
     SecretAccessKey: element(body, "SecretAccessKey"),
     Token: element(body, "SessionToken"),
     Expiration: element(body, "Expiration"),
   };
-  return credentialsIn(found, "STS", nowMs);
+  return credentialsIn(values, "STS", nowMs);
 }
 
 function credentialsIn(
-  found: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>>,
   service: string,
   nowMs: number,
 ): Lasting<AwsCredentials> {
   const value = {
-    accessKeyId: memberText(found, "AccessKeyId", service),
-    secretAccessKey: memberText(found, "SecretAccessKey", service),
-    sessionToken: memberText(found, "Token", service),
+    accessKeyId: memberText(values, "AccessKeyId", service),
+    secretAccessKey: memberText(values, "SecretAccessKey", service),
+    sessionToken: memberText(values, "Token", service),
   };
-  return { value, expiresAtMs: expiryAt(found["Expiration"], nowMs) };
+  return { value, expiresAtMs: expiryAt(values["Expiration"], nowMs) };
 }
 
 /** Of the Pod's own role, where several providers assume theirs with it. */
@@ -121,8 +121,8 @@ async function byInstanceMetadata(ambient: Ambient): Promise<Lasting<AwsCredenti
   const headers = { "x-aws-ec2-metadata-token": token.body.trim() };
   const list = await ask("/latest/meta-data/iam/security-credentials/", headers);
   const role = encodeURIComponent(list.body.trim().split("\n")[0] ?? "");
-  const found = await ask(`/latest/meta-data/iam/security-credentials/${role}`, headers);
-  return credentialsIn(jsonObject(found, service), service, ambient.nowMs());
+  const reply = await ask(`/latest/meta-data/iam/security-credentials/${role}`, headers);
+  return credentialsIn(jsonObject(reply, service), service, ambient.nowMs());
 }
 
 function ownRole(ambient: Ambient, session: AwsSession): Promise<Lasting<AwsCredentials>> {

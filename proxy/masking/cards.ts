@@ -104,7 +104,7 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
   const reach = index + cardReach(groups, index);
   if (tooShort(groups, index, reach)) return null;
   const lengths = lengthsFrom(groups, index);
-  let found: Candidate | null = null;
+  let best: Candidate | null = null;
   let total = 0;
   for (let last = index; last < reach && groups.has(last); last++) {
     if (last > index && !joinsCard(groups, last)) break;
@@ -112,9 +112,9 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
     if (total > longestCard) break;
     const end = groups.end(last);
     if ((lengths & (1 << total)) === 0 || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
-    if (passesLuhn(digitsOf(groups, index, last))) found = { start, end, last };
+    if (passesLuhn(digitsOf(groups, index, last))) best = { start, end, last };
   }
-  return found;
+  return best;
 }
 
 const ssnMarks: ReadonlySet<number> = new Set([BLANK, HYPHEN, DOT, MIDDLE_DOT]);

@@ -81,13 +81,13 @@ export class MaskAnswer implements TextChange {
     }
     const all = held.before + held.text + text;
     const from = held.before.length;
-    const found = this.#masker.find(all, from);
+    const findings = this.#masker.find(all, from);
     let cut = Math.max(from, this.#masker.openEnd(all));
     // A match that ends where the text does may continue in the next piece.
-    for (const { start, end } of found) if (start < cut && (end > cut || end === all.length)) cut = start;
+    for (const { start, end } of findings) if (start < cut && (end > cut || end === all.length)) cut = start;
     let out = "";
     let index = from;
-    for (const { start, end, type } of found) {
+    for (const { start, end, type } of findings) {
       if (end > cut) continue;
       this.#tally.counts[type] = (this.#tally.counts[type] ?? 0) + 1;
       out += all.slice(index, start) + this.#masker.replacement(type);

@@ -25,10 +25,10 @@ export interface Finding {
 type Detector = (text: string) => Finding[];
 
 /** Earlier matches come first; of those that start together, the longest. Drops matches that overlap an earlier one. */
-export function settled(found: Finding[]): Finding[] {
-  found.sort((a, b) => a.start - b.start || b.end - a.end);
+export function settled(findings: Finding[]): Finding[] {
+  findings.sort((a, b) => a.start - b.start || b.end - a.end);
   const kept: Finding[] = [];
-  for (const finding of found)
+  for (const finding of findings)
     if (finding.end > finding.start && finding.start >= (kept.at(-1)?.end ?? 0)) kept.push(finding);
   return kept;
 }
@@ -155,16 +155,16 @@ function* findsInBlock(
 
 /** Matches that begin at or after `from`. The text before it serves as context to decide whether a match begins. */
 export function findAll(text: string, wanted: ReadonlySet<DetectorName>, from = 0): Finding[] {
-  const found: Finding[] = [];
+  const findings: Finding[] = [];
   let floor = from;
   for (let begin = from; begin < text.length; begin += blockLength) {
     if (floor >= begin + blockLength) continue;
     for (const finding of findsInBlock(text, begin, floor, wanted)) {
-      found.push(finding);
+      findings.push(finding);
       floor = finding.end;
     }
   }
-  return found;
+  return findings;
 }
 
 const only = (type: DetectorName): Detector => {

@@ -63,11 +63,11 @@ export class Masker {
 
   /** Matches that begin at or after `from`. The text before it has been released and serves only as context. */
   find(text: string, from = 0): Finding[] {
-    const found = findAll(text, this.#detect, from);
-    if (this.#custom.length === 0) return found;
+    const findings = findAll(text, this.#detect, from);
+    if (this.#custom.length === 0) return findings;
     for (const custom of this.findCustom(text))
-      if (custom.end > from) found.push({ ...custom, start: Math.max(custom.start, from) });
-    return settled(found);
+      if (custom.end > from) findings.push({ ...custom, start: Math.max(custom.start, from) });
+    return settled(findings);
   }
 
   /** Matches of the detectors, without the policy's own patterns. */
@@ -78,15 +78,15 @@ export class Masker {
   /** Matches of the policy's own patterns, in the text as written and as read. */
   findCustom(text: string): Finding[] {
     if (this.#custom.length === 0) return [];
-    const found: Finding[] = [];
+    const findings: Finding[] = [];
     const folded = fold(text);
     for (const { name, pattern } of this.#custom) {
-      for (const match of matchesOf(pattern, text)) found.push({ ...match, type: name });
+      for (const match of matchesOf(pattern, text)) findings.push({ ...match, type: name });
       if (folded.from === null) continue;
       for (const { start, end } of matchesOf(pattern, folded.text))
-        if (end > start) found.push({ start: original(folded, start), end: originalEnd(folded, end), type: name });
+        if (end > start) findings.push({ start: original(folded, start), end: originalEnd(folded, end), type: name });
     }
-    return found;
+    return findings;
   }
 
   replacement(type: string): string {

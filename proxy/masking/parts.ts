@@ -7,14 +7,14 @@ import type { Masker } from "./masker.ts";
  * without one.
  */
 export function findInParts(masker: Masker, parts: readonly string[]): Finding[] {
-  const found = [...masker.find(parts.join("")), ...betweenBlanks(masker, parts)];
+  const findings = [...masker.find(parts.join("")), ...betweenBlanks(masker, parts)];
   let offset = 0;
   for (const part of parts) {
     for (const finding of masker.findCustom(part))
-      found.push({ ...finding, start: finding.start + offset, end: finding.end + offset });
+      findings.push({ ...finding, start: finding.start + offset, end: finding.end + offset });
     offset += part.length;
   }
-  return settled(found);
+  return settled(findings);
 }
 
 function* betweenBlanks(masker: Masker, parts: readonly string[]): Generator<Finding> {
@@ -36,7 +36,7 @@ function* betweenBlanks(masker: Masker, parts: readonly string[]): Generator<Fin
  */
 export function replaceInParts(
   parts: readonly string[],
-  found: readonly Finding[],
+  findings: readonly Finding[],
   inPlaceOf: (finding: Finding) => string,
 ): string[] {
   const out: string[] = [];
@@ -47,7 +47,7 @@ export function replaceInParts(
     const end = offset + part.length;
     let text = "";
     let from = offset;
-    for (let finding = found[index]; finding !== undefined && finding.start < end; finding = found[++index]) {
+    for (let finding = findings[index]; finding !== undefined && finding.start < end; finding = findings[++index]) {
       if (finding.start >= offset) {
         words = inPlaceOf(finding);
         text += part.slice(from - offset, finding.start - offset) + words;

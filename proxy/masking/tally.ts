@@ -63,20 +63,20 @@ export class Tally {
 
   /** Texts that are read one after the other, with the matches in each, and across several, replaced. */
   maskParts(texts: readonly string[]): readonly string[] {
-    const found = findInParts(this.#masker, texts);
-    if (found.length === 0) return texts;
+    const findings = findInParts(this.#masker, texts);
+    if (findings.length === 0) return texts;
     const joined = texts.join("");
-    return replaceInParts(texts, found, ({ start, end, type }) => {
+    return replaceInParts(texts, findings, ({ start, end, type }) => {
       this.counts[type] = (this.counts[type] ?? 0) + 1;
       return this.reversible ? this.#placeholder(type, joined.slice(start, end)) : this.#masker.replacement(type);
     });
   }
 
-  #replaced(text: string, found: readonly Finding[], reversible: boolean, begin = 0): string {
-    if (found.length === 0) return begin === 0 ? text : text.slice(begin);
+  #replaced(text: string, findings: readonly Finding[], reversible: boolean, begin = 0): string {
+    if (findings.length === 0) return begin === 0 ? text : text.slice(begin);
     const out: string[] = [];
     let from = begin;
-    for (const { start, end, type } of found) {
+    for (const { start, end, type } of findings) {
       this.counts[type] = (this.counts[type] ?? 0) + 1;
       out.push(
         text.slice(from, start),

@@ -31,12 +31,12 @@ const unquoted = (text: string): string =>
 
 /** Parameters of a Content-Disposition; null if one occurs twice. */
 function parametersOf(text: string): Map<string, string> | null {
-  const found = new Map<string, string>();
+  const parameters = new Map<string, string>();
   for (const [, name = "", value = ""] of text.matchAll(/;\s*([a-z*]+)=("(?:[^"\\]|\\.)*"|[^\s;"]+)/gi)) {
-    if (found.has(name.toLowerCase())) return null;
-    found.set(name.toLowerCase(), unquoted(value));
+    if (parameters.has(name.toLowerCase())) return null;
+    parameters.set(name.toLowerCase(), unquoted(value));
   }
-  return found;
+  return parameters;
 }
 
 function extended(value: string | undefined): string | null {
@@ -171,7 +171,7 @@ export function editedForm(parts: readonly FormPart[], edits: JsonObject): FormP
 }
 
 const quotable = (text: string): string =>
-  text.replace(/[\r\n]/g, " ").replace(/["\\]/g, (found) => (found === '"' ? "%22" : "_"));
+  text.replace(/[\r\n]/g, " ").replace(/["\\]/g, (character) => (character === '"' ? "%22" : "_"));
 
 function headOf({ name, filename, contentType }: FormPart): string {
   const file = filename === null ? "" : `; filename="${quotable(filename)}"`;

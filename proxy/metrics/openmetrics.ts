@@ -29,7 +29,8 @@ interface Readable {
   getForPromString?(): Promise<Reading> | Reading;
 }
 
-const escaped = (text: string): string => text.replace(/[\\"\n]/g, (found) => (found === "\n" ? "\\n" : `\\${found}`));
+const escaped = (text: string): string =>
+  text.replace(/[\\"\n]/g, (character) => (character === "\n" ? "\\n" : `\\${character}`));
 
 const plain = /^[\w ./:@+-]*$/;
 function labelsText(labels: Labels): string {

@@ -173,15 +173,15 @@ function addressBy(
   snapshot: Snapshot,
   wanted: (entry: PathEntry) => boolean,
 ): Addressed | Failure {
-  const found = split(path, snapshot, wanted);
-  const operation = found && operationAt(method, found.rest, found.entry.prefix !== "");
-  if (!found || !operation) return failure("unknown_url", unknownUrlHint(path));
+  const addressed = split(path, snapshot, wanted);
+  const operation = addressed && operationAt(method, addressed.rest, addressed.entry.prefix !== "");
+  if (!addressed || !operation) return failure("unknown_url", unknownUrlHint(path));
   if (operation === "method")
     return failure(
       "method_not_allowed",
       `${method.slice(0, 16)} is not allowed here. Use ${allowedAt(path).join(" or ")}.`,
     );
-  return { path: found.entry, operation, surface: surfaceFor(operation), deployment: found.deployment };
+  return { path: addressed.entry, operation, surface: surfaceFor(operation), deployment: addressed.deployment };
 }
 
 /**
@@ -190,12 +190,12 @@ function addressBy(
  */
 export function addressFor(
   identity: Identity,
-  found: Addressed,
+  addressed: Addressed,
   method: string,
   path: string,
   snapshot: Snapshot,
 ): Addressed {
-  if (found.path.prefix === "" || offersTo(found.path, identity)) return found;
+  if (addressed.path.prefix === "" || offersTo(addressed.path, identity)) return addressed;
   const other = addressBy(method, path, snapshot, (entry) => offersTo(entry, identity));
-  return isFailure(other) ? found : other;
+  return isFailure(other) ? addressed : other;
 }

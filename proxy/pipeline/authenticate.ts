@@ -61,19 +61,19 @@ export function authenticate(
   if (clear === "") return anonymous(unwritten(headers.authorization ?? ""));
   if (clear.length > maxTokenLength) return anonymous(invalidKey);
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
-  const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
-  if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear))
+  const match = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
+  if (match === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear))
     return { anonymous: true, failure: invalidKey, token: clear };
-  if (found === null && mistypedKey(clear)) return anonymous(malformed);
-  if (found !== null && found.untilMs !== null && nowMs >= found.untilMs)
-    return { ...anonymous(rotated), known: found.record };
-  const identity = identify(found?.record ?? null, nowMs);
-  if (!identity.anonymous) noteForeign(found, nowMs, foreignKeys);
+  if (match === null && mistypedKey(clear)) return anonymous(malformed);
+  if (match !== null && match.untilMs !== null && nowMs >= match.untilMs)
+    return { ...anonymous(rotated), known: match.record };
+  const identity = identify(match?.record ?? null, nowMs);
+  if (!identity.anonymous) noteForeign(match, nowMs, foreignKeys);
   return identity;
 }
 
 type ForeignKeyBook = Pick<ForeignKeyUses, "note">;
 
-function noteForeign(found: FoundKey | null, nowMs: number, book: ForeignKeyBook | undefined): void {
-  if (found?.foreign !== undefined) book?.note(found.record.id, found.foreign, nowMs);
+function noteForeign(match: FoundKey | null, nowMs: number, book: ForeignKeyBook | undefined): void {
+  if (match?.foreign !== undefined) book?.note(match.record.id, match.foreign, nowMs);
 }

@@ -90,9 +90,9 @@ async function onlyByMeaning(
   control: CacheControl,
   meaning: SemanticSearch | null,
 ): Promise<Failure | null> {
-  const found = (await meaning?.find(control.maxAgeMs, true)) ?? null;
-  if (found === null) return notCached;
-  await replay(call, found);
+  const match = (await meaning?.find(control.maxAgeMs, true)) ?? null;
+  if (match === null) return notCached;
+  await replay(call, match);
   return null;
 }
 
@@ -163,10 +163,10 @@ async function ask(
   let landing: Landed | null = null;
   try {
     const looking = meaning?.find(control.maxAgeMs, false) ?? null;
-    const found: SemanticMatch | null = looking === null || meaning?.shadow ? null : await looking;
-    if (found !== null) {
-      landing = found;
-      await replay(call, found);
+    const match: SemanticMatch | null = looking === null || meaning?.shadow ? null : await looking;
+    if (match !== null) {
+      landing = match;
+      await replay(call, match);
       return null;
     }
     const capture = new Capture(maxAnswerBytes);

@@ -22,17 +22,17 @@ export function broke(call: CallState, cause: unknown): void {
 }
 
 /** Answers with the gateway's own JSON. */
-export function answer({ client }: CallState, found: object | Failure): Failure | null {
-  if (isFailure(found)) return found;
-  answerJson(client, found);
+export function answer({ client }: CallState, result: object | Failure): Failure | null {
+  if (isFailure(result)) return result;
+  answerJson(client, result);
   return null;
 }
 
 export async function answerLater(
   call: CallState,
-  found: object | Failure | Promise<object | Failure>,
+  result: object | Failure | Promise<object | Failure>,
 ): Promise<Failure | null> {
-  return answer(call, await found);
+  return answer(call, await result);
 }
 
 /** Settles what the call used. Returns whether its answer is held. */

@@ -165,10 +165,10 @@ class Explainer {
 
   async run(): Promise<Explanation> {
     const { identity, path } = this.#request;
-    const found = address("POST", path, this.#snapshot);
-    const failed = isFailure(found)
-      ? found
-      : await this.#addressed(addressFor(identity, found, "POST", path, this.#snapshot));
+    const addressed = address("POST", path, this.#snapshot);
+    const failed = isFailure(addressed)
+      ? addressed
+      : await this.#addressed(addressFor(identity, addressed, "POST", path, this.#snapshot));
     if (failed) this.#out.failure = shownFailure(failed);
     return this.#out;
   }

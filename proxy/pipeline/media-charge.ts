@@ -43,10 +43,10 @@ const implausibleTimes = 10;
 export function mediaChargeOf(target: ResolvedTarget, tried: Tried, shaped: Shaped, media: MediaFormat): Charge {
   const { price } = target.model.config;
   const request = mediaRequestOf(shaped);
-  const found = reported(tried);
-  if (found === null) return {};
+  const counted = reported(tried);
+  if (counted === null) return {};
   const expected = (): Usage => media.expected(request, price);
-  const usage = found === "expected" ? expected() : found;
+  const usage = counted === "expected" ? expected() : counted;
   const cost = costNanoUsd(usage, price);
   const most = costNanoUsd(media.most(request, price), price);
   const isOdd = usage.implausible === true || (most !== null && most > 0 && (cost ?? 0) > implausibleTimes * most);

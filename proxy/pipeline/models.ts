@@ -101,8 +101,8 @@ export function listModels({ path, identity, from, roles, id, url, isAnthropic }
   const models = callable(path, identity, from, roles);
   const form = isAnthropic ? anthropicModel : openAiModel;
   if (id === null) return isAnthropic ? anthropicPage(models, url) : { object: "list", data: models.map(form) };
-  const found = models.find((model) => model.id === id);
-  return found === undefined
+  const listed = models.find((model) => model.id === id);
+  return listed === undefined
     ? failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" })
-    : form(found);
+    : form(listed);
 }

@@ -61,9 +61,9 @@ const pathOf = (prefix: string): string => `${prefix === "" ? "/v1" : prefix}/ch
 /** The policy that would take the calls. */
 function routedIn(snapshot: Snapshot, { prefix, model }: Called, identity: Identity): Routed | Failure {
   const path = pathOf(prefix);
-  const found = address("POST", path, snapshot);
-  if (isFailure(found)) return found;
-  const entry = addressFor(identity, found, "POST", path, snapshot).path;
+  const addressed = address("POST", path, snapshot);
+  if (isFailure(addressed)) return addressed;
+  const entry = addressFor(identity, addressed, "POST", path, snapshot).path;
   return identity.anonymous && !offersTo(entry, identity) ? identity.failure : route(entry, model, identity);
 }
 

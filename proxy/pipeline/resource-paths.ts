@@ -53,9 +53,9 @@ const paths: readonly [ResourceOperation["resource"], RegExp, readonly string[]]
 
 /** Null if there is no such path; "method" if it doesn't allow this method. */
 export function resourceOperation(method: string, rest: string): ResourceOperation | "method" | null {
-  const found = paths.filter(([, pattern]) => pattern.test(rest));
-  if (found.length === 0) return null;
-  const [first] = found;
+  const matching = paths.filter(([, pattern]) => pattern.test(rest));
+  if (matching.length === 0) return null;
+  const [first] = matching;
   if (first === undefined || !first[2].includes(method)) return "method";
   return { kind: "resource", resource: first[0], method: method as ResourceOperation["method"], path: rest };
 }

@@ -76,16 +76,17 @@ function claimant({ byModel, byPattern }: PathEntry, model: string, identity: Id
   const named = firstOffered(byModel.get(model) ?? none, identity);
   if (named !== undefined || byPattern.length === 0) return named;
   for (const { pattern, routes } of byPattern) {
-    const found = matchesPattern(pattern, model) ? firstOffered(routes, identity) : undefined;
-    if (found !== undefined) return found;
+    const offered = matchesPattern(pattern, model) ? firstOffered(routes, identity) : undefined;
+    if (offered !== undefined) return offered;
   }
   return undefined;
 }
 
 /** `model`: the model that the body requests, or null. */
 export function route(path: PathEntry, model: string | null, identity: Identity): Routed | Failure {
-  const found = (model === null ? undefined : claimant(path, model, identity)) ?? firstOffered(path.catchAll, identity);
-  if (found) return { route: found, model };
+  const serving =
+    (model === null ? undefined : claimant(path, model, identity)) ?? firstOffered(path.catchAll, identity);
+  if (serving) return { route: serving, model };
   return model === null ? onlyRoute(path, identity) : unknownModel(model);
 }
 
@@ -189,8 +190,8 @@ function targetsWith(route: Route, model: string | null): ResolvedTarget[] {
   const resolved: ResolvedTarget[] = [];
   for (const target of route.targets) {
     if (!resident(route, target.entry)) continue;
-    const found = target.model ?? (model === null ? onlyModel(target.entry) : target.entry.models.get(model));
-    if (found) resolved.push({ config: target.config, entry: target.entry, model: found });
+    const resolvedModel = target.model ?? (model === null ? onlyModel(target.entry) : target.entry.models.get(model));
+    if (resolvedModel) resolved.push({ config: target.config, entry: target.entry, model: resolvedModel });
   }
   return resolved;
 }

@@ -79,7 +79,7 @@ export class SemanticSearch {
       return null;
     }
     const { vector, over } = await this.#embed();
-    let found: SemanticMatch | null = null;
+    let best: SemanticMatch | null = null;
     try {
       if (typeof vector === "string") {
         record.semantic = { result: vector, similarity: null };
@@ -89,12 +89,12 @@ export class SemanticSearch {
       } else {
         breaker.success(breakerLimits);
         this.#vector = vector;
-        found = await this.#nearest(vector, maxAgeMs === null ? 0 : cache.nowMs() - maxAgeMs);
+        best = await this.#nearest(vector, maxAgeMs === null ? 0 : cache.nowMs() - maxAgeMs);
       }
     } finally {
-      over(found !== null || final);
+      over(best !== null || final);
     }
-    return found;
+    return best;
   }
 
   #embed(): Promise<Embedded> {

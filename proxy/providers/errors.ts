@@ -44,7 +44,7 @@ const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"])
  */
 export function providerError(
   reply: ErrorReply,
-  found: Partial<Blamed> & {
+  blamed: Partial<Blamed> & {
     message?: string | null;
     param?: string | null;
     retryAfterMs?: number | null;
@@ -52,18 +52,19 @@ export function providerError(
   } = {},
 ): ProviderError {
   const words = wordsOf(reply);
-  const known = found.class !== undefined && found.code !== undefined ? { class: found.class, code: found.code } : null;
-  const message = found.message || words.message;
+  const known =
+    blamed.class !== undefined && blamed.code !== undefined ? { class: blamed.class, code: blamed.code } : null;
+  const message = blamed.message || words.message;
   const kind = blame({ status: reply.status, codes: words.codes, message }, known);
   const safe = !unsafeClasses.has(kind.class);
-  const fault = found.fault ?? faultOf(kind.class, reply, safe ? clean(message) : "");
+  const fault = blamed.fault ?? faultOf(kind.class, reply, safe ? clean(message) : "");
   return {
     class: kind.class,
     code: kind.code,
     message: (safe ? clean(message) : "") || ownWords(kind.class, reply.status),
-    param: found.param ?? (safe ? words.theirs.param : null),
+    param: blamed.param ?? (safe ? words.theirs.param : null),
     retryAfterMs:
-      found.retryAfterMs ?? retryAfterMs(reply) ?? (kind.class === "RateLimited" ? limitWaitMs(reply) : null),
+      blamed.retryAfterMs ?? retryAfterMs(reply) ?? (kind.class === "RateLimited" ? limitWaitMs(reply) : null),
     upstreamStatus: reply.status,
     ...(fault === null ? {} : { fault }),
     ...(safe && hasWords(words.theirs) ? { theirs: words.theirs } : {}),

@@ -39,13 +39,13 @@ function limitsOf(headers: ResponseHeaders, nowMs: number): Map<string, Limit> {
   const limits = new Map<string, Limit>();
   for (const name in headers) {
     if (!name.includes("ratelimit")) continue;
-    const found = what.exec(name);
+    const match = what.exec(name);
     const value = headers[name];
-    if (found === null || typeof value !== "string") continue;
-    const of = found[2] ?? found[3] ?? "requests";
+    if (match === null || typeof value !== "string") continue;
+    const of = match[2] ?? match[3] ?? "requests";
     const limit = limits.get(of) ?? { limit: null, remaining: null, resetMs: null };
     limits.set(of, limit);
-    const field = found[1] ?? found[4];
+    const field = match[1] ?? match[4];
     if (field === "reset") limit.resetMs = resetMs(value, nowMs);
     else if (field === "limit") limit.limit = numberOf(value);
     else limit.remaining = numberOf(value);

@@ -39,15 +39,15 @@ class Lookout {
   }
 
   async #look(): Promise<void> {
-    const found = await this.#list(this.entry);
+    const models = await this.#list(this.entry);
     if (this.#stopped) return;
-    if (typeof found === "string") this.reading = { ...this.reading, reason: found };
+    if (typeof models === "string") this.reading = { ...this.reading, reason: models };
     else {
-      const matching = taken(found, this.#config);
+      const matching = taken(models, this.#config);
       this.reading = { models: matching.slice(0, this.#config.most), matching: matching.length, reason: null };
     }
     const { intervalMs } = this.#config;
-    const waitMs = typeof found === "string" ? Math.min(longestRetryMs, intervalMs) : intervalMs;
+    const waitMs = typeof models === "string" ? Math.min(longestRetryMs, intervalMs) : intervalMs;
     this.#cancel = this.#clock.after(
       waitMs * (1 - jitter + 2 * jitter * this.#clock.random()),
       () => void this.#look(),

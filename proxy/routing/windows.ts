@@ -104,8 +104,8 @@ export class LatencySamples {
   }
 
   #view(windowMs: number, most: number): SortedView {
-    const found = this.#views.find((view) => view.windowMs === windowMs && view.most === most);
-    if (found !== undefined) return found;
+    const existing = this.#views.find((view) => view.windowMs === windowMs && view.most === most);
+    if (existing !== undefined) return existing;
     const made = new SortedView(windowMs, most);
     for (let back = Math.min(most, this.#samples.length); back > 0; back--) made.add(this.#back(back)?.ms ?? 0);
     if (this.#views.length === mostViews) this.#views.shift();

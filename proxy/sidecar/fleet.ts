@@ -42,9 +42,9 @@ export class Fleet {
 
   async #addresses(): Promise<Address[]> {
     if (this.#nowMs() - this.#knownMs < resolvedMs && this.#known.length > 0) return this.#known;
-    const found = await Promise.all(this.#urls.map((url) => this.#of(url)));
+    const answers = await Promise.all(this.#urls.map((url) => this.#of(url)));
     // If the name server is unavailable, the known addresses stay.
-    if (found.some((addresses) => addresses.length > 0)) this.#known = found.flat();
+    if (answers.some((addresses) => addresses.length > 0)) this.#known = answers.flat();
     this.#knownMs = this.#nowMs();
     return this.#known;
   }

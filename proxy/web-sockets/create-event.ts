@@ -42,9 +42,9 @@ const ofEvent = {
 };
 
 export function readEvent(bytes: Buffer): CreateEvent | EventProblem {
-  const found = outline(bytes, deepestJson);
-  const json = typeof found === "string" ? null : jsonIn(bytes.toString("utf8"));
-  if (typeof found === "string" || !isObject(json)) return unreadable;
+  const members = outline(bytes, deepestJson);
+  const json = typeof members === "string" ? null : jsonIn(bytes.toString("utf8"));
+  if (typeof members === "string" || !isObject(json)) return unreadable;
   const { type, stream_id: lane, previous_response_id: previous, background } = json;
   if (type !== "response.create")
     return problem("invalid_value", "Only events of type response.create are taken here.", "type");
@@ -52,7 +52,7 @@ export function readEvent(bytes: Buffer): CreateEvent | EventProblem {
     return problem("invalid_value", `stream_id must be a string of 1 to ${longestLane} characters.`, "stream_id");
   if (background === true)
     return problem("unsupported_parameter", "background has no effect over a WebSocket. Leave it out.", "background");
-  return { bytes, outline: found, json, lane: lane ?? "", previous: typeof previous === "string" ? previous : "" };
+  return { bytes, outline: members, json, lane: lane ?? "", previous: typeof previous === "string" ? previous : "" };
 }
 
 /** The event's own input, as members of a list; null if it is neither a text nor a list. */
@@ -68,13 +68,13 @@ export function inputItems({ bytes, outline: { members }, json }: CreateEvent): 
 export const joinedItems = (...parts: readonly string[]): string => parts.filter((part) => part !== "").join(",");
 
 /** The body as the client sent it. */
-export const ownBody = ({ bytes, outline: found }: CreateEvent): Buffer =>
-  withMembers(applyEdits(bytes, found, ofEvent), '"stream":true');
+export const ownBody = ({ bytes, outline: members }: CreateEvent): Buffer =>
+  withMembers(applyEdits(bytes, members, ofEvent), '"stream":true');
 
 /** The body with the whole input in place of the response that it follows. */
-export const wholeBody = ({ bytes, outline: found }: CreateEvent, items: string): Buffer =>
+export const wholeBody = ({ bytes, outline: members }: CreateEvent, items: string): Buffer =>
   withMembers(
-    applyEdits(bytes, found, { ...ofEvent, previous_response_id: undefined, input: undefined }),
+    applyEdits(bytes, members, { ...ofEvent, previous_response_id: undefined, input: undefined }),
     `"stream":true,"input":[${items}]`,
   );
 

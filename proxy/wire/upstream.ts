@@ -37,8 +37,8 @@ export class Upstreams {
   }
 
   #look(address: UpstreamAddress): Connections | null {
-    const found = this.#known.get(address);
-    if (found !== undefined) return found;
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
     const host = new URL(address.origin).hostname.replace(/^\[|\]$/g, "");
     const refused = isIP(host) !== 0 && !addressAllowed(host, address.allowPrivate);
     const pool = refused ? null : this.#pool(address);

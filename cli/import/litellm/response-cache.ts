@@ -9,16 +9,18 @@ function semanticOf(params: Setting, deployments: readonly Deployment[]): Spec {
   const type = params.get("type").text ?? "";
   if (!/semantic/.test(type)) return {};
   const setting = params.entries().find(([name]) => /embedding_model$/.test(name))?.[1];
-  const found = deployments.find(({ group }) => group === setting?.text);
+  const deployment = deployments.find(({ group }) => group === setting?.text);
   const similarity = params.get("similarity_threshold");
   const threshold = similarity.number === undefined ? null : decimalText(similarity.number);
-  if (found === undefined || threshold === null || Number(threshold) < 0.5 || Number(threshold) > 1) {
+  if (deployment === undefined || threshold === null || Number(threshold) < 0.5 || Number(threshold) > 1) {
     params.get("type").changed("calls must be equal: set cache.semantic with an embeddings model and a threshold");
     return {};
   }
   setting?.imported("cache.semantic.embeddings");
   similarity.changed("cache.semantic.threshold; sluice similarity says whether it suits the embeddings model");
-  return { semantic: { embeddings: { provider: { name: found.ref.provider }, model: found.ref.model }, threshold } };
+  return {
+    semantic: { embeddings: { provider: { name: deployment.ref.provider }, model: deployment.ref.model }, threshold },
+  };
 }
 
 export function cacheOf(config: Config, deployments: readonly Deployment[]): Spec {

@@ -20,8 +20,8 @@ const maxDetailsBytes = 8_192;
 
 const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 const word = (value: unknown): string | null => {
-  const found = typeof value === "number" ? String(value) : text(value);
-  return found !== null && found.length <= maxWordLength && /^[\x20-\x7e]+$/.test(found) ? found : null;
+  const word = typeof value === "number" ? String(value) : text(value);
+  return word !== null && word.length <= maxWordLength && /^[\x20-\x7e]+$/.test(word) ? word : null;
 };
 
 /** The object that holds message and code: in an envelope, in an array of one, or flat. */

@@ -44,16 +44,16 @@ function isBilling({ type, message }: Found): boolean {
   return type === "billing_error" || (type === "invalid_request_error" && unpaid.test(message));
 }
 
-function kindOf(found: Found): Kind | null {
-  if (isBilling(found)) return kinds["billing_error"] ?? null;
-  return (Object.hasOwn(kinds, found.type) && kinds[found.type]) || null;
+function kindOf(error: Found): Kind | null {
+  if (isBilling(error)) return kinds["billing_error"] ?? null;
+  return (Object.hasOwn(kinds, error.type) && kinds[error.type]) || null;
 }
 
 export function decodeError(reply: ErrorReply): ProviderError {
-  const found = errorOf(reply.body);
+  const said = errorOf(reply.body);
   const tooLarge: Kind | null = reply.status === 413 ? (kinds["request_too_large"] ?? null) : null;
-  const error = providerError(reply, { ...(kindOf(found) ?? tooLarge), message: found.message });
-  return isBilling(found) || reply.status === 402 ? { ...error, message: billing } : error;
+  const error = providerError(reply, { ...(kindOf(said) ?? tooLarge), message: said.message });
+  return isBilling(said) || reply.status === 402 ? { ...error, message: billing } : error;
 }
 
 /** An `error` event, sent after the status 200. */

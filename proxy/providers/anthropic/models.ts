@@ -16,8 +16,8 @@ const older = /claude-(\d)(?:[-.](\d))?-([a-z]+)/;
 function versionOf(upstream: string): Version | null {
   const old = older.exec(upstream);
   if (old !== null) return { family: old[3] ?? "", version: Number(old[1]) * 100 + Number(old[2] ?? 0) };
-  const found = newer.exec(upstream);
-  return found && { family: found[1] ?? "", version: Number(found[2]) * 100 + Number(found[3] ?? 0) };
+  const match = newer.exec(upstream);
+  return match && { family: match[1] ?? "", version: Number(match[2]) * 100 + Number(match[3] ?? 0) };
 }
 
 function maxOutput({ family, version }: Version): number {

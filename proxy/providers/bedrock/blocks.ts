@@ -46,28 +46,28 @@ export function converseBlocks(claude: boolean): BlockForms {
     document: { format, name: `document-${++documents}`, source: { bytes: data } },
   });
   const media = (uri: string, param: string): JsonObject | Refusal => {
-    const found = mediaOf(uri);
-    if (found?.mediaType === pdf) return document(found.data);
+    const media = mediaOf(uri);
+    if (media?.mediaType === pdf) return document(media.data);
     const format =
-      found !== null && Object.hasOwn(imageFormats, found.mediaType) ? imageFormats[found.mediaType] : undefined;
-    if (found === null || format === undefined)
+      media !== null && Object.hasOwn(imageFormats, media.mediaType) ? imageFormats[media.mediaType] : undefined;
+    if (media === null || format === undefined)
       return refusal(
         param,
         `\`${param}\` must be a base64 data URI of one of ${Object.keys(imageFormats).join(", ")}: the provider of this model doesn't fetch URLs.`,
       );
-    return { image: { format, source: { bytes: found.data } } };
+    return { image: { format, source: { bytes: media.data } } };
   };
   return {
     text: (text) => ({ text }),
     image: (part, param) => media(part.image_url.url, param),
     file(part, param) {
-      const found = mediaOf(part.file.file_data ?? "");
+      const media = mediaOf(part.file.file_data ?? "");
       const format =
-        found !== null && Object.hasOwn(documentFormats, found.mediaType)
-          ? documentFormats[found.mediaType]
+        media !== null && Object.hasOwn(documentFormats, media.mediaType)
+          ? documentFormats[media.mediaType]
           : undefined;
-      return found !== null && format !== undefined
-        ? document(found.data, format)
+      return media !== null && format !== undefined
+        ? document(media.data, format)
         : refusal(
             param,
             `\`${param}\` must be in \`file_data\`, as one of ${Object.values(documentFormats).join(", ")}.`,

@@ -42,8 +42,8 @@ function decode(bytes: Buffer): Frame {
     const { headers, body } = codec.decode(bytes);
     return {
       header(name) {
-        const found = Object.hasOwn(headers, name) ? headers[name] : undefined;
-        return found?.type === "string" ? found.value : "";
+        const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+        return value?.type === "string" ? value.value : "";
       },
       payload: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"),
     };

@@ -181,9 +181,9 @@ class ConverseDecoder implements ChatStreamDecoder {
 
   /** Comes after the stop event, and is the last event. */
   #end(usage: unknown, tier: unknown): void {
-    const found = this.#metadata ? null : decodeUsage(usage, tier);
+    const decoded = this.#metadata ? null : decodeUsage(usage, tier);
     this.#metadata = true;
-    if (found !== null) this.#emit({ kind: "usage", usage: found });
+    if (decoded !== null) this.#emit({ kind: "usage", usage: decoded });
     if (this.#stopped) this.#emit({ kind: "end" });
   }
 }

@@ -111,8 +111,8 @@ export function chatBody(
   dropped: Set<string>,
 ): JsonObject | Refusal {
   for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
-  const found = outOfRange(request);
-  if (found) return found;
+  const refusal = outOfRange(request);
+  if (refusal) return refusal;
   const messages = messagesOf(request.messages, dropped);
   if (isRefusal(messages)) return messages;
   const members: JsonObject = {};

@@ -35,9 +35,9 @@ function chosen(request: ChatRequest): { tools: FunctionTool[]; choice: JsonObje
 }
 
 export function toolMembers(request: ChatRequest, dropped: Set<string>): JsonObject | Refusal {
-  const found = chosen(request);
-  if (!("tools" in found)) return found;
-  const { tools, choice } = found;
+  const toolChoice = chosen(request);
+  if (!("tools" in toolChoice)) return toolChoice;
+  const { tools, choice } = toolChoice;
   if (tools.length === 0) return {};
   return { tools: tools.map(toolOf), ...strictMember(tools, dropped), ...choice };
 }

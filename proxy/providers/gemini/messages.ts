@@ -186,8 +186,8 @@ export function contentsOf(
 ): Contents | Refusal {
   const conversation = new Conversation(dropped, needsSignatures);
   for (const [index, message] of messages.entries()) {
-    const found = conversation.add(message, `messages[${index}]`);
-    if (found) return found;
+    const refusal = conversation.add(message, `messages[${index}]`);
+    if (refusal) return refusal;
   }
   return conversation.finish(needsSignatures);
 }

@@ -42,10 +42,10 @@ function fileTypeOf(url: string, filename: string): string {
 }
 
 function inline(url: string, param: string, words: string): JsonObject | Refusal {
-  const found = dataUri.exec(url);
-  const mimeType = found?.[1]?.toLowerCase();
-  if (found === null || mimeType === undefined) return refusal(param, words);
-  return { inlineData: { mimeType: mimeTypes[mimeType] ?? mimeType, data: found[3] ?? "" } };
+  const match = dataUri.exec(url);
+  const mimeType = match?.[1]?.toLowerCase();
+  if (match === null || mimeType === undefined) return refusal(param, words);
+  return { inlineData: { mimeType: mimeTypes[mimeType] ?? mimeType, data: match[3] ?? "" } };
 }
 
 /**

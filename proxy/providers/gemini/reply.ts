@@ -224,7 +224,7 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
   if (candidates.length === 0 && reason === null) return invalidReply("The provider's answer has no content.");
   const failure = candidates
     .map((candidate) => finishFailure(candidate["finishReason"]))
-    .find((found) => found !== null);
+    .find((entry) => entry !== null);
   if (failure != null) return { ...invalidReply(failure), code: "upstream_error" };
   const seen = new Set<string>();
   return {

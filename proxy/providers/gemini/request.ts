@@ -53,8 +53,8 @@ function isEmpty(value: unknown): boolean {
 
 /** `models/x` and `tunedModels/x` are also names. The id stays one path segment. */
 export function modelPath(upstream: string): string {
-  const found = /^(models|tunedModels)\/(.+)$/s.exec(upstream);
-  return `${found?.[1] ?? "models"}/${encodeURIComponent(found?.[2] ?? upstream)}`;
+  const match = /^(models|tunedModels)\/(.+)$/s.exec(upstream);
+  return `${match?.[1] ?? "models"}/${encodeURIComponent(match?.[2] ?? upstream)}`;
 }
 
 function sampling(request: ChatRequest, facts: ModelFacts): JsonObject | Refusal {

@@ -31,6 +31,6 @@ function find(body: unknown): Found {
 }
 
 export function decodeMistralError(reply: ErrorReply): ProviderError {
-  const found = find(reply.body);
-  return providerError(reply, { message: found.message, param: found.param });
+  const error = find(reply.body);
+  return providerError(reply, { message: error.message, param: error.param });
 }

@@ -24,9 +24,9 @@ function resetMs(reply: ErrorReply): number | null {
 }
 
 export function decodeWatsonxError(reply: ErrorReply): ProviderError {
-  const found = firstError(reply.body);
-  const message = found?.message ?? null;
-  if (found?.code === "model_not_supported" || found?.code === "model_not_found") {
+  const first = firstError(reply.body);
+  const message = first?.message ?? null;
+  if (first?.code === "model_not_supported" || first?.code === "model_not_found") {
     return providerError(reply, { class: "NotFound", code: "upstream_model_not_found", message });
   }
   if (
