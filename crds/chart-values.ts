@@ -31,7 +31,7 @@ const explainedThere: Readonly<Record<string, readonly string[]>> = {
   "As in a Deployment.": ["revisionHistoryLimit", "minReadySeconds"],
   "As in a Service.": [
     ...["loadBalancerClass", "loadBalancerSourceRanges", "internalTrafficPolicy", "trafficDistribution"],
-    ...["ipFamilyPolicy", "ipFamilies"],
+    ...["ipFamilyPolicy", "ipFamilies", "clusterIP", "externalIPs", "allocateLoadBalancerNodePorts"],
   ],
 };
 const ofKubernetes = new Map(
@@ -104,7 +104,7 @@ helm test sluice --namespace sluice-system
 
 The chart installs the CRDs, the operator and the proxies. [docs/operations.md](../../docs/operations.md) explains how to run them, [docs/gitops.md](../../docs/gitops.md) how to do it with Argo CD or Flux. \`helm install\` rejects any value that is not in this table.
 
-As a dependency of another chart, the values below are under \`sluice\`, \`condition: sluice.enabled\` turns the chart off, and \`global.imageRegistry\` and \`global.imagePullSecrets\` apply.
+As a dependency of another chart, the values below are under \`sluice\`, \`condition: sluice.enabled\` turns the chart off, and \`global\` is shared with the other charts.
 
 ## Values
 

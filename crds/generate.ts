@@ -75,6 +75,13 @@ const toYaml = (object: object): string => stringify(object, { lineWidth: 0, ali
 /** Helm reads `{{` in a template; a description may hold one. */
 const forHelm = (yaml: string): string => yaml.replaceAll("{{", '{{ "{{" }}');
 
+const helmMetadata = `  {{- with include "sluice.crdMetadata" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}`;
+/** What the chart's values add to a CRD. Without `keep`, uninstalling the chart deletes the CRDs, and so every object. */
+const withHelmMetadata = (yaml: string): string =>
+  yaml.replace(/^ {2}name: .*$/m, (name) => `${name}\n${helmMetadata}`);
+
 async function emitKinds(): Promise<void> {
   const { apiVersion, group, kinds, version } = await import("./kinds.ts");
   const { crd } = await import("./crd.ts");
@@ -83,11 +90,9 @@ async function emitKinds(): Promise<void> {
   for (const kind of Object.values(kinds)) {
     const object = crd(group, version, kind);
     await emit(`crds/${kind.plural}.yaml`, `${header}${toYaml(object)}`);
-    // Uninstalling the chart would otherwise delete the CRDs, and with them every object.
-    const kept = { ...object, metadata: { ...object.metadata, annotations: { "helm.sh/resource-policy": "keep" } } };
     await emit(
       `charts/sluice/templates/crds/${kind.plural}.yaml`,
-      `{{- if .Values.crds.install }}\n${header}${forHelm(toYaml(kept))}{{- end }}\n`,
+      `{{- if .Values.crds.install }}\n${header}${withHelmMetadata(forHelm(toYaml(object)))}{{- end }}\n`,
     );
   }
   await emit("docs/reference.md", referencePage(apiVersion, Object.values(kinds)));

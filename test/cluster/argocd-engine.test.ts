@@ -1,34 +1,18 @@
 /** No example shows a difference or a conflict in Argo CD, which its own engine judges, in any of its ways to compare. */
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { parseAllDocuments } from "yaml";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { askArgo, type Synced } from "../harness/argocd-engine.ts";
 import { type Finished, run } from "../harness/command.ts";
+import { exampleFolders, type Manifest } from "../harness/examples.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
 const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "argocd-engine");
 const root = join(import.meta.dirname, "../..");
-const examples = ["teams", "budgets", "alerts", "quickstart/policies", "quickstart/simulated"];
-
-interface Manifest {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
-  spec: Record<string, unknown>;
-}
-
-function known(example: string): Manifest[] {
-  const files = globSync(`examples/${example}/**/*.yaml`, { cwd: root }).sort();
-  return files
-    .flatMap((file) => parseAllDocuments(readFileSync(join(root, file), "utf8")))
-    .map((one) => one.toJS() as Manifest | null)
-    .filter((one) => one !== null && (one.apiVersion?.startsWith("sluice.dev/") || one.kind === "Namespace"))
-    .map((one) => one as Manifest);
-}
+const examples = exampleFolders();
+const team = "examples/teams/team-a";
 
 interface Routing {
   targets: object[];
@@ -57,7 +41,7 @@ describe("Argo CD", { skip }, () => {
 
   /** The examples under a namespace of the case's own, so that no case begins with what another has left. */
   async function objectsOf(example: string, suffix: string): Promise<Manifest[]> {
-    const objects = known(example);
+    const objects = examples.get(example) ?? [];
     assert.ok(objects.length > 0);
     const namespaces = new Set(objects.flatMap(({ metadata }) => metadata.namespace ?? "default"));
     for (const namespace of namespaces) await kubectl("create", "namespace", `${namespace}-${suffix}`);
@@ -90,20 +74,25 @@ describe("Argo CD", { skip }, () => {
     }
   }
 
-  for (const example of examples)
+  it("is shown every folder with examples", () => {
+    for (const folder of ["phases/2-resilience", "kong-handson/manifests", "quickstart/openai", "teams/team-b"])
+      assert.ok(examples.has(`examples/${folder}`), folder);
+  });
+
+  for (const [at, example] of [...examples.keys()].entries())
     for (const serverSideApply of [false, true])
       it(`sees no difference ${serverSideApply ? "with ServerSideApply=true" : "with client-side apply"}: ${example}`, async () => {
-        const objects = await objectsOf(example, serverSideApply ? "ssa" : "csa");
+        const objects = await objectsOf(example, `${serverSideApply ? "ssa" : "csa"}-${at}`);
         clean(await sync(objects, serverSideApply), objects.length);
         await report(objects);
         clean(await sync(objects, serverSideApply), objects.length);
       });
 
   it("sees none after an application went over to ServerSideApply=true, or came from kubectl", async () => {
-    const objects = await objectsOf("teams", "moved");
+    const objects = await objectsOf(team, "moved");
     clean(await sync(objects, false), objects.length);
     clean(await sync(objects, true), objects.length);
-    const others = await objectsOf("teams", "kubectl");
+    const others = await objectsOf(team, "kubectl");
     const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: others });
     const applied = await run(await ensureTool("kubectl"), ["apply", "-f", "-"], {
       env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
@@ -114,7 +103,7 @@ describe("Argo CD", { skip }, () => {
   });
 
   it("sees what somebody changed by hand, in every way to compare", async () => {
-    const [policy] = (await objectsOf("teams", "edited")).filter(({ kind }) => kind === "RoutingPolicy");
+    const [policy] = (await objectsOf(team, "edited")).filter(({ kind }) => kind === "RoutingPolicy");
     assert.ok(policy);
     clean(await sync([policy], true), 1);
     const { name, namespace = "" } = policy.metadata;

@@ -5,56 +5,25 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { parseAllDocuments, stringify } from "yaml";
+import {
+  chart,
+  type PodSpec,
+  type Rendered,
+  renderChart as render,
+  templateChart as template,
+} from "../harness/chart.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
-import { type Finished, run } from "../harness/command.ts";
+import { run } from "../harness/command.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
 
 const skip = await skipWithout("helm");
-const chart = join(import.meta.dirname, "../../charts/sluice");
-
-interface Container {
-  name: string;
-  image: string;
-  env?: object[];
-  args?: string[];
-  [field: string]: unknown;
-}
-interface PodSpec {
-  containers: Container[];
-  [field: string]: unknown;
-}
-interface Rendered {
-  kind: string;
-  metadata: { name: string; namespace?: string; labels?: Record<string, string>; annotations?: Record<string, string> };
-  spec: { template?: { metadata: { labels: object }; spec: PodSpec }; [field: string]: unknown };
-  data?: Record<string, string>;
-}
 
 describe("the chart's values", { skip }, () => {
   let folder: string;
-  let files = 0;
   before(async () => {
     folder = await temporaryFolder("values");
   });
   after(() => removeFolder(folder));
-
-  async function template(values: object, ...args: string[]): Promise<Finished> {
-    // JSON is YAML in which no text is taken for something else.
-    const file = join(folder, `${files++}.yaml`);
-    await writeFile(file, JSON.stringify(values));
-    return run(await ensureTool("helm"), ["template", "sluice", chart, "-f", file, ...args]);
-  }
-
-  async function render(values: object, ...args: string[]): Promise<(kind: string, name: string) => Rendered> {
-    const { code, stdout, stderr } = await template(values, ...args);
-    assert.equal(code, 0, stderr);
-    const documents = parseAllDocuments(stdout).map((one) => one.toJS() as Rendered | null);
-    return (kind, name) => {
-      const found = documents.find((one) => one?.kind === kind && one.metadata.name === name);
-      assert.ok(found, `${kind} ${name} is rendered`);
-      return found;
-    };
-  }
 
   const podOf = ({ spec }: Rendered): PodSpec => {
     assert.ok(spec.template);

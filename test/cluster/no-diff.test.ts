@@ -1,37 +1,19 @@
 /** What is in Git stays what is in the cluster: no tool sees a difference after it has applied an example. */
 import assert from "node:assert/strict";
-import { globSync, readFileSync } from "node:fs";
+import { globSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { parseAllDocuments, stringify } from "yaml";
+import { stringify } from "yaml";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { type Finished, run } from "../harness/command.ts";
+import { exampleFolders, knownIn, type Manifest } from "../harness/examples.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
 const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
 const root = join(import.meta.dirname, "../..");
-const phases = ["1-keys-and-logging", "2-resilience", "3-policy"].map((phase) => `phases/${phase}`);
-const simple = ["teams", "budgets", "alerts", "quickstart/policies", "quickstart/simulated"];
-const examples = [...simple, "kong-handson/manifests", ...phases];
-
-interface Manifest {
-  apiVersion?: string;
-  kind?: string;
-  metadata?: { namespace?: string };
-}
-
-/** Objects that this API server knows: not those of Flux, Argo CD or the External Secrets Operator. */
-const knownIn = (text: string): Manifest[] =>
-  parseAllDocuments(text)
-    .map((one) => one.toJS() as Manifest)
-    .filter((one) => one?.apiVersion?.startsWith("sluice.dev/") || one?.kind === "Namespace");
-
-function known(example: string): Manifest[] {
-  const files = globSync(`examples/${example}/**/*.yaml`, { cwd: root }).sort();
-  return files.flatMap((file) => knownIn(readFileSync(join(root, file), "utf8")));
-}
+const examples = exampleFolders();
 
 const isNamespace = ({ kind }: Manifest): boolean => kind === "Namespace";
 
@@ -62,7 +44,7 @@ describe("after an example is applied", { skip }, () => {
   const applied = async (objects: readonly Manifest[], name: string): Promise<string> => {
     const file = join(folder, `${name.replaceAll("/", "-")}.json`);
     await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }));
-    const namespaces = new Set(objects.flatMap(({ metadata }) => metadata?.namespace ?? []));
+    const namespaces = new Set(objects.flatMap(({ metadata }) => metadata.namespace ?? []));
     for (const namespace of namespaces) await kubectl("create", "namespace", namespace);
     return file;
   };
@@ -78,10 +60,8 @@ describe("after an example is applied", { skip }, () => {
       }),
     );
 
-  for (const example of examples)
+  for (const [example, objects] of examples)
     it(`nobody sees a difference: ${example}`, async () => {
-      const objects = known(example);
-      assert.ok(objects.length > 0);
       const file = await applied(objects, example);
       const succeeds = async (...args: string[]): Promise<string> => {
         const { code, stdout, stderr } = await kubectl(...args, "-f", file);
@@ -102,9 +82,9 @@ describe("after an example is applied", { skip }, () => {
       await succeeds("diff", "--server-side", "--field-manager=argocd-controller");
     });
 
-  for (const example of examples)
+  for (const [example, all] of examples)
     it(`Helm sees none after an upgrade to the same: ${example}`, async () => {
-      const objects = known(example).filter((one) => !isNamespace(one));
+      const objects = all.filter((one) => !isNamespace(one));
       const name = example.replaceAll("/", "-");
       const file = await applied(objects, `helm-${name}`);
       await kubectl("delete", "--ignore-not-found", "-f", file);

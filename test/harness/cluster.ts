@@ -7,6 +7,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { type ApiServer, type ApiServerOptions, startApiServer } from "./apiserver.ts";
+import { chart } from "./chart.ts";
 import { type Child, startChild } from "./child.ts";
 import { type Finished, run } from "./command.ts";
 import { freePort } from "./free-port.ts";
@@ -22,7 +23,8 @@ export const skipWithoutCluster = (): Promise<string | false> =>
 const root = join(import.meta.dirname, "..", "..");
 const node = join(root, "node_modules", ".bin", "node");
 const main = join(root, "cli", "main.ts");
-export const chart = join(root, "charts", "sluice");
+
+export { chart };
 export const release = "sluice";
 export const systemNamespace = "sluice-system";
 

@@ -12,9 +12,13 @@
 {{- end }}
 {{- end }}
 
+{{- define "sluice.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
 {{/* Name of cluster-scoped objects, distinct for releases with the same name in different namespaces. */}}
 {{- define "sluice.clusterName" -}}
-{{- printf "%s:%s" .Release.Namespace (include "sluice.fullname" .) }}
+{{- printf "%s:%s" (include "sluice.namespace" .) (include "sluice.fullname" .) }}
 {{- end }}
 
 {{- define "sluice.configName" -}}
@@ -36,6 +40,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{- define "sluice.crdMetadata" -}}
+{{- $annotations := .Values.crds.annotations -}}
+{{- if .Values.crds.keep }}{{ $annotations = merge (dict "helm.sh/resource-policy" "keep") $annotations }}{{ end -}}
+{{- with $annotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.crds.labels }}
+labels: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "sluice.image" -}}
 {{- $registry := default (.Values.global).imageRegistry .Values.image.registry -}}
 {{- $repository := ternary (printf "%s/%s" (trimSuffix "/" (default "" $registry)) .Values.image.repository) .Values.image.repository (not (empty $registry)) -}}
@@ -48,7 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "sluice.baseURL" -}}
 {{- $port := ternary "" (printf ":%v" .Values.service.port) (eq (int .Values.service.port) (ternary 443 80 (not (empty .Values.proxy.tls.secretName)))) -}}
-{{- default (printf "%s://%s.%s.svc%s/v1" (ternary "https" "http" (not (empty .Values.proxy.tls.secretName))) (include "sluice.fullname" .) .Release.Namespace $port) .Values.baseURL }}
+{{- default (printf "%s://%s.%s.svc%s/v1" (ternary "https" "http" (not (empty .Values.proxy.tls.secretName))) (include "sluice.fullname" .) (include "sluice.namespace" .) $port) .Values.baseURL }}
 {{- end }}
 
 {{/* The objects that the operator publishes: the same list in RBAC and in the proxies' volume. operator/publish/layout.ts names them. */}}
@@ -78,7 +93,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* OpenShift gives each namespace ids of its own, and refuses fixed ones. */}}
 {{- define "sluice.podSecurity" -}}
 {{- $context := .Values.podSecurityContext -}}
-{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $adapt := default "auto" (dig "compatibility" "openshift" "adaptSecurityContext" "" .Values.global) -}}
+{{- if or (eq $adapt "force") (and (eq $adapt "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
 {{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
 {{- end -}}
 {{ toYaml $context }}
@@ -112,16 +128,26 @@ strategy: {{- toYaml $strategy | nindent 2 }}
 {{/* Where Pods of a component run, and what else is in them: (list . "operator"). */}}
 {{- define "sluice.pod" -}}
 {{- $root := index . 0 -}}
-{{- $values := index $root.Values (index . 1) -}}
-{{- range $field := list "nodeSelector" "tolerations" "affinity" "hostAliases" "dnsConfig" }}
-{{- with index $values $field }}
+{{- $component := index . 1 -}}
+{{- $values := index $root.Values $component -}}
+{{- $lists := list "nodeSelector" "tolerations" "affinity" "hostAliases" "dnsConfig" -}}
+{{- $names := list "priorityClassName" "runtimeClassName" "schedulerName" -}}
+{{- range $field := $lists }}
+{{- with default (index $root.Values.global $field) (index $values $field) }}
 {{ $field }}: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
-{{- range $field := list "priorityClassName" "runtimeClassName" "dnsPolicy" "schedulerName" }}
-{{- with index $values $field }}
+{{- range $field := $names }}
+{{- with default (index $root.Values.global $field) (index $values $field) }}
 {{ $field }}: {{ . }}
 {{- end }}
+{{- end }}
+{{- if $values.hostNetwork }}
+hostNetwork: true
+{{- end }}
+{{- /* Without it, names of Services are not found from the node's network. */}}
+{{- with default (ternary "ClusterFirstWithHostNet" "" $values.hostNetwork) $values.dnsPolicy }}
+dnsPolicy: {{ . }}
 {{- end }}
 {{- if not (kindIs "invalid" $values.hostUsers) }}
 hostUsers: {{ $values.hostUsers }}
@@ -129,6 +155,38 @@ hostUsers: {{ $values.hostUsers }}
 {{- with $values.initContainers }}
 initContainers: {{- tpl (toYaml .) $root | nindent 2 }}
 {{- end }}
+{{- $own := concat $lists $names (list "dnsPolicy" "hostNetwork" "hostUsers" "initContainers" "topologySpreadConstraints" "terminationGracePeriodSeconds") }}
+{{- $fixed := dict "containers" "extraContainers" "volumes" "extraVolumes" "serviceAccountName" "serviceAccount.name" }}
+{{- range $field, $_ := $values.podSpecExtra }}
+{{- if has $field $own }}
+{{- fail (printf "%s.podSpecExtra.%s: use %s.%s" $component $field $component $field) }}
+{{- else if hasKey $fixed $field }}
+{{- fail (printf "%s.podSpecExtra.%s: use %s.%s" $component $field $component (get $fixed $field)) }}
+{{- else if has $field (list "securityContext" "imagePullSecrets" "automountServiceAccountToken" "enableServiceLinks") }}
+{{- fail (printf "%s.podSpecExtra.%s: the chart sets it; see podSecurityContext and imagePullSecrets" $component $field) }}
+{{- end }}
+{{- end }}
+{{- with $values.podSpecExtra }}
+{{ tpl (toYaml .) $root }}
+{{- end }}
+{{- end }}
+
+{{/* Where a ServiceMonitor or PodMonitor scrapes; its values. */}}
+{{- define "sluice.scrape" -}}
+- port: status
+  path: /metrics
+  interval: {{ .interval }}
+  # Labels such as namespace are those of the object that a metric is about, not of the Pod.
+  honorLabels: true
+  {{- with .scrapeTimeout }}
+  scrapeTimeout: {{ . }}
+  {{- end }}
+  {{- with .relabelings }}
+  relabelings: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .metricRelabelings }}
+  metricRelabelings: {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 
 {{/* A probe of a component's container: (list . "operator" "livenessProbe" "/livez"). */}}
