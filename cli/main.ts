@@ -15,9 +15,10 @@ const serving = (summary: string, start: (args: Args) => Promise<Serving | null>
 
 /** Loaded when chosen, so that a proxy does not load the control plane. */
 const commands: Readonly<Record<string, Command>> = {
-  operator: serving("control plane: watch objects, compile, publish, report status", async (args) =>
-    (await import("../operator/main.ts")).runOperator(args),
-  ),
+  operator: serving("control plane: watch objects, compile, publish, report status", async (args) => {
+    (await import("../operator/heap.ts")).growSlowly();
+    return (await import("../operator/main.ts")).runOperator(args);
+  }),
   proxy: serving("data plane: serve LLM calls from the published config", async (args) =>
     (await import("../proxy/main.ts")).runProxy(args),
   ),

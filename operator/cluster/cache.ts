@@ -19,17 +19,44 @@ export interface CacheEvents {
   failed(path: string, cause: unknown): void;
 }
 
+/** Asks for one page of a list. */
+export type ListPage<T extends KubernetesObject> = (page: {
+  limit: number;
+  _continue?: string;
+}) => Promise<KubernetesListObject<T>>;
+
 export interface CacheOptions<T extends KubernetesObject> extends CacheEvents {
   /** URL path of the list and the watch. */
   path: string;
-  list(): Promise<KubernetesListObject<T>>;
+  list: ListPage<T>;
   /** Receives each object that is added, changed or deleted. */
   seen?(object: T): void;
   labelSelector?: string;
 }
 
+/** Objects in one answer: of 20,000 in one, text and objects together would take most of the memory. */
+const pageSize = 500;
+const appliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration";
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
+
+/** Leaves out what no part of the operator reads: for most objects it is larger than the rest. */
+function slim({ metadata }: KubernetesObject): void {
+  if (metadata === undefined) return;
+  delete metadata.managedFields;
+  if (metadata.annotations !== undefined) delete metadata.annotations[appliedAnnotation];
+}
+
+async function listAll<T extends KubernetesObject>(list: ListPage<T>): Promise<KubernetesListObject<T>> {
+  const items: T[] = [];
+  for (let _continue = ""; ; ) {
+    const page = await list({ limit: pageSize, ...(_continue === "" ? {} : { _continue }) });
+    for (const item of page.items) slim(item);
+    items.push(...page.items);
+    _continue = page.metadata?._continue ?? (page.metadata as { continue?: string } | undefined)?.continue ?? "";
+    if (_continue === "") return { ...page, items };
+  }
+}
 
 export class ObjectCache<T extends KubernetesObject> {
   readonly #options: CacheOptions<T>;
@@ -44,6 +71,7 @@ export class ObjectCache<T extends KubernetesObject> {
     this.#informer = makeInformer<T>(cluster.config, options.path, () => this.#list(), options.labelSelector);
     for (const verb of ["add", "update", "delete"] as const)
       this.#informer.on(verb, (object) => {
+        slim(object);
         options.seen?.(object);
         options.changed();
       });
@@ -71,7 +99,7 @@ export class ObjectCache<T extends KubernetesObject> {
   }
 
   async #list(): Promise<KubernetesListObject<T>> {
-    const answer = await this.#options.list();
+    const answer = await listAll(this.#options.list);
     this.#pauseMs = firstPauseMs;
     this.#synced = true;
     // The informer reports the objects it sees, not an empty list.

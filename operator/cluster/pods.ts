@@ -58,7 +58,7 @@ export class PodWatches {
     return new ObjectCache<V1EndpointSlice>(this.#cluster, {
       ...this.#events,
       path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
-      list: () => this.#cluster.discovery.listNamespacedEndpointSlice({ namespace, labelSelector }),
+      list: (page) => this.#cluster.discovery.listNamespacedEndpointSlice({ namespace, labelSelector, ...page }),
       labelSelector,
     });
   }

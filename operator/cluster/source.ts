@@ -54,11 +54,11 @@ function kindOptions(
   if (namespace === null)
     return {
       path: `/apis/${group}/${version}/${plural}`,
-      list: () => cluster.custom.listClusterCustomObject(request),
+      list: (page) => cluster.custom.listClusterCustomObject({ ...request, ...page }),
     };
   return {
     path: `/apis/${group}/${version}/namespaces/${namespace}/${plural}`,
-    list: () => cluster.custom.listNamespacedCustomObject({ ...request, namespace }),
+    list: (page) => cluster.custom.listNamespacedCustomObject({ ...request, namespace, ...page }),
   };
 }
 
@@ -91,7 +91,7 @@ export class ClusterSource {
     this.#namespaces = new ObjectCache<V1Namespace>(cluster, {
       ...events,
       path: "/api/v1/namespaces",
-      list: () => cluster.core.listNamespace(),
+      list: (page) => cluster.core.listNamespace(page),
     });
     this.#secrets = new SecretReader(cluster, { access: settings.secretAccess }, events, makesKeys ? places : []);
     this.#pods = new PodWatches(cluster, events);

@@ -66,7 +66,7 @@ export async function startPasses(
       all?.set(metadata.name, { ...all.get(metadata.name), status });
       statuses++;
     },
-    core: { listNamespacedPod: async () => ({ items: [] }) },
+    core: { listNamespacedPod: async () => ({ items: [] }), readNamespacedSecret: async () => ({}) },
     events: { createNamespacedEvent: async () => undefined },
   } as unknown as Cluster;
 

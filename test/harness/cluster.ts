@@ -69,6 +69,8 @@ export interface ClusterOptions {
   apiServer?: ApiServerOptions;
   /** Further arguments of the proxies. */
   proxyArgs?: readonly string[];
+  /** The command line as bundled for the image; default: its source. */
+  main?: string;
 }
 
 function succeeded(what: string, { code, stdout, stderr }: Finished): string {
@@ -138,7 +140,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
     const settingsFile = join(dir, `${name}-settings.yaml`);
     await writeFile(settingsFile, edit(settings));
     const args = [
-      main,
+      options.main ?? main,
       "operator",
       `--settings=${settingsFile}`,
       `--kubeconfig=${kubeconfig}`,
@@ -168,7 +170,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
     const folder = join(dir, "volumes", name);
     const launch = (): Promise<Child> => {
       const args = [
-        main,
+        options.main ?? main,
         "proxy",
         `--config-dir=${folder}`,
         "--host=127.0.0.1",
