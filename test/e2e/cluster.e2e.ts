@@ -6,9 +6,8 @@ import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../harness/gateway.ts";
 import { until } from "../harness/until.ts";
-import { Builder, type Images } from "./images.ts";
-import { Installation, type LoadResult, system } from "./installation.ts";
-import { installNodePackages, KubeNode } from "./node.ts";
+import { type Installation, type LoadResult, startInstallation, system } from "./installation.ts";
+import type { KubeNode } from "./node.ts";
 
 const root = join(import.meta.dirname, "../..");
 const figures: [what: string, figure: string][] = [];
@@ -23,21 +22,18 @@ function readmeCommands(): string {
 }
 
 describe("an installation on a real node", () => {
-  let images: Images;
   let node: KubeNode;
   let release: Installation;
   before(async () => {
-    await installNodePackages();
-    images = await (await Builder.open()).build();
-    figures.push(["image, MB", String(images.sluice.megabytes)]);
-    node = await KubeNode.start(images);
-    release = new Installation(node, "ipv4");
-    await release.startProvider();
-    await release.namespace(system);
+    const started = await startInstallation();
+    release = started.release;
+    node = release.node;
+    // README's commands make it.
+    await node.kubectl("delete", "namespace", "team-a", "--wait=true");
+    figures.push(["image, MB", String(started.images.sluice.megabytes)]);
   });
   after(async () => {
-    release?.stop();
-    await node?.stop();
+    await release?.stop();
     const width = Math.max(...figures.map(([what]) => what.length));
     for (const [what, figure] of figures) process.stdout.write(`${what.padEnd(width)}  ${figure}\n`);
   });

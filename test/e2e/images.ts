@@ -3,19 +3,29 @@
  * is made from Debian's packages and the npm package `node`, since no image registry is needed that way.
  */
 import { createHash } from "node:crypto";
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { cacheFolder, withLock } from "../harness/cache-folder.ts";
 import { type CommandOptions, lastLines, run, runAgain } from "../harness/command.ts";
+import { ensureDebian } from "../harness/tools.ts";
 
 const root = join(import.meta.dirname, "../..");
 const baseName = "localhost/node:24-slim";
 
+/** The tag of the image of this checkout. The image of an earlier commit has the commit as its tag. */
+export const currentTag = "0.1.0";
+
 export interface Images {
   /** Files for `ctr images import`. */
   archives: string[];
-  sluice: { name: string; digest: string; megabytes: number };
+  sluice: BuiltImage;
+}
+
+export interface BuiltImage {
+  name: string;
+  digest: string;
+  megabytes: number;
 }
 
 async function must(command: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
@@ -44,6 +54,32 @@ async function baseRoot(folder: string): Promise<void> {
   await must("tar", ["-C", npm, "--strip-components=1", "-xzf", join(folder, packed)]);
   await symlink("../lib/node_modules/npm/bin/npm-cli.js", join(base, "usr/local/bin/npm"));
   await must("chmod", ["755", join(npm, "bin/npm-cli.js")]);
+}
+
+/** What an image is made of: two folders with the same sources have the same image. */
+async function digestOfSources(folder: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (const part of ["Dockerfile", "package.json", "package-lock.json", "LICENSE", "cli", "crds", "operator", "proxy"]) {
+    const below = await readdir(join(folder, part), { recursive: true, withFileTypes: true }).catch(() => []);
+    const names = below.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    for (const name of below.length > 0 ? names.sort() : [join(folder, part)])
+      hash.update(relative(folder, name)).update(await readFile(name).catch(() => ""));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** The files of an earlier commit, in a folder of their own. */
+export async function checkout(commit: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "sluice-commit-"));
+  const archive = join(folder, "archive.tar");
+  await must("git", ["-C", root, "archive", "--format=tar", "-o", archive, commit]);
+  await must("tar", ["-C", folder, "-xf", archive]);
+  await rm(archive);
+  // Earlier Dockerfiles name their base image, which no registry is asked for here.
+  const file = join(folder, "Dockerfile");
+  const text = (await readFile(file, "utf8")).replaceAll(/^FROM node:24-slim/gm, `FROM ${baseName}`);
+  await writeFile(file, text);
+  return folder;
 }
 
 export class Builder {
@@ -90,26 +126,26 @@ export class Builder {
     }
   }
 
-  /** Builds the Dockerfile as it is. The machine's npm settings are mounted for `npm ci`, and are not in the image. */
-  async #dockerfile(tag: string): Promise<void> {
+  /** Builds a Dockerfile as it is. The machine's npm settings are mounted for `npm ci`, and are not in the image. */
+  async #dockerfile(folder: string, tag: string): Promise<void> {
     const settings = ["userconfig", "globalconfig"].map(async (name, index) => {
       const file = await must("npm", ["config", "get", name]);
       const target = index === 0 ? "/root/.npmrc" : "/usr/local/etc/npmrc";
       return (await readFile(file).catch(() => null)) === null ? [] : ["-v", `${file}:${target}:ro`];
     });
-    const options = [
-      "--build-arg",
-      `NODE_IMAGE=${baseName}`,
-      "--timestamp",
-      "0",
-      "--runtime",
-      "/usr/sbin/runc",
-      "--pull-never",
-      "--network",
-      "host",
-    ];
+    const base = ["--build-arg", `NODE_IMAGE=${baseName}`, "--timestamp", "0", "--pull-never"];
+    const runtime = ["--runtime", "/usr/sbin/runc", "--network", "host"];
     const mounts = ["-v", "/etc/ssl/certs:/etc/ssl/certs:ro", ...(await Promise.all(settings)).flat()];
-    await this.#buildah(["bud", ...options, ...mounts, "-t", tag, root]);
+    await this.#buildah(["bud", ...base, ...runtime, ...mounts, "-t", tag, folder]);
+  }
+
+  /** The image of a folder's sources, built if there is none. */
+  async #sluice(folder: string, tag: string): Promise<string> {
+    const built = `localhost/sluice-sources:${await digestOfSources(folder)}`;
+    if (!(await this.#has(built))) await this.#dockerfile(folder, built);
+    const name = `localhost/sluice:${tag}`;
+    await this.#buildah(["tag", built, name]);
+    return name;
   }
 
   async #pause(): Promise<void> {
@@ -128,21 +164,56 @@ export class Builder {
     await this.#commit("localhost/app:1", baseName, [[sdk, "/app/node_modules/openai"]], config);
   }
 
-  async build(): Promise<Images> {
+  /** Redis as Debian packages it, and the libraries that it is linked to. */
+  async #redis(): Promise<void> {
+    if (await this.#has("localhost/redis:1")) return;
+    const binary = await ensureDebian("redis-server", "redis-server");
+    const folder = await mkdtemp(join(tmpdir(), "sluice-redis-"));
+    try {
+      const linked = [...(await must("ldd", [binary])).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? "");
+      for (const file of linked) await cp(file, join(folder, file), { dereference: true });
+      await cp(binary, join(folder, "usr/bin/redis-server"), { dereference: true });
+      const config = ["--entrypoint", '["/usr/bin/redis-server"]', "--user", "1000:1000"];
+      await this.#commit("localhost/redis:1", "scratch", [[folder, "/"]], config);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** All images, those of earlier commits included. */
+  async build(commits: readonly string[] = []): Promise<Images> {
     return withLock("e2e-images", async () => {
       await this.#base();
-      const name = "localhost/sluice:0.1.0";
-      await this.#dockerfile(name);
-      await Promise.all([this.#pause(), this.#app()]);
+      const name = await this.#sluice(root, currentTag);
+      const names = [name, "localhost/pause:1", "localhost/app:1", "localhost/redis:1"];
+      for (const commit of commits) {
+        const folder = await checkout(commit);
+        names.push(await this.#sluice(folder, commit));
+        await rm(folder, { recursive: true, force: true });
+      }
+      await Promise.all([this.#pause(), this.#app(), this.#redis()]);
       const archives: string[] = [];
-      for (const image of [name, "localhost/pause:1", "localhost/app:1"]) {
+      for (const image of names) {
         const archive = join(this.#folder, `${createHash("sha256").update(image).digest("hex").slice(0, 8)}.tar`);
         await rm(archive, { force: true });
         await this.#buildah(["push", "-q", image, `docker-archive:${archive}:${image}`]);
         archives.push(archive);
       }
-      const [about] = JSON.parse(await this.#buildah(["images", "--json", name]));
-      return { archives, sluice: { name, digest: about.digest, megabytes: Number.parseFloat(about.size) } };
+      return { archives, sluice: await this.#about(name) };
+    });
+  }
+
+  async #about(name: string): Promise<BuiltImage> {
+    const [about] = JSON.parse(await this.#buildah(["images", "--json", name]));
+    return { name, digest: about.digest, megabytes: Number.parseFloat(about.size) };
+  }
+
+  /** Builds this checkout's image once more, from nothing. */
+  async buildAgain(): Promise<BuiltImage> {
+    return withLock("e2e-images", async () => {
+      const name = "localhost/sluice:again";
+      await this.#dockerfile(root, name);
+      return this.#about(name);
     });
   }
 }

@@ -3,11 +3,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { until } from "../harness/until.ts";
-import type { KubeNode } from "./node.ts";
+import { Builder, currentTag, type Images } from "./images.ts";
+import { installNodePackages, KubeNode } from "./node.ts";
 
 const root = join(import.meta.dirname, "../..");
 export const chart = join(root, "charts/sluice");
 export const system = "sluice-system";
+
+/** What a load is: a key other than alice's, or an authority to trust. */
+export interface LoadOptions {
+  key?: string;
+  url?: string;
+  caFile?: string;
+}
 
 export interface LoadResult {
   kind: string;
@@ -20,23 +28,32 @@ export interface LoadResult {
 
 export class Installation {
   readonly node: KubeNode;
-  readonly #host: string;
-  #provider: ChildProcess | null = null;
+  /** Address of the node. */
+  readonly host: string;
+  readonly #started: ChildProcess[] = [];
 
   constructor(node: KubeNode, family: "ipv4" | "ipv6") {
     this.node = node;
-    this.#host = family === "ipv6" ? "fd77::1" : "10.77.0.1";
+    this.host = family === "ipv6" ? "fd77::1" : "10.77.0.1";
   }
 
-  #spawn(file: string, ...args: string[]): ChildProcess {
+  #spawn(file: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): ChildProcess {
     const { command, env } = this.node.prefix();
     const stdio = ["ignore", "pipe", "inherit"] as const;
-    return spawn(command, [process.execPath, join(import.meta.dirname, file), ...args], { env, stdio: [...stdio] });
+    const all = [process.execPath, join(import.meta.dirname, file), ...args];
+    return spawn(command, all, { env: { ...env, ...more }, stdio: [...stdio] });
   }
 
-  async startProvider(): Promise<void> {
-    this.#provider = this.#spawn("provider.ts", this.#host);
-    if (this.#provider.stdout !== null) await once(this.#provider.stdout, "data");
+  /** A program that goes on in the node's network until the installation is stopped. */
+  startProcess(binary: string, args: readonly string[]): void {
+    const { command, env } = this.node.prefix();
+    this.#started.push(spawn(command, [binary, ...args], { env, stdio: ["ignore", "ignore", "inherit"] }));
+  }
+
+  async startProvider(port = 9000): Promise<void> {
+    const provider = this.#spawn("provider.ts", [this.host, String(port)]);
+    this.#started.push(provider);
+    if (provider.stdout !== null) await once(provider.stdout, "data");
   }
 
   /** A namespace that refuses Pods which don't meet the strictest level of pod security. */
@@ -45,14 +62,18 @@ export class Installation {
     await this.node.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted");
   }
 
-  async helm(verb: "install" | "upgrade", ...set: string[]): Promise<void> {
-    const base = ["image.repository=localhost/sluice", "image.tag=0.1.0", ...set];
-    const values = base.flatMap((value) => ["--set", value]);
-    await this.node.must("helm", verb, "sluice", chart, "-n", system, ...values, "--wait", "--timeout", "180s");
+  helm(verb: "install" | "upgrade", ...set: string[]): Promise<void> {
+    return this.helmWith(chart, currentTag, verb, ...set);
+  }
+
+  async helmWith(folder: string, tag: string, verb: "install" | "upgrade", ...set: string[]): Promise<void> {
+    const base = ["image.repository=localhost/sluice", `image.tag=${tag}`, ...set];
+    const values = base.flatMap((value) => (value.startsWith("--") ? [value] : ["--set", value]));
+    await this.node.must("helm", verb, "sluice", folder, "-n", system, ...values, "--wait", "--timeout", "240s");
   }
 
   async applyTenant(): Promise<void> {
-    const host = this.#host.includes(":") ? `[${this.#host}]` : this.#host;
+    const host = this.host.includes(":") ? `[${this.host}]` : this.host;
     const secret = await this.node.run("kubectl", "-n", "team-a", "get", "secret", "up");
     if (secret.code !== 0) {
       await this.node.kubectl("-n", "team-a", "create", "secret", "generic", "up", "--from-literal=apiKey=sk-e2e");
@@ -85,56 +106,39 @@ spec: { user: alice@example.com, team: a, writeTo: { name: alice-llm-key } }
     await this.node.kubectl("wait", "-n", "team-a", "--for=condition=Programmed", "--timeout=120s", ...objects);
   }
 
-  async key(): Promise<string> {
-    const encoded = await this.node.kubectl(
-      "get",
-      "secret",
-      "alice-llm-key",
-      "-n",
-      "team-a",
-      "-o",
-      "jsonpath={.data.apiKey}",
-    );
+  async key(secret = "alice-llm-key"): Promise<string> {
+    const path = "jsonpath={.data.apiKey}";
+    const encoded = await this.node.kubectl("get", "secret", secret, "-n", "team-a", "-o", path);
     return Buffer.from(encoded, "base64").toString();
   }
 
   async serviceUrl(): Promise<string> {
-    const address = await this.node.kubectl(
-      "-n",
-      system,
-      "get",
-      "service",
-      "sluice",
-      "-o",
-      "jsonpath={.spec.clusterIP}",
-    );
+    const path = "jsonpath={.spec.clusterIP}";
+    const address = await this.node.kubectl("-n", system, "get", "service", "sluice", "-o", path);
     return `http://${address.includes(":") ? `[${address}]` : address}`;
   }
 
   /** Status and body of a call through the Service, by curl in the node's network. */
-  async call(path: string, body?: object): Promise<{ status: number; text: string }> {
+  async call(path: string, body?: object, key?: string): Promise<{ status: number; text: string }> {
     const post = body === undefined ? [] : ["-H", "content-type: application/json", "-d", JSON.stringify(body)];
-    const authorization = `authorization: Bearer ${await this.key()}`;
+    const authorization = `authorization: Bearer ${key ?? (await this.key())}`;
     const url = `${await this.serviceUrl()}${path}`;
-    const done = await this.node.run(
-      "curl",
-      "-sg",
-      "-m",
-      "30",
-      "-w",
-      "\n%{http_code}",
-      "-H",
-      authorization,
-      ...post,
-      url,
-    );
+    const options = ["-sg", "-m", "30", "-w", "\n%{http_code}", "-H", authorization];
+    const done = await this.node.run("curl", ...options, ...post, url);
     const lines = done.stdout.split("\n");
     return { status: Number(lines.at(-1)), text: lines.slice(0, -1).join("\n") };
   }
 
-  async startLoad(seconds: number, kind: string, workers: number, gapMs: number): Promise<() => Promise<LoadResult>> {
-    const args = [await this.serviceUrl(), await this.key(), String(seconds), kind, String(workers), String(gapMs)];
-    const child = this.#spawn("load.ts", ...args);
+  async startLoad(
+    seconds: number,
+    kind: string,
+    workers: number,
+    gapMs: number,
+    { key, url, caFile }: LoadOptions = {},
+  ): Promise<() => Promise<LoadResult>> {
+    const where = [url ?? (await this.serviceUrl()), key ?? (await this.key())];
+    const env = caFile === undefined ? {} : { NODE_EXTRA_CA_CERTS: caFile };
+    const child = this.#spawn("load.ts", [...where, String(seconds), kind, String(workers), String(gapMs)], env);
     let text = "";
     child.stdout?.setEncoding("utf8").on("data", (piece: string) => (text += piece));
     const closed = once(child, "close");
@@ -176,7 +180,27 @@ spec: { user: alice@example.com, team: a, writeTo: { name: alice-llm-key } }
     });
   }
 
-  stop(): void {
-    this.#provider?.kill("SIGKILL");
+  async stop(): Promise<void> {
+    for (const child of this.#started) child.kill("SIGKILL");
+    await this.node.stop();
   }
+}
+
+/** A node with the images on it, a provider in its network, and the two namespaces. */
+export async function startInstallation(
+  family: "ipv4" | "ipv6" = "ipv4",
+  commits: readonly string[] = [],
+): Promise<{ release: Installation; images: Images }> {
+  await installNodePackages();
+  const images = await (await Builder.open()).build(commits);
+  const release = new Installation(await KubeNode.start(images, family), family);
+  try {
+    await release.startProvider();
+    await release.namespace(system);
+    await release.namespace("team-a");
+  } catch (error) {
+    await release.stop();
+    throw error;
+  }
+  return { release, images };
 }

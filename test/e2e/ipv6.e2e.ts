@@ -2,26 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "../harness/gateway.ts";
-import { Builder } from "./images.ts";
-import { Installation, system } from "./installation.ts";
-import { installNodePackages, KubeNode } from "./node.ts";
+import { type Installation, startInstallation } from "./installation.ts";
 
 describe("an installation on an IPv6-only node", () => {
-  let node: KubeNode;
   let release: Installation;
   before(async () => {
-    await installNodePackages();
-    const images = await (await Builder.open()).build();
-    node = await KubeNode.start(images, "ipv6");
-    release = new Installation(node, "ipv6");
-    await release.startProvider();
-    await release.namespace(system);
-    await release.namespace("team-a");
+    ({ release } = await startInstallation("ipv6"));
   });
-  after(async () => {
-    release?.stop();
-    await node?.stop();
-  });
+  after(() => release?.stop());
 
   it("gets ready and answers a call through the Service", async () => {
     await release.helm("install", "operator.privateEndpointNamespaces={team-a}");

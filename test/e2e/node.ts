@@ -51,14 +51,23 @@ export class KubeNode {
       PATH: [...path, process.env["PATH"]].join(":"),
     });
     const node = new KubeNode(home, env);
-    const up = await run(join(scripts, "up.sh"), [], { env });
+    try {
+      await node.#bringUp(images);
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+    return node;
+  }
+
+  async #bringUp(images: Images): Promise<void> {
+    const up = await run(join(scripts, "up.sh"), [], { env: this.#env });
     if (up.code !== 0) throw new Error(`the node did not start:\n${lastLines(up.stderr, 10)}`);
     await until("the node is ready", async () => {
-      const { stdout } = await node.run("kubectl", "get", "nodes", "--no-headers");
+      const { stdout } = await this.run("kubectl", "get", "nodes", "--no-headers");
       if (!/\sReady\s/.test(stdout)) throw new Error(stdout);
     });
-    for (const archive of images.archives) await node.must("ctr", "-n", "k8s.io", "images", "import", archive);
-    return node;
+    for (const archive of images.archives) await this.must("ctr", "-n", "k8s.io", "images", "import", archive);
   }
 
   /** Runs a command in the node's namespaces. */

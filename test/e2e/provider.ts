@@ -1,5 +1,5 @@
 /**
- * A provider in OpenAI's format, in the node's network: `provider.ts HOST`. "slow" takes 20 s, "mid" 3 s, everything else
+ * A provider in OpenAI's format, in the node's network: `provider.ts HOST PORT`. "slow" takes 20 s, "mid" 3 s, everything else
  * answers at once. https://platform.openai.com/docs/api-reference/chat
  */
 import { createServer, type ServerResponse } from "node:http";
@@ -48,4 +48,4 @@ const server = createServer(async (request, response) => {
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify({ ...head, object: "chat.completion", choices, usage }));
 });
-server.listen(9000, process.argv[2] ?? "127.0.0.1", () => process.stdout.write("listening\n"));
+server.listen(Number(process.argv[3] ?? 9000), process.argv[2] ?? "127.0.0.1", () => process.stdout.write("listening\n"));

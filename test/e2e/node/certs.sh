@@ -21,6 +21,9 @@ issue admin /O=system:masters/CN=admin
 issue controller-manager /CN=system:kube-controller-manager
 issue scheduler /CN=system:kube-scheduler
 issue proxy /CN=system:kube-proxy
+# The API server's own, for the servers of further APIs.
+issue front-proxy-client /CN=front-proxy-client
+issue metrics-server /CN=metrics-server "DNS:metrics-server.kube-system.svc,IP:$node_ip"
 for user in kubelet admin controller-manager scheduler proxy; do
   cat > "$user.kubeconfig" <<YAML
 apiVersion: v1

@@ -27,11 +27,15 @@ run apiserver "$KUBE_APISERVER" --etcd-servers=http://127.0.0.1:2379 --bind-addr
   --service-cluster-ip-range="$service_net" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local --service-account-signing-key-file="$certs/sa.key" \
   --service-account-key-file="$certs/sa.pub" --kubelet-client-certificate="$certs/kubelet-client.crt" --kubelet-client-key="$certs/kubelet-client.key" \
-  --kubelet-certificate-authority="$certs/ca.crt" --kubelet-preferred-address-types=InternalIP
+  --kubelet-certificate-authority="$certs/ca.crt" --kubelet-preferred-address-types=InternalIP \
+  --requestheader-client-ca-file="$certs/ca.crt" --requestheader-allowed-names=front-proxy-client --requestheader-username-headers=X-Remote-User \
+  --requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra- \
+  --proxy-client-cert-file="$certs/front-proxy-client.crt" --proxy-client-key-file="$certs/front-proxy-client.key"
 until curl -sgf --cacert "$certs/ca.crt" --cert "$certs/admin.crt" --key "$certs/admin.key" "https://$node_host:6443/readyz" > /dev/null; do sleep 0.2; done
 as() { echo "--kubeconfig=$certs/$1.kubeconfig --authentication-kubeconfig=$certs/$1.kubeconfig --authorization-kubeconfig=$certs/$1.kubeconfig"; }
 run controller-manager "$KUBE_CONTROLLER_MANAGER" $(as controller-manager) --use-service-account-credentials=true --root-ca-file="$certs/ca.crt" \
-  --service-account-private-key-file="$certs/sa.key" --cluster-cidr="$pod_net" --allocate-node-cidrs=false --leader-elect=false --bind-address=127.0.0.1
+  --service-account-private-key-file="$certs/sa.key" --cluster-cidr="$pod_net" --allocate-node-cidrs=false --leader-elect=false --bind-address=127.0.0.1 \
+  --horizontal-pod-autoscaler-sync-period=5s --horizontal-pod-autoscaler-initial-readiness-delay=5s --horizontal-pod-autoscaler-cpu-initialization-period=10s
 run scheduler "$KUBE_SCHEDULER" $(as scheduler) --leader-elect=false --bind-address=127.0.0.1
 run kubelet "$KUBELET" --config="$NODE_HOME/kubelet.yaml" --kubeconfig="$certs/kubelet.kubeconfig" --root-dir="$NODE_HOME/kubelet" --hostname-override=node1 --node-ip="$node_ip"
 run kube-proxy "$KUBE_PROXY" --config="$NODE_HOME/kube-proxy.yaml"
