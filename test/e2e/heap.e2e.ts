@@ -54,7 +54,10 @@ describe("a proxy whose heap is exhausted", () => {
     assert.deepEqual(again.failures, [], "callers that retry, as SDKs do, notice nothing");
     // Its connections broke, or were refused until its endpoint was withdrawn. No other call was refused.
     const outcomes = Object.keys(once.others);
-    assert.deepEqual(outcomes.filter((outcome) => !/^(answer )?(ECONN(RESET|REFUSED))/.test(outcome)), []);
+    assert.deepEqual(
+      outcomes.filter((outcome) => !/^(answer )?(ECONN(RESET|REFUSED))/.test(outcome)),
+      [],
+    );
     await release.ready("proxy", 2);
     assert.deepEqual((await restartsOf(other.name)).count, 0);
     const after = await (await release.startLoad(5, "kept", 6, 40))();

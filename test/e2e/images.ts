@@ -59,7 +59,16 @@ async function baseRoot(folder: string): Promise<void> {
 /** What an image is made of: two folders with the same sources have the same image. */
 async function digestOfSources(folder: string): Promise<string> {
   const hash = createHash("sha256");
-  for (const part of ["Dockerfile", "package.json", "package-lock.json", "LICENSE", "cli", "crds", "operator", "proxy"]) {
+  for (const part of [
+    "Dockerfile",
+    "package.json",
+    "package-lock.json",
+    "LICENSE",
+    "cli",
+    "crds",
+    "operator",
+    "proxy",
+  ]) {
     const below = await readdir(join(folder, part), { recursive: true, withFileTypes: true }).catch(() => []);
     const names = below.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
     for (const name of below.length > 0 ? names.sort() : [join(folder, part)])

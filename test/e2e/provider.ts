@@ -48,4 +48,6 @@ const server = createServer(async (request, response) => {
   response.setHeader("content-type", "application/json");
   response.end(JSON.stringify({ ...head, object: "chat.completion", choices, usage }));
 });
-server.listen(Number(process.argv[3] ?? 9000), process.argv[2] ?? "127.0.0.1", () => process.stdout.write("listening\n"));
+server.listen(Number(process.argv[3] ?? 9000), process.argv[2] ?? "127.0.0.1", () =>
+  process.stdout.write("listening\n"),
+);

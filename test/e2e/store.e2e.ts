@@ -68,7 +68,10 @@ describe("two proxies with a store in the cluster", () => {
     const load = async (): Promise<LoadResult> => (await release.startLoad(4, "fresh", 8, 20, { key }))();
     const first = await load();
     assert.deepEqual([first.ok, Object.keys(first.others)], [40, ["http 429"]], JSON.stringify(first));
-    assert.ok((await servedBy()).every((count) => count > 0), "one proxy served all calls");
+    assert.ok(
+      (await servedBy()).every((count) => count > 0),
+      "one proxy served all calls",
+    );
     for (const disturb of Object.values(disturbances)) {
       await disturb();
       const again = await load();

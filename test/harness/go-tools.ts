@@ -52,6 +52,20 @@ export const goTools = {
     versionOf: "github.com/argoproj/argo-cd/gitops-engine",
     stamps: () => ({}),
   },
+  // For HorizontalPodAutoscalers on a real node.
+  "metrics-server": {
+    folder: join(modules, "metrics-server"),
+    package: "sigs.k8s.io/metrics-server/cmd/metrics-server",
+    versionOf: "sigs.k8s.io/metrics-server",
+    stamps: () => ({}),
+  },
+  // Enforces NetworkPolicies on a real node.
+  "kube-router": {
+    folder: join(modules, "kube-router"),
+    package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+    versionOf: "github.com/cloudnativelabs/kube-router/v2",
+    stamps: () => ({}),
+  },
   kubeconform: {
     folder: join(modules, "kubeconform"),
     package: "github.com/yannh/kubeconform/cmd/kubeconform",

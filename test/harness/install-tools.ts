@@ -26,7 +26,7 @@ const parts: Record<string, () => Promise<string>> = {
 /** What only the benchmarks and the end-to-end lane need. They get it themselves, so that `make test` doesn't wait for it. */
 const notForTests: readonly string[] = [
   ...["fortio", "nginx", "wrk"],
-  ...["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"],
+  ...["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "metrics-server", "kube-router"],
 ];
 
 /** With names, only those. */
