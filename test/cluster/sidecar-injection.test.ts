@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { parse as parseYaml } from "yaml";
 import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
 import { type Cluster, skipWithoutCluster, startCluster } from "../harness/cluster.ts";
 import { until } from "../harness/until.ts";
@@ -28,6 +31,12 @@ const pod = (name: string, namespace: string, more: { annotations?: object; spec
       ...more.spec,
     },
   });
+/** Pod template of the manifest that docs/access.md has for clusters without injection. */
+function documented(): Pod {
+  const page = readFileSync(join(import.meta.dirname, "../../docs/access.md"), "utf8");
+  const [, block = ""] = /write the sidecar into the Pod template:\n\n```yaml\n([\s\S]*?)```/.exec(page) ?? [];
+  return parseYaml(block).spec.template.spec;
+}
 const asks = { annotations: { "sluice.dev/sidecar": "true" } };
 const first = {
   name: "first",
@@ -113,6 +122,16 @@ describe("Pods that ask for a sidecar", { skip }, () => {
         ["own", "sluice-token"],
       ],
     );
+  });
+
+  it("can write it by hand as documented: pod security takes it, and it may start as slowly as an injected one", async () => {
+    const { initContainers, volumes } = documented();
+    const { spec } = await made(pod("by-hand", "team-b", { spec: { initContainers, volumes } }));
+    const injected = await made(pod("injected", "team-a", asks));
+    const startup = ({ initContainers: [sidecar] }: Pod): Pod => sidecar.startupProbe;
+    const secondsOf = ({ periodSeconds, failureThreshold }: Pod): number => periodSeconds * failureThreshold;
+    assert.equal(secondsOf(startup(spec)), secondsOf(startup(injected.spec)));
+    assert.deepEqual(startup(spec).httpGet.path, startup(injected.spec).httpGet.path);
   });
 
   it("get none if they bring their own", async () => {
