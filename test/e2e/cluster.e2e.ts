@@ -38,10 +38,24 @@ describe("an installation on a real node", () => {
     for (const [what, figure] of figures) process.stdout.write(`${what.padEnd(width)}  ${figure}\n`);
   });
 
+  /** What a component's first Pod has used. */
+  const usedBy = async (component: string): Promise<{ mebibytes: string; cpuSeconds: string }> => {
+    const [pod] = await release.pods(component);
+    assert.ok(pod);
+    const folder = `/proc/${await release.processOf(pod.name)}`;
+    const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(await node.must("cat", `${folder}/status`))?.[1]);
+    const [, fields = ""] = (await node.must("cat", `${folder}/stat`)).split(") ");
+    const ticks = fields.split(" ").slice(11, 13).map(Number);
+    const cpuSeconds = ticks.reduce((sum, count) => sum + count, 0) / 100;
+    return { mebibytes: String(Math.round(kilobytes / 1024)), cpuSeconds: cpuSeconds.toFixed(2) };
+  };
+
   it("gets ready where the strictest pod security is enforced", async () => {
     const began = performance.now();
     await release.helm("install", "operator.privateEndpointNamespaces={team-a}", "sidecar.injection.enabled=true");
     figures.push(["helm install to ready, s", ((performance.now() - began) / 1000).toFixed(1)]);
+    for (const component of ["operator", "proxy"])
+      figures.push([`CPU of a ${component} when it has become ready, s`, (await usedBy(component)).cpuSeconds]);
   });
 
   it("follows the README", async () => {
@@ -245,16 +259,16 @@ describe("an installation on a real node", () => {
   });
 
   it("uses little memory", async () => {
-    for (const component of ["operator", "proxy"] as const) {
-      const [pod] = await release.pods(component);
-      assert.ok(pod);
-      const status = await node.must("cat", `/proc/${await release.processOf(pod.name)}/status`);
-      const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
-      figures.push([`memory of a ${component}, MiB`, String(Math.round(kilobytes / 1024))]);
-      const stat = (await node.must("cat", `/proc/${await release.processOf(pod.name)}/stat`))
-        .split(") ")[1]
-        ?.split(" ");
-      figures.push([`CPU of a ${component} so far, s`, String((Number(stat?.[11]) + Number(stat?.[12])) / 100)]);
-    }
+    for (const component of ["operator", "proxy"])
+      figures.push([`memory of a ${component} after all this, MiB`, (await usedBy(component)).mebibytes]);
+  });
+
+  it("starts an operator that gets no more CPU time than it requests", async () => {
+    const began = performance.now();
+    await release.helm("upgrade", "operator.privateEndpointNamespaces={team-a}", "operator.resources.limits.cpu=50m");
+    figures.push(["operator with 50m of CPU to ready, s", ((performance.now() - began) / 1000).toFixed(1)]);
+    const path = "jsonpath={.items[*].status.containerStatuses[*].restartCount}";
+    const selector = "app.kubernetes.io/component=operator";
+    assert.match(await node.kubectl("-n", system, "get", "pods", "-l", selector, "-o", path), /^0( 0)*$/);
   });
 });

@@ -49,7 +49,8 @@ describe("a proxy whose heap is exhausted", () => {
       60_000,
     );
     const ended = await restartsOf(victim.name);
-    assert.equal(ended.exitCode, 134, "V8 ends a process without memory by SIGABRT");
+    // V8 aborts; the first process of a container can't be ended by SIGABRT, and takes the fault that follows.
+    assert.ok([134, 139].includes(ended.exitCode ?? 0), `exit code ${ended.exitCode}`);
     const [once, again] = [await kept(), await retried()];
     assert.deepEqual(again.failures, [], "callers that retry, as SDKs do, notice nothing");
     // Its connections broke, or were refused until its endpoint was withdrawn. No other call was refused.

@@ -3,6 +3,7 @@
  * answers at once. https://platform.openai.com/docs/api-reference/chat
  */
 import { createServer, type ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const usage = { prompt_tokens: 5, completion_tokens: 5, total_tokens: 10 };
@@ -38,9 +39,10 @@ const server = createServer(async (request, response) => {
     response.end(JSON.stringify({ error: { message: "Incorrect API key provided", code: "invalid_api_key" } }));
     return;
   }
-  const pieces: Buffer[] = [];
-  for await (const piece of request) pieces.push(piece);
-  const asked: ChatRequest = JSON.parse(Buffer.concat(pieces).toString() || "{}");
+  // A proxy that is killed while it sends leaves nothing to answer.
+  const body = await text(request).catch(() => null);
+  if (body === null) return;
+  const asked: ChatRequest = JSON.parse(body || "{}");
   const head = { id: "chatcmpl-1", created: 1, model: asked.model };
   if (asked.stream) return stream(response, asked, head);
   await sleep((pace[asked.model ?? ""] ?? fast).wholeMs);

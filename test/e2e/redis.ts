@@ -16,7 +16,7 @@ export async function applyRedis(node: KubeNode): Promise<void> {
   const container = {
     name: "redis",
     image: "localhost/redis:1",
-    args: ["--save", "", "--requirepass", "$(PASSWORD)", "--dir", "/tmp"],
+    args: ["--save", "", "--requirepass", "$(PASSWORD)"],
     env: [{ name: "PASSWORD", valueFrom: { secretKeyRef: { name: "redis", key: "password" } } }],
     ports: [{ containerPort: 6379 }],
     readinessProbe: { tcpSocket: { port: 6379 }, periodSeconds: 1 },
