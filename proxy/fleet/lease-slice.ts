@@ -157,8 +157,8 @@ export class LeaseSlice extends Slice {
     this.due = true;
   }
 
-  failed(): void {
-    this.#uncertainReturned = this.#sent.returned;
+  failed(_op: StoreOp, sent: boolean): void {
+    if (sent) this.#uncertainReturned = this.#sent.returned;
     this.due = true;
   }
 

@@ -22,6 +22,7 @@ import {
   type LeaseOp,
   type LedgerBatch,
   type LedgerRow,
+  NotConnected,
   recoveryMs,
   type StoreOp,
   type StoreReply,
@@ -90,6 +91,7 @@ export class RedisStore implements FleetStore {
 
   /** Takes one round trip for any number of operations: the client pipelines everything sent in one turn. */
   async sync(holder: string, ops: readonly StoreOp[]): Promise<(StoreReply | null)[]> {
+    if (this.#client.status !== "ready") throw new NotConnected();
     const settled = await Promise.allSettled(
       ops.map((op) => (op.kind === "window" ? this.#syncWindow(op) : this.#syncLease(holder, op))),
     );

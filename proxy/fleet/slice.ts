@@ -80,7 +80,7 @@ export abstract class Slice {
   abstract settle(taken: Taken, actual: number): void;
   abstract op(nowMs: number): StoreOp;
   abstract apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void;
-  abstract failed(op: StoreOp): void;
+  abstract failed(op: StoreOp, sent: boolean): void;
   abstract reading(nowMs: number): Reading;
   /** Sets `due` if there is something to report to the store or to fetch. */
   abstract review(nowMs: number): void;

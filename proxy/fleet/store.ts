@@ -138,12 +138,19 @@ export interface CounterReading {
   spent: number;
 }
 
+/** Nothing was sent: the store can't have done what it was asked for. */
+export class NotConnected extends Error {
+  constructor() {
+    super("not connected");
+  }
+}
+
 export interface FleetStore {
   /** Whether several proxies share the store. */
   readonly shared: boolean;
   /**
    * Returns one reply for each operation, in order; null for an operation that failed. Synchronous if the store is in
-   * this process. Throws if the store can't be reached.
+   * this process. Throws if the store can't be reached, NotConnected if it was not asked.
    */
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] | Promise<(StoreReply | null)[]>;
   /**

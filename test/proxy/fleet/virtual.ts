@@ -2,7 +2,14 @@
 
 import type { Clock } from "../../../proxy/clock.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
-import { type FleetStore, type Growth, recoveryMs, type StoreOp, type StoreReply } from "../../../proxy/fleet/store.ts";
+import {
+  type FleetStore,
+  type Growth,
+  NotConnected,
+  recoveryMs,
+  type StoreOp,
+  type StoreReply,
+} from "../../../proxy/fleet/store.ts";
 
 export class VirtualTime {
   #nowMs: number;
@@ -89,7 +96,8 @@ export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat" | "run"
   async sync(holder: string, ops: readonly StoreOp[]): Promise<StoreReply[]> {
     await null;
     const { weather } = this;
-    if (weather === "down" || weather === "request lost") throw new Error(weather);
+    if (weather === "down") throw new NotConnected();
+    if (weather === "request lost") throw new Error(weather);
     const replies = this.#sync(holder, ops);
     if (weather === "answer lost") throw new Error(weather);
     return weather === "sent twice" ? this.#sync(holder, ops) : replies;
