@@ -191,7 +191,7 @@ const csv = (cell: string | number): string =>
 
 /** One column per month, as there are more figures than months. */
 function asTable(months: readonly ComplianceMonth[]): string {
-  const rows = columns.map(([name, of]) => [name, ...months.map((month) => String(of(month)))]);
+  const rows = columns.map(([name, figureOf]) => [name, ...months.map((month) => String(figureOf(month)))]);
   const widths = rows[0]?.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0))) ?? [];
   return rows
     .map((row) =>
@@ -206,7 +206,7 @@ function printed(months: readonly ComplianceMonth[], output: string): string {
   if (output === "csv")
     return [
       columns.map(([name]) => name).join(","),
-      ...months.map((month) => columns.map(([, of]) => csv(of(month))).join(",")),
+      ...months.map((month) => columns.map(([, figureOf]) => csv(figureOf(month))).join(",")),
     ].join("\n");
   if (output === "table") return asTable(months);
   const plain = months.map((month) => ({

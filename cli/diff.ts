@@ -58,9 +58,9 @@ const parts: readonly { kind: Kind; of(config: RenderedConfig): readonly { id: s
 
 /** Pure. Sorted by kind, then by id. */
 export function changesBetween(before: RenderedConfig, after: RenderedConfig): Change[] {
-  return parts.flatMap(({ kind, of }) => {
-    const old = new Map(of(before).map((object) => [object.id, object]));
-    const now = new Map(of(after).map((object) => [object.id, object]));
+  return parts.flatMap(({ kind, of: objectsOf }) => {
+    const old = new Map(objectsOf(before).map((object) => [object.id, object]));
+    const now = new Map(objectsOf(after).map((object) => [object.id, object]));
     return [...new Set([...old.keys(), ...now.keys()])].sort().flatMap((id): Change[] => {
       const what = !old.has(id) ? "added" : !now.has(id) ? "removed" : "changed";
       const fields = what === "changed" ? fieldsOf(old.get(id), now.get(id), "") : [];

@@ -84,8 +84,8 @@ export function unknownCallers(
     tags: ({ spec }) => (Array.isArray(spec["tags"]) ? spec["tags"] : []),
     apiKeys: ({ metadata }) => [metadata.name],
   };
-  return Object.entries(known).flatMap(([field, of]) => {
-    const names = new Set(keys.flatMap(of));
+  return Object.entries(known).flatMap(([field, describe]) => {
+    const names = new Set(keys.flatMap(describe));
     const missing = (scope[field] ?? []).filter((name) => !names.has(name));
     const what = scopeNames[field];
     return missing.map(

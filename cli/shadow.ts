@@ -83,15 +83,15 @@ type Figure = string | number;
 /** One row, under the names of CSV and JSON. */
 function figuresOf(row: ShadowRow): Record<string, Figure> {
   const side = (name: "call" | "copy"): Record<string, Figure> => {
-    const of = row[name];
+    const side = row[name];
     return {
-      [`${name}_ok`]: of.ok,
-      [`${name}_input_tokens`]: of.inputTokens,
-      [`${name}_output_tokens`]: of.outputTokens,
-      [`${name}_cost_usd`]: usd(of.costNanoUsd),
-      [`${name}_unpriced`]: row.pairs - of.priced,
+      [`${name}_ok`]: side.ok,
+      [`${name}_input_tokens`]: side.inputTokens,
+      [`${name}_output_tokens`]: side.outputTokens,
+      [`${name}_cost_usd`]: usd(side.costNanoUsd),
+      [`${name}_unpriced`]: row.pairs - side.priced,
       ...Object.fromEntries(
-        [50, 95, 99].map((percent) => [`${name}_p${percent}_ms`, durationQuantile(of, percent / 100) ?? ""]),
+        [50, 95, 99].map((percent) => [`${name}_p${percent}_ms`, durationQuantile(side, percent / 100) ?? ""]),
       ),
     };
   };

@@ -90,11 +90,11 @@ async function measure(pairs: readonly Pair[], url: string, key: string, model: 
     for (const [index, vector] of (await embedded(url, key, model, some)).entries())
       vectors.set(some[index] ?? "", vector);
   }
-  const of = (text: string): Float32Array => vectors.get(text) ?? new Float32Array();
+  const vectorOf = (text: string): Float32Array => vectors.get(text) ?? new Float32Array();
   return pairs
     .map(({ kind, texts: [text, two] }): Measured => {
       const apart = JSON.stringify(literals(text)) !== JSON.stringify(literals(two));
-      return { kind, texts: [text, two], similarity: cosine(of(text), of(two)), apart };
+      return { kind, texts: [text, two], similarity: cosine(vectorOf(text), vectorOf(two)), apart };
     })
     .sort((a, b) => b.similarity - a.similarity);
 }

@@ -163,9 +163,9 @@ export async function listInFolder(folder: string, values: KeysValues, namespace
   return compiled.verdicts
     .filter((verdict) => verdict.kind === "ApiKey" && (namespace === null || verdict.meta.namespace === namespace))
     .map((verdict) => {
-      const { name, namespace: of } = verdict.meta;
+      const { name, namespace: keyNamespace } = verdict.meta;
       const object = world.world.objects.find(
-        (object) => object.kind === "ApiKey" && object.meta.name === name && object.meta.namespace === of,
+        (object) => object.kind === "ApiKey" && object.meta.name === name && object.meta.namespace === keyNamespace,
       );
       const wrong = [...verdict.accepted, ...verdict.resolvedRefs].find((problem) => problem.severity === "error");
       const programmed = {
@@ -173,7 +173,7 @@ export async function listInFolder(folder: string, values: KeysValues, namespace
         status: wrong === undefined ? "True" : "False",
         reason: wrong?.reason ?? "Live",
       };
-      return rowOf({ name, namespace: of }, (object?.spec ?? {}) as Record<string, unknown>, {
+      return rowOf({ name, namespace: keyNamespace }, (object?.spec ?? {}) as Record<string, unknown>, {
         ...verdict.status,
         conditions: [...verdict.conditions, programmed],
       });

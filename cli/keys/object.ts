@@ -104,13 +104,15 @@ interface KeyStatus {
 
 function stateOf(spec: Record<string, unknown>, conditions: readonly Condition[]): string {
   if (spec["revoked"] === true) return "revoked";
-  const of = (type: string): Condition | undefined => conditions.find((condition) => condition.type === type);
-  if (of("Expired")?.status === "True") return "expired";
-  const wrong = ["Accepted", "ResolvedRefs", "Programmed"].map(of).find((condition) => condition?.status === "False");
+  const conditionOf = (type: string): Condition | undefined => conditions.find((condition) => condition.type === type);
+  if (conditionOf("Expired")?.status === "True") return "expired";
+  const wrong = ["Accepted", "ResolvedRefs", "Programmed"]
+    .map(conditionOf)
+    .find((condition) => condition?.status === "False");
   if (wrong) return wrong.reason;
-  return of("Rotated")?.reason === "InGrace"
+  return conditionOf("Rotated")?.reason === "InGrace"
     ? "live, rotating"
-    : of("Programmed")?.status === "True"
+    : conditionOf("Programmed")?.status === "True"
       ? "live"
       : "pending";
 }

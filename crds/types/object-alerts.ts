@@ -113,7 +113,7 @@ const who =
 export const providerAlerts = channels(providerEvents, objectAlertFacts, who);
 export const policyAlerts = channels(policyEvents, objectAlertFacts, who);
 
-const told = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
+const channelIds = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
 
 export const objectAlerts = z
   .array(
@@ -130,8 +130,8 @@ export const objectAlerts = z
         value: z.string().max(256).describe("The figure when it began."),
         bound: z.string().max(32).describe("The bound from alertWhen; empty if there is none."),
         detail: z.string().max(512).describe("Description in a sentence."),
-        told: told.describe("Channels notified of the beginning, or that gave up."),
-        toldOver: told.describe("Channels notified of the end, or that gave up."),
+        told: channelIds.describe("Channels notified of the beginning, or that gave up."),
+        toldOver: channelIds.describe("Channels notified of the end, or that gave up."),
       })
       .describe("One event."),
   )

@@ -171,8 +171,8 @@ export class LiveBook {
     const was = this.#known.get(ref);
     if (was !== undefined && equal(was.entry, verdict.entry)) was.entry = verdict.entry;
     else if (state.total > 0 && state.live >= state.total) {
-      const told = was === undefined ? stateIn(statusNow(verdict), verdict.meta.generation) : null;
-      this.#known.set(ref, { entry: verdict.entry, state: told ?? state });
+      const reported = was === undefined ? stateIn(statusNow(verdict), verdict.meta.generation) : null;
+      this.#known.set(ref, { entry: verdict.entry, state: reported ?? state });
     } else {
       this.#known.delete(ref);
       return false;

@@ -42,9 +42,9 @@ const isKeys = (name: string): boolean => name.startsWith("keys-");
 
 /** The published config with the key records of the new one. */
 function withKeysOf(current: PublishedConfig, next: PublishedConfig): PublishedConfig {
-  const mixed = <T>(of: Readonly<Record<string, T>>, keysOf: Readonly<Record<string, T>>): Record<string, T> =>
+  const mixed = <T>(records: Readonly<Record<string, T>>, keysOf: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries([
-      ...Object.entries(of).filter(([name]) => !isKeys(name)),
+      ...Object.entries(records).filter(([name]) => !isKeys(name)),
       ...Object.entries(keysOf).filter(([name]) => isKeys(name)),
     ]);
   const { revision: _, ...rest } = current.manifest;

@@ -18,7 +18,7 @@ import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
 /** Conditions whose first appearance is news, even when they are good. */
-const told: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing", "Rotated"]);
+const rolloutTypes: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing", "Rotated"]);
 
 export interface Transition {
   condition: Condition;
@@ -62,7 +62,7 @@ export function transitions(
       return [];
     const warning = isAmiss(condition);
     // A new object without problems gets one Event, from Programmed.
-    if (old === undefined && !warning && !told.has(condition.type)) return [];
+    if (old === undefined && !warning && !rolloutTypes.has(condition.type)) return [];
     return [{ condition, warning }];
   });
 }
@@ -127,9 +127,9 @@ const alarmReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
 
 /** Pure: the alerts of a provider or policy that started or ended since the last status. */
 export function alarmed(before: unknown, after: unknown): Transition[] {
-  const of = (status: unknown): ObjectAlert[] => ((status ?? {}) as { alerts?: ObjectAlert[] }).alerts ?? [];
-  const was = of(before);
-  const fresh = of(after).filter(
+  const alertsOf = (status: unknown): ObjectAlert[] => ((status ?? {}) as { alerts?: ObjectAlert[] }).alerts ?? [];
+  const was = alertsOf(before);
+  const fresh = alertsOf(after).filter(
     (now) => !was.some((alarm) => alarm.event === now.event && alarm.since === now.since && alarm.state === now.state),
   );
   return fresh.map(({ event, state, bound, detail, since, over, ending }) => {

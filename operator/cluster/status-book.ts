@@ -84,9 +84,9 @@ export class StatusBook {
     for (const object of changed.gone) this.#byMeta.delete(object.meta);
     for (const object of changed.come) this.#byMeta.set(object.meta, object);
     this.#objects = objects;
-    const told = delta(this.#verdicts, verdicts);
-    for (const verdict of told.gone) this.#open.delete(verdict);
-    for (const verdict of told.come) this.#open.add(verdict);
+    const replaced = delta(this.#verdicts, verdicts);
+    for (const verdict of replaced.gone) this.#open.delete(verdict);
+    for (const verdict of replaced.come) this.#open.add(verdict);
     this.#verdicts = verdicts;
   }
 }

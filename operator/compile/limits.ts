@@ -15,12 +15,12 @@ const shortestMs = 1_000;
 const longestMs = 31 * 86_400_000;
 
 function limitOf(spec: LimitSpec, per: LimitConfig["per"]): LimitConfig {
-  const of = spec.requests !== undefined ? "Requests" : spec.tokens !== undefined ? "Tokens" : "Concurrency";
+  const counted = spec.requests !== undefined ? "Requests" : spec.tokens !== undefined ? "Tokens" : "Concurrency";
   return {
     per: "per" in spec ? spec.per : per,
-    of,
+    of: counted,
     amount: spec.requests ?? spec.tokens ?? spec.concurrency ?? 1,
-    windowMs: of === "Concurrency" ? 0 : durationMs(spec.window),
+    windowMs: counted === "Concurrency" ? 0 : durationMs(spec.window),
     onStateLoss: spec.onStateLoss === "Deny" ? "deny" : "allow",
   };
 }

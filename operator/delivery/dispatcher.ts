@@ -132,20 +132,20 @@ export class AlertDispatcher {
     const nowMs = this.#with.nowMs();
     const [why, advice] = [sent.outcome === "done" ? "" : sent.why, adviceOf(sent)];
     const refused = sent.outcome === "done" && sent.refused !== undefined ? { refused: sent.refused } : {};
-    const told = (result: AlertOutcome["result"]): void =>
+    const report = (result: AlertOutcome["result"]): void =>
       this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice, ...refused }, pending);
     const late = sent.outcome === "retry" && nowMs - pending.alert.atMs >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
       const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);
       waiting.nextMs = nowMs + Math.max(sent.afterMs ?? 0, pause * (0.5 + this.#with.random() / 2));
-      told("retried");
+      report("retried");
       this.#with.wake(waiting.nextMs - nowMs);
       return;
     }
     this.#waiting.delete(name);
     const result = sent.outcome === "done" ? "sent" : "given_up";
     pending.settled(channel.id, result);
-    told(result);
+    report(result);
     this.#with.changed();
   }
 

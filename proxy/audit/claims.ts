@@ -37,22 +37,22 @@ export class RetentionClaims {
 
   note({ type, chain, record }: Link, where: string): void {
     if (type === "opened") {
-      const told = opened.safeParse(record).data?.follows ?? [];
-      for (const claim of told) if (claim.in === this.#place) this.follows.push({ ...claim, where });
+      const followed = opened.safeParse(record).data?.follows ?? [];
+      for (const claim of followed) if (claim.in === this.#place) this.follows.push({ ...claim, where });
     } else if (type === "retired") {
-      const told = retired.safeParse(record).data;
-      if (told?.in === this.#place) this.retired.push({ ...told.until, where });
+      const removed = retired.safeParse(record).data;
+      if (removed?.in === this.#place) this.retired.push({ ...removed.until, where });
     } else if (type === "dropped") {
-      const told = dropped.safeParse(record).data;
-      if (told?.in === this.#place) this.dropped.push({ chain, from: told.from, to: told.to });
+      const lost = dropped.safeParse(record).data;
+      if (lost?.in === this.#place) this.dropped.push({ chain, from: lost.from, to: lost.to });
     }
   }
 }
 
 /** Claims in records that are about to be deleted and are still needed: the furthest of each chain. */
-export function stillNeeded(told: readonly EndClaim[], needed: ReadonlySet<string>): End[] {
+export function stillNeeded(claims: readonly EndClaim[], needed: ReadonlySet<string>): End[] {
   const furthest = new Map<string, End>();
-  for (const { chain, seq, hash } of told)
+  for (const { chain, seq, hash } of claims)
     if (needed.has(chain) && seq >= (furthest.get(chain)?.seq ?? 0)) furthest.set(chain, { chain, seq, hash });
   return [...furthest.values()];
 }

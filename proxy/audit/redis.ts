@@ -101,21 +101,21 @@ export class RedisSink implements AuditSink {
     if (this.keptMs === null) return null;
     const beforeMs = this.#nowMs() - this.keptMs;
     const ends = new Map<string, End>();
-    const told = new RetentionClaims(this.name);
+    const claims = new RetentionClaims(this.name);
     let last = "";
     for await (const [id, line] of entriesOf(this.#client)) {
       const end = readEnd(line);
       if (end !== null && end.timeMs >= beforeMs) break;
       if (end !== null) {
         ends.set(end.end.chain, end.end);
-        told.note(end.link, id);
+        claims.note(end.link, id);
       }
       last = id;
     }
     if (last === "") return null;
     const going = [...ends.values()];
     return {
-      ends: [...(await this.#needed(told)), ...going],
+      ends: [...(await this.#needed(claims)), ...going],
       remove: async () => {
         await this.#client.eval(
           trim,

@@ -53,12 +53,12 @@ export async function expiredFiles(folder: string, beforeMs: number): Promise<Ex
   const { going, staying } = await sorted(folder, beforeMs);
   if (going.size === 0) return null;
   const needed = new Set((await Promise.all(staying.map((name) => neededBy(folder, name)))).flat());
-  const told = new RetentionClaims("file");
+  const claims = new RetentionClaims("file");
   const ends: End[] = [];
   for (const [name, { last, retired }] of going) {
     if (last !== null) ends.push(last.end);
-    for (const record of retired) told.note(record.link, name);
+    for (const record of retired) claims.note(record.link, name);
   }
   const files = [...going.keys()].map((name) => join(folder, name));
-  return { ends: [...stillNeeded(told.retired, needed), ...ends], remove: () => removeAll(files) };
+  return { ends: [...stillNeeded(claims.retired, needed), ...ends], remove: () => removeAll(files) };
 }

@@ -59,13 +59,13 @@ export async function startAudit(
   const sinks = sinksOf(settings, id, clock.nowMs, egress);
   if (sinks.length === 0) return null;
   const key = settings.auditKey === "" ? null : Buffer.from(settings.auditKey);
-  const told = new Map<string, number>();
+  const reported = new Map<string, number>();
   const audit = await AuditLog.open(new Chain(id, key), sinks, {
     ...clock,
     sealer: settings.sealingKeys.trim() === "" ? null : new Sealer(settings.sealingKeys),
     trouble(sink, cause) {
-      if (clock.nowMs() - (told.get(sink) ?? 0) < tellEveryMs) return;
-      told.set(sink, clock.nowMs());
+      if (clock.nowMs() - (reported.get(sink) ?? 0) < tellEveryMs) return;
+      reported.set(sink, clock.nowMs());
       log.error(
         { sink, err: cause instanceof Error ? cause.message : String(cause) },
         "audit records can't be written; they wait",
@@ -73,8 +73,8 @@ export async function startAudit(
     },
   });
   const { figures } = audit;
-  const perSink = (of: Map<string, number>) => (counter: Counter) => {
-    for (const sink of sinks) counter.inc({ sink: sink.name }, of.get(sink.name) ?? 0);
+  const perSink = (counts: Map<string, number>) => (counter: Counter) => {
+    for (const sink of sinks) counter.inc({ sink: sink.name }, counts.get(sink.name) ?? 0);
   };
   registerCounter(registry, "sluice_audit_dropped_total", perSink(figures.dropped));
   registerCounter(registry, "sluice_audit_failures_total", perSink(figures.failures));

@@ -131,13 +131,13 @@ export class Verifier {
   #checkBeginning(chain: string, { first, last, marks, where }: Seen): void {
     if (first.seq === 0) return;
     /** The deletion reached what is there, or went past it if not everything announced was deleted. */
-    const told = this.#claims.retired.some((claim) => {
+    const retired = this.#claims.retired.some((claim) => {
       if (claim.chain !== chain || claim.seq < first.seq - 1) return false;
       if (claim.seq === first.seq - 1) return claim.hash === first.prev;
       return claim.seq > last.seq || marks.has(claim.seq, claim.hash);
     });
     const what = `chain ${chain} begins with record ${first.seq}`;
-    if (told) this.#notes.push({ where, what: `${what}: what came before was kept for as long as it should be` });
+    if (retired) this.#notes.push({ where, what: `${what}: what came before was kept for as long as it should be` });
     else
       this.#troubles.push({ where, what: `${what}, and nothing tells that what came before was deleted for its age` });
   }
@@ -145,8 +145,10 @@ export class Verifier {
   #checkGaps(chain: string, { gaps }: Seen): void {
     for (const { from, to, where } of gaps) {
       const what = `of chain ${chain}, ${to - from + 1} records after ${from - 1} are missing`;
-      const told = this.#claims.dropped.some((claim) => claim.chain === chain && claim.from <= from && claim.to >= to);
-      if (told) this.#notes.push({ where, what: `${what}: they did not get here, as the chain itself tells` });
+      const dropped = this.#claims.dropped.some(
+        (claim) => claim.chain === chain && claim.from <= from && claim.to >= to,
+      );
+      if (dropped) this.#notes.push({ where, what: `${what}: they did not get here, as the chain itself tells` });
       else this.#troubles.push({ where, what });
     }
   }

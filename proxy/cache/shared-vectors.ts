@@ -139,8 +139,8 @@ export class SharedVectors implements VectorIndex {
     const limits = this.#routes.get(route);
     if (limits === undefined) return;
     const clear = this.#sealer.open(placeOf(route), sealed);
-    const heard = clear === null ? null : unpack(clear);
-    if (heard === null) this.#trouble("unreadable");
-    else if (heard.from !== this.#name && heard.endsAtMs > this.#nowMs()) this.#own.add(route, heard, limits);
+    const received = clear === null ? null : unpack(clear);
+    if (received === null) this.#trouble("unreadable");
+    else if (received.from !== this.#name && received.endsAtMs > this.#nowMs()) this.#own.add(route, received, limits);
   }
 }

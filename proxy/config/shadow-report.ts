@@ -124,17 +124,17 @@ export class ShadowRows {
     this.#most = most;
   }
 
-  #row(of: Pick<ShadowRow, "policy" | "model" | "target" | "shadow">): ShadowRow {
-    const known = this.#rows.get(rowKey(of));
+  #row(key: Pick<ShadowRow, "policy" | "model" | "target" | "shadow">): ShadowRow {
+    const known = this.#rows.get(rowKey(key));
     if (known !== undefined) return known;
-    if (this.#rows.size >= this.#most && of.model !== "other")
-      return this.#row({ policy: of.policy, model: "other", target: "", shadow: "" });
-    const { policy, model, target, shadow } = of;
+    if (this.#rows.size >= this.#most && key.model !== "other")
+      return this.#row({ policy: key.policy, model: "other", target: "", shadow: "" });
+    const { policy, model, target, shadow } = key;
     const row: ShadowRow = {
       ...{ policy, model, target, shadow, pairs: 0, call: newSide(), copy: newSide() },
       ...{ statuses: {}, compared: 0, similarity: 0, similarities: {} },
     };
-    this.#rows.set(rowKey(of), row);
+    this.#rows.set(rowKey(key), row);
     return row;
   }
 

@@ -30,10 +30,10 @@ type Like = (delta: JsonObject) => SseFrame;
 
 function toolPieces(delta: JsonObject, place: string, like: Like, marks: FrameMarks): void {
   for (const call of Array.isArray(delta["tool_calls"]) ? (delta["tool_calls"] as JsonObject[]) : []) {
-    const of = call["function"];
-    if (!isObject(of) || typeof of["arguments"] !== "string") continue;
+    const called = call["function"];
+    if (!isObject(called) || typeof called["arguments"] !== "string") continue;
     const index = call["index"] ?? 0;
-    marks.piece(`${place}/tool ${String(index)}`, of, "arguments", "json", (text) =>
+    marks.piece(`${place}/tool ${String(index)}`, called, "arguments", "json", (text) =>
       like({ tool_calls: [{ index, function: { arguments: text } }] }),
     );
   }
@@ -41,9 +41,9 @@ function toolPieces(delta: JsonObject, place: string, like: Like, marks: FrameMa
 
 /** Function calls, the predecessor of tool calls. */
 function functionPiece(delta: JsonObject, place: string, like: Like, marks: FrameMarks): void {
-  const of = delta["function_call"];
-  if (!isObject(of) || typeof of["arguments"] !== "string") return;
-  marks.piece(`${place}/function`, of, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
+  const called = delta["function_call"];
+  if (!isObject(called) || typeof called["arguments"] !== "string") return;
+  marks.piece(`${place}/function`, called, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
 }
 
 /** Members of a delta that arrive in pieces or hold no text. Others are complete. */
@@ -111,14 +111,14 @@ const anthropic: TextReader = (json, event, marks) => {
 
 const responses: TextReader = (json, event, marks) => {
   const type = String(json["type"] ?? "");
-  const of = (name: string): string =>
+  const pathOf = (name: string): string =>
     `${String(json["item_id"] ?? json["output_index"] ?? "")}/${String(json["content_index"] ?? json["summary_index"] ?? "")}/${name}/`;
   if (type.endsWith(".delta") && typeof json["delta"] === "string") {
     const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ ...json, delta: text }) });
-    marks.piece(of(type.slice(0, -6)), json, "delta", type.includes("arguments") ? "json" : "text", like);
+    marks.piece(pathOf(type.slice(0, -6)), json, "delta", type.includes("arguments") ? "json" : "text", like);
     return json;
   }
-  if (type.endsWith(".done")) marks.over(of(type.slice(0, -5)));
+  if (type.endsWith(".done")) marks.over(pathOf(type.slice(0, -5)));
   return marks.whole(json);
 };
 

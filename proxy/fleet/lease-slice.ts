@@ -198,8 +198,8 @@ export class LeaseSlice extends Slice {
   done(nowMs: number, crowded: boolean): boolean {
     // If the store forgets a budget, some proxy must still know what was spent.
     if (this.spec.kind === "period" && !crowded && nowMs - this.lastUseMs < rememberedMs) return false;
-    const told = this.#spent === this.#reportedSpent && this.#returned === this.#reportedReturned;
-    return told && this.#available === 0 && this.#reserved === 0 && this.need === 0 && this.idle(nowMs);
+    const reported = this.#spent === this.#reportedSpent && this.#returned === this.#reportedReturned;
+    return reported && this.#available === 0 && this.#reserved === 0 && this.need === 0 && this.idle(nowMs);
   }
 
   giveBack(): void {

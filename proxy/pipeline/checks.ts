@@ -40,8 +40,8 @@ const checks: Readonly<Record<CheckName, Check>> = {
 const chain = checkStages.map(({ name }) => checks[name]);
 const beforeTexts = checkStages.filter(({ name }) => name !== "guard").map(({ name }) => checks[name]);
 
-function refusal(call: CheckedCall, of: readonly Check[]): Failure | null {
-  for (const check of of) {
+function refusal(call: CheckedCall, checks: readonly Check[]): Failure | null {
+  for (const check of checks) {
     const refused = check(call);
     if (refused !== null) return refused;
   }

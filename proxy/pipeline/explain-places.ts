@@ -39,7 +39,7 @@ function byStrategy(target: ResolvedTarget, plan: PlanRequest): string {
 }
 
 function byCost(target: ResolvedTarget, plan: PlanRequest): string {
-  const size = sizeOf(plan, (of) => plan.cachedTokens?.(of) ?? 0);
+  const size = sizeOf(plan, (candidate) => plan.cachedTokens?.(candidate) ?? 0);
   const cost = estimatedCost(target, size);
   if (cost === null) return "LeastCost: its price is not known";
   const cached = Math.min(size.promptTokens, size.cachedTokens(target));

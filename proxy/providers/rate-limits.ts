@@ -42,9 +42,9 @@ function limitsOf(headers: ResponseHeaders, nowMs: number): Map<string, Limit> {
     const match = what.exec(name);
     const value = headers[name];
     if (match === null || typeof value !== "string") continue;
-    const of = match[2] ?? match[3] ?? "requests";
-    const limit = limits.get(of) ?? { limit: null, remaining: null, resetMs: null };
-    limits.set(of, limit);
+    const kind = match[2] ?? match[3] ?? "requests";
+    const limit = limits.get(kind) ?? { limit: null, remaining: null, resetMs: null };
+    limits.set(kind, limit);
     const field = match[1] ?? match[4];
     if (field === "reset") limit.resetMs = resetMs(value, nowMs);
     else if (field === "limit") limit.limit = numberOf(value);
@@ -56,9 +56,9 @@ function limitsOf(headers: ResponseHeaders, nowMs: number): Map<string, Limit> {
 /** Milliseconds until the next request may succeed; null if the headers show no exhausted limit. */
 export function exhaustedForMs(headers: ResponseHeaders, nowMs: number): number | null {
   let longest: number | null = null;
-  for (const [of, { limit, remaining, resetMs: reset }] of limitsOf(headers, nowMs)) {
+  for (const [kind, { limit, remaining, resetMs: reset }] of limitsOf(headers, nowMs)) {
     if (remaining !== 0 || reset === null) continue;
-    const share = of.includes("token") ? tokenShare : limit === null || limit === 0 ? 1 : 1 / limit;
+    const share = kind.includes("token") ? tokenShare : limit === null || limit === 0 ? 1 : 1 / limit;
     longest = Math.max(longest ?? 0, Math.ceil(reset * share));
   }
   return longest;

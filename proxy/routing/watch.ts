@@ -172,8 +172,8 @@ export class WatchTally {
 
   readings(): WatchReading[] {
     const nowMs = this.#nowMs();
-    const of = (kind: WatchReading["kind"], windows: ReadonlyMap<string, Window>): WatchReading[] =>
+    const readingsOf = (kind: WatchReading["kind"], windows: ReadonlyMap<string, Window>): WatchReading[] =>
       [...windows].map(([id, window]) => ({ kind, id, config: window.config, counts: window.counts(nowMs) }));
-    return [...of("LLMProvider", this.#providers), ...of("RoutingPolicy", this.#routes)];
+    return [...readingsOf("LLMProvider", this.#providers), ...readingsOf("RoutingPolicy", this.#routes)];
   }
 }

@@ -57,13 +57,13 @@ export function shadowMetrics(
   );
   return {
     copied({ route, provider, model, status, usage, costNanoUsd, durationMs }, similarity) {
-      const of = series.at(route).at(provider).at(model);
-      of.statuses.at(status).add(1);
-      of.input.add(usage?.prompt ?? 0);
-      of.output.add(usage?.completion ?? 0);
-      of.cost.add((costNanoUsd ?? 0) / nanoUsd);
-      of.duration.observe(durationMs / 1000);
-      if (similarity !== null) of.similarity.observe(similarity);
+      const copies = series.at(route).at(provider).at(model);
+      copies.statuses.at(status).add(1);
+      copies.input.add(usage?.prompt ?? 0);
+      copies.output.add(usage?.completion ?? 0);
+      copies.cost.add((costNanoUsd ?? 0) / nanoUsd);
+      copies.duration.observe(durationMs / 1000);
+      if (similarity !== null) copies.similarity.observe(similarity);
     },
     dropped: (route, reason) => dropped.at(route).at(reason).add(1),
   };

@@ -30,9 +30,9 @@ function readNs({ guard, masker }: TextRules): number {
 const requests = new WeakMap<TextRules, number>();
 const answers = new WeakMap<Masker, number>();
 
-function known<K extends WeakKey>(costs: WeakMap<K, number>, of: K, measure: (of: K) => number): number {
-  let cost = costs.get(of);
-  if (cost === undefined) costs.set(of, (cost = measure(of)));
+function known<K extends WeakKey>(costs: WeakMap<K, number>, subject: K, measure: (subject: K) => number): number {
+  let cost = costs.get(subject);
+  if (cost === undefined) costs.set(subject, (cost = measure(subject)));
   return cost;
 }
 

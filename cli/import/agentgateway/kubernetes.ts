@@ -246,13 +246,13 @@ function virtualTarget(
 }
 
 function virtualTargets(virtual: Setting, resources: Resources, context: RouteContext): ImportedTarget[] {
-  const of = (kind: string, rank: "weight" | "priority"): ImportedTarget[] =>
+  const targetsBy = (kind: string, rank: "weight" | "priority"): ImportedTarget[] =>
     virtual
       .get(kind, "targets")
       .items()
       .flatMap((setting) => virtualTarget(setting, rank, resources, context));
-  const weighted = of("weighted", "weight");
-  return weighted.length > 0 ? weighted : of("failover", "priority");
+  const weighted = targetsBy("weighted", "weight");
+  return weighted.length > 0 ? weighted : targetsBy("failover", "priority");
 }
 
 function addModel(model: Setting, resources: Resources, context: RouteContext): void {

@@ -54,12 +54,12 @@ function formOf(model: Setting, llm: Llm): ProviderForm | null {
     return null;
   }
   // A model's own parameters come before those of the provider that it refers to.
-  const of = (...names: string[]): Setting =>
+  const paramOf = (...names: string[]): Setting =>
     params.find((setting) => names.some((name) => setting.get(name).isSet)) ?? (params[0] as Setting);
   const settings = providerSettings(model.get("retry"), model.get("timeouts"));
-  const azure = of("azureResourceName").get("azureResourceName");
+  const azure = paramOf("azureResourceName").get("azureResourceName");
   const base = baseOf(
-    of("baseUrl", "hostOverride"),
+    paramOf("baseUrl", "hostOverride"),
     { url: "baseUrl", host: "hostOverride", path: "pathPrefix", kind: text },
     llm.options,
   );
@@ -71,9 +71,9 @@ function formOf(model: Setting, llm: Llm): ProviderForm | null {
     name: known.name || text,
     kind: text,
     setting: kind,
-    fields: of("awsRegion", "vertexProject", "vertexRegion", "azureApiVersion"),
+    fields: paramOf("awsRegion", "vertexProject", "vertexRegion", "azureApiVersion"),
     base: base ?? resource,
-    credentials: keyCredential(of("apiKey").get("apiKey")),
+    credentials: keyCredential(paramOf("apiKey").get("apiKey")),
     ...workloadIdentityOf(model.get("auth").isSet ? model.get("auth") : model.get("backendAuth")),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
   };

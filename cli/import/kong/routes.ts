@@ -49,7 +49,7 @@ function markRoute(route: Setting): void {
 /** Of one decK file. */
 function deckRoutes(document: Setting): KongRoute[] {
   const all = document.get("plugins").items();
-  const of = (kind: string, name: string): Setting[] =>
+  const pluginsOf = (kind: string, name: string): Setting[] =>
     name === "" ? [] : all.filter((plugin) => reference(plugin.get(kind)) === name);
   const global = all.filter(isGlobal);
   const routes: KongRoute[] = [];
@@ -57,8 +57,8 @@ function deckRoutes(document: Setting): KongRoute[] {
     const name = route.get("name").text ?? serviceName;
     route.get("name").imported("name of the policy");
     markRoute(route);
-    const own = [...route.get("plugins").items(), ...of("route", name)];
-    const ofService = [...(service?.get("plugins").items() ?? []), ...of("service", serviceName)];
+    const own = [...route.get("plugins").items(), ...pluginsOf("route", name)];
+    const ofService = [...(service?.get("plugins").items() ?? []), ...pluginsOf("service", serviceName)];
     routes.push({ name, paths: route.get("paths").items(), plugins: nearest(own, ofService, global) });
   };
   for (const service of document.get("services").items()) {

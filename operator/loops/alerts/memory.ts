@@ -75,8 +75,8 @@ export function withObjectChannelNames(
   };
   const alarms = standing.alarms.map((alarm) => {
     const past = spared(alarm).map(({ id }) => id);
-    const of = (ids: readonly string[]): string[] => [...new Set([...renamedChannels(ids, named, now), ...past])];
-    return { ...alarm, told: of(alarm.told), toldOver: of(alarm.toldOver) };
+    const renamed = (ids: readonly string[]): string[] => [...new Set([...renamedChannels(ids, named, now), ...past])];
+    return { ...alarm, told: renamed(alarm.told), toldOver: renamed(alarm.toldOver) };
   });
   return { ...standing, alarms };
 }

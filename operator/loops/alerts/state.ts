@@ -139,14 +139,14 @@ export function sightings(
   proxies: readonly ProxyReport[],
   readings: readonly WatchReading[],
 ): Map<ObjectAlertEvent, Sighting | null> {
-  const told = proxies.flatMap((report) => report.get(watch.id) ?? []);
+  const reports = proxies.flatMap((report) => report.get(watch.id) ?? []);
   const counts = added(watch, readings);
-  const of = (event: ObjectAlertEvent): Sighting | null => {
-    if (event === "BreakerOpen") return breakerOpen(watch, told, counts);
-    if (event === "Unhealthy") return unhealthy(told);
+  const sightingOf = (event: ObjectAlertEvent): Sighting | null => {
+    if (event === "BreakerOpen") return breakerOpen(watch, reports, counts);
+    if (event === "Unhealthy") return unhealthy(reports);
     return counts === null ? null : judged(watch, event, counts);
   };
-  return new Map(watch.events.map((event) => [event, of(event)]));
+  return new Map(watch.events.map((event) => [event, sightingOf(event)]));
 }
 
 export interface ObjectAlertState {

@@ -31,17 +31,17 @@ export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => 
 /** The standing with the names that channels have now. */
 export function withBudgetChannelNames({ standing, named }: BudgetMemory, now: readonly ChannelName[]): BudgetState {
   if (named === now) return standing;
-  const of = (ids: readonly string[]): string[] => renamedChannels(ids, named, now);
+  const renamed = (ids: readonly string[]): string[] => renamedChannels(ids, named, now);
   const crossings = standing.crossings.map(({ told, givenUp, ...crossing }) => {
-    const without = of(givenUp ?? []);
-    return { ...crossing, told: of(told), ...(without.length === 0 ? {} : { givenUp: without }) };
+    const without = renamed(givenUp ?? []);
+    return { ...crossing, told: renamed(told), ...(without.length === 0 ? {} : { givenUp: without }) };
   });
   return {
     ...standing,
     crossings,
     unresolved: withUnresolved(
       [],
-      standing.unresolved.map((incident) => ({ ...incident, channels: of(incident.channels) })),
+      standing.unresolved.map((incident) => ({ ...incident, channels: renamed(incident.channels) })),
     ),
   };
 }
