@@ -115,13 +115,13 @@ function stateInstruments(registry: Registry) {
   };
 }
 
-function countObjects({ objects, refusals }: ReturnType<typeof stateInstruments>, standings: Iterable<string>): void {
+function countObjects({ objects, refusals }: ReturnType<typeof stateInstruments>, labelSets: Iterable<string>): void {
   const counts = new Map<string, number>();
-  for (const standing of standings) counts.set(standing, (counts.get(standing) ?? 0) + 1);
+  for (const labelSet of labelSets) counts.set(labelSet, (counts.get(labelSet) ?? 0) + 1);
   objects.reset();
   refusals.reset();
-  for (const [standing, count] of counts) {
-    const [kind = "", accepted = "", ...reasons] = standing.split(" ");
+  for (const [labelSet, count] of counts) {
+    const [kind = "", accepted = "", ...reasons] = labelSet.split(" ");
     objects.inc({ kind, accepted }, count);
     for (const reason of reasons) refusals.inc({ kind, reason }, count);
   }
@@ -132,7 +132,7 @@ export function operatorMetrics(): OperatorMetrics {
   collectDefaultMetrics({ register: registry });
   // Gauges that are named like counters; the same by type stay.
   for (const what of ["handles", "requests", "resources"]) registry.removeSingleMetric(`nodejs_active_${what}_total`);
-  const standings = new MapMemo<Verdict, string>();
+  const labelSets = new MapMemo<Verdict, string>();
   const all = { ...workInstruments(registry), ...stateInstruments(registry) };
   const shown = new ObjectMetrics(registry);
   return {
@@ -148,7 +148,7 @@ export function operatorMetrics(): OperatorMetrics {
       all.passes.inc({ result: "ok" });
       all.seconds.observe(compileMs / 1000);
       all.writes.inc(written);
-      countObjects(all, standings.of(compiled.verdicts, standingOf));
+      countObjects(all, labelSets.of(compiled.verdicts, standingOf));
       all.proxies.set({ state: "ready" }, programmed.total);
       all.proxies.set({ state: "current" }, programmed.live);
     },

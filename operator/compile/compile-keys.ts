@@ -107,14 +107,14 @@ function settle(
     const owner = older.get(entry);
     const live = entry.fits && owner === undefined;
     const { namespace } = entry.object.meta;
-    const standing = {
+    const dependencies = {
       owner: owner?.id,
       role: entry.key === null ? null : ground.roleProblem(entry.key.spec.role),
       unserved: unserved(entry.key?.spec.models, namespace, ground),
       last: live ? undefined : freeLast(entry),
       selecting: ground.selecting(namespace),
     };
-    const outcome = entry.settle(standing, input.nowMs);
+    const outcome = entry.settle(dependencies, input.nowMs);
     settled.outcomes.push(outcome);
     if (live) settled.holds = overlap(settled.holds, outcome.holds);
     else settled.others.add(entry);

@@ -31,7 +31,7 @@ function sideOf(atMs: number | null, nowMs: number): Span {
 }
 
 /** What an ApiKey compiles to on its own, regardless of other objects. */
-interface Alone {
+interface OwnResult {
   compiled: CompiledKey;
   secret: Secret;
   rules: KeyRules;
@@ -40,7 +40,7 @@ interface Alone {
 }
 
 /** What an ApiKey's result depends on outside the object. */
-export interface KeyStanding {
+export interface KeyDependencies {
   /** Id of an older key with the same digest. */
   owner: string | undefined;
   /** The problem with its role; null if there is none. */
@@ -126,7 +126,7 @@ function duplicateKey(owner: string, namespace: string): Problem {
 export const digestsOf = ({ digest, foreign }: KeyRecord): readonly string[] =>
   foreign === undefined ? [digest] : [...new Set([digest, ...foreign])];
 
-const sameStanding = (a: KeyStanding, b: KeyStanding): boolean =>
+const sameDependencies = (a: KeyDependencies, b: KeyDependencies): boolean =>
   a.owner === b.owner &&
   a.role?.message === b.role?.message &&
   a.last === b.last &&
@@ -141,8 +141,8 @@ export class KeyEntry {
   readonly key: ParsedObject<"ApiKey"> | null;
   readonly #parsed: ParsedSpec<"ApiKey">;
   readonly #secretRef: string;
-  #alone: Alone | null = null;
-  #outcome: (KeyOutcome & { alone: Alone | null; standing: KeyStanding }) | null = null;
+  #ownResult: OwnResult | null = null;
+  #outcome: (KeyOutcome & { ownResult: OwnResult | null; dependencies: KeyDependencies }) | null = null;
 
   constructor(object: WorldObject) {
     this.object = object;
@@ -155,30 +155,30 @@ export class KeyEntry {
 
   /** Digests of the value in its Secret, and of keys of another gateway. */
   get digests(): readonly string[] {
-    const record = this.#alone?.compiled.record;
+    const record = this.#ownResult?.compiled.record;
     return record === null || record === undefined ? [] : digestsOf(record);
   }
 
   /** Whether nothing of its own keeps it from being live. */
   get fits(): boolean {
-    return this.#alone?.fits ?? false;
+    return this.#ownResult?.fits ?? false;
   }
 
   /** Whether its Secret has changed since it was compiled. */
   hasOtherSecret(world: World): boolean {
-    return this.#alone !== null && this.#alone.secret !== own(world.secrets, this.#secretRef);
+    return this.#ownResult !== null && this.#ownResult.secret !== own(world.secrets, this.#secretRef);
   }
 
   /** Compiles it on its own. */
   look(world: World, nowMs: number, rules: KeyRules = anyKey): void {
     const { key } = this;
     if (key === null) return;
-    const before = this.#alone;
+    const before = this.#ownResult;
     const secret = own(world.secrets, this.#secretRef);
     if (before !== null && before.secret === secret && before.rules === rules && within(nowMs, before.holds)) return;
     const compiled = compileKey(key, world, nowMs, rules);
     const fits = compiled.record !== null && ![...compiled.accepted, ...compiled.resolvedRefs].some(isError);
-    this.#alone = { compiled, secret, rules, holds: sideOf(compiled.rotation.graceEndsMs, nowMs), fits };
+    this.#ownResult = { compiled, secret, rules, holds: sideOf(compiled.rotation.graceEndsMs, nowMs), fits };
   }
 
   /** Result of the last call of `settle`; null before the first. */
@@ -187,40 +187,40 @@ export class KeyEntry {
   }
 
   /** Its result among the others. Call it after `look`. */
-  settle(standing: KeyStanding, nowMs: number): KeyOutcome {
+  settle(dependencies: KeyDependencies, nowMs: number): KeyOutcome {
     const before = this.#outcome;
     if (
       before !== null &&
-      before.alone === this.#alone &&
+      before.ownResult === this.#ownResult &&
       within(nowMs, before.holds) &&
-      sameStanding(before.standing, standing)
+      sameDependencies(before.dependencies, dependencies)
     )
       return before;
-    this.#outcome = { ...this.#make(standing, nowMs), alone: this.#alone, standing };
+    this.#outcome = { ...this.#make(dependencies, nowMs), ownResult: this.#ownResult, dependencies };
     return this.#outcome;
   }
 
-  #make(standing: KeyStanding, nowMs: number): KeyOutcome {
-    const alone = this.#alone;
+  #make(dependencies: KeyDependencies, nowMs: number): KeyOutcome {
+    const ownResult = this.#ownResult;
     const verdict = newVerdict("ApiKey", this.object.meta);
     if (!this.#parsed.ok) {
       verdict.accepted = problemsOf(this.#parsed.problems);
       verdict.refsUnknown = true;
     }
-    const record = this.#record(verdict, alone, standing);
-    const live = record === null ? null : selected(record, this.object.meta.labels, standing.selecting);
+    const record = this.#record(verdict, ownResult, dependencies);
+    const live = record === null ? null : selected(record, this.object.meta.labels, dependencies.selecting);
     verdict.entry = live;
-    const endMs = (live === null ? alone?.compiled.expiresAtMs : live.expiresAtMs) ?? null;
+    const endMs = (live === null ? ownResult?.compiled.expiresAtMs : live.expiresAtMs) ?? null;
     if (endMs !== null) noteExpiry(verdict, endMs, nowMs);
-    return { verdict, record: live, holds: overlap(sideOf(endMs, nowMs), alone?.holds ?? always) };
+    return { verdict, record: live, holds: overlap(sideOf(endMs, nowMs), ownResult?.holds ?? always) };
   }
 
   /** Records in its verdict what of it is live. */
-  #record(verdict: VerdictDraft, alone: Alone | null, standing: KeyStanding): KeyRecord | null {
-    const { owner, role, last } = standing;
-    if (alone !== null) this.#tell(verdict, alone, standing);
-    if (alone?.fits && owner === undefined) {
-      const { displayPrefix, rotation, rotationRefusal, record } = alone.compiled;
+  #record(verdict: VerdictDraft, ownResult: OwnResult | null, dependencies: KeyDependencies): KeyRecord | null {
+    const { owner, role, last } = dependencies;
+    if (ownResult !== null) this.#tell(verdict, ownResult, dependencies);
+    if (ownResult?.fits && owner === undefined) {
+      const { displayPrefix, rotation, rotationRefusal, record } = ownResult.compiled;
       if (displayPrefix !== "") verdict.status["keyPrefix"] = displayPrefix;
       if (record?.foreign !== undefined) verdict.status["foreignKeys"] = record.foreign.length;
       noteRotation(verdict, rotation, rotationRefusal);
@@ -229,12 +229,12 @@ export class KeyEntry {
       verdict.live = role === null ? "current" : "partial";
       return record;
     }
-    if (last === undefined || alone?.compiled.isWeak) return null;
+    if (last === undefined || ownResult?.compiled.isWeak) return null;
     verdict.live = "lastGood";
-    return tightened(last, this.#revoked(), alone?.compiled.expiresAtMs ?? null);
+    return tightened(last, this.#revoked(), ownResult?.compiled.expiresAtMs ?? null);
   }
 
-  #tell(verdict: VerdictDraft, { compiled }: Alone, { owner, role, unserved }: KeyStanding): void {
+  #tell(verdict: VerdictDraft, { compiled }: OwnResult, { owner, role, unserved }: KeyDependencies): void {
     const { namespace } = this.object.meta;
     const models = this.key?.spec.models ?? [];
     verdict.accepted = [

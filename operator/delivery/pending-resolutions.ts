@@ -18,8 +18,9 @@ export class PendingResolutions {
   /** Forgets which channels objects name: they are unknown at the moment. */
   #onHold = false;
 
-  add(farewells: readonly PendingResolution[]): void {
-    for (const farewell of farewells) this.#all.set(nameOf(farewell.alert.incident, farewell.channel), farewell);
+  add(resolutions: readonly PendingResolution[]): void {
+    for (const resolution of resolutions)
+      this.#all.set(nameOf(resolution.alert.incident, resolution.channel), resolution);
   }
 
   /** Drops resolutions that were sent, or whose incident an object reports again. */

@@ -13,7 +13,7 @@ const mostCallers = 1_000;
 /** After this long without another caller, the model is judged by its sole caller's calls alone. */
 const soleAfterMs = 600_000;
 
-export class CallerStanding {
+export class CallerHealth {
   readonly breaker = new Breaker();
   heldUntilMs = 0;
   #holdBackMs = firstHoldBackMs;
@@ -31,7 +31,7 @@ export class CallerStanding {
 }
 
 export class Callers {
-  readonly #standings = new Map<string, CallerStanding>();
+  readonly #health = new Map<string, CallerHealth>();
   #last: string | null = null;
   /** When the caller last changed. */
   #changedMs = Number.NEGATIVE_INFINITY;
@@ -40,8 +40,8 @@ export class Callers {
   #severalFailed = false;
 
   /** undefined if the caller's last call did not fail. */
-  standing(caller: string): CallerStanding | undefined {
-    return this.#standings.get(caller);
+  healthOf(caller: string): CallerHealth | undefined {
+    return this.#health.get(caller);
   }
 
   called(caller: string, nowMs: number): void {
@@ -58,17 +58,17 @@ export class Callers {
     return this.#last === caller && this.#hasOne(nowMs);
   }
 
-  /** The standing of the sole recent caller; undefined if there are several, or its last call did not fail. */
-  sole(nowMs: number): CallerStanding | undefined {
-    return this.#last !== null && this.#hasOne(nowMs) ? this.#standings.get(this.#last) : undefined;
+  /** The health for the sole recent caller; undefined if there are several, or its last call did not fail. */
+  sole(nowMs: number): CallerHealth | undefined {
+    return this.#last !== null && this.#hasOne(nowMs) ? this.#health.get(this.#last) : undefined;
   }
 
-  failed(caller: string): CallerStanding {
-    let standing = this.#standings.get(caller);
-    if (standing !== undefined) return standing;
-    if (this.#standings.size >= mostCallers) this.#standings.delete(this.#standings.keys().next().value ?? "");
-    this.#standings.set(caller, (standing = new CallerStanding()));
-    return standing;
+  failed(caller: string): CallerHealth {
+    let health = this.#health.get(caller);
+    if (health !== undefined) return health;
+    if (this.#health.size >= mostCallers) this.#health.delete(this.#health.keys().next().value ?? "");
+    this.#health.set(caller, (health = new CallerHealth()));
+    return health;
   }
 
   /**
@@ -93,9 +93,9 @@ export class Callers {
   }
 
   succeeded(caller: string, limits: BreakerLimits, nowMs: number): void {
-    const standing = this.#standings.get(caller);
-    if (standing === undefined) return;
-    standing.breaker.success(limits);
-    if (standing.breaker.state(limits, nowMs) === "closed") this.#standings.delete(caller);
+    const health = this.#health.get(caller);
+    if (health === undefined) return;
+    health.breaker.success(limits);
+    if (health.breaker.state(limits, nowMs) === "closed") this.#health.delete(caller);
   }
 }

@@ -4,7 +4,7 @@ import type { ProviderConfig } from "../config/provider.ts";
 import type { FailureClass, LeastLatencyConfig } from "../config/route.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
-import { CallerStanding, Callers } from "./callers.ts";
+import { CallerHealth, Callers } from "./callers.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
 
 /** The most samples that a policy may ask for. */
@@ -58,11 +58,11 @@ export class ModelHealth {
   #refusedMs = 0;
   #sparedUntilMs = 0;
   /** Standing that applies to all callers. */
-  readonly #everybody = new CallerStanding();
+  readonly #everybody = new CallerHealth();
 
   /** Epoch milliseconds until which the provider asked not to be called. */
   heldUntilMs(caller: string): number {
-    return Math.max(this.#everybody.heldUntilMs, this.callers.standing(caller)?.heldUntilMs ?? 0);
+    return Math.max(this.#everybody.heldUntilMs, this.callers.healthOf(caller)?.heldUntilMs ?? 0);
   }
 
   /** Epoch milliseconds until which other targets come first, because this one's rate limit is used up. */
@@ -94,7 +94,7 @@ export class ModelHealth {
   /** Whether this caller may call now. In half-open state, it takes one of the trials. */
   acquire(config: ProviderConfig, caller: string, nowMs: number): boolean {
     if (this.heldUntilMs(caller) > nowMs) return false;
-    const own = this.callers.standing(caller)?.breaker;
+    const own = this.callers.healthOf(caller)?.breaker;
     if (own !== undefined && !own.acquire(config.circuitBreaker, nowMs)) return false;
     if (!this.breaker.acquire(config.circuitBreaker, nowMs)) {
       own?.release();
@@ -107,7 +107,7 @@ export class ModelHealth {
   /** Gives a trial back without a verdict. */
   release(caller: string): void {
     this.breaker.release();
-    this.callers.standing(caller)?.breaker.release();
+    this.callers.healthOf(caller)?.breaker.release();
   }
 
   succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number, caller: string): void {
@@ -140,10 +140,10 @@ export class ModelHealth {
     caller: string,
     nowMs: number,
   ) {
-    const standing = this.callers.failed(caller);
-    if (kind === "RateLimited") standing.holdBack(retryAfterMs, nowMs);
-    if (breaking.has(kind)) return standing.breaker.failure(config.circuitBreaker, nowMs);
-    standing.breaker.release();
+    const callerHealth = this.callers.failed(caller);
+    if (kind === "RateLimited") callerHealth.holdBack(retryAfterMs, nowMs);
+    if (breaking.has(kind)) return callerHealth.breaker.failure(config.circuitBreaker, nowMs);
+    callerHealth.breaker.release();
     return false;
   }
 
@@ -179,8 +179,8 @@ export class ModelHealth {
    */
   state(config: ProviderConfig, nowMs: number, caller?: string): BreakerState {
     const limits = config.circuitBreaker;
-    const standing = caller === undefined ? this.callers.sole(nowMs) : this.callers.standing(caller);
-    return worse(this.breaker.state(limits, nowMs), standing?.breaker.state(limits, nowMs) ?? "closed");
+    const callerHealth = caller === undefined ? this.callers.sole(nowMs) : this.callers.healthOf(caller);
+    return worse(this.breaker.state(limits, nowMs), callerHealth?.breaker.state(limits, nowMs) ?? "closed");
   }
 
   /** Median time to the first byte, in milliseconds; null if there are too few samples. */

@@ -54,7 +54,7 @@ const isSleptThrough = ({ over }: ObjectAlert, { silencedUntilMs }: Channel): bo
 
 export class ObjectAlertBook {
   #held = new Map<string, ObjectAlertMemory>();
-  readonly #farewells = new PendingResolutions();
+  readonly #resolutions = new PendingResolutions();
   /** Of what is in memory; what was sent before it was forgotten is no news of it. */
   #epoch = 0;
   #nowMs = 0;
@@ -63,7 +63,7 @@ export class ObjectAlertBook {
   forget(): void {
     this.#held.clear();
     this.#epoch++;
-    this.#farewells.hold();
+    this.#resolutions.hold();
   }
 
   /** Reads statuses that nothing is known of yet. */
@@ -101,12 +101,12 @@ export class ObjectAlertBook {
           ? this.#unwatched(before, verdict)
           : this.#watched(before, watch, proxies, readings, values);
       next.set(name, { ...held, meta: verdict.meta });
-      if (held.standing.alarms.length > 0) patches.push({ verdict, status: { alerts: held.standing.alarms } });
+      if (held.state.alarms.length > 0) patches.push({ verdict, status: { alerts: held.state.alarms } });
       if (held.test !== undefined) patches.push({ verdict, status: { alertTest: held.test } });
     }
     for (const [name, held] of this.#held) if (!next.has(name)) this.#leave(held, [...held.reach.values()], "Deleted");
     this.#held = next;
-    this.#farewells.release();
+    this.#resolutions.release();
     this.#dropHeardAgain(alarms);
     return patches;
   }
@@ -119,33 +119,34 @@ export class ObjectAlertBook {
     values: ReadonlyMap<string, string>,
   ): ObjectAlertMemory {
     this.#leave(before, removedChannels(before.reach, watch.named), "ChannelRemoved");
-    const standing = advanceObjectAlerts(
+    const state = advanceObjectAlerts(
       watch,
       withObjectChannelNames(before, watch.named, this.#nowMs),
       sightings(watch, proxies, readings),
       this.#nowMs,
     );
-    const reach = isOpen(standing, watch.named) ? channelSnapshot(before.reach, watch, values) : noChannels;
-    return { ...before, standing, named: watch.named, reach };
+    const reach = isOpen(state, watch.named) ? channelSnapshot(before.reach, watch, values) : noChannels;
+    return { ...before, state, named: watch.named, reach };
   }
 
   #unwatched(before: ObjectAlertMemory, verdict: Verdict): ObjectAlertMemory {
     // A mistake elsewhere in the object must not make it forget what was sent.
     if (verdict.refsUnknown) return before;
     this.#leave(before, [...before.reach.values()], "NotWatched");
-    return { ...before, standing: unwatched(before.standing, this.#nowMs), named: [], reach: noChannels };
+    return { ...before, state: unwatched(before.state, this.#nowMs), named: [], reach: noChannels };
   }
 
   /** Channels notified of a start that the object no longer names must be notified of the end. */
   #leave(held: ObjectAlertMemory, reached: readonly ReachableChannel[], ending: AlertEnding): void {
-    for (const alarm of held.standing.alarms)
+    for (const alarm of held.state.alarms)
       for (const channel of reached) {
         const { id } = channel.channel;
-        if (alarm.told.includes(id) && !alarm.toldOver.includes(id)) this.#sayFarewell(held, alarm, channel, ending);
+        if (alarm.told.includes(id) && !alarm.toldOver.includes(id))
+          this.#queueResolution(held, alarm, channel, ending);
       }
   }
 
-  #sayFarewell(
+  #queueResolution(
     { kind, meta }: ObjectAlertMemory,
     alarm: ObjectAlert,
     reached: ReachableChannel,
@@ -154,15 +155,15 @@ export class ObjectAlertBook {
     const on = alarm.state === "Active";
     const ended = on ? { ...alarm, over: new Date(this.#nowMs).toISOString() } : alarm;
     const alert = objectAlertMessage({ kind, id: idOf(meta) }, ended, on ? ending : endingOf(alarm));
-    this.#farewells.add([{ kind, meta, alert, ...reached }]);
+    this.#resolutions.add([{ kind, meta, alert, ...reached }]);
   }
 
   /** If the same receivers get the same alert again, it has not ended for them. */
   #dropHeardAgain(watches: readonly ObjectAlertWatch[]): void {
     for (const watch of watches) {
-      const on = this.#held.get(watchName(watch))?.standing.alarms.filter(({ state }) => state === "Active") ?? [];
+      const on = this.#held.get(watchName(watch))?.state.alarms.filter(({ state }) => state === "Active") ?? [];
       for (const { event } of on)
-        this.#farewells.drop(
+        this.#resolutions.drop(
           objectIncidentKey(watch, event),
           watch.channels.filter((channel) => wants(channel, event)),
         );
@@ -171,14 +172,14 @@ export class ObjectAlertBook {
 
   /** What began or is over and was not told to all. Who was not told that it began hears that first. */
   due({ alarms }: Compiled): PendingAlert[] {
-    return [...this.#farewells.due(), ...alarms.flatMap((watch) => this.#dueOf(watch))];
+    return [...this.#resolutions.due(), ...alarms.flatMap((watch) => this.#dueOf(watch))];
   }
 
   #dueOf(watch: ObjectAlertWatch): PendingAlert[] {
     const held = this.#held.get(watchName(watch));
     // A look between two passes: names of channels are those of the next one already.
     if (held?.named !== watch.named) return [];
-    return held.standing.alarms.flatMap((alarm) =>
+    return held.state.alarms.flatMap((alarm) =>
       [false, true].flatMap((over): PendingAlert[] => {
         if (over && alarm.state !== "Over") return [];
         const channels = watch.channels.filter((channel) => {
@@ -212,20 +213,20 @@ export class ObjectAlertBook {
     const same = held?.meta.uid === then.meta.uid ? held : undefined;
     const named = same?.named?.find(({ place }) => place === channel.place);
     if (same !== undefined && named !== undefined)
-      same.standing = markObjectAlertNotified(same.standing, alarm, over, named.id, how);
+      same.state = markObjectAlertNotified(same.state, alarm, over, named.id, how);
     else if (over)
-      this.#farewells.drop(objectIncidentKey({ kind: then.kind, id: idOf(then.meta) }, alarm.event), [channel]);
+      this.#resolutions.drop(objectIncidentKey({ kind: then.kind, id: idOf(then.meta) }, alarm.event), [channel]);
     else if (how === "sent") this.#tooLate(then, same, alarm, channel);
   }
 
   /** It was notified of a start while it, or the object, was being removed. */
   #tooLate(then: ObjectAlertMemory, now: ObjectAlertMemory | undefined, alarm: ObjectAlert, channel: Channel): void {
-    const nobodyLooks = now?.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over");
+    const nobodyLooks = now?.named?.length === 0 && now.state.alarms.every(({ state }) => state === "Over");
     const ending = now === undefined ? "Deleted" : nobodyLooks ? "NotWatched" : "ChannelRemoved";
     const latest =
-      now?.standing.alarms.find((candidate) => candidate.event === alarm.event && candidate.since === alarm.since) ??
+      now?.state.alarms.find((candidate) => candidate.event === alarm.event && candidate.since === alarm.since) ??
       alarm;
-    this.#sayFarewell(then, latest, then.reach.get(channel.place) ?? { channel, kept: new Map() }, ending);
+    this.#queueResolution(then, latest, then.reach.get(channel.place) ?? { channel, kept: new Map() }, ending);
   }
 
   /** Objects whose channels are to be tried out, since their annotation says so. */
@@ -255,8 +256,8 @@ export class ObjectAlertBook {
   /** How many are on, by kind and event. */
   counts(): { kind: string; event: string; on: number }[] {
     const counts = new Map<string, { kind: string; event: string; on: number }>();
-    for (const [name, { standing }] of this.#held)
-      for (const { event, state } of standing.alarms) {
+    for (const [name, memory] of this.#held)
+      for (const { event, state } of memory.state.alarms) {
         const kind = name.slice(0, name.indexOf("/"));
         const count = counts.get(`${kind} ${event}`) ?? { kind, event, on: 0 };
         counts.set(`${kind} ${event}`, { ...count, on: count.on + (state === "Active" ? 1 : 0) });

@@ -15,9 +15,9 @@ export type Watchable = ObjectAlertWatch["kind"];
 export interface ObjectAlertMemory {
   kind: Watchable;
   meta: ObjectMeta;
-  standing: ObjectAlertState;
+  state: ObjectAlertState;
   test: AlertTest | undefined;
-  /** Channels as the standing names them; null: as a status that this process has not written names them. */
+  /** Channels as the state names them; null: as a status that this process has not written names them. */
   named: readonly ChannelName[] | null;
   reach: ChannelSnapshot;
 }
@@ -26,7 +26,7 @@ export const endingOf = ({ ending }: ObjectAlert): AlertEnding => ending ?? "Rec
 
 /** With a channel that need not be told any more. */
 export function markObjectAlertNotified(
-  standing: ObjectAlertState,
+  state: ObjectAlertState,
   { event, since }: ObjectAlert,
   over: boolean,
   channel: string,
@@ -34,13 +34,13 @@ export function markObjectAlertNotified(
 ): ObjectAlertState {
   const add = (names: readonly string[], wanted: boolean): string[] =>
     wanted ? [...new Set([...names, channel])] : [...names];
-  const alarms = standing.alarms.map((alarm) =>
+  const alarms = state.alarms.map((alarm) =>
     alarm.event === event && alarm.since === since
       ? // A channel that was not notified of the start is not notified of the end.
         { ...alarm, told: add(alarm.told, !over), toldOver: add(alarm.toldOver, over || how === "given_up") }
       : alarm,
   );
-  return { ...standing, alarms };
+  return { ...state, alarms };
 }
 
 /** Its times are some: who may write a status must not bring down what reads it. */
@@ -51,19 +51,19 @@ const isSound = ({ since, over = since }: ObjectAlert): boolean =>
 export function memoryFromStatus(status: unknown): Omit<ObjectAlertMemory, "kind" | "meta"> {
   const { alerts, alertTest: test } = (status ?? {}) as { alerts?: unknown; alertTest?: unknown };
   const [alarms, tested] = [objectAlerts.safeParse(alerts ?? []), alertTest.safeParse(test)];
-  const standing: ObjectAlertState = {
+  const state: ObjectAlertState = {
     alarms: alarms.success ? alarms.data.filter(isSound) : [],
     quietSinceMs: new Map(),
   };
-  return { standing, test: tested.success ? tested.data : undefined, named: null, reach: noChannels };
+  return { state, test: tested.success ? tested.data : undefined, named: null, reach: noChannels };
 }
 
 /** By then every alert has been given up. A channel added later is not notified of the past. */
 const pastMs = 172_800_000;
 
-/** The standing with the names that channels have now. */
+/** The state with the names that channels have now. */
 export function withObjectChannelNames(
-  { standing, named }: ObjectAlertMemory,
+  { state, named }: ObjectAlertMemory,
   now: readonly ChannelName[],
   nowMs: number,
 ): ObjectAlertState {
@@ -73,12 +73,12 @@ export function withObjectChannelNames(
     if (state === "Active") return [];
     return nowMs - Date.parse(over ?? since) >= pastMs ? now : added;
   };
-  const alarms = standing.alarms.map((alarm) => {
+  const alarms = state.alarms.map((alarm) => {
     const past = spared(alarm).map(({ id }) => id);
     const renamed = (ids: readonly string[]): string[] => [...new Set([...renamedChannels(ids, named, now), ...past])];
     return { ...alarm, told: renamed(alarm.told), toldOver: renamed(alarm.toldOver) };
   });
-  return { ...standing, alarms };
+  return { ...state, alarms };
 }
 
 /** A channel may still have to be notified of an end. */

@@ -49,10 +49,10 @@ const seedEveryMs = 300_000;
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
 
-function conditionsOf(watch: BudgetWatch, standing: BudgetState, nowMs: number): Verdict["conditions"] {
+function conditionsOf(watch: BudgetWatch, state: BudgetState, nowMs: number): Verdict["conditions"] {
   const expiry = expired(watch, nowMs);
   return [
-    { type: "Exceeded", ...exceeded(watch, standing, nowMs) },
+    { type: "Exceeded", ...exceeded(watch, state, nowMs) },
     ...(expiry === null ? [] : [{ type: "Expired", ...expiry }]),
   ];
 }
@@ -60,7 +60,7 @@ function conditionsOf(watch: BudgetWatch, standing: BudgetState, nowMs: number):
 export class BudgetBook {
   #held = new Map<string, BudgetMemory>();
   #tests = new Map<string, AlertTest>();
-  readonly #farewells = new PendingResolutions();
+  readonly #resolutions = new PendingResolutions();
   /** Of what is in memory; what was sent before it was forgotten is no news of it. */
   #epoch = 0;
   #nowMs = 0;
@@ -73,7 +73,7 @@ export class BudgetBook {
     this.#tests.clear();
     this.#seededAtMs = 0;
     this.#epoch++;
-    this.#farewells.hold();
+    this.#resolutions.hold();
   }
 
   /** Reads statuses that nothing is known of yet. */
@@ -85,12 +85,12 @@ export class BudgetBook {
       if (!parsed.success) continue;
       const { conditions: _conditions, observedGeneration: _generation, why: _why, alertTest, ...shown } = parsed.data;
       if (alertTest !== undefined && !this.#tests.has(idOf(meta))) this.#tests.set(idOf(meta), alertTest);
-      const standing = stateFromStatus(parsed.data);
-      if (standing !== null)
+      const state = stateFromStatus(parsed.data);
+      if (state !== null)
         this.#held.set(idOf(meta), {
           meta,
-          standing,
-          reported: standing,
+          state,
+          reported: state,
           reportedAtMs: 0,
           shown,
           named: null,
@@ -106,7 +106,7 @@ export class BudgetBook {
     this.#seededAtMs = nowMs;
     const next = watches.flatMap((watch) => {
       const held = this.#held.get(watch.config.id);
-      return held === undefined ? [] : seedsOf(watch, held.standing, this.#seeds);
+      return held === undefined ? [] : seedsOf(watch, held.state, this.#seeds);
     });
     this.#seeds = boundedSeeds(next);
     return this.#seeds;
@@ -146,7 +146,7 @@ export class BudgetBook {
     for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()]);
     this.#held = next;
     this.#tests = tests;
-    this.#farewells.release();
+    this.#resolutions.release();
     this.#dropHeardAgain(watches);
     return patches;
   }
@@ -166,29 +166,29 @@ export class BudgetBook {
     const mine = incidentChannels(watch);
     if (known !== undefined) this.#leave(known, removedChannels(known.reach, mine.named));
     const before = known === undefined ? null : withBudgetChannelNames(known, watch.named);
-    const standing = advanceBudget(watch, before, reports, this.#nowMs);
-    if (standing === null) return null;
-    const open = standing.crossings.length > 0 || standing.unresolved.length > 0;
+    const state = advanceBudget(watch, before, reports, this.#nowMs);
+    if (state === null) return null;
+    const open = state.crossings.length > 0 || state.unresolved.length > 0;
     const kept = {
       meta,
-      standing,
+      state,
       named: watch.named,
       reach: open ? channelSnapshot(known?.reach ?? noChannels, mine, values) : noChannels,
     };
-    if (known !== undefined && isNoNews(known.reported, standing) && this.#nowMs - known.reportedAtMs < reportEveryMs)
+    if (known !== undefined && isNoNews(known.reported, state) && this.#nowMs - known.reportedAtMs < reportEveryMs)
       return { ...known, ...kept, shown: statusFromState(watch, known.reported) };
-    return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusFromState(watch, standing) };
+    return { ...kept, reported: state, reportedAtMs: this.#nowMs, shown: statusFromState(watch, state) };
   }
 
   /** Channels with an open incident that the budget no longer names must be notified that it ended. */
-  #leave({ meta, standing }: BudgetMemory, reached: readonly ReachableChannel[]): void {
-    for (const incident of openIncidents(standing, this.#nowMs))
+  #leave({ meta, state }: BudgetMemory, reached: readonly ReachableChannel[]): void {
+    for (const incident of openIncidents(state, this.#nowMs))
       for (const each of reached)
-        if (incident.channels.includes(each.channel.id)) this.#sayFarewell(meta, incident, each);
+        if (incident.channels.includes(each.channel.id)) this.#queueResolution(meta, incident, each);
   }
 
-  #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: ReachableChannel): void {
-    this.#farewells.add([{ kind: "Budget", meta, alert: budgetOver(idOf(meta), incident), ...reached }]);
+  #queueResolution(meta: ObjectMeta, incident: BudgetUnresolved, reached: ReachableChannel): void {
+    this.#resolutions.add([{ kind: "Budget", meta, alert: budgetOver(idOf(meta), incident), ...reached }]);
   }
 
   /** If the same receivers get the same alert again, it has not ended for them. */
@@ -196,9 +196,9 @@ export class BudgetBook {
     for (const { config, channels } of watches) {
       const held = this.#held.get(config.id);
       if (held === undefined) continue;
-      const { crossings, periodStartMs } = held.standing;
+      const { crossings, periodStartMs } = held.state;
       for (const crossing of crossings)
-        this.#farewells.drop(
+        this.#resolutions.drop(
           budgetIncidentKey(config.id, periodStartMs, crossing),
           channels.filter((channel) => wants(channel, crossing.event)),
         );
@@ -207,14 +207,14 @@ export class BudgetBook {
 
   /** Crossings whose channels are not all told yet, of budgets that are there, and incidents that are over. */
   due({ watches }: Compiled): PendingAlert[] {
-    return [...this.#farewells.due(), ...watches.flatMap((watch) => this.#dueOf(watch))];
+    return [...this.#resolutions.due(), ...watches.flatMap((watch) => this.#dueOf(watch))];
   }
 
   #dueOf(watch: BudgetWatch): PendingAlert[] {
     const held = this.#held.get(watch.config.id);
     // A look between two passes: names of channels are those of the next one already.
     if (held?.named !== watch.named) return [];
-    const { crossings, unresolved, periodStartMs, resetsAtMs } = held.standing;
+    const { crossings, unresolved, periodStartMs, resetsAtMs } = held.state;
     const { id } = watch.config;
     const due = (
       alert: Alert,
@@ -252,27 +252,21 @@ export class BudgetBook {
 
   /** A channel is done with a crossing. `then`: what was held when it was sent. */
   #told(then: BudgetMemory, crossing: BudgetCrossing, channel: Channel, how: Delivery): void {
-    const { periodStartMs } = then.standing;
+    const { periodStartMs } = then.state;
     const now = this.#now(then, channel);
     if (now !== null)
-      now.held.standing = markBudgetNotified(
-        now.held.standing,
-        { crossing, periodStartMs },
-        now.name,
-        how,
-        this.#nowMs,
-      );
+      now.held.state = markBudgetNotified(now.held.state, { crossing, periodStartMs }, now.name, how, this.#nowMs);
     else if (how === "sent" && hasIncidents(channel.id)) {
       const incident = unresolvedOf(crossing, periodStartMs, [channel.id], this.#nowMs);
-      this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() });
+      this.#queueResolution(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() });
     }
   }
 
   /** Nor of an incident's end. */
   #resolved(then: BudgetMemory, incident: BudgetUnresolved, channel: Channel): void {
     const now = this.#now(then, channel);
-    if (now === null) this.#farewells.drop(pastBudgetIncidentKey(idOf(then.meta), incident), [channel]);
-    else now.held.standing = resolvedIn(now.held.standing, incident, now.name);
+    if (now === null) this.#resolutions.drop(pastBudgetIncidentKey(idOf(then.meta), incident), [channel]);
+    else now.held.state = resolvedIn(now.held.state, incident, now.name);
   }
 
   /** Budgets whose channels are to be tried out, since their annotation says so. */

@@ -11,13 +11,13 @@ import type { BudgetState } from "./state.ts";
 
 export interface BudgetMemory {
   meta: ObjectMeta;
-  standing: BudgetState;
+  state: BudgetState;
   /** As last put into a status, and when. */
   reported: BudgetState;
   reportedAtMs: number;
   /** The figures of that status. */
   shown: Partial<BudgetStatus>;
-  /** Channels as the standing names them; null: as a status that this process has not written names them. */
+  /** Channels as the state names them; null: as a status that this process has not written names them. */
   named: readonly ChannelName[] | null;
   reach: ChannelSnapshot;
 }
@@ -28,25 +28,25 @@ export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => 
   named: named.filter(({ id }) => hasIncidents(id)),
 });
 
-/** The standing with the names that channels have now. */
-export function withBudgetChannelNames({ standing, named }: BudgetMemory, now: readonly ChannelName[]): BudgetState {
-  if (named === now) return standing;
+/** The state with the names that channels have now. */
+export function withBudgetChannelNames({ state, named }: BudgetMemory, now: readonly ChannelName[]): BudgetState {
+  if (named === now) return state;
   const renamed = (ids: readonly string[]): string[] => renamedChannels(ids, named, now);
-  const crossings = standing.crossings.map(({ told, givenUp, ...crossing }) => {
+  const crossings = state.crossings.map(({ told, givenUp, ...crossing }) => {
     const without = renamed(givenUp ?? []);
     return { ...crossing, told: renamed(told), ...(without.length === 0 ? {} : { givenUp: without }) };
   });
   return {
-    ...standing,
+    ...state,
     crossings,
     unresolved: withUnresolved(
       [],
-      standing.unresolved.map((incident) => ({ ...incident, channels: renamed(incident.channels) })),
+      state.unresolved.map((incident) => ({ ...incident, channels: renamed(incident.channels) })),
     ),
   };
 }
 
-/** Whether a standing tells nothing that is worth writing a status for, but for figures that change with every call. */
+/** Whether a state tells nothing that is worth writing a status for, but for figures that change with every call. */
 export const isNoNews = (reported: BudgetState, now: BudgetState): boolean =>
   reported.periodStartMs === now.periodStartMs &&
   reported.sinceMs === now.sinceMs &&
@@ -66,34 +66,34 @@ interface CrossingOf {
 
 /** Adds a channel that is done with a crossing. */
 export function markBudgetNotified(
-  standing: BudgetState,
+  state: BudgetState,
   { crossing, periodStartMs }: CrossingOf,
   channel: string,
   how: Delivery,
   nowMs: number,
 ): BudgetState {
-  if (standing.periodStartMs !== periodStartMs || !standing.crossings.some((known) => same(known, crossing))) {
+  if (state.periodStartMs !== periodStartMs || !state.crossings.some((known) => same(known, crossing))) {
     // The period ended, or the spec changed, while it was on its way.
     const open =
       how === "sent" && hasIncidents(channel) ? [unresolvedOf(crossing, periodStartMs, [channel], nowMs)] : [];
-    return { ...standing, unresolved: withUnresolved(standing.unresolved, open) };
+    return { ...state, unresolved: withUnresolved(state.unresolved, open) };
   }
   const add = (ids: readonly string[]): string[] => [...new Set([...ids, channel])];
-  const crossings = standing.crossings.map((before) =>
+  const crossings = state.crossings.map((before) =>
     same(before, crossing)
       ? { ...before, told: add(before.told), ...(how === "given_up" ? { givenUp: add(before.givenUp ?? []) } : {}) }
       : before,
   );
-  return { ...standing, crossings };
+  return { ...state, crossings };
 }
 
 /** With an incident that a channel need not be told the end of any more. */
-export function resolvedIn(standing: BudgetState, incident: BudgetUnresolved, channel: string): BudgetState {
-  const { unresolved } = standing;
+export function resolvedIn(state: BudgetState, incident: BudgetUnresolved, channel: string): BudgetState {
+  const { unresolved } = state;
   const rest = unresolved.map((open) =>
     same(open, incident) && open.periodStart === incident.periodStart
       ? { ...open, channels: open.channels.filter((id) => id !== channel) }
       : open,
   );
-  return { ...standing, unresolved: withUnresolved([], rest) };
+  return { ...state, unresolved: withUnresolved([], rest) };
 }
