@@ -224,6 +224,12 @@ export interface Capabilities {
     toolErrors?: true;
     /** System messages at any place. */
     systemAnywhere?: true;
+    /** Pictures in an assistant's turn. */
+    assistantImages?: true;
+    /** Answers with pictures, which `modalities` asks for. */
+    imageModality?: true;
+    /** `citations` of documents. */
+    documentCitations?: true;
   };
   /** Absent if the type has none. */
   presets?: readonly Preset[];

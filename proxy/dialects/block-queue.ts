@@ -4,11 +4,11 @@
  * another block begins. A tool's block is complete when its arguments are a whole JSON object, or else at the end of
  * the answer.
  */
-import type { JsonObject } from "../wire/json.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
 import type { StreamEvent } from "./canonical.ts";
-import { type Citation, citationsIn } from "./citations.ts";
+import { type Citation, citationsIn, type PlacedCitation, placedCitations } from "./citations.ts";
 
-export type BlockKind = "text" | "refusal" | "thinking" | "redacted" | "tool";
+export type BlockKind = "text" | "refusal" | "thinking" | "redacted" | "tool" | "image";
 
 export interface Block {
   readonly kind: BlockKind;
@@ -22,10 +22,16 @@ export interface Block {
   signature: string;
   /** The redacted block itself. */
   data: JsonObject | null;
+  /** A picture, as a data URL. */
+  url: string;
   /** Length of the answer's text before this block. */
   readonly from: number;
   /** Pages that the text cites. */
   readonly citations: Citation[];
+  /** What the text cites, in Anthropic's form. */
+  readonly sources: JsonObject[];
+  /** Log probabilities of the text's tokens, if the writer needs the text. */
+  readonly logprobs: unknown[];
   /** Position among the blocks already written. */
   index: number;
 }
@@ -37,7 +43,8 @@ export interface BlockWriter {
    */
   readonly wholeTexts: boolean;
   open(block: Block): string;
-  delta(block: Block, text: string): string;
+  /** `logprobs`: of the tokens in this text. */
+  delta(block: Block, text: string, logprobs: readonly unknown[]): string;
   close(block: Block): string;
 }
 
@@ -46,6 +53,8 @@ interface Waiting {
   opened: boolean;
   /** The part of `block.text` that hasn't been written yet. Slicing a growing string would copy all of it. */
   unwritten: string;
+  /** Those of the unwritten part. */
+  logprobs: unknown[];
   readonly json: JsonEnd;
 }
 
@@ -114,20 +123,19 @@ export class BlockQueue {
     waiting.unwritten += piece;
   }
 
-  /** Adds a delta. Returns the text that can be written now. */
-  add(delta: Delta): string {
+  /** Adds a delta. Returns the text that can be written now. `logprobs`: of its content, as a chat's chunk has them. */
+  add(delta: Delta, logprobs?: unknown): string {
     if (delta.reasoning_content)
       this.#append(
         this.#last("thinking", (block) => block.signature === ""),
         delta.reasoning_content,
       );
     for (const block of delta.thinking_blocks ?? []) this.#thinking(block);
-    if (delta.content) {
-      this.#append(this.#last("text"), delta.content);
-      this.#textLength += delta.content.length;
-    }
-    if (delta.annotations) this.#cite(citationsIn(delta.annotations));
+    if (delta.content) this.#text(delta.content, logprobs);
+    this.#cite(citationsIn(delta.annotations), (block, citation) => block.citations.push(citation));
+    this.#cite(placedCitations(delta), (block, { citation }) => block.sources.push(citation));
     if (delta.refusal) this.#append(this.#last("refusal"), delta.refusal);
+    for (const image of delta.images ?? []) this.#push("image").block.url = image.image_url.url;
     for (const call of delta.tool_calls ?? []) this.#tool(call);
     return this.#write(false);
   }
@@ -139,9 +147,9 @@ export class BlockQueue {
 
   #push(kind: BlockKind, tool = -1): Waiting {
     const from = this.#textLength;
-    const open = { id: "", name: "", text: "", signature: "", data: null, index: -1 };
-    const block: Block = { kind, tool, ...open, from, citations: [] };
-    const waiting = { block, opened: false, unwritten: "", json: new JsonEnd() };
+    const open = { id: "", name: "", text: "", signature: "", data: null, url: "", index: -1 };
+    const block: Block = { kind, tool, ...open, from, citations: [], sources: [], logprobs: [] };
+    const waiting = { block, opened: false, unwritten: "", logprobs: [], json: new JsonEnd() };
     this.#queue.push(waiting);
     if (kind === "tool") this.#tools.set(tool, waiting);
     return waiting;
@@ -152,11 +160,21 @@ export class BlockQueue {
     return last?.block.kind === kind && more(last.block) ? last : this.#push(kind);
   }
 
+  #text(content: string, logprobs: unknown): void {
+    const waiting = this.#last("text");
+    this.#append(waiting, content);
+    this.#textLength += content.length;
+    const own = isObject(logprobs) && Array.isArray(logprobs["content"]) ? (logprobs["content"] as unknown[]) : [];
+    if (own.length === 0 || !this.#writer.wholeTexts) return;
+    waiting.logprobs.push(...own);
+    waiting.block.logprobs.push(...own);
+  }
+
   /** A block that is closed takes no more citations. */
-  #cite(citations: readonly Citation[]): void {
+  #cite<T extends Citation | PlacedCitation>(citations: readonly T[], add: (block: Block, citation: T) => void): void {
     for (const citation of citations) {
       const place = this.#queue.findLast(({ block }) => block.kind === "text" && block.from <= citation.start);
-      place?.block.citations.push(citation);
+      if (place !== undefined) add(place.block, citation);
     }
   }
 
@@ -209,8 +227,9 @@ export class BlockQueue {
       out += this.#writer.open(head.block);
     }
     if (head.unwritten !== "") {
-      out += this.#writer.delta(head.block, head.unwritten);
+      out += this.#writer.delta(head.block, head.unwritten, head.logprobs);
       head.unwritten = "";
+      head.logprobs = [];
     }
     return out;
   }

@@ -8,6 +8,7 @@ import type { BilledUnit } from "../config/price.ts";
 import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { blockOrder, OrderedBlock } from "./block-order.ts";
+import type { claudeCitations, PlacedCitation } from "./citations.ts";
 
 /** Asks Claude's providers to cache the prompt up to here. */
 interface CacheMark {
@@ -26,10 +27,20 @@ export interface AudioPart extends CacheMark {
   type: "input_audio";
   input_audio: { data: string; format: string };
 }
+/** What a caller of Anthropic's API says of a document. No JSON holds it. */
+export const documentWish = Symbol("what is said of a document");
+
+export interface DocumentWish {
+  /** Whether the answer is to cite the document. */
+  citations: boolean;
+  context: string | null;
+}
+
 export interface FilePart extends CacheMark {
   type: "file";
   /** `file_data`: a data URI, or an address where the provider can fetch the file. */
   file: { file_data?: string; file_id?: string; filename?: string };
+  [documentWish]?: DocumentWish;
 }
 export interface RefusalPart extends CacheMark {
   type: "refusal";
@@ -57,6 +68,8 @@ export interface ChatMessage extends CacheMark {
   reasoning_content?: string | null;
   /** Extension: a provider's signed reasoning blocks, to be returned unchanged. */
   thinking_blocks?: JsonObject[];
+  /** Extension: pictures that the assistant made. */
+  images?: MessageImage[];
   /** Absent if reasoning comes first, then text, then calls. */
   [blockOrder]?: readonly OrderedBlock[];
   [key: string]: unknown;
@@ -170,6 +183,8 @@ export interface ChatChoice {
     thinking_blocks?: JsonObject[];
     images?: MessageImage[];
     [blockOrder]?: readonly OrderedBlock[];
+    /** Absent if the text cites nothing but web pages, or nothing. */
+    [claudeCitations]?: readonly PlacedCitation[];
     [key: string]: unknown;
   };
   logprobs?: unknown;
@@ -207,6 +222,7 @@ export interface ChatDelta {
   images?: MessageImage[];
   /** As a chat message has them, for text that has been sent. */
   annotations?: JsonObject[];
+  [claudeCitations]?: readonly PlacedCitation[];
   tool_calls?: ToolCallDelta[];
 }
 

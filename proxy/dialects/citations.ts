@@ -1,7 +1,8 @@
 /**
- * Web pages that a text cites, in the forms of OpenAI's chat and Responses
+ * What a text cites. Web pages have forms in OpenAI's chat and Responses
  * (https://platform.openai.com/docs/api-reference/chat/object,
- * https://platform.openai.com/docs/api-reference/responses/object). Citations without an address have no form there.
+ * https://platform.openai.com/docs/api-reference/responses/object). Anthropic's Messages also has forms for places in
+ * documents (https://platform.claude.com/docs/en/build-with-claude/citations).
  */
 import { isObject, type JsonObject } from "../wire/json.ts";
 
@@ -43,4 +44,62 @@ export function partAnnotation({ url, title, start, end }: Citation, from: numbe
     title,
     url,
   };
+}
+
+/** No JSON holds it, so only answers in Anthropic's format show it. */
+export const claudeCitations = Symbol("citations in Anthropic's form");
+
+/** In Anthropic's form, with its position in the message's text. */
+export interface PlacedCitation {
+  start: number;
+  end: number;
+  citation: JsonObject;
+}
+
+/** Where Anthropic keeps the page's text, which other providers don't have. */
+export const noText = "";
+
+const pageLocation = ({ url, title, start, end }: Citation): PlacedCitation => ({
+  start,
+  end,
+  citation: { type: "web_search_result_location", url, title, cited_text: "", encrypted_index: noText },
+});
+
+interface Cited {
+  annotations?: unknown;
+  [claudeCitations]?: readonly PlacedCitation[];
+}
+
+/** What a message or delta cites, in Anthropic's form. */
+export const placedCitations = ({ annotations, [claudeCitations]: own }: Cited): readonly PlacedCitation[] =>
+  own ?? citationsIn(annotations).map(pageLocation);
+
+/** A text in pieces, each with what it cites as a whole. */
+export function citedPieces(
+  text: string,
+  citations: readonly PlacedCitation[],
+): { text: string; cited: JsonObject[] }[] {
+  const within = citations.filter(({ start, end }) => start < end && end <= text.length);
+  const spans = new Map<string, { start: number; end: number; cited: JsonObject[] }>();
+  for (const { start, end, citation } of within) {
+    const span = spans.get(`${start}:${end}`) ?? { start, end, cited: [] };
+    span.cited.push(citation);
+    spans.set(`${start}:${end}`, span);
+  }
+  const pieces: { text: string; cited: JsonObject[] }[] = [];
+  let from = 0;
+  for (const { start, end, cited } of [...spans.values()].sort((one, other) => one.start - other.start)) {
+    // Spans that overlap share a piece.
+    const last = pieces.at(-1);
+    if (start < from && last !== undefined) {
+      last.text += text.slice(from, Math.max(from, end));
+      last.cited.push(...cited);
+    } else {
+      if (start > from) pieces.push({ text: text.slice(from, start), cited: [] });
+      pieces.push({ text: text.slice(start, end), cited });
+    }
+    from = Math.max(from, end);
+  }
+  if (from < text.length) pieces.push({ text: text.slice(from), cited: [] });
+  return pieces;
 }

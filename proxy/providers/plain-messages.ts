@@ -1,9 +1,15 @@
 /**
  * Takes out of a conversation what a provider has no form for: marks for its prompt cache, media and failures in tool
- * results, system messages that don't stand at the beginning.
+ * results, pictures that an assistant made, system messages that don't stand at the beginning.
  */
 import type { Capabilities } from "../config/capabilities.ts";
-import type { ChatMessage, ChatRequest, ContentPart, FunctionTool } from "../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type ContentPart,
+  documentWish,
+  type FunctionTool,
+} from "../dialects/canonical.ts";
 
 type Carried = NonNullable<Capabilities["carries"]>;
 
@@ -21,12 +27,21 @@ function unmarked(content: ChatMessage["content"], role: string): ChatMessage["c
   return onlyTexts && (by !== undefined || parts.length === 1) ? textOf(parts, by ?? "") : parts;
 }
 
+/** Whether pictures were all that an assistant's turn had: providers refuse a turn without anything. */
+const wasPicture = (given: ChatMessage, { content, tool_calls: calls, images }: ChatMessage): boolean =>
+  given.images !== images && (content ?? "").length === 0 && (calls ?? []).length === 0;
+
+const wantsCitations = ({ content }: ChatMessage): boolean =>
+  Array.isArray(content) && content.some((part) => part.type === "file" && part[documentWish]?.citations === true);
+
 class Plain {
   readonly messages: ChatMessage[] = [];
   readonly #carried: Carried;
   /** Media of tool results, which follow as a user message after all results of the turn. */
   #moved: ContentPart[] = [];
   hadMarks = false;
+  hadImages = false;
+  hadCitations = false;
 
   constructor(carried: Carried) {
     this.#carried = carried;
@@ -35,6 +50,9 @@ class Plain {
   add(given: ChatMessage): void {
     let message = given;
     if (this.#carried.cacheMarks !== true) message = this.#withoutMarks(message);
+    if (this.#carried.assistantImages !== true && message.images !== undefined) message = this.#withoutImages(message);
+    if (wasPicture(given, message)) return;
+    if (this.#carried.documentCitations !== true && wantsCitations(message)) this.hadCitations = true;
     if (message.role === "tool") message = this.#result(message);
     else if (message.role === "user") message = this.#withMoved(message);
     else this.flush();
@@ -56,6 +74,12 @@ class Plain {
     const moved = this.#moved;
     this.#moved = [];
     return { ...message, content: [...own, ...moved] };
+  }
+
+  #withoutImages(message: ChatMessage): ChatMessage {
+    this.hadImages = true;
+    const { images: _images, ...rest } = message;
+    return rest;
   }
 
   #withoutMarks(message: ChatMessage): ChatMessage {
@@ -100,7 +124,7 @@ function unmarkedTool(tool: FunctionTool): FunctionTool {
   return plain;
 }
 
-/** `dropped`: names `cache_control` if marks were lost. */
+/** `dropped`: names what was lost. */
 export function plainRequest(request: ChatRequest, carried: Carried = {}): { request: ChatRequest; dropped: string[] } {
   const plain = new Plain(carried);
   for (const message of request.messages) plain.add(message);
@@ -110,5 +134,12 @@ export function plainRequest(request: ChatRequest, carried: Carried = {}): { req
     carried.cacheMarks !== true && (plain.hadMarks || tools.some((tool) => tool.cache_control !== undefined));
   const own: ChatRequest = { ...request, messages: plain.messages };
   if (lost && tools.length > 0) own.tools = tools.map(unmarkedTool);
-  return { request: own, dropped: lost ? ["cache_control"] : [] };
+  return {
+    request: own,
+    dropped: [
+      ...(lost ? ["cache_control"] : []),
+      ...(plain.hadImages ? ["messages.images"] : []),
+      ...(plain.hadCitations ? ["messages.content.citations"] : []),
+    ],
+  };
 }

@@ -10,6 +10,7 @@ import {
   isRefusal,
   type ProviderError,
   type Refusal,
+  refusal,
   type StreamEvent,
   type ToolCallDelta,
 } from "../dialects/canonical.ts";
@@ -91,6 +92,18 @@ function withoutIdleMembers(request: ChatRequest): ChatRequest {
   return rest;
 }
 
+/** Answers that aren't text, where the model can't make them. */
+function unheard({ modalities }: ChatRequest, images: boolean): Refusal | null {
+  const asked = Array.isArray(modalities) ? modalities : [];
+  const other = asked.find((one) => one !== "text" && !(images && one === "image"));
+  return other === undefined
+    ? null
+    : refusal(
+        "modalities",
+        `The provider of this model doesn't answer with ${String(other).slice(0, 16)}. Leave \`modalities\` out, or choose another model.`,
+      );
+}
+
 /** `seed`: the call's own id. Returns null if the provider has no chat. */
 export function translatedChat(
   provider: Provider,
@@ -99,7 +112,10 @@ export function translatedChat(
   options: CallOptions & { seed: string },
 ): ChatCall | Refusal | null {
   if (provider.chat === null) return null;
-  const plain = plainRequest(withoutIdleMembers(request), provider.capabilities.carries);
+  const carries = provider.carries?.(target.account, target.model) ?? provider.capabilities.carries;
+  const silent = unheard(request, carries?.imageModality === true);
+  if (silent !== null) return silent;
+  const plain = plainRequest(withoutIdleMembers(request), carries);
   const bounded = boundedRequest(plain.request, provider.capabilities.bounds);
   const call = provider.chat(bounded.request, target.account, target.model, options);
   if (isRefusal(call)) return call;

@@ -1,6 +1,6 @@
 /** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import { type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
+import { type ContentPart, type DocumentWish, documentWish, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { argumentsIn } from "../tool-arguments.ts";
 
@@ -38,7 +38,19 @@ function dataUri(source: JsonObject): string {
   return `data:${String(source["media_type"])};base64,${String(source["data"])}`;
 }
 
+/** What else is said of a document, which providers of Claude's models take. */
+function wishOf({ citations, context }: JsonObject): { [documentWish]?: DocumentWish } {
+  const cites = isObject(citations) && citations["enabled"] === true;
+  const about = typeof context === "string" && context !== "" ? context : null;
+  return cites || about !== null ? { [documentWish]: { citations: cites, context: about } } : {};
+}
+
 function document(block: JsonObject, param: string): PartResult {
+  const part = documentPart(block, param);
+  return !isRefusal(part) && part.type === "file" ? { ...part, ...wishOf(block) } : part;
+}
+
+function documentPart(block: JsonObject, param: string): PartResult {
   const problem = is.required(block, "source", is.anObject, `${param}.`);
   if (problem) return problem;
   const source = block["source"] as JsonObject;

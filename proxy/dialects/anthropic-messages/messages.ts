@@ -1,7 +1,14 @@
 /** Messages API messages → canonical messages. */
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { noteOrder, type OrderedBlock } from "../block-order.ts";
-import { type ChatMessage, type ContentPart, isRefusal, type Refusal, type ToolCall } from "../canonical.ts";
+import {
+  type ChatMessage,
+  type ContentPart,
+  isRefusal,
+  type MessageImage,
+  type Refusal,
+  type ToolCall,
+} from "../canonical.ts";
 import * as is from "../check.ts";
 import { contentOf, inputText, joined, markOf, partOf, partsOf } from "./blocks.ts";
 
@@ -58,6 +65,8 @@ interface AssistantTurn {
   thinking: JsonObject[];
   /** Reasoning from another provider: it has no signature, and Anthropic would refuse it. */
   unsigned: string[];
+  /** Made by the model. */
+  images: MessageImage[];
   order: OrderedBlock[];
   mark: ReturnType<typeof markOf>;
 }
@@ -99,6 +108,12 @@ const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
     signed(block, turn);
     return null;
   },
+  image: (block, param, turn) => {
+    const part = partOf(block, param);
+    if (isRefusal(part)) return part;
+    if (part.type === "image_url") turn.images.push({ type: "image_url", image_url: { url: part.image_url.url } });
+    return null;
+  },
 };
 
 /** Types of the blocks that are left out. */
@@ -110,7 +125,7 @@ export function leftOutBlocks({ messages }: JsonObject): string[] {
 
 function assistantTurn(content: unknown, param: string): Messages {
   if (typeof content === "string") return [{ role: "assistant", content }];
-  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [], order: [], mark: {} };
+  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [], images: [], order: [], mark: {} };
   const read = is.objects((block, path) => {
     const type = String(block["type"]);
     const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
@@ -125,12 +140,14 @@ function assistantTurn(content: unknown, param: string): Messages {
   const problem = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
   if (problem) return problem;
   // Nothing is left of a turn that other models can read, and providers refuse empty ones.
-  if (turn.texts.length + turn.calls.length + turn.thinking.length + turn.unsigned.length === 0) return [];
+  const lists = [turn.texts, turn.calls, turn.thinking, turn.unsigned, turn.images];
+  if (lists.every((list) => list.length === 0)) return [];
   return [
     {
       role: "assistant",
       content: turn.texts.length > 0 || turn.calls.length === 0 ? turn.texts.join("") : null,
       ...(turn.calls.length > 0 ? { tool_calls: turn.calls } : {}),
+      ...(turn.images.length > 0 ? { images: turn.images } : {}),
       ...(turn.thinking.length > 0 ? { thinking_blocks: turn.thinking } : {}),
       ...(turn.unsigned.length > 0 ? { reasoning_content: turn.unsigned.join("") } : {}),
       ...(turn.thinking.length > 0 ? noteOrder(turn.order) : {}),

@@ -2,6 +2,7 @@
 import type { JsonObject } from "../../wire/json.ts";
 import { orderOf } from "../block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ToolCall } from "../canonical.ts";
+import { citedPieces, type PlacedCitation, placedCitations } from "../citations.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { inputOf } from "./blocks.ts";
 import { encodeUsage } from "./usage.ts";
@@ -35,7 +36,35 @@ export function messageObject(id: string, context: ReplyContext, content: JsonOb
   };
 }
 
+/** A picture that the model made, in the form in which the client returns it. */
+export function imageBlock(url: string): JsonObject {
+  const [, media_type = "image/png", data = ""] = /^data:([^;,]+);base64,(.*)$/s.exec(url) ?? [];
+  return { type: "image", source: { type: "base64", media_type, data } };
+}
+
 const textBlocks = (text: string): JsonObject[] => (text === "" ? [] : [{ type: "text", text }]);
+
+/** A text that begins at `from` in the message's, in pieces with what they cite. */
+function citedBlocks(text: string, from: number, citations: readonly PlacedCitation[]): JsonObject[] {
+  if (citations.length === 0) return textBlocks(text);
+  const own = citations.map((one) => ({ ...one, start: one.start - from, end: one.end - from }));
+  return citedPieces(
+    text,
+    own.filter(({ start }) => start >= 0),
+  ).map(({ text: piece, cited }) => ({
+    type: "text",
+    text: piece,
+    ...(cited.length > 0 ? { citations: cited } : {}),
+  }));
+}
+
+/** The text with what it cites, and a refusal. Without citations they are one block. */
+function saidBlocks(message: ChatChoice["message"], citations: readonly PlacedCitation[]): JsonObject[] {
+  const text = message.content ?? "";
+  const refused = message.refusal ?? "";
+  if (citations.length === 0) return textBlocks(text + refused);
+  return [...citedBlocks(text, 0, citations), ...textBlocks(refused)];
+}
 
 const toolUse = ({ id, function: { name, arguments: args } }: ToolCall): JsonObject => ({
   type: "tool_use",
@@ -45,23 +74,24 @@ const toolUse = ({ id, function: { name, arguments: args } }: ToolCall): JsonObj
 });
 
 function contentOf(message: ChatChoice["message"]): JsonObject[] {
-  const { thinking_blocks: signed = [], tool_calls: calls = [], reasoning_content: reasoning } = message;
+  const { thinking_blocks: signed = [], tool_calls: calls = [], reasoning_content: reasoning, images = [] } = message;
+  const pictures = images.map(({ image_url }) => imageBlock(image_url.url));
+  const citations = placedCitations(message);
   const order = orderOf(message);
   if (order !== null) {
+    let from = 0;
     const inOrder = order.flatMap((block): JsonObject[] => {
-      if (block.kind === "text") return textBlocks(block.text);
+      if (block.kind === "text") {
+        from += block.text.length;
+        return citedBlocks(block.text, from - block.text.length, citations);
+      }
       if (block.kind === "thinking") return signed.slice(block.index, block.index + 1);
       return calls.slice(block.index, block.index + 1).map(toolUse);
     });
-    return [...inOrder, ...textBlocks(message.refusal ?? "")];
+    return [...inOrder, ...textBlocks(message.refusal ?? ""), ...pictures];
   }
   const unsigned = signed.length === 0 && reasoning ? [{ type: "thinking", thinking: reasoning, signature: "" }] : [];
-  return [
-    ...signed,
-    ...unsigned,
-    ...textBlocks((message.content ?? "") + (message.refusal ?? "")),
-    ...calls.map(toolUse),
-  ];
+  return [...signed, ...unsigned, ...saidBlocks(message, citations), ...pictures, ...calls.map(toolUse)];
 }
 
 /** Anthropic's format has one answer per request, so only the first choice is used. */

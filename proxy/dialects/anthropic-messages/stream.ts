@@ -4,7 +4,7 @@ import { type Block, BlockQueue, type BlockWriter } from "../block-queue.ts";
 import type { StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { estimatePromptTokens } from "../estimate.ts";
-import { messageObject, stopReason } from "./reply.ts";
+import { imageBlock, messageObject, stopReason } from "./reply.ts";
 import { encodeUsage } from "./usage.ts";
 
 function frame(event: JsonObject): string {
@@ -17,6 +17,7 @@ const starts: Readonly<Record<Block["kind"], (block: Block) => JsonObject>> = {
   thinking: () => ({ type: "thinking", thinking: "", signature: "" }),
   redacted: (block) => block.data ?? { type: "redacted_thinking", data: "" },
   tool: (block) => ({ type: "tool_use", id: block.id || `toolu_${block.index}`, name: block.name, input: {} }),
+  image: (block) => imageBlock(block.url),
 };
 
 const deltas: Readonly<Record<Block["kind"], (text: string) => JsonObject>> = {
@@ -24,6 +25,7 @@ const deltas: Readonly<Record<Block["kind"], (text: string) => JsonObject>> = {
   refusal: (text) => ({ type: "text_delta", text }),
   thinking: (thinking) => ({ type: "thinking_delta", thinking }),
   redacted: () => ({}),
+  image: () => ({}),
   tool: (partial_json) => ({ type: "input_json_delta", partial_json }),
 };
 
@@ -32,15 +34,11 @@ const writer: BlockWriter = {
   open: (block) => frame({ type: "content_block_start", index: block.index, content_block: starts[block.kind](block) }),
   delta: (block, text) => frame({ type: "content_block_delta", index: block.index, delta: deltas[block.kind](text) }),
   close(block) {
-    const signature =
-      block.signature === ""
-        ? ""
-        : frame({
-            type: "content_block_delta",
-            index: block.index,
-            delta: { type: "signature_delta", signature: block.signature },
-          });
-    return signature + frame({ type: "content_block_stop", index: block.index });
+    const last = (delta: JsonObject): string => frame({ type: "content_block_delta", index: block.index, delta });
+    const { signature, sources } = block;
+    const signed = signature === "" ? "" : last({ type: "signature_delta", signature });
+    const cited = sources.map((citation) => last({ type: "citations_delta", citation })).join("");
+    return signed + cited + frame({ type: "content_block_stop", index: block.index });
   },
 };
 

@@ -9,6 +9,7 @@ import * as is from "../check.ts";
 import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
 import { withFunctions } from "./custom-tools.ts";
 import { withTools } from "./legacy-functions.ts";
+import { isReasoning, withCanonicalMembers } from "./reasoning-parts.ts";
 
 const roles: ReadonlySet<unknown> = new Set(["system", "developer", "user", "assistant", "tool"]);
 
@@ -64,12 +65,20 @@ const messageMembers: Readonly<Record<string, is.Check>> = {
   refusal: is.aString,
   reasoning_content: is.aString,
   thinking_blocks: is.objects(() => null),
+  images: is.objects(
+    (image, at) =>
+      is.required(image, "image_url", is.anObject, `${at}.`) ??
+      is.required(image["image_url"] as JsonObject, "url", is.aString, `${at}.image_url.`),
+  ),
 };
 
 function message(given: JsonObject, param: string): Refusal | null {
   const role = given["role"];
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
-  const problem = is.members(given, messageMembers, `${param}.`);
+  const { content: said } = given;
+  const reasons = role === "assistant" && Array.isArray(said) && said.some(isReasoning);
+  const plain = reasons ? { ...given, content: said.filter((part: unknown) => !isReasoning(part)) } : given;
+  const problem = is.members(plain, messageMembers, `${param}.`);
   if (problem) return problem;
   if (role === "tool")
     return (
@@ -128,9 +137,6 @@ const untranslatable: is.Check = (_value, param) =>
     param,
     `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of another provider.`,
   );
-const textOnly: is.Check = (value, param) =>
-  Array.isArray(value) && value.every((modality) => modality === "text") ? null : untranslatable(value, param);
-
 /** Types of the members that translators read. */
 export const parameters: Readonly<Record<string, is.Check>> = {
   stream: is.aBoolean,
@@ -155,7 +161,7 @@ export const parameters: Readonly<Record<string, is.Check>> = {
   user: is.aString,
   audio: untranslatable,
   web_search_options: untranslatable,
-  modalities: textOnly,
+  modalities: is.aStringOrStrings,
 };
 
 export function decode(given: JsonObject): ChatRequest | Refusal {
@@ -167,7 +173,7 @@ export function decode(given: JsonObject): ChatRequest | Refusal {
   const wrong = is.members(body, parameters);
   if (wrong) return wrong;
   const request = withFunctions(body);
-  return isRefusal(request) ? request : withThinking(request);
+  return isRefusal(request) ? request : withThinking(withCanonicalMembers(request));
 }
 
 /** Claude's parameter, as gateways in OpenAI's format take it. Other forms are left to the provider. */

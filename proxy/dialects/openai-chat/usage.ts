@@ -51,6 +51,8 @@ function withUnit(units: Units | null, unit: keyof Units, amount: number): Units
   return all;
 }
 
+const audioTokens = (tokens: number | undefined): JsonObject => (tokens === undefined ? {} : { audio_tokens: tokens });
+
 /** Canonical usage → OpenAI's `usage` object. */
 export function encodeUsage(usage: Usage): JsonObject {
   return {
@@ -60,7 +62,8 @@ export function encodeUsage(usage: Usage): JsonObject {
     prompt_tokens_details: {
       cached_tokens: usage.cachedPrompt,
       ...(usage.cacheWrite > 0 ? { cache_write_tokens: usage.cacheWrite } : {}),
+      ...audioTokens(usage.units?.inputAudio),
     },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning },
+    completion_tokens_details: { reasoning_tokens: usage.reasoning, ...audioTokens(usage.units?.outputAudio) },
   };
 }

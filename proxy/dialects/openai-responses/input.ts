@@ -74,6 +74,16 @@ class Conversation {
     return null;
   }
 
+  /** A picture that the model made. */
+  image(item: JsonObject): Refusal | null {
+    const { result: data } = item;
+    if (typeof data !== "string" || data === "") return null;
+    const turn = this.#turn();
+    const url = `data:${imageType(data)};base64,${data}`;
+    turn.images = [...(turn.images ?? []), { type: "image_url", image_url: { url } }];
+    return null;
+  }
+
   #call(id: string, name: string, text: string): void {
     const turn = this.#turn();
     turn.tool_calls = [...(turn.tool_calls ?? []), { id, type: "function", function: { name, arguments: text } }];
@@ -116,10 +126,19 @@ class Conversation {
     this.#flush();
     // Providers don't accept a message that has only reasoning.
     return this.messages.filter(
-      (message) => message.role !== "assistant" || message.content !== null || message.tool_calls !== undefined,
+      ({ role, content, tool_calls, images }) =>
+        role !== "assistant" || content !== null || tool_calls !== undefined || images !== undefined,
     );
   }
 }
+
+/** How base64 of each type begins: the item doesn't name it. */
+const imageHeads: Readonly<Record<string, string>> = {
+  "/9j/": "image/jpeg",
+  R0lG: "image/gif",
+  UklG: "image/webp",
+};
+const imageType = (data: string): string => imageHeads[data.slice(0, 4)] ?? "image/png";
 
 type ReadItem = (conversation: Conversation, item: JsonObject, param: string) => Refusal | null;
 
@@ -130,6 +149,7 @@ const items: Readonly<Record<string, ReadItem>> = {
   custom_tool_call: (conversation, item, param) => conversation.customToolCall(item, param),
   custom_tool_call_output: (conversation, item, param) => conversation.functionCallOutput(item, param),
   reasoning: (conversation, item) => conversation.reasoning(item),
+  image_generation_call: (conversation, item) => conversation.image(item),
   // The tools in it are among those of the request.
   additional_tools: () => null,
   item_reference: (_conversation, item, param) =>
@@ -151,7 +171,7 @@ const isGatewaysReasoning = (id: unknown): boolean => isGatewaysItem(id) && Stri
 
 /** Calls of tools that OpenAI runs, and what belongs to them: other models can't read them. */
 const hosted =
-  /^(web_search|file_search|computer|code_interpreter|image_generation|local_shell|shell|apply_patch|mcp|tool_search|mcp_list_tools|mcp_approval_request|mcp_approval_response|program)(_call)?(_output)?$/;
+  /^(web_search|file_search|computer|code_interpreter|local_shell|shell|apply_patch|mcp|tool_search|mcp_list_tools|mcp_approval_request|mcp_approval_response|program)(_call)?(_output)?$/;
 
 /** Types of the items that are left out. */
 export function leftOutItems({ input }: JsonObject): string[] {

@@ -18,6 +18,11 @@ export function messageItem(id: string, status: ItemStatus, content: JsonObject[
   return { id, type: "message", status, role: "assistant", content };
 }
 
+/** A picture that the model made; null while it isn't there yet. Its data stands alone, without a data URL's head. */
+export function imageItem(id: string, status: ItemStatus, url: string | null): JsonObject {
+  return { id, type: "image_generation_call", status, result: url === null ? null : url.slice(url.indexOf(",") + 1) };
+}
+
 /** A call of a tool, under the name and in the form in which the client knows it. */
 export function callItem(id: string, status: ItemStatus, call: CalledTool): JsonObject {
   const { callId, client, name, text } = call;
@@ -108,6 +113,10 @@ class Items {
     this.list.push(callItem(id, this.#status, { callId, name, text, client }));
   }
 
+  images({ images = [] }: ChatChoice["message"]): void {
+    for (const { image_url } of images) this.list.push(imageItem(this.#next("ig"), this.#status, image_url.url));
+  }
+
   block(block: OrderedBlock, message: ChatChoice["message"]): void {
     const { thinking_blocks: signed = [], tool_calls: calls = [] } = message;
     if (block.kind === "text") this.message([this.text(block.text)]);
@@ -130,12 +139,14 @@ export function itemsOf(
   if (order !== null) {
     for (const block of order) items.block(block, message);
     items.message(refusals);
+    items.images(message);
     return items.list;
   }
   const blocks = message.thinking_blocks ?? [];
   items.thinking(blocks, message.reasoning_content ?? thinkingText(blocks));
   const texts = message.content ? [items.text(message.content, logprobsOf(choice.logprobs))] : [];
   items.message([...texts, ...refusals]);
+  items.images(message);
   for (const call of message.tool_calls ?? []) items.call(call);
   return items.list;
 }

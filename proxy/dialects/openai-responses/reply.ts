@@ -1,5 +1,5 @@
 /** Canonical answer → a Response. Echoes the client's parameters from the canonical request. */
-import type { JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { ChatReply, ChatRequest, FinishReason, Usage } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { itemsOf } from "./items.ts";
@@ -34,20 +34,29 @@ function toolsOf({ request, body }: ReplyContext): unknown[] {
   }));
 }
 
+const given = (body: JsonObject | undefined, name: string, usual: unknown = null): unknown => body?.[name] ?? usual;
+
+/** The client's own parameters, and what applies to those that it left out. */
 function echoed(context: ReplyContext): JsonObject {
-  const { request } = context;
+  const { request, body } = context;
+  const text = isObject(body?.["text"]) ? body["text"] : {};
+  const reasoning = isObject(body?.["reasoning"]) ? body["reasoning"] : {};
   return {
-    instructions: null,
+    instructions: given(body, "instructions"),
     max_output_tokens: request.max_completion_tokens ?? null,
+    max_tool_calls: given(body, "max_tool_calls"),
     metadata: request["metadata"] ?? {},
     parallel_tool_calls: request.parallel_tool_calls ?? true,
     previous_response_id: null,
-    reasoning: { effort: request.reasoning_effort ?? null, summary: null },
+    prompt_cache_key: given(body, "prompt_cache_key"),
+    reasoning: { effort: request.reasoning_effort ?? null, summary: reasoning["summary"] ?? null },
+    safety_identifier: given(body, "safety_identifier"),
     store: false,
     temperature: request.temperature ?? null,
-    text: { format: formatOf(request) },
+    text: { format: formatOf(request), ...(text["verbosity"] == null ? {} : { verbosity: text["verbosity"] }) },
     tool_choice: context.body?.["tool_choice"] ?? toolChoiceOf(request),
     tools: toolsOf(context),
+    top_logprobs: given(body, "top_logprobs", 0),
     top_p: request.top_p ?? null,
     truncation: "disabled",
     user: request.user ?? null,
@@ -59,6 +68,8 @@ export interface ResponseOutcome {
   reason: string | null;
   output: JsonObject[];
   usage: Usage | null;
+  /** How the provider says it processed the call. */
+  tier?: unknown;
 }
 
 export function responseObject(
@@ -78,6 +89,7 @@ export function responseObject(
     model: context.model,
     output: outcome.output,
     ...echoed(context),
+    service_tier: typeof outcome.tier === "string" ? outcome.tier : "default",
     usage: outcome.usage === null ? null : encodeUsage(outcome.usage),
   };
 }
@@ -95,5 +107,6 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
     reason,
     output,
     usage: reply.usage,
+    tier: reply.extra?.["service_tier"],
   });
 }

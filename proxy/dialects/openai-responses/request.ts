@@ -3,7 +3,7 @@
  * refused.
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import { type ChatRequest, isRefusal, type Refusal, refusal } from "../canonical.ts";
+import { type ChatRequest, isRefusal, type Refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { openAiOnly } from "./content.ts";
 import { decodeInput, leftOutItems } from "./input.ts";
@@ -104,11 +104,6 @@ function asksLogprobs(body: JsonObject): boolean {
 export function decode(body: JsonObject): ChatRequest | Refusal {
   const problem = is.required(body, "model", is.aString) ?? is.members(body, checks);
   if (problem) return problem;
-  if (body["stream"] === true && asksLogprobs(body))
-    return refusal(
-      "top_logprobs",
-      "Log probabilities can't be translated in a stream. Leave them out, or send the request without `stream`.",
-    );
   const messages = decodeInput(body);
   if (isRefusal(messages)) return messages;
   return {

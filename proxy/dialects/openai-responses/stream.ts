@@ -8,7 +8,7 @@ import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import { partAnnotation } from "../citations.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { freeformInput } from "../freeform.ts";
-import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
+import { callItem, type ItemStatus, imageItem, messageItem, outputText, reasoningItem } from "./items.ts";
 import { itemId } from "./made-items.ts";
 import { incompleteReason, type ResponseOutcome, responseObject } from "./reply.ts";
 import { type ClientTool, clientTools } from "./tools.ts";
@@ -19,6 +19,7 @@ const prefixes: Readonly<Record<BlockKind, string>> = {
   thinking: "rs",
   redacted: "rs",
   tool: "fc",
+  image: "ig",
 };
 
 /** A content part of a message or of a reasoning summary. */
@@ -28,7 +29,7 @@ interface PartForm {
   /** Names of the events around the part and of those for its text. */
   part: string;
   text: string;
-  make(text: string, annotations: JsonObject[]): JsonObject;
+  make(text: string, annotations: JsonObject[], logprobs: unknown[]): JsonObject;
   /** The field that holds the complete text. */
   field: string;
 }
@@ -56,8 +57,8 @@ function annotationsOf({ citations, from }: Block): JsonObject[] {
 }
 
 /** Members that only events for a message's text have. */
-function logprobs(block: Block): JsonObject {
-  return block.kind === "text" ? { logprobs: [] } : {};
+function logprobsMember(block: Block, logprobs: readonly unknown[]): JsonObject {
+  return block.kind === "text" ? { logprobs } : {};
 }
 
 function signedBlocks(block: Block): JsonObject[] {
@@ -81,7 +82,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     const writer: BlockWriter = {
       wholeTexts: true,
       open: (block) => this.#open(block),
-      delta: (block, text) => this.#delta(block, text),
+      delta: (block, text, logprobs) => this.#delta(block, text, logprobs),
       close: (block) => this.#close(block),
     };
     this.#blocks = new BlockQueue(writer);
@@ -92,7 +93,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
       case "start":
         return this.#start(event.id);
       case "delta":
-        return event.choice === 0 ? this.#start(null) + this.#blocks.add(event.delta) : "";
+        return event.choice === 0 ? this.#start(null) + this.#blocks.add(event.delta, event.logprobs) : "";
       case "finish":
         if (event.choice === 0) this.#reason = event.reason;
         return "";
@@ -151,8 +152,9 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     const done = status !== "in_progress";
     if (block.kind === "thinking" || block.kind === "redacted")
       return reasoningItem(id, text, done ? signedBlocks(block) : []);
+    if (block.kind === "image") return imageItem(id, status, done ? block.url : null);
     const form = parts[block.kind];
-    return messageItem(id, status, done && form ? [form.make(text, annotationsOf(block))] : []);
+    return messageItem(id, status, done && form ? [form.make(text, annotationsOf(block), block.logprobs)] : []);
   }
 
   #place(block: Block): JsonObject {
@@ -165,16 +167,18 @@ export class ResponsesEncoder implements ChatStreamEncoder {
       item: this.#item(block, "in_progress", ""),
     });
     const form = parts[block.kind];
+    if (block.kind === "image")
+      return added + this.#frame("response.image_generation_call.in_progress", this.#place(block));
     return form
-      ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("", []) })
+      ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("", [], []) })
       : added;
   }
 
-  #delta(block: Block, delta: string): string {
+  #delta(block: Block, delta: string, logprobs: readonly unknown[]): string {
     // The text of a freeform call is within JSON, and is sent once that is complete.
     if (this.#isFreeform(block)) return "";
     const name = parts[block.kind]?.text ?? "function_call_arguments";
-    return this.#frame(`response.${name}.delta`, { ...this.#place(block), delta, ...logprobs(block) });
+    return this.#frame(`response.${name}.delta`, { ...this.#place(block), delta, ...logprobsMember(block, logprobs) });
   }
 
   #close(block: Block): string {
@@ -198,14 +202,17 @@ export class ResponsesEncoder implements ChatStreamEncoder {
         name: this.#tools.get(block.name)?.name ?? block.name,
         arguments: block.text,
       });
+    if (block.kind === "image") return this.#frame("response.image_generation_call.completed", place);
     const form = parts[block.kind];
     if (form === undefined) return "";
     const annotations = annotationsOf(block);
     const added = annotations.map((annotation, annotation_index) =>
       this.#frame("response.output_text.annotation.added", { ...place, annotation_index, annotation }),
     );
-    const text = this.#frame(`response.${form.text}.done`, { ...place, [form.field]: block.text, ...logprobs(block) });
-    const part = this.#frame(`response.${form.part}.done`, { ...place, part: form.make(block.text, annotations) });
+    const { text: words, logprobs } = block;
+    const own = logprobsMember(block, logprobs);
+    const text = this.#frame(`response.${form.text}.done`, { ...place, [form.field]: words, ...own });
+    const part = this.#frame(`response.${form.part}.done`, { ...place, part: form.make(words, annotations, logprobs) });
     return added.join("") + text + part;
   }
 }

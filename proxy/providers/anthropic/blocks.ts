@@ -1,7 +1,7 @@
 /** Content blocks of Anthropic's Messages (https://platform.claude.com/docs/en/api/messages/create). */
 
 import { Buffer } from "node:buffer";
-import { refusal } from "../../dialects/canonical.ts";
+import { documentWish, refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import { isWebAddress, mediaOf } from "./media.ts";
 import type { BlockForms } from "./turns.ts";
@@ -46,7 +46,12 @@ export const anthropicBlocks: BlockForms = {
   },
   file(part, param) {
     const { file_data: data = "", filename } = part.file;
-    const title = filename ? { title: filename } : {};
+    const wish = part[documentWish];
+    const title = {
+      ...(filename ? { title: filename } : {}),
+      ...(wish?.context == null ? {} : { context: wish.context }),
+      ...(wish?.citations === true ? { citations: { enabled: true } } : {}),
+    };
     if (isWebAddress(data)) return { type: "document", source: { type: "url", url: data }, ...title };
     const media = mediaOf(data);
     if (media?.mediaType === "application/pdf") return { ...base64("document", media.mediaType, media.data), ...title };

@@ -91,5 +91,5 @@ export const capabilities: Capabilities = {
     callId: { characters: "A-Za-z0-9_-", longest: 64 },
     user: 256,
   },
-  carries: { cacheMarks: true, toolMedia: true, toolErrors: true, systemAnywhere: true },
+  carries: { cacheMarks: true, toolMedia: true, toolErrors: true, systemAnywhere: true, documentCitations: true },
 };

@@ -1,4 +1,5 @@
 /** Makes a conversation with other providers acceptable to Anthropic, where a Messages body passes through. Pure. */
+import { noText } from "../../dialects/citations.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { boundedId } from "../bounds.ts";
 import { isSigned } from "./blocks.ts";
@@ -13,8 +14,22 @@ const idMembers: Readonly<Record<string, string>> = { tool_use: "id", tool_resul
 /** Reasoning of another provider: the gateway gave it no signature, and Anthropic refuses it. */
 const isUnsigned = (block: JsonObject): boolean => block["type"] === "thinking" && !isSigned(block);
 
+/** Pictures of other providers' models: Claude makes none. */
+const isForeign = (block: JsonObject, role: unknown): boolean =>
+  isUnsigned(block) || (role === "assistant" && block["type"] === "image");
+
+/** What other providers' models cited: Anthropic wants its own copy of the page's text. */
+function withOwnCitations(block: JsonObject): JsonObject {
+  const { citations, ...rest } = block;
+  if (!Array.isArray(citations)) return block;
+  const own = citations.filter((citation: unknown) => !isObject(citation) || citation["encrypted_index"] !== noText);
+  if (own.length === citations.length) return block;
+  return own.length === 0 ? rest : { ...rest, citations: own };
+}
+
 function mendedBlock(block: unknown): unknown {
   if (!isObject(block)) return block;
+  if (block["type"] === "text") return withOwnCitations(block);
   const member = idMembers[String(block["type"])];
   const id = member === undefined ? undefined : block[member];
   if (member === undefined || typeof id !== "string" || idRule === undefined) return block;
@@ -26,7 +41,7 @@ function mendedBlock(block: unknown): unknown {
 function mendedMessage(message: unknown): unknown {
   if (!isObject(message) || !Array.isArray(message["content"])) return message;
   const given = message["content"] as unknown[];
-  const kept = given.filter((block) => !isObject(block) || !isUnsigned(block));
+  const kept = given.filter((block) => !isObject(block) || !isForeign(block, message["role"]));
   if (kept.length === 0 && given.length > 0) return null;
   const content = kept.map(mendedBlock);
   const changed = content.length !== given.length || content.some((block, index) => block !== given[index]);

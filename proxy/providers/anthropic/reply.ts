@@ -3,10 +3,10 @@
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import { type OrderedBlock, orderIn } from "../../dialects/block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } from "../../dialects/canonical.ts";
-import { chatAnnotation, webAddress } from "../../dialects/citations.ts";
+import { chatAnnotation, claudeCitations, type PlacedCitation, webAddress } from "../../dialects/citations.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { judgeReply } from "../../dialects/verdict/answer.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { errorInAnswer } from "../errors.ts";
 import { isSigned } from "./blocks.ts";
 import { decodeError } from "./failure.ts";
@@ -61,23 +61,40 @@ function kindOf(block: JsonObject): OrderedBlock["kind"] | null {
 }
 
 /** Pages that a text cites (https://platform.claude.com/docs/en/build-with-claude/citations). `length`: of the text. */
-export function citedPages(citations: unknown, from: number, length: number): JsonObject[] {
-  if (!Array.isArray(citations)) return [];
-  return citations.filter(isObject).flatMap((cited) => {
+function citedPages(citations: unknown, from: number, length: number): JsonObject[] {
+  return objectsIn(citations).flatMap((cited) => {
     const url = webAddress(cited["url"] ?? cited["source"]);
     if (url === null) return [];
     return [chatAnnotation({ url, title: text(cited["title"]), start: from, end: from + length })];
   });
 }
 
-function annotationsIn(blocks: readonly JsonObject[]): JsonObject[] {
+/** What a text cites, in both forms. */
+export function citedIn(citations: unknown, from: number, length: number) {
+  const annotations = citedPages(citations, from, length);
+  const placed = objectsIn(citations).map(
+    (citation): PlacedCitation => ({ start: from, end: from + length, citation }),
+  );
+  return {
+    ...(annotations.length > 0 ? { annotations } : {}),
+    ...(placed.length > 0 ? { [claudeCitations]: placed } : {}),
+  };
+}
+
+function citationsOf(blocks: readonly JsonObject[]): ReturnType<typeof citedIn> {
   let from = 0;
-  return blocks.flatMap((block) => {
+  const found = blocks.flatMap((block) => {
     if (block["type"] !== "text") return [];
     const { length } = text(block["text"]);
     from += length;
-    return citedPages(block["citations"], from - length, length);
+    return [citedIn(block["citations"], from - length, length)];
   });
+  const annotations = found.flatMap((one) => one.annotations ?? []);
+  const placed = found.flatMap((one) => one[claudeCitations] ?? []);
+  return {
+    ...(annotations.length > 0 ? { annotations } : {}),
+    ...(placed.length > 0 ? { [claudeCitations]: placed } : {}),
+  };
 }
 
 function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
@@ -85,7 +102,6 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
   const content = joined(blocks, "text", "text");
   const reasoning = joined(blocks, "thinking", "thinking");
   const signed = blocks.filter(isSigned);
-  const annotations = annotationsIn(blocks);
   const refused = refusalOf(body["stop_details"]);
   const reason = finishReason(body["stop_reason"], calls.length > 0);
   const native = nativeReason(body["stop_reason"], reason);
@@ -94,7 +110,7 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
     message: {
       role: "assistant",
       content: content === "" ? null : content,
-      ...(annotations.length > 0 ? { annotations } : {}),
+      ...citationsOf(blocks),
       ...(refused === "" ? {} : { refusal: refused }),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),

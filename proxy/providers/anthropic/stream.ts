@@ -9,7 +9,7 @@ import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
-import { citedPages, finishReason, nativeReason, refusalOf, text } from "./reply.ts";
+import { citedIn, finishReason, nativeReason, refusalOf, text } from "./reply.ts";
 
 /** A block that has begun but not ended. Blocks are identified by their index and may interleave. */
 interface OpenBlock {
@@ -127,8 +127,7 @@ class AnthropicStream {
     this.#blocks.delete(index);
     // A tool without arguments has no input delta, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, JSON.stringify(object(block.start["input"])), emit);
-    const annotations = citedPages(block.citations, block.from, this.#textLength - block.from);
-    if (annotations.length > 0) send(emit, { annotations });
+    if (block.citations.length > 0) send(emit, citedIn(block.citations, block.from, this.#textLength - block.from));
     const signed = { type: "thinking", thinking: block.thinking, signature: block.signature };
     if (isSigned(signed)) send(emit, { thinking_blocks: [signed] });
   }

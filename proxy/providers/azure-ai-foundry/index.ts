@@ -79,6 +79,7 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
 
 export const provider: Provider = {
   capabilities,
+  carries: (account, model) => (isClaude(account, model) ? anthropicCapabilities.carries : capabilities.carries),
   passthroughPath,
   passthroughEdits: (format, account, model, body) =>
     isClaude(account, model)

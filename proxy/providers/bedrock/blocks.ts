@@ -2,7 +2,7 @@
  * Content blocks of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html).
  */
 
-import { type Refusal, refusal } from "../../dialects/canonical.ts";
+import { type DocumentWish, documentWish, type Refusal, refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { mediaOf } from "../anthropic/media.ts";
@@ -42,8 +42,14 @@ function reasoning(block: JsonObject): JsonObject {
 export function converseBlocks(claude: boolean): BlockForms {
   let documents = 0;
   /** AWS recommends neutral names, because the model reads them. They must be unique. */
-  const document = (data: string, format = "pdf"): JsonObject => ({
-    document: { format, name: `document-${++documents}`, source: { bytes: data } },
+  const document = (data: string, format = "pdf", wish?: DocumentWish): JsonObject => ({
+    document: {
+      format,
+      name: `document-${++documents}`,
+      source: { bytes: data },
+      ...(wish?.citations === true ? { citations: { enabled: true } } : {}),
+      ...(wish?.context == null ? {} : { context: wish.context }),
+    },
   });
   const media = (uri: string, param: string): JsonObject | Refusal => {
     const media = mediaOf(uri);
@@ -67,7 +73,7 @@ export function converseBlocks(claude: boolean): BlockForms {
           ? documentFormats[media.mediaType]
           : undefined;
       return media !== null && format !== undefined
-        ? document(media.data, format)
+        ? document(media.data, format, part[documentWish])
         : refusal(
             param,
             `\`${param}\` must be in \`file_data\`, as one of ${Object.values(documentFormats).join(", ")}.`,

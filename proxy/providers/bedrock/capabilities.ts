@@ -31,7 +31,7 @@ export const capabilities: Capabilities = {
     modelFamily: {
       required: false,
       description:
-        "Claude's features (reasoning_effort, one tool call at a time, signed reasoning, top_k) are used only with models of the Claude family. Auto: decided by the upstream name. Claude or Other: for names that don't show the family, such as ARNs of inference profiles.",
+        "Claude's features (thinking, one tool call at a time, signed reasoning, marks for the prompt cache) are used only with models of the Claude family. Auto: decided by the upstream name. Claude or Other: for names that don't show the family, such as ARNs of inference profiles.",
       default: "Auto",
       pattern: "^(Auto|Claude|Other)$",
     },
@@ -45,7 +45,7 @@ export const capabilities: Capabilities = {
     thinking: {
       required: false,
       description:
-        "How reasoning_effort is sent to Claude. Auto: decided by the model's name. Adaptive: outputConfig.effort with adaptive thinking (4.6 and later). Budget: thinking with a token budget, for older models.",
+        "How reasoning_effort is sent to Claude. Auto: decided by the model's name. Adaptive: output_config.effort with adaptive thinking (4.6 and later). Budget: thinking with a token budget, for older models.",
       default: "Auto",
       pattern: "^(Auto|Adaptive|Budget)$",
     },
@@ -94,12 +94,12 @@ export const capabilities: Capabilities = {
     "response_format.json_object": "mapped",
     "response_format.json_schema": "mapped",
     reasoning_effort: "mapped",
-    user: "dropped",
+    user: "mapped",
     image_data: "mapped",
     image_url: "refused",
     input_audio: "refused",
     max_tokens: "mapped",
-    metadata: "dropped",
+    metadata: "mapped",
     store: "dropped",
     service_tier: "mapped",
   },
@@ -119,5 +119,5 @@ export const capabilities: Capabilities = {
     callId: { characters: "A-Za-z0-9_-", longest: 64 },
     label: { characters: "A-Za-z0-9_-", longest: 64 },
   },
-  carries: { cacheMarks: true, toolMedia: true, toolErrors: true, systemAnywhere: true },
+  carries: { cacheMarks: true, toolMedia: true, toolErrors: true, systemAnywhere: true, documentCitations: true },
 };

@@ -9,6 +9,7 @@ import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
+import { citationsOf } from "./citations.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 export const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
@@ -91,6 +92,7 @@ function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
   return {
     role: "assistant",
     content: content === "" ? null : content,
+    ...citationsOf(blocks),
     ...(calls.length > 0 ? { tool_calls: calls } : {}),
     ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
@@ -102,7 +104,10 @@ function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
 function withCitedText(block: JsonObject): JsonObject {
   const { citationsContent: cited } = block;
   if (!isObject(cited) || !Array.isArray(cited["content"])) return block;
-  return { text: cited["content"].map((part) => text(object(part)["text"])).join("") };
+  return {
+    text: cited["content"].map((part) => text(object(part)["text"])).join(""),
+    citations: cited["citations"],
+  };
 }
 
 /** The answer contains neither its id nor the model: `id` comes from a header, `model` from the request. */
@@ -120,5 +125,12 @@ export function decodeReply(body: unknown, id: string, model: string): ChatReply
     model,
     choices: [{ index: 0, message, finish_reason: reason, ...differs }],
     usage: decodeUsage(body["usage"], body["serviceTier"]),
+    ...tierOf(body["serviceTier"]),
   };
+}
+
+/** OpenAI's name for it. */
+function tierOf(tier: unknown): { extra?: JsonObject } {
+  const type = isObject(tier) ? tier["type"] : undefined;
+  return typeof type === "string" ? { extra: { service_tier: type } } : {};
 }

@@ -7,19 +7,13 @@ import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canoni
 import type { JsonObject } from "../../wire/json.ts";
 import { claudeFacts } from "../anthropic/models.ts";
 import { judgeParameters, type ParameterRules, present, settleParameters, stopsOf } from "../anthropic/parameters.ts";
-import {
-  dropsSampling,
-  type Reasoning,
-  reasoningOf,
-  type Sampling,
-  samplingOf,
-  thinks,
-} from "../anthropic/reasoning.ts";
+import { dropsSampling, type Reasoning, reasoningOf, samplingOf, thinks } from "../anthropic/reasoning.ts";
 import { isStructured, messagesWithFormat, schemaOf } from "../anthropic/tools.ts";
 import { turnsOf } from "../anthropic/turns.ts";
 import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 import { converseBlocks } from "./blocks.ts";
+import { familyOf, labelsOf, ownFields } from "./families.ts";
 import { toolsOf } from "./tools.ts";
 
 /** Claude's thinking needs a limit to stay below. Without thinking, the model's own limit applies. */
@@ -42,6 +36,9 @@ const rules: ParameterRules = {
     "response_format",
     "reasoning_effort",
     "service_tier",
+    "user",
+    "safety_identifier",
+    "metadata",
   ]),
   refused: new Set(["n", "logprobs", "audio", "modalities", "functions", "function_call", "web_search_options"]),
 };
@@ -49,12 +46,6 @@ const rules: ParameterRules = {
 export interface EncodedRequest {
   body: JsonObject;
   dropped: string[];
-}
-
-/** Base models, inference profiles (`us.anthropic.…`) and their ARNs contain the family's name. */
-function isClaude(account: ProviderAccount, model: ProviderModel): boolean {
-  const family = account.config.options["modelFamily"];
-  return family === "Claude" || (family !== "Other" && /(^|[./])anthropic\./.test(model.config.upstream));
 }
 
 /**
@@ -74,6 +65,7 @@ interface Limits {
   facts: ModelFacts;
 }
 
+/** Other families have reasoning of their own. */
 function reasoning(
   request: ChatRequest,
   account: ProviderAccount,
@@ -81,20 +73,7 @@ function reasoning(
   { maxTokens, facts }: Limits,
 ): Reasoning | Refusal {
   const found = reasoningOf(request, account.config.options["thinking"], maxTokens, facts);
-  if (claude || isRefusal(found)) return found;
-  return {
-    thinking: null,
-    effort: null,
-    dropped: (request.reasoning_effort ?? "none") === "none" ? [] : ["reasoning_effort"],
-  };
-}
-
-/** Other families have `top_k` under different names, or not at all. */
-function sampling(request: ChatRequest, thinking: boolean, claude: boolean, drop: boolean): Sampling | Refusal {
-  const found = samplingOf(request, thinking, drop);
-  if (isRefusal(found) || claude || found.topK === undefined) return found;
-  const { topK: _topK, ...rest } = found;
-  return { ...rest, dropped: [...found.dropped, "top_k"] };
+  return claude || isRefusal(found) ? found : { thinking: null, effort: null, dropped: [] };
 }
 
 /**
@@ -112,7 +91,7 @@ const filled = (object: JsonObject): JsonObject | null => (Object.keys(object).l
 function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, limits: Limits) {
   const settings = account.config.options;
   const structured = isStructured(settings["structuredOutputs"], limits.facts);
-  const claude = isClaude(account, model);
+  const claude = familyOf(account, model) === "Claude";
   const thought = reasoning(request, account, claude, limits);
   return settleParameters({
     unknown: judgeParameters(request, rules),
@@ -121,7 +100,7 @@ function partsOf(request: ChatRequest, account: ProviderAccount, model: Provider
     thought,
     sampled: isRefusal(thought)
       ? thought
-      : sampling(request, thinks(thought), claude, dropsSampling(settings["sampling"], limits.facts)),
+      : samplingOf(request, thinks(thought), dropsSampling(settings["sampling"], limits.facts)),
     stops: stopsOf(request, claude),
     schema: schemaOf(request, structured),
   });
@@ -140,6 +119,10 @@ export function encodeRequest(
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, thought, sampled, stops, schema } = parts;
   const tier = tierOf(request);
+  const { labels, dropped: unfit } = labelsOf(request);
+  const limited = asked !== null;
+  const family = familyOf(account, model);
+  const own = ownFields(family, model.config.upstream, request, { thought, sampled, limited });
   const budgeted = thought.thinking?.["type"] === "enabled";
   const inference = present({
     maxTokens: budgeted ? maxTokens : asked,
@@ -147,7 +130,7 @@ export function encodeRequest(
     topP: sampled.topP,
     stopSequences: stops.length > 0 ? stops : null,
   });
-  const additional = present({ thinking: thought.thinking, top_k: sampled.topK, ...tools.additional });
+  const additional = present({ thinking: thought.thinking, ...own.fields, ...tools.additional });
   return {
     body: {
       messages: conversation.turns,
@@ -156,7 +139,8 @@ export function encodeRequest(
         inferenceConfig: filled(inference),
         toolConfig: tools.toolConfig,
         additionalModelRequestFields: filled(additional),
-        outputConfig: filled(present({ textFormat: textFormat(schema), effort: thought.effort })),
+        outputConfig: filled(present({ textFormat: textFormat(schema) })),
+        requestMetadata: labels,
         serviceTier: tier.tier,
       }),
     },
@@ -166,7 +150,9 @@ export function encodeRequest(
       ...tools.dropped,
       ...thought.dropped,
       ...sampled.dropped,
+      ...own.dropped,
       ...tier.dropped,
+      ...unfit,
     ],
   };
 }

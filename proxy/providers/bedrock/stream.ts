@@ -5,6 +5,7 @@ import { type JsonObject, parseJson } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { oversizedEvent, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
+import { citedIn } from "./citations.ts";
 import { streamError } from "./failure.ts";
 import { type Frame, FrameError, FrameReader, FrameTooLargeError } from "./frames.ts";
 import { decodeUsage, finishReason, isMalformed, malformedText, object, text } from "./reply.ts";
@@ -16,6 +17,9 @@ interface OpenBlock {
   thinking: string;
   signature: string;
   redacted: Buffer[];
+  /** Where the block's text begins in the answer's, and what it cites. */
+  from: number;
+  citations: JsonObject[];
 }
 
 function parsed(payload: string): unknown {
@@ -32,6 +36,7 @@ class ConverseDecoder implements ChatStreamDecoder {
   #out: StreamEvent[] = [];
   #over = false;
   #tools = 0;
+  #textLength = 0;
   #stopped = false;
   #metadata = false;
 
@@ -109,7 +114,8 @@ class ConverseDecoder implements ChatStreamDecoder {
   #block(index: unknown): OpenBlock {
     let block = this.#blocks.get(index);
     if (block === undefined) {
-      block = { tool: -1, hasInput: false, thinking: "", signature: "", redacted: [] };
+      const empty = { hasInput: false, thinking: "", signature: "", redacted: [], citations: [] };
+      block = { tool: -1, ...empty, from: this.#textLength };
       this.#blocks.set(index, block);
     }
     return block;
@@ -129,7 +135,10 @@ class ConverseDecoder implements ChatStreamDecoder {
 
   #delta(index: unknown, delta: JsonObject): void {
     const block = this.#block(index);
-    if (text(delta["text"]) !== "") this.#send({ content: text(delta["text"]) });
+    const words = text(delta["text"]);
+    this.#textLength += words.length;
+    if (words !== "") this.#send({ content: words });
+    if (delta["citation"] !== undefined) block.citations.push(object(delta["citation"]));
     this.#input(block, text(object(delta["toolUse"])["input"]));
     this.#think(block, object(delta["reasoningContent"]));
   }
@@ -155,6 +164,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     this.#blocks.delete(index);
     // A tool without arguments has no input, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, "{}");
+    if (block.citations.length > 0) this.#send(citedIn(block.citations, block.from, this.#textLength));
     const thinking = { type: "thinking", thinking: block.thinking, signature: block.signature };
     const redacted = { type: "redacted_thinking", data: Buffer.concat(block.redacted).toString("base64") };
     const signed = [thinking, redacted].filter(isSigned);

@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import type { ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { chatAnnotation, webAddress } from "../../dialects/citations.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
@@ -95,7 +96,41 @@ function contentOf(message: JsonObject, key: "text" | "thinking"): string {
     .join("");
 }
 
-/** Citations name documents and tool results, not web pages. They have no place in OpenAI's answers and are dropped. */
+/** The address of a document or of a tool's result. */
+function addressOf(source: JsonObject): { url: string; title: string } | null {
+  const holder = [source["document"], source["tool_output"]].find(isObject);
+  const url = webAddress(holder?.["url"]);
+  return url === null ? null : { url, title: text(holder?.["title"]) };
+}
+
+/**
+ * Web pages that a text cites (https://docs.cohere.com/docs/rag-citations). `from`: where each part of the content begins.
+ * Sources without an address have no place in OpenAI's answers and are dropped.
+ */
+export function annotationsOf(citations: unknown, from: (part: unknown) => number | null): JsonObject[] {
+  return objectsIn(Array.isArray(citations) ? citations : [citations]).flatMap((citation) => {
+    const base = from(citation["content_index"]);
+    if (base === null) return [];
+    const start = base + Number(citation["start"] ?? 0);
+    const end = base + Number(citation["end"] ?? 0);
+    return objectsIn(citation["sources"]).flatMap((source) => {
+      const page = addressOf(source);
+      return page === null ? [] : [chatAnnotation({ ...page, start, end })];
+    });
+  });
+}
+
+/** Positions are in a part of the content. Thoughts are no part of the answer's text. */
+function annotationsIn(message: JsonObject): JsonObject[] {
+  let length = 0;
+  const starts = objectsIn(message["content"]).map((part) => {
+    const start = length;
+    length += text(part["text"]).length;
+    return part["type"] === "thinking" ? null : start;
+  });
+  return annotationsOf(message["citations"], (part) => (starts.length === 0 ? 0 : (starts[Number(part ?? 0)] ?? null)));
+}
+
 export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
   if (!isObject(body) || !isObject(body["message"])) return invalidReply();
   const failure = finishFailure(body["finish_reason"], body["error"]);
@@ -106,6 +141,7 @@ export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
   const reasoning = contentOf(message, "thinking") + text(message["tool_plan"]);
   const { reason, native } = finishReason(body["finish_reason"], calls.length > 0);
   const logprobs = logprobsOf(body["logprobs"]);
+  const annotations = annotationsIn(message);
   return {
     id: text(body["id"]),
     created: 0,
@@ -116,6 +152,7 @@ export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
         message: {
           role: "assistant",
           content: content === "" && calls.length > 0 ? null : content,
+          ...(annotations.length > 0 ? { annotations } : {}),
           ...(calls.length > 0 ? { tool_calls: calls } : {}),
           ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
         },

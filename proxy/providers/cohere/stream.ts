@@ -10,7 +10,7 @@ import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeCohereError } from "./failure.ts";
-import { finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
+import { annotationsOf, finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
 
 const inner = (value: unknown, ...path: string[]): unknown =>
   path.reduce<unknown>((node, name) => (isObject(node) ? node[name] : undefined), value);
@@ -20,6 +20,9 @@ type Handle = (body: JsonObject, emit: Emit) => void;
 class CohereStream {
   /** Cohere's block index, shared with texts → position among the tool calls. */
   readonly #tools = new Map<unknown, number>();
+  /** Cohere's block index → where the block's text begins in the answer's; null for thoughts. */
+  readonly #starts = new Map<unknown, number | null>();
+  #length = 0;
 
   readonly #handlers: Readonly<Record<string, Handle>> = {
     "message-start": (body, emit) => emit({ kind: "start", id: text(body["id"]) || null, model: null }),
@@ -27,6 +30,7 @@ class CohereStream {
     "content-delta": (body, emit) => this.#content(body, emit),
     "tool-plan-delta": (body, emit) =>
       tell({ reasoning_content: text(inner(body, "delta", "message", "tool_plan")) }, emit),
+    "citation-start": (body, emit) => this.#cite(body, emit),
     "tool-call-start": (body, emit) => this.#toolStart(body, emit),
     "tool-call-delta": (body, emit) => this.#toolDelta(body, emit),
     "message-end": (body, emit) => this.#end(body, emit),
@@ -50,8 +54,21 @@ class CohereStream {
 
   #content(body: JsonObject, emit: Emit): void {
     const content = inner(body, "delta", "message", "content");
-    tell({ reasoning_content: text(inner(content, "thinking")) }, emit);
-    tell({ content: text(inner(content, "text")) }, emit, logprobsOf(body["logprobs"]));
+    const thought = text(inner(content, "thinking"));
+    const words = text(inner(content, "text"));
+    const { index } = body;
+    if (!this.#starts.has(index)) this.#starts.set(index, thought === "" ? this.#length : null);
+    this.#length += words.length;
+    tell({ reasoning_content: thought }, emit);
+    tell({ content: words }, emit, logprobsOf(body["logprobs"]));
+  }
+
+  #cite(body: JsonObject, emit: Emit): void {
+    const starts = this.#starts;
+    const annotations = annotationsOf(inner(body, "delta", "message", "citations"), (part) =>
+      starts.has(part) ? (starts.get(part) ?? null) : 0,
+    );
+    if (annotations.length > 0) emit({ kind: "delta", choice: 0, delta: { annotations } });
   }
 
   #toolStart(body: JsonObject, emit: Emit): void {

@@ -12,8 +12,7 @@ export const capabilities: Capabilities = {
     schemas: {
       required: false,
       description:
-        "How schemas of tools and answers are sent. JsonSchema: unchanged, for Gemini 2.5 and later. OpenApi: reduced to the older OpenAPI subset.",
-      default: "JsonSchema",
+        "How schemas of tools and answers are sent. JsonSchema: unchanged, for Gemini 2.5 and later. OpenApi: reduced to the older OpenAPI subset. If not set, decided by the model's name.",
       pattern: "^(JsonSchema|OpenApi)$",
     },
     thinking: {
@@ -58,5 +57,11 @@ export const capabilities: Capabilities = {
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
   // https://ai.google.dev/api/caching#FunctionDeclaration. Ids carry thought signatures.
   bounds: { toolName: { characters: "A-Za-z0-9_.-", first: "A-Za-z_", longest: 64 } },
-  carries: { toolMedia: true, toolErrors: true, systemAnywhere: true },
+  carries: {
+    toolMedia: true,
+    toolErrors: true,
+    systemAnywhere: true,
+    assistantImages: true,
+    imageModality: true,
+  },
 };

@@ -6,7 +6,7 @@
 import { type ChatMessage, isRefusal, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
 import { argumentsIn } from "../../dialects/tool-arguments.ts";
 import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
-import { partsOf, textOf } from "./parts.ts";
+import { type PartOptions, partsOf, textOf } from "./parts.ts";
 import { isShallow } from "./reply.ts";
 import { escapeSignature, withoutSignature } from "./signature.ts";
 
@@ -39,18 +39,19 @@ function parsedObject(text: string): JsonObject | null {
 class Conversation {
   readonly #system: string[] = [];
   readonly #contents: Content[] = [];
-  readonly #dropped: Set<string>;
+  readonly #options: PartOptions;
   /** Gemini 3 takes media within a function's response; older models after it. */
   readonly #mediaInResults: boolean;
   #pending: Pending[] = [];
 
   constructor(dropped: Set<string>, mediaInResults: boolean) {
-    this.#dropped = dropped;
+    // The same models.
+    this.#options = { dropped, resolutions: mediaInResults };
     this.#mediaInResults = mediaInResults;
   }
 
   add(message: ChatMessage, param: string): Refusal | null {
-    if (message.name !== undefined && message.role !== "tool") this.#dropped.add("messages.name");
+    if (message.name !== undefined && message.role !== "tool") this.#options.dropped.add("messages.name");
     if (message.role !== "tool") this.#flush();
     switch (message.role) {
       case "system":
@@ -78,16 +79,19 @@ class Conversation {
   }
 
   #user(message: ChatMessage, param: string): Refusal | null {
-    const parts = partsOf(message.content, `${param}.content`, this.#dropped);
+    const parts = partsOf(message.content, `${param}.content`, this.#options);
     if (isRefusal(parts)) return parts;
     this.#push("user", parts.length > 0 ? parts : [{ text: " " }]);
     return null;
   }
 
   #assistant(message: ChatMessage, param: string): Refusal | null {
-    const parts = partsOf(message.content, `${param}.content`, this.#dropped);
+    const parts = partsOf(message.content, `${param}.content`, this.#options);
     if (isRefusal(parts)) return parts;
     if (message.refusal) parts.push({ text: message.refusal });
+    const pictures = partsOf(message.images ?? [], `${param}.images`, this.#options);
+    if (isRefusal(pictures)) return pictures;
+    parts.push(...pictures);
     for (const [index, call] of (message.tool_calls ?? []).entries()) {
       const part = this.#call(call, `${param}.tool_calls[${index}]`);
       if (isRefusal(part)) return part;
@@ -121,7 +125,7 @@ class Conversation {
       : message.content;
     const text = textOf(texts, `${param}.content`);
     if (typeof text !== "string") return text;
-    const parts = partsOf(media, `${param}.content`, this.#dropped);
+    const parts = partsOf(media, `${param}.content`, this.#options);
     if (isRefusal(parts)) return parts;
     const call = this.#pending.find((waiting) => waiting.response === null && waiting.id === message.tool_call_id);
     if (call === undefined) {
@@ -172,10 +176,16 @@ class Conversation {
   }
 }
 
-/** Of calls made together, only the first has a signature. Gemini 3 refuses the turn without it. */
-function sign(content: Content): void {
-  const first = content.parts.find((part) => part["functionCall"] !== undefined);
-  if (first !== undefined && first["thoughtSignature"] === undefined) first["thoughtSignature"] = escapeSignature;
+const isPicture = (part: JsonObject): boolean => part["inlineData"] !== undefined;
+
+/**
+ * Of calls made together, only the first has a signature; each picture has one. Gemini 3 refuses the turn without them
+ * (https://ai.google.dev/gemini-api/docs/thought-signatures).
+ */
+function sign({ role, parts }: Content): void {
+  const first = parts.find((part) => part["functionCall"] !== undefined);
+  const signed = [...(first === undefined ? [] : [first]), ...(role === "model" ? parts.filter(isPicture) : [])];
+  for (const part of signed) part["thoughtSignature"] ??= escapeSignature;
 }
 
 /** `needsSignatures`: the model refuses function calls without a signature. */

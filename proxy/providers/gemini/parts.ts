@@ -59,18 +59,41 @@ function isAccountFile(url: string): boolean {
 }
 const accountFile = "Files kept by the provider can't be used by their address. Send the file as a data URI.";
 
-type Read<T extends ContentPart> = (part: T, param: string, dropped: Set<string>) => JsonObject | Refusal;
+type Read<T extends ContentPart> = (part: T, param: string) => JsonObject | Refusal;
+
+/** What the model can't take is named in `dropped`. */
+export interface PartOptions {
+  dropped: Set<string>;
+  /** Whether each picture may have a resolution of its own. */
+  resolutions: boolean;
+}
+
+/** https://ai.google.dev/gemini-api/docs/generate-content/media-resolution */
+const resolutions: Readonly<Record<string, string>> = {
+  low: "MEDIA_RESOLUTION_LOW",
+  medium: "MEDIA_RESOLUTION_MEDIUM",
+  high: "MEDIA_RESOLUTION_HIGH",
+  original: "MEDIA_RESOLUTION_ULTRA_HIGH",
+};
+
+function resolutionOf(part: ContentPart, options: PartOptions): JsonObject {
+  const detail = part.type === "image_url" ? (part.image_url.detail ?? "auto") : "auto";
+  if (detail === "auto") return {};
+  const level = options.resolutions && Object.hasOwn(resolutions, detail) ? resolutions[detail] : undefined;
+  if (level !== undefined) return { mediaResolution: { level } };
+  options.dropped.add("image_url.detail");
+  return {};
+}
 
 const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
   text: (part) => ({ text: part.text }),
   refusal: (part) => ({ text: part.refusal }),
-  image_url: (part, param, dropped) => {
-    if (part.image_url.detail !== undefined && part.image_url.detail !== "auto") dropped.add("image_url.detail");
+  image_url: (part, param) => {
     const { url } = part.image_url;
     if (isAccountFile(url)) return refusal(`${param}.image_url.url`, accountFile);
     if (/^https?:\/\//i.test(url)) return { fileData: { fileUri: url, mimeType: imageTypeOf(url) } };
     const words = "Send the image by an http(s) URL or as a data URI (`data:image/png;base64,…`).";
-    return inline(part.image_url.url, `${param}.image_url.url`, words);
+    return inline(url, `${param}.image_url.url`, words);
   },
   input_audio: (part, param) => {
     const { format, data } = part.input_audio;
@@ -88,21 +111,22 @@ const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
   },
 };
 
-function readPart(part: ContentPart, param: string, dropped: Set<string>): JsonObject | Refusal {
+function readPart(part: ContentPart, param: string, options: PartOptions): JsonObject | Refusal {
   const read = readers[part.type] as Read<ContentPart> | undefined;
-  return read ? read(part, param, dropped) : refusal(`${param}.type`, "Gemini doesn't support this kind of content.");
+  const made = read ? read(part, param) : refusal(`${param}.type`, "Gemini doesn't support this kind of content.");
+  return isRefusal(made) ? made : { ...made, ...resolutionOf(part, options) };
 }
 
 /** Empty texts are dropped, since Gemini refuses them. */
 export function partsOf(
   content: string | ContentPart[] | null | undefined,
   param: string,
-  dropped: Set<string>,
+  options: PartOptions,
 ): JsonObject[] | Refusal {
   if (typeof content === "string") return content === "" ? [] : [{ text: content }];
   const parts: JsonObject[] = [];
   for (const [index, contentPart] of (content ?? []).entries()) {
-    const part = readPart(contentPart, `${param}[${index}]`, dropped);
+    const part = readPart(contentPart, `${param}[${index}]`, options);
     if (isRefusal(part)) return part;
     if (part["text"] !== "") parts.push(part);
   }

@@ -15,6 +15,7 @@ import type {
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
+import { annotationsOf, TextPositions } from "./grounding.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
@@ -172,6 +173,17 @@ export function imageOf({ inlineData, thought }: JsonObject): MessageImage | nul
   return { type: "image_url", image_url: { url: `data:${mimeType};base64,${data as string}` } };
 }
 
+/** Positions are in a part, and thoughts have none. */
+function annotationsIn(candidate: JsonObject, parts: readonly JsonObject[]): JsonObject[] {
+  const positions = new TextPositions();
+  const starts = parts.map((part) => {
+    const { bytes } = positions;
+    if (part["thought"] !== true) positions.add(text(part["text"]) ?? "");
+    return bytes;
+  });
+  return annotationsOf(candidate, positions, (part) => starts[part] ?? 0);
+}
+
 function decodeCandidate(candidate: JsonObject, index: number, seen: Set<string>, newId: NewId): ChatChoice {
   const parts = candidateParts(candidate);
   const texts = (thought: boolean): string =>
@@ -188,12 +200,14 @@ function decodeCandidate(candidate: JsonObject, index: number, seen: Set<string>
   const reasoning = texts(true);
   const images = parts.map(imageOf).filter((image) => image !== null);
   const logprobs = logprobsOf(candidate["logprobsResult"]);
+  const annotations = annotationsIn(candidate, parts);
   return {
-    index: index,
+    index,
     message: {
       role: "assistant",
       content: content === "" && (calls.length > 0 || reason === "content_filter") ? null : content,
       ...(images.length > 0 ? { images } : {}),
+      ...(annotations.length > 0 ? { annotations } : {}),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     },

@@ -2,6 +2,7 @@
 
 import { type ChatRequest, claudeWish, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
+import { present } from "../anthropic/parameters.ts";
 import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { contentsOf } from "./messages.ts";
@@ -40,6 +41,8 @@ const read: ReadonlySet<string> = new Set([
   "response_format",
   "reasoning_effort",
   "modalities",
+  "image_config",
+  "extra_body",
 ]);
 
 const maxStops = 5;
@@ -91,7 +94,43 @@ function generationConfig(request: ChatRequest, target: Target, dropped: Set<str
   const thinking = effort == null ? null : thinkingConfig(target.model, target.thinking, effort, asked);
   if (thinking !== null && isRefusal(thinking)) return thinking;
   if (effort != null && thinking === null) dropped.add("reasoning_effort");
-  return { ...config, ...format, ...(thinking === null ? {} : { thinkingConfig: thinking }) };
+  return {
+    ...config,
+    ...format,
+    ...pictureMembers(request),
+    ...(thinking === null ? {} : { thinkingConfig: thinking }),
+    ...googleMembers(request, dropped),
+  };
+}
+
+/**
+ * Answers with pictures, and their size (https://ai.google.dev/gemini-api/docs/image-generation) in the names of
+ * https://openrouter.ai/docs/features/multimodal/image-generation.
+ */
+function pictureMembers({ modalities, image_config: size }: ChatRequest): JsonObject {
+  const asked = Array.isArray(modalities) ? modalities.map((one) => String(one).toUpperCase()) : [];
+  const { aspect_ratio: aspectRatio, image_size: imageSize } = isObject(size) ? size : {};
+  const config = present({ aspectRatio, imageSize });
+  return {
+    ...(asked.includes("IMAGE") ? { responseModalities: asked } : {}),
+    ...(Object.keys(config).length > 0 ? { imageConfig: config } : {}),
+  };
+}
+
+/** Google's own settings in an OpenAI client's `extra_body` (https://ai.google.dev/gemini-api/docs/openai). */
+function googleMembers({ extra_body: extra }: ChatRequest, dropped: Set<string>): JsonObject {
+  if (!isObject(extra)) return {};
+  const google = isObject(extra["google"]) ? extra["google"] : {};
+  const { thinking_config: thinking, ...rest } = google;
+  for (const name of Object.keys(rest)) dropped.add(`extra_body.google.${name}`);
+  for (const name of Object.keys(extra)) if (name !== "google") dropped.add(`extra_body.${name}`);
+  if (!isObject(thinking)) return {};
+  const {
+    include_thoughts: includeThoughts,
+    thinking_budget: thinkingBudget,
+    thinking_level: thinkingLevel,
+  } = thinking;
+  return { thinkingConfig: present({ includeThoughts, thinkingBudget, thinkingLevel }) };
 }
 
 function generateBody(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
@@ -110,6 +149,12 @@ function generateBody(request: ChatRequest, target: Target, dropped: Set<string>
   };
 }
 
+/** Models before 2.5 take only the older subset (https://ai.google.dev/gemini-api/docs/structured-output). */
+function schemaForm(model: string, option: string | undefined): SchemaForm {
+  if (option === "OpenApi" || option === "JsonSchema") return option;
+  return /^gemini-(1|2\.0)/.test(model) ? "OpenApi" : "JsonSchema";
+}
+
 /** `newId` generates ids for tool calls. */
 export function geminiChat(
   request: ChatRequest,
@@ -125,7 +170,7 @@ export function geminiChat(
     facts: factsOf(model, geminiFacts),
     model: name,
     thinking: thinkingOf(name, thinking),
-    schemas: schemas === "OpenApi" ? "OpenApi" : "JsonSchema",
+    schemas: schemaForm(name, schemas),
   };
   const dropped = new Set<string>();
   const body = generateBody(request, target, dropped);

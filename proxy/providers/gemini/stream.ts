@@ -11,6 +11,7 @@ import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeStreamError } from "./failure.ts";
+import { annotationsOf, TextPositions } from "./grounding.ts";
 import {
   blockReason,
   candidateParts,
@@ -30,7 +31,10 @@ import type { NewId } from "./signature.ts";
 interface Candidate {
   calls: number;
   native: string | null;
+  text: TextPositions;
 }
+
+const newCandidate = (): Candidate => ({ calls: 0, native: null, text: new TextPositions() });
 
 class GeminiStream {
   readonly #newId: NewId;
@@ -65,13 +69,15 @@ class GeminiStream {
 
   #candidate(raw: JsonObject, emit: Emit): void {
     const choice = indexOf(raw);
-    const candidate = this.#candidates.get(choice) ?? { calls: 0, native: null };
+    const candidate = this.#candidates.get(choice) ?? newCandidate();
     this.#candidates.set(choice, candidate);
     const logprobs = logprobsOf(raw["logprobsResult"]);
     const deltas = candidateParts(raw).flatMap((part) => this.#delta(part, candidate));
     // Log probabilities belong to the frame, not to one of its parts.
     if (logprobs !== undefined) emit({ kind: "delta", choice, delta: deltas.shift() ?? {}, logprobs });
     for (const delta of deltas) emit({ kind: "delta", choice, delta });
+    const annotations = annotationsOf(raw, candidate.text);
+    if (annotations.length > 0) emit({ kind: "delta", choice, delta: { annotations } });
     const failure = finishFailure(raw["finishReason"]);
     if (failure !== null) this.#fail(() => emit(streamFailure("upstream_error", failure)), emit);
     candidate.native = text(raw["finishReason"]) ?? candidate.native;
@@ -86,7 +92,9 @@ class GeminiStream {
     if (image !== null) return [{ images: [image] }];
     const words = text(part["text"]);
     if (words === null) return [];
-    return [part["thought"] === true ? { reasoning_content: words } : { content: words }];
+    if (part["thought"] === true) return [{ reasoning_content: words }];
+    candidate.text.add(words);
+    return [{ content: words }];
   }
 
   /** Usage is billed even if the answer fails. */
@@ -102,7 +110,7 @@ class GeminiStream {
   }
 
   close(emit: Emit): void {
-    if (this.#blocked !== null && this.#candidates.size === 0) this.#candidates.set(0, { calls: 0, native: null });
+    if (this.#blocked !== null && this.#candidates.size === 0) this.#candidates.set(0, newCandidate());
     const whole =
       this.#candidates.size > 0 &&
       [...this.#candidates.values()].every((candidate) => (candidate.native ?? this.#blocked) !== null);

@@ -50,7 +50,7 @@ function limitAs(wanted: LimitName, body: Readonly<Record<string, unknown>>): Re
 }
 
 /** Members in answers of other providers that OpenAI refuses in a message. */
-const foreign = ["thinking_blocks", "reasoning_content", "reasoning"] as const;
+const foreign = ["thinking_blocks", "reasoning_content", "reasoning", "images"] as const;
 
 const idRule = { characters: "A-Za-z0-9_-", longest: 40 };
 

@@ -40,8 +40,7 @@ export const capabilities: Capabilities = {
     schemas: {
       required: false,
       description:
-        "Gemini: how schemas of tools and answers are sent. JsonSchema: unchanged, for Gemini 2.5 and later. OpenApi: reduced to the older OpenAPI subset.",
-      default: "JsonSchema",
+        "Gemini: how schemas of tools and answers are sent. JsonSchema: unchanged, for Gemini 2.5 and later. OpenApi: reduced to the older OpenAPI subset. If not set, decided by the model's name.",
       pattern: "^(JsonSchema|OpenApi)$",
     },
     thinking: {

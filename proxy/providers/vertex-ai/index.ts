@@ -2,6 +2,7 @@
  * Google Vertex AI (https://cloud.google.com/vertex-ai/generative-ai/docs): Gemini in its own format, Claude in
  * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own.
  */
+import type { Capabilities } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
@@ -11,6 +12,7 @@ import { encodeRequest } from "../anthropic/request.ts";
 import { anthropicDecoder } from "../anthropic/stream.ts";
 import { claudeTokenCount } from "../anthropic/token-count.ts";
 import { boundedRequest } from "../bounds.ts";
+import { capabilities as geminiCapabilities } from "../gemini/capabilities.ts";
 import { decodeGeminiError } from "../gemini/failure.ts";
 import { geminiChat } from "../gemini/request.ts";
 import { geminiTokenCount } from "../gemini/token-count.ts";
@@ -25,7 +27,7 @@ import type {
   ProviderAccount,
   ProviderModel,
 } from "../provider.ts";
-import { apiOf, claudeCountPath, claudePath, geminiBase, openAiBase } from "./address.ts";
+import { apiOf, claudeCountPath, claudePath, geminiBase, openAiBase, type VertexApi } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { vertexEmbeddings } from "./embeddings.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
@@ -73,6 +75,12 @@ function chat(
   }
 }
 
+const carried: Record<VertexApi, Capabilities["carries"]> = {
+  Gemini: geminiCapabilities.carries,
+  Claude: anthropicCapabilities.carries,
+  OpenAI: capabilities.carries,
+};
+
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens */
 const countMembers = ({ contents, systemInstruction, tools, generationConfig }: JsonObject): JsonObject => ({
   contents,
@@ -97,6 +105,7 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
 
 export const provider: Provider = {
   capabilities,
+  carries: (account, model) => carried[apiOf(account, model)],
   // Bodies in OpenAI's format need only the model's name, which the pipeline sets.
   passthroughPath: (format, account, model) =>
     format === "openai.chat" && apiOf(account, model) === "OpenAI" ? `${openAiBase(account)}/chat/completions` : null,

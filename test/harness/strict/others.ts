@@ -59,6 +59,7 @@ export function converseComplaints(body: Json, model: string, signed: (signature
     list(content).flatMap((one) => (name in one ? [String(own(one[name])["toolUseId"])] : []));
   return [
     ...unknownMembers(body, converseMembers, "body"),
+    ...unknownMembers(own(body["outputConfig"]), ["textFormat"], "outputConfig"),
     ...(used && tools.length === 0 ? ["The toolConfig field must be defined when using toolUse blocks"] : []),
     ...tools.flatMap((tool) =>
       "toolSpec" in tool ? misnamed(own(tool["toolSpec"])["name"], wordPattern(64), "toolSpec.name") : [],

@@ -253,7 +253,11 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "messages[0].content[0].type",
     "unsupported_parameter",
   ],
-  "an image of the assistant": [turns({ role: "assistant", content: [png] }), "messages[0].content[0].type"],
+  "an uploaded image of the assistant": [
+    turns({ role: "assistant", content: [{ type: "image", source: { type: "file", file_id: "f" } }] }),
+    "messages[0].content[0].source.type",
+    "unsupported_parameter",
+  ],
   "an image in the system prompt": [body({ system: [png] }), "system[0].type"],
   "an uploaded image": [
     turns({ role: "user", content: [{ type: "image", source: { type: "file", file_id: "f" } }] }),

@@ -80,7 +80,11 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "messages[0].function_call.arguments",
     "missing_required_parameter",
   ],
-  "audio out": [body({ modalities: ["text", "audio"] }), "modalities", "unsupported_parameter"],
+  "modalities of numbers": [body({ modalities: [1] }), "modalities"],
+  "pictures that aren't a list": [
+    body({ messages: [{ role: "assistant", content: "x", images: "y" }] }),
+    "messages[0].images",
+  ],
   "a stop of numbers": [body({ stop: [1] }), "stop"],
   "n of zero": [body({ n: 0 }), "n"],
 };

@@ -254,7 +254,6 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "text.format.name",
     "missing_required_parameter",
   ],
-  "log probabilities in a stream": [body({ stream: true, top_logprobs: 1 }), "top_logprobs", "unsupported_parameter"],
 };
 
 describe("decoding a Responses body", () => {

@@ -79,8 +79,74 @@ const anthropic = (...blocks: [string, ...Json[]][]) => ({
   ],
 });
 
+/** The text in pieces of the stream, with its sources. */
+const gemini = (texts: string[], metadata: Json) => {
+  const answer = (words: string, more: Json) => ({
+    candidates: [{ content: { role: "model", parts: [{ text: words }] }, ...more }],
+    usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 },
+  });
+  const last = { finishReason: "STOP", ...metadata };
+  return {
+    type: "Gemini" as const,
+    whole: answer(texts.join(""), last),
+    stream: texts.map((words, index) => answer(words, index === texts.length - 1 ? last : {})),
+  };
+};
+
+/** From and to in bytes. */
+const grounding = (...spans: [number, number][]): Json => ({
+  groundingMetadata: {
+    webSearchQueries: ["q"],
+    groundingChunks: [{ web: { uri: url, title: "A" } }, { retrievedContext: { uri: "gs://bucket/x", title: "B" } }],
+    groundingSupports: spans.map(([startIndex, endIndex]) => ({
+      segment: { startIndex, endIndex, text: "x" },
+      groundingChunkIndices: [0, 1],
+    })),
+  },
+});
+
+const cohere = (text: string, start: number, end: number, source: Json) => {
+  const citation = {
+    start,
+    end,
+    text: text.slice(start, end),
+    type: "TEXT_CONTENT",
+    content_index: 1,
+    sources: [source],
+  };
+  const usage = { tokens: { input_tokens: 1, output_tokens: 1 } };
+  return {
+    type: "Cohere" as const,
+    whole: {
+      id: "x",
+      finish_reason: "COMPLETE",
+      message: {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: "hm" },
+          { type: "text", text },
+        ],
+        citations: [citation],
+      },
+      usage,
+    },
+    stream: [
+      { type: "message-start", id: "x", delta: { message: { role: "assistant" } } },
+      { type: "content-start", index: 0, delta: { message: { content: { type: "thinking", thinking: "h" } } } },
+      { type: "content-delta", index: 0, delta: { message: { content: { thinking: "m" } } } },
+      { type: "content-end", index: 0 },
+      { type: "content-start", index: 1, delta: { message: { content: { type: "text", text: "" } } } },
+      { type: "content-delta", index: 1, delta: { message: { content: { text } } } },
+      { type: "citation-start", index: 0, delta: { message: { citations: citation } } },
+      { type: "citation-end", index: 0 },
+      { type: "content-end", index: 1 },
+      { type: "message-end", delta: { finish_reason: "COMPLETE", usage } },
+    ],
+  };
+};
+
 interface Row {
-  type: "OpenAICompatible" | "Anthropic";
+  type: "OpenAICompatible" | "Anthropic" | "Gemini" | "Cohere";
   whole: Json;
   stream: Json[];
   /** Start and end of each citation. */
@@ -97,6 +163,34 @@ const rows: Record<string, Row> = {
   },
   "a search of Claude's": { ...anthropic(["It is "], ["so", found], ["."]), expected: [[6, 8]] },
   "a search result from the caller": { ...anthropic(["It is so", search]), expected: [[0, 8]] },
+  "a search of Google's": { ...gemini(["It is ", "so."], grounding([6, 8])), expected: [[6, 8]] },
+  "positions in bytes": {
+    ...gemini(["Größe: ", "🎉 a", " b"], grounding([0, 7], [9, 13], [16, 17])),
+    expected: [
+      [0, 5],
+      [7, 9],
+      [12, 13],
+    ],
+  },
+  "a position behind the end": { ...gemini(["so"], grounding([0, 99])), expected: [[0, 2]] },
+  "a text that Gemini quotes": {
+    ...gemini(["It is so"], {
+      citationMetadata: { citationSources: [{ startIndex: 3, endIndex: 5, uri: url, title: "A" }] },
+    }),
+    expected: [[3, 5]],
+  },
+  "a document with an address, from Cohere": {
+    ...cohere("It is so", 6, 8, { type: "document", id: "1", document: { id: "1", title: "A", url } }),
+    expected: [[6, 8]],
+  },
+  "a tool's result with an address, from Cohere": {
+    ...cohere("It is so", 0, 2, { type: "tool", id: "1", tool_output: { title: "A", url } }),
+    expected: [[0, 2]],
+  },
+  "a document without an address, from Cohere": {
+    ...cohere("It is so", 0, 2, { type: "document", id: "1", document: { id: "1", snippet: "x" } }),
+    expected: [],
+  },
   "a page of a document": { ...anthropic(["It is so", page]), expected: [] },
 };
 
@@ -119,7 +213,8 @@ interface Part {
 }
 
 const partOf = (response: unknown): Part =>
-  (response as { output: { content: Part[] }[] }).output[0]?.content[0] as Part;
+  (response as { output: { type: string; content: Part[] }[] }).output.find(({ type }) => type === "message")
+    ?.content[0] as Part;
 
 describe("pages that an answer cites", () => {
   for (const [name, { type, whole, stream, expected }] of Object.entries(rows)) {
@@ -136,7 +231,7 @@ describe("pages that an answer cites", () => {
 
     it(`are in a stream: ${name}`, () => {
       const frames = stream.map((body) => `data: ${JSON.stringify(body)}\n\n`).join("");
-      const end = type === "Anthropic" ? "" : "data: [DONE]\n\n";
+      const end = type === "OpenAICompatible" ? "data: [DONE]\n\n" : "";
       const read = events(called(type, true).decoder(), Buffer.from(frames + end));
       const shown = (dialect: typeof chat): Json[] => {
         const encoder = dialect.encoder(contextOf());

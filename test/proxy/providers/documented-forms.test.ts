@@ -9,10 +9,12 @@ import { providers } from "../../../proxy/providers/registry.generated.ts";
 import { translatedChat } from "../../../proxy/providers/translated-chat.ts";
 import type { Json } from "../../harness/strict/json.ts";
 import { accountOf, events, modelOf } from "./drive.ts";
+import { frame } from "./wire/bedrock.ts";
 
 const upstreams = {
   Anthropic: "claude-sonnet-4-5",
   Bedrock: "anthropic.claude-sonnet-4-5-20250929-v1:0",
+  Cohere: "command-a",
   Gemini: "gemini-2.5-flash",
   Mistral: "mistral-large-latest",
   OpenAI: "gpt-4o",
@@ -25,11 +27,11 @@ type Format = "openai.chat" | "openai.responses" | "anthropic.messages";
 const options = { projectId: "p", apiVersion: "2024-05-31" };
 
 /** The body that is sent, or the path of what is refused. */
-function sent(type: Type, format: Format, body: Json): Json | string {
+function sent(type: Type, format: Format, body: Json, upstream: string = upstreams[type]): Json | string {
   const request = dialects[format]?.decode({ model: "m", ...body });
   assert.ok(request !== undefined);
   if (isRefusal(request)) return String(request.param);
-  const target = { account: accountOf({ options }), model: modelOf({ upstream: upstreams[type] }) };
+  const target = { account: accountOf({ options }), model: modelOf({ upstream }) };
   const made = translatedChat(providers[type] as Provider, request, target, {
     stream: false,
     deadlineMs: 1,
@@ -45,6 +47,8 @@ const at = (value: unknown, path: string): unknown =>
 interface Row {
   format: Format;
   body: Json;
+  /** In place of the usual model. */
+  upstream?: string;
   /** Provider → path in the body that is sent → value; or what is refused. */
   expected: Partial<Record<Type, Record<string, unknown> | string>>;
 }
@@ -214,6 +218,219 @@ const rows: Record<string, Row> = {
     },
     expected: { Mistral: { "messages.1.tool_calls.0.function.arguments": "{}" } },
   },
+  "an effort of newer Claude models": {
+    format: "openai.chat",
+    upstream: "us.anthropic.claude-opus-4-8-v1",
+    body: chat("x", { reasoning_effort: "high", max_completion_tokens: 64 }),
+    expected: {
+      Bedrock: {
+        "additionalModelRequestFields.thinking.type": "adaptive",
+        "additionalModelRequestFields.output_config": { effort: "high" },
+        outputConfig: undefined,
+      },
+    },
+  },
+  "an effort of Nova 2": {
+    format: "openai.chat",
+    upstream: "us.amazon.nova-2-lite-v1:0",
+    body: chat("x", { reasoning_effort: "xhigh" }),
+    expected: {
+      Bedrock: {
+        "additionalModelRequestFields.reasoningConfig": { type: "enabled", maxReasoningEffort: "high" },
+      },
+    },
+  },
+  "the largest effort of Nova 2 beside a limit, which it refuses": {
+    format: "openai.chat",
+    upstream: "us.amazon.nova-2-lite-v1:0",
+    body: chat("x", { reasoning_effort: "high", max_tokens: 9, top_k: 20 }),
+    expected: {
+      Bedrock: {
+        additionalModelRequestFields: {
+          reasoningConfig: { type: "enabled", maxReasoningEffort: "medium" },
+          inferenceConfig: { topK: 20 },
+        },
+      },
+    },
+  },
+  "an effort of OpenAI's open models": {
+    format: "openai.chat",
+    upstream: "openai.gpt-oss-120b-1:0",
+    body: chat("x", { reasoning_effort: "minimal" }),
+    expected: { Bedrock: { additionalModelRequestFields: { reasoning_effort: "low" } } },
+  },
+  "labels of a call": {
+    format: "openai.chat",
+    body: chat("x", { metadata: { team: "a", bad: "ä" }, user: "u-1" }),
+    expected: { Bedrock: { requestMetadata: { team: "a", user_id: "u-1" } } },
+  },
+  "reasoning among the parts of an assistant's content": {
+    format: "openai.chat",
+    body: {
+      messages: [
+        { role: "user", content: "a" },
+        {
+          role: "assistant",
+          content: [
+            { type: "thinking", thinking: "hm", signature: "s" },
+            { type: "redacted_thinking", data: "d" },
+            { type: "text", text: "b" },
+          ],
+        },
+        { role: "user", content: "c" },
+      ],
+    },
+    expected: {
+      Anthropic: {
+        "messages.1.content": [
+          { type: "thinking", thinking: "hm", signature: "s" },
+          { type: "redacted_thinking", data: "d" },
+          { type: "text", text: "b" },
+        ],
+      },
+      Bedrock: {
+        "messages.1.content.0": { reasoningContent: { reasoningText: { text: "hm", signature: "s" } } },
+        "messages.1.content.1": { reasoningContent: { redactedContent: "d" } },
+      },
+      Gemini: { "contents.1.parts": [{ text: "b" }] },
+    },
+  },
+  "a cache mark within a function": {
+    format: "openai.chat",
+    body: chat("x", {
+      tools: [{ type: "function", function: { name: "f", cache_control: { type: "ephemeral" } } }],
+    }),
+    expected: {
+      Anthropic: { "tools.0.cache_control": { type: "ephemeral" } },
+      Bedrock: { "toolConfig.tools.1": { cachePoint: { type: "default" } } },
+    },
+  },
+  "the resolution of a picture": {
+    format: "openai.chat",
+    upstream: "gemini-3-pro-preview",
+    body: chat([{ type: "image_url", image_url: { url: "data:image/png;base64,iVBO", detail: "low" } }]),
+    expected: { Gemini: { [`${parts.gemini}.mediaResolution`]: { level: "MEDIA_RESOLUTION_LOW" } } },
+  },
+  "an answer with pictures": {
+    format: "openai.chat",
+    upstream: "gemini-2.5-flash-image",
+    body: chat("x", { modalities: ["image", "text"], image_config: { aspect_ratio: "16:9" } }),
+    expected: {
+      Gemini: {
+        "generationConfig.responseModalities": ["IMAGE", "TEXT"],
+        "generationConfig.imageConfig": { aspectRatio: "16:9" },
+      },
+      Anthropic: "modalities",
+      Mistral: "modalities",
+      Cohere: "modalities",
+      Watsonx: "modalities",
+    },
+  },
+  "an answer with sound": {
+    format: "openai.chat",
+    body: chat("x", { modalities: ["text", "audio"] }),
+    expected: { Gemini: "modalities", Bedrock: "modalities" },
+  },
+  "Google's own settings": {
+    format: "openai.chat",
+    body: chat("x", { extra_body: { google: { thinking_config: { thinking_budget: 100, include_thoughts: true } } } }),
+    expected: { Gemini: { "generationConfig.thinkingConfig": { thinkingBudget: 100, includeThoughts: true } } },
+  },
+  "a schema for models that take only the older form": {
+    format: "openai.chat",
+    upstream: "gemini-2.0-flash",
+    body: chat("x", {
+      tools: [
+        {
+          type: "function",
+          function: { name: "f", parameters: { type: "object", properties: { a: { type: "string" } } } },
+        },
+      ],
+    }),
+    expected: {
+      Gemini: {
+        "tools.0.functionDeclarations.0.parameters": { type: "OBJECT", properties: { a: { type: "STRING" } } },
+      },
+    },
+  },
+  "a picture of the model's, in Responses": {
+    format: "openai.responses",
+    upstream: "gemini-3-pro-image",
+    body: {
+      input: [
+        { role: "user", content: "draw" },
+        { type: "image_generation_call", id: "ig_x_0", status: "completed", result: "/9j/AA" },
+        { role: "user", content: "again" },
+      ],
+    },
+    expected: {
+      Gemini: {
+        "contents.1": {
+          role: "model",
+          parts: [
+            {
+              inlineData: { mimeType: "image/jpeg", data: "/9j/AA" },
+              thoughtSignature: "skip_thought_signature_validator",
+            },
+          ],
+        },
+      },
+      Mistral: { "messages.length": 2 },
+    },
+  },
+  "a picture of the model's, in Messages": {
+    format: "anthropic.messages",
+    body: {
+      max_tokens: 9,
+      messages: [
+        { role: "user", content: "draw" },
+        {
+          role: "assistant",
+          content: [
+            { type: "text", text: "Here:" },
+            { type: "image", source: { type: "base64", media_type: "image/png", data: "iVBO" } },
+          ],
+        },
+        { role: "user", content: "again" },
+      ],
+    },
+    expected: {
+      Gemini: { "contents.1.parts": [{ text: "Here:" }, { inlineData: { mimeType: "image/png", data: "iVBO" } }] },
+      OpenAI: { "messages.1": { role: "assistant", content: "Here:" } },
+    },
+  },
+  "a document to cite": {
+    format: "anthropic.messages",
+    body: messages([
+      {
+        type: "document",
+        title: "T",
+        context: "C",
+        citations: { enabled: true },
+        source: { type: "base64", media_type: "application/pdf", data: "JVBE" },
+      },
+    ]),
+    expected: {
+      Bedrock: {
+        "messages.0.content.0.document": {
+          format: "pdf",
+          name: "document-1",
+          source: { bytes: "JVBE" },
+          citations: { enabled: true },
+          context: "C",
+        },
+      },
+      Anthropic: {
+        [parts.anthropic]: {
+          type: "document",
+          source: { type: "base64", media_type: "application/pdf", data: "JVBE" },
+          title: "T",
+          context: "C",
+          citations: { enabled: true },
+        },
+      },
+    },
+  },
   audio: {
     format: "openai.chat",
     body: chat([{ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }]),
@@ -222,10 +439,10 @@ const rows: Record<string, Row> = {
 };
 
 describe("a documented form", () => {
-  for (const [name, { format, body, expected }] of Object.entries(rows))
+  for (const [name, { format, body, upstream, expected }] of Object.entries(rows))
     for (const [type, facts] of Object.entries(expected))
       it(`reaches ${type}: ${name}`, () => {
-        const made = sent(type as Type, format, body);
+        const made = sent(type as Type, format, body, upstream);
         if (typeof facts === "string") assert.equal(made, facts);
         else
           for (const [path, value] of Object.entries(facts))
@@ -249,6 +466,153 @@ const answers: Record<string, { type: Type; format: Format; answer: Json; facts:
       usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
     },
     facts: { "choices.0.message.content": "a cited" },
+  },
+  "places that Converse cites": {
+    type: "Bedrock",
+    format: "anthropic.messages",
+    answer: {
+      output: {
+        message: {
+          role: "assistant",
+          content: [
+            { text: "a " },
+            {
+              citationsContent: {
+                content: [{ text: "cited" }],
+                citations: [
+                  {
+                    title: "T",
+                    sourceContent: [{ text: "source" }],
+                    location: { documentPage: { documentIndex: 0, start: 1, end: 2 } },
+                  },
+                ],
+              },
+            },
+            { text: "." },
+          ],
+        },
+      },
+      stopReason: "end_turn",
+      usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    },
+    facts: {
+      content: [
+        { type: "text", text: "a " },
+        {
+          type: "text",
+          text: "cited",
+          citations: [
+            {
+              type: "page_location",
+              cited_text: "source",
+              document_index: 0,
+              document_title: "T",
+              start_page_number: 1,
+              end_page_number: 2,
+            },
+          ],
+        },
+        { type: "text", text: "." },
+      ],
+    },
+  },
+  "a web page that Converse cites": {
+    type: "Bedrock",
+    format: "openai.chat",
+    answer: {
+      output: {
+        message: {
+          role: "assistant",
+          content: [
+            {
+              citationsContent: {
+                content: [{ text: "so" }],
+                citations: [{ title: "A", location: { web: { url: address, domain: "x.test" } } }],
+              },
+            },
+          ],
+        },
+      },
+      stopReason: "end_turn",
+      serviceTier: { type: "flex" },
+      usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    },
+    facts: {
+      "choices.0.message.annotations": [
+        { type: "url_citation", url_citation: { start_index: 0, end_index: 2, title: "A", url: address } },
+      ],
+      service_tier: "flex",
+    },
+  },
+  "a web page that Gemini cites, in Messages": {
+    type: "Gemini",
+    format: "anthropic.messages",
+    answer: {
+      candidates: [
+        {
+          content: { role: "model", parts: [{ text: "It is so." }] },
+          finishReason: "STOP",
+          groundingMetadata: {
+            groundingChunks: [{ web: { uri: address, title: "A" } }],
+            groundingSupports: [{ segment: { startIndex: 6, endIndex: 8 }, groundingChunkIndices: [0] }],
+          },
+        },
+      ],
+    },
+    facts: {
+      content: [
+        { type: "text", text: "It is " },
+        {
+          type: "text",
+          text: "so",
+          citations: [
+            { type: "web_search_result_location", url: address, title: "A", cited_text: "", encrypted_index: "" },
+          ],
+        },
+        { type: "text", text: "." },
+      ],
+    },
+  },
+  "a picture of Gemini's, in Messages": {
+    type: "Gemini",
+    format: "anthropic.messages",
+    answer: {
+      candidates: [
+        {
+          content: { role: "model", parts: [{ inlineData: { mimeType: "image/png", data: "iVBO" } }] },
+          finishReason: "STOP",
+        },
+      ],
+    },
+    facts: { content: [{ type: "image", source: { type: "base64", media_type: "image/png", data: "iVBO" } }] },
+  },
+  "a picture of Gemini's, in Responses": {
+    type: "Gemini",
+    format: "openai.responses",
+    answer: {
+      responseId: "r",
+      candidates: [
+        {
+          content: { role: "model", parts: [{ inlineData: { mimeType: "image/png", data: "iVBO" } }] },
+          finishReason: "STOP",
+        },
+      ],
+    },
+    facts: { output: [{ id: "ig_r_0", type: "image_generation_call", status: "completed", result: "iVBO" }] },
+  },
+  "tokens of sound": {
+    type: "Gemini",
+    format: "openai.chat",
+    answer: {
+      candidates: [{ content: { role: "model", parts: [{ text: "a" }] }, finishReason: "STOP" }],
+      usageMetadata: {
+        promptTokenCount: 9,
+        candidatesTokenCount: 1,
+        totalTokenCount: 10,
+        promptTokensDetails: [{ modality: "AUDIO", tokenCount: 7 }],
+      },
+    },
+    facts: { "usage.prompt_tokens_details.audio_tokens": 7 },
   },
   "the call of an older server": {
     type: "OpenAICompatible",
@@ -274,7 +638,12 @@ const answers: Record<string, { type: Type; format: Format; answer: Json; facts:
 
 function called(type: Type, format: Format, stream: boolean) {
   const dialect = dialects[format];
-  const request = dialect?.decode({ model: "m", max_tokens: 10, messages: [{ role: "user", content: "x" }] });
+  const given = format === "openai.responses" ? { input: "x" } : { messages: [{ role: "user", content: "x" }] };
+  const request = dialect?.decode({
+    model: "m",
+    ...(format === "anthropic.messages" ? { max_tokens: 10 } : {}),
+    ...given,
+  });
   assert.ok(dialect !== undefined && request !== undefined && !isRefusal(request));
   const target = { account: accountOf({ options }), model: modelOf({ upstream: upstreams[type] }) };
   const made = translatedChat(providers[type] as Provider, request, target, { stream, deadlineMs: 1, seed: "s" });
@@ -293,6 +662,89 @@ describe("a documented answer", () => {
       for (const [path, value] of Object.entries(facts))
         assert.deepEqual(at(shown, path), value, `${path} in ${JSON.stringify(shown)}`);
     });
+
+  const pictures = [
+    { content: { role: "model", parts: [{ text: "Here:" }] } },
+    {
+      content: { role: "model", parts: [{ inlineData: { mimeType: "image/png", data: "iVBO" } }] },
+      finishReason: "STOP",
+    },
+  ]
+    .map((candidate) => `data: ${JSON.stringify({ candidates: [candidate] })}\n\n`)
+    .join("");
+  const streams: Record<string, { format: Format; expected: RegExp[] }> = {
+    "in Messages": {
+      format: "anthropic.messages",
+      expected: [
+        /"index":1,"content_block":\{"type":"image","source":\{"type":"base64","media_type":"image\/png","data":"iVBO"\}\}/,
+        /"content_block_stop","index":1/,
+      ],
+    },
+    "in Responses": {
+      format: "openai.responses",
+      expected: [
+        /event: response\.image_generation_call\.in_progress\n/,
+        /event: response\.image_generation_call\.completed\n/,
+        /"output_index":1,"item":\{"id":"ig_id_1","type":"image_generation_call","status":"completed","result":"iVBO"\}/,
+      ],
+    },
+  };
+  for (const [name, { format, expected }] of Object.entries(streams))
+    it(`is read: a streamed picture, ${name}`, () => {
+      const { dialect, made, context } = called("Gemini", format, true);
+      const encoder = dialect.encoder(context);
+      const text = events(made.decoder(), Buffer.from(pictures))
+        .map((event) => encoder.encode(event))
+        .join("");
+      for (const pattern of expected) assert.match(text, pattern);
+    });
+
+  it("is read: what Converse cites in a stream, in Messages", () => {
+    const { dialect, made, context } = called("Bedrock", "anthropic.messages", true);
+    const encoder = dialect.encoder(context);
+    const block = (contentBlockIndex: number, ...deltas: Json[]) => [
+      ...deltas.map((delta) => frame("contentBlockDelta", { contentBlockIndex, delta })),
+      frame("contentBlockStop", { contentBlockIndex }),
+    ];
+    const citation = {
+      title: "T",
+      sourceContent: [{ text: "source" }],
+      location: { documentChar: { documentIndex: 1, start: 2, end: 8 } },
+    };
+    const frames = [
+      frame("messageStart", { role: "assistant" }),
+      ...block(0, { text: "It is " }),
+      ...block(1, { text: "so" }, { citation }),
+      frame("messageStop", { stopReason: "end_turn" }),
+      frame("metadata", { usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } }),
+    ];
+    const text = events(made.decoder(), Buffer.concat(frames))
+      .map((event) => encoder.encode(event))
+      .join("");
+    assert.match(
+      text,
+      /"citations_delta","citation":\{"type":"char_location","cited_text":"source","document_index":1,"document_title":"T","start_char_index":2,"end_char_index":8\}/,
+    );
+  });
+
+  it("is read: log probabilities in a Responses stream", () => {
+    const { dialect, made, context } = called("OpenAICompatible", "openai.responses", true);
+    const encoder = dialect.encoder(context);
+    const entry = { token: "a", logprob: -1, bytes: [97], top_logprobs: [] };
+    const chunk = { choices: [{ index: 0, delta: { content: "a" }, logprobs: { content: [entry] } }] };
+    const end = { choices: [{ index: 0, delta: {}, finish_reason: "stop" }] };
+    const bytes = [chunk, end].map((body) => `data: ${JSON.stringify(body)}\n\n`).join("");
+    const named = events(made.decoder(), Buffer.from(`${bytes}data: [DONE]\n\n`))
+      .map((event) => encoder.encode(event))
+      .join("")
+      .split("\n")
+      .filter((line) => line.startsWith("data: "))
+      .map((line) => JSON.parse(line.slice(6)) as Json);
+    const of = (type: string): unknown => named.find((event) => event["type"] === type);
+    assert.deepEqual(at(of("response.output_text.delta"), "logprobs"), [entry]);
+    assert.deepEqual(at(of("response.output_text.done"), "logprobs"), [entry]);
+    assert.deepEqual(at(of("response.completed"), "response.output.0.content.0.logprobs"), [entry]);
+  });
 
   it("is read: the streamed call of an older server", () => {
     const { dialect, made, context } = called("OpenAICompatible", "anthropic.messages", true);

@@ -10,7 +10,7 @@ const codec = new EventStreamCodec(
   (text) => Buffer.from(text, "utf8"),
 );
 
-const frame = (type: string, body: Json): Buffer =>
+export const frame = (type: string, body: Json): Buffer =>
   Buffer.from(
     codec.encode({
       headers: {

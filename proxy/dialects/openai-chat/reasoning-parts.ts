@@ -1,0 +1,58 @@
+/**
+ * Reasoning among an assistant's content parts, and cache marks within a tool's function, as clients of gateways in
+ * OpenAI's format write them → the canonical members for both.
+ */
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
+import type { ChatMessage, ChatRequest, ContentPart, FunctionTool } from "../canonical.ts";
+
+const kinds: ReadonlySet<unknown> = new Set(["thinking", "redacted_thinking"]);
+export const isReasoning = (part: unknown): boolean => isObject(part) && kinds.has(part["type"]);
+
+const filled = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+
+/** In Anthropic's form; null if a provider of its models would refuse it. */
+function signedBlock(part: JsonObject): JsonObject | null {
+  if (part["type"] === "redacted_thinking") {
+    const data = filled(part["data"]) ?? filled(part["redacted_content"]);
+    return data === null ? null : { type: "redacted_thinking", data };
+  }
+  const signature = filled(part["signature"]);
+  return signature === null ? null : { type: "thinking", thinking: textOf(part), signature };
+}
+
+const textOf = (part: JsonObject): string => filled(part["thinking"]) ?? filled(part["text"]) ?? "";
+
+function withoutParts(message: ChatMessage): ChatMessage {
+  const { content } = message;
+  if (message.role !== "assistant" || !Array.isArray(content) || !content.some(isReasoning)) return message;
+  const reasoning = objectsIn(content).filter(isReasoning);
+  const rest: ContentPart[] = content.filter((part) => !isReasoning(part));
+  const signed = reasoning.map(signedBlock).filter((block) => block !== null);
+  const unsigned = reasoning
+    .filter((part) => signedBlock(part) === null)
+    .map(textOf)
+    .join("");
+  return {
+    ...message,
+    content: rest.length > 0 ? rest : null,
+    ...(signed.length > 0 ? { thinking_blocks: [...(message.thinking_blocks ?? []), ...signed] } : {}),
+    ...(unsigned === "" ? {} : { reasoning_content: (message.reasoning_content ?? "") + unsigned }),
+  };
+}
+
+function withMark(tool: FunctionTool): FunctionTool {
+  const { cache_control: mark, ...fn } = tool.function as FunctionTool["function"] & { cache_control?: unknown };
+  return isObject(mark) ? { ...tool, function: fn, cache_control: tool.cache_control ?? mark } : tool;
+}
+
+/** The list itself if nothing in it changes. */
+function changed<Item>(items: Item[], change: (item: Item) => Item): Item[] {
+  return items.some((item) => change(item) !== item) ? items.map(change) : items;
+}
+
+export function withCanonicalMembers(request: ChatRequest): ChatRequest {
+  const messages = changed(request.messages, withoutParts);
+  const tools = Array.isArray(request.tools) ? changed(request.tools, withMark) : request.tools;
+  if (messages === request.messages && tools === request.tools) return request;
+  return { ...request, messages, ...(tools === undefined ? {} : { tools }) };
+}
