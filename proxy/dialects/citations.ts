@@ -88,7 +88,7 @@ export function citedPieces(
   }
   const pieces: { text: string; cited: JsonObject[] }[] = [];
   let from = 0;
-  for (const { start, end, cited } of [...spans.values()].sort((one, other) => one.start - other.start)) {
+  for (const { start, end, cited } of [...spans.values()].sort((a, b) => a.start - b.start)) {
     // Spans that overlap share a piece.
     const last = pieces.at(-1);
     if (start < from && last !== undefined) {

@@ -95,7 +95,7 @@ function withoutIdleMembers(request: ChatRequest): ChatRequest {
 /** Answers that aren't text, where the model can't make them. */
 function unheard({ modalities }: ChatRequest, images: boolean): Refusal | null {
   const asked = Array.isArray(modalities) ? modalities : [];
-  const other = asked.find((one) => one !== "text" && !(images && one === "image"));
+  const other = asked.find((modality) => modality !== "text" && !(images && modality === "image"));
   return other === undefined
     ? null
     : refusal(

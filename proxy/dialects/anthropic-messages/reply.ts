@@ -47,7 +47,7 @@ const textBlocks = (text: string): JsonObject[] => (text === "" ? [] : [{ type: 
 /** A text that begins at `from` in the message's, in pieces with what they cite. */
 function citedBlocks(text: string, from: number, citations: readonly PlacedCitation[]): JsonObject[] {
   if (citations.length === 0) return textBlocks(text);
-  const own = citations.map((one) => ({ ...one, start: one.start - from, end: one.end - from }));
+  const own = citations.map((placed) => ({ ...placed, start: placed.start - from, end: placed.end - from }));
   return citedPieces(
     text,
     own.filter(({ start }) => start >= 0),

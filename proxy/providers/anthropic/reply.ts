@@ -83,14 +83,14 @@ export function citedIn(citations: unknown, from: number, length: number) {
 
 function citationsOf(blocks: readonly JsonObject[]): ReturnType<typeof citedIn> {
   let from = 0;
-  const found = blocks.flatMap((block) => {
+  const cited = blocks.flatMap((block) => {
     if (block["type"] !== "text") return [];
     const { length } = text(block["text"]);
     from += length;
     return [citedIn(block["citations"], from - length, length)];
   });
-  const annotations = found.flatMap((one) => one.annotations ?? []);
-  const placed = found.flatMap((one) => one[claudeCitations] ?? []);
+  const annotations = cited.flatMap((block) => block.annotations ?? []);
+  const placed = cited.flatMap((block) => block[claudeCitations] ?? []);
   return {
     ...(annotations.length > 0 ? { annotations } : {}),
     ...(placed.length > 0 ? { [claudeCitations]: placed } : {}),

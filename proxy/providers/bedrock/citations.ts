@@ -58,9 +58,9 @@ function locationOf({ location }: JsonObject): [Form, JsonObject] | null {
 }
 
 function placed(citation: JsonObject, start: number, end: number): PlacedCitation[] {
-  const found = locationOf(citation);
-  if (found === null) return [];
-  const [form, location] = found;
+  const known = locationOf(citation);
+  if (known === null) return [];
+  const [form, location] = known;
   const cited_text = objectsIn(citation["sourceContent"])
     .map((part) => text(part["text"]))
     .join("");
@@ -84,13 +84,13 @@ export function citedIn(citations: unknown, start: number, end: number) {
 /** Of all of an answer's blocks. */
 export function citationsOf(blocks: readonly JsonObject[]): ReturnType<typeof citedIn> {
   let length = 0;
-  const found = blocks.map((block) => {
+  const cited = blocks.map((block) => {
     const start = length;
     length += text(block["text"]).length;
     return citedIn(block["citations"], start, length);
   });
-  const annotations = found.flatMap((one) => one.annotations ?? []);
-  const list = found.flatMap((one) => one[claudeCitations] ?? []);
+  const annotations = cited.flatMap((block) => block.annotations ?? []);
+  const list = cited.flatMap((block) => block[claudeCitations] ?? []);
   return {
     ...(annotations.length > 0 ? { annotations } : {}),
     ...(list.length > 0 ? { [claudeCitations]: list } : {}),

@@ -35,13 +35,13 @@ export class TextPositions {
 
   /** Position in bytes → in characters, in one pass over the text. */
   of(places: readonly number[]): ReadonlyMap<number, number> {
-    const found = new Map<number, number>();
-    const waiting = [...new Set(places)].sort((one, other) => other - one);
+    const byBytes = new Map<number, number>();
+    const waiting = [...new Set(places)].sort((a, b) => b - a);
     let bytes = 0;
     let characters = 0;
     const pass = (upTo: number): void => {
       for (let next = waiting.at(-1); next !== undefined && next <= upTo; next = waiting.at(-1)) {
-        found.set(next, characters + Math.max(0, next - bytes));
+        byBytes.set(next, characters + Math.max(0, next - bytes));
         waiting.pop();
       }
     };
@@ -58,8 +58,8 @@ export class TextPositions {
         characters += character.length;
       }
     }
-    for (const place of waiting) found.set(place, characters);
-    return found;
+    for (const place of waiting) byBytes.set(place, characters);
+    return byBytes;
   }
 }
 
@@ -113,6 +113,6 @@ export function annotationsOf(
   const sources = [...grounded(groundingMetadata, from), ...quoted(citationMetadata)];
   if (sources.length === 0) return [];
   const positions = text.of(sources.flatMap(({ start, end }) => [start, end]));
-  const at = (bytes: number): number => positions.get(bytes) ?? 0;
-  return sources.map(({ start, end, url, title }) => chatAnnotation({ url, title, start: at(start), end: at(end) }));
+  const characterOf = (bytes: number): number => positions.get(bytes) ?? 0;
+  return sources.map(({ start, end, url, title }) => chatAnnotation({ url, title, start: characterOf(start), end: characterOf(end) }));
 }

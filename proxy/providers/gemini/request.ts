@@ -108,7 +108,7 @@ function generationConfig(request: ChatRequest, target: Target, dropped: Set<str
  * https://openrouter.ai/docs/features/multimodal/image-generation.
  */
 function pictureMembers({ modalities, image_config: size }: ChatRequest): JsonObject {
-  const asked = Array.isArray(modalities) ? modalities.map((one) => String(one).toUpperCase()) : [];
+  const asked = Array.isArray(modalities) ? modalities.map((modality) => String(modality).toUpperCase()) : [];
   const { aspect_ratio: aspectRatio, image_size: imageSize } = isObject(size) ? size : {};
   const config = present({ aspectRatio, imageSize });
   return {
