@@ -114,5 +114,7 @@ export function annotationsOf(
   if (sources.length === 0) return [];
   const positions = text.of(sources.flatMap(({ start, end }) => [start, end]));
   const characterOf = (bytes: number): number => positions.get(bytes) ?? 0;
-  return sources.map(({ start, end, url, title }) => chatAnnotation({ url, title, start: characterOf(start), end: characterOf(end) }));
+  return sources.map(({ start, end, url, title }) =>
+    chatAnnotation({ url, title, start: characterOf(start), end: characterOf(end) }),
+  );
 }
