@@ -275,9 +275,9 @@ const translate = (shaped: Shaped, target: ResolvedTarget, context: PrepareConte
 const caps = ["max_output_tokens", "max_tool_calls"] as const;
 
 /** The path for bytes that pass through; null if they are translated. */
-function pathOf({ format, compaction, edits }: Shaped, { entry, model }: ResolvedTarget): string | null {
+function pathOf({ format, compaction, edits, received }: Shaped, { entry, model }: ResolvedTarget): string | null {
   const { provider, account } = entry;
-  if (compaction === null) return provider.passthroughPath(format, account, model);
+  if (compaction === null) return provider.passthroughPath(format, account, model, received.stream);
   const byGateway = compaction.byGateway || caps.some((name) => edits[name] !== undefined);
   return byGateway ? null : (provider.compactPath?.(account) ?? null);
 }

@@ -234,8 +234,11 @@ export interface Provider {
   readonly capabilities: Capabilities;
   /** What this model's translation carries, for types with several APIs. Absent: the same for all, as in `capabilities`. */
   carries?(account: ProviderAccount, model: ProviderModel): Capabilities["carries"];
-  /** Path (with base path) for bytes in `format` that pass through untouched; null if they can't. */
-  passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null;
+  /**
+   * Path (with base path) for bytes in `format` that pass through untouched; null if they can't. `stream`: whether the
+   * caller asks for a stream; absent if it makes no difference.
+   */
+  passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel, stream?: boolean): string | null;
   /** Path of the call that compacts a conversation of the Responses API; null or absent if the provider has none. */
   compactPath?(account: ProviderAccount): string | null;
   /**

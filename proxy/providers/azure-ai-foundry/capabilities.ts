@@ -8,7 +8,14 @@ export const capabilities: Capabilities = {
     endpoint: "https://contoso.services.ai.azure.com",
     model: { name: "claude-sonnet-4-5" },
   },
-  passthrough: ["openai.images", "openai.image_edits", "openai.speech", "openai.transcriptions", "openai.translations"],
+  passthrough: [
+    "openai.images",
+    "openai.image_edits",
+    "openai.speech",
+    "openai.transcriptions",
+    "openai.translations",
+    "cohere.rerank",
+  ],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {
     api: {

@@ -11,6 +11,7 @@ import { provider as anthropic } from "../anthropic/index.ts";
 import { decodeAzureError } from "../azure-openai/failure.ts";
 import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
+import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
 import { mended, openAiEdits } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import { openAiTokenCount } from "../openai/token-count.ts";
@@ -43,6 +44,9 @@ const openAiAccount = (account: ProviderAccount): ProviderAccount => ({
   basePath: `${root(account)}/openai/v1`,
 });
 
+/** https://docs.cohere.com/docs/cohere-on-microsoft-azure */
+const rerankPath = (account: ProviderAccount): string => `${root(account)}/providers/cohere/v2/rerank`;
+
 const openAiPaths: Partial<Record<WireFormat, string>> = {
   "openai.chat": "/chat/completions",
   "openai.embeddings": "/embeddings",
@@ -56,6 +60,7 @@ const openAiPaths: Partial<Record<WireFormat, string>> = {
 
 function passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null {
   if (isClaude(account, model)) return anthropic.passthroughPath(format, claudeAccount(account), model);
+  if (format === "cohere.rerank") return rerankPath(account);
   const path = openAiPaths[format];
   return path === undefined ? null : openAiAccount(account).basePath + path;
 }
@@ -82,9 +87,12 @@ export const provider: Provider = {
   carries: (account, model) => (isClaude(account, model) ? anthropicCapabilities.carries : capabilities.carries),
   passthroughPath,
   passthroughEdits: (format, account, model, body) =>
-    isClaude(account, model)
-      ? (anthropic.passthroughEdits?.(format, account, model, body) ?? {})
-      : openAiEdits(format, account, model, body),
+    format === "cohere.rerank"
+      ? rerankEdits(body)
+      : isClaude(account, model)
+        ? (anthropic.passthroughEdits?.(format, account, model, body) ?? {})
+        : openAiEdits(format, account, model, body),
+  passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
   authorize,
   chat,
   embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),

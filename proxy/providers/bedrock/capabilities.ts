@@ -13,8 +13,8 @@ export const capabilities: Capabilities = {
     values: { "eusc-de-east-1": "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu" },
   },
   example: { options: { region: "eu-central-1" }, model: { name: "nova", upstream: "eu.amazon.nova-pro-v1:0" } },
-  passthrough: [],
-  translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],
+  passthrough: ["cohere.rerank"],
+  translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {
     region: {
       required: true,

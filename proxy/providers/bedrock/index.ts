@@ -3,16 +3,19 @@
  * for models of many vendors; Claude by InvokeModel; and its OpenAI-compatible endpoint.
  */
 
+import type { WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 import { claudeFacts } from "../anthropic/models.ts";
 import { countIn } from "../anthropic/token-count.ts";
+import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
 import { maxOutputBy } from "../model-facts.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
 import type { CallOptions, ChatCall, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
+import { bedrockEmbeddings } from "./embeddings.ts";
 import { decodeError } from "./failure.ts";
 import { invokeChat } from "./invoke.ts";
 import { decodeReply, text } from "./reply.ts";
@@ -66,16 +69,32 @@ function chat(
   };
 }
 
+/** Models of Cohere and Amazon that rerank (https://docs.aws.amazon.com/bedrock/latest/userguide/rerank-supported.html). */
+const reranks = ({ config }: ProviderModel): boolean => /(^|[./])(cohere|amazon)\.rerank/.test(config.upstream);
+
+function passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null {
+  if (format === "cohere.rerank") return reranks(model) ? `${modelPath(account, model)}/invoke` : null;
+  return format === "openai.chat" && account.config.options["api"] === "OpenAI"
+    ? `${openAiAccount(account).basePath}/chat/completions`
+    : null;
+}
+
+/** The model is in the path, and Cohere's models ask for the version of their API. */
+const ownMembers = ({ config }: ProviderModel) => ({
+  model: undefined,
+  ...(/(^|[./])cohere\./.test(config.upstream) ? { api_version: 2 } : {}),
+});
+
 export const provider: Provider = {
   capabilities,
-  passthroughPath: (format, account) =>
-    format === "openai.chat" && account.config.options["api"] === "OpenAI"
-      ? `${openAiAccount(account).basePath}/chat/completions`
-      : null,
+  passthroughPath,
+  passthroughEdits: (format, _account, model, body) =>
+    format === "cohere.rerank" ? { ...rerankEdits(body), ...ownMembers(model) } : {},
+  passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
   maxOutput: maxOutputBy(claudeFacts),
   authorize,
   chat,
-  embeddings: null,
+  embeddings: (request, account, model) => bedrockEmbeddings(request, modelPath(account, model), model),
   tokenCount({ request }, account, model) {
     if (account.config.options["api"] === "OpenAI") return null;
     const encoded = encodeRequest(request, account, model);

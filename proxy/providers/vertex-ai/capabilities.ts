@@ -82,7 +82,9 @@ export const capabilities: Capabilities = {
     { credentials: ["apiKey"], options: [] },
   ],
   credentialsRequired: true,
-  sets: { credential: ["authorization", "x-goog-api-key"], query: ["alt", "key"] },
+  sets: { headers: ["anthropic-beta"], credential: ["authorization", "x-goog-api-key"], query: ["alt", "key"] },
+  // Members of Claude's own format.
+  steering: { region: ["inference_geo"], price: { speed: ["fast"] } },
   identity: "google",
   tokenServiceOption: "tokenUrl",
   parameters: {

@@ -2,11 +2,12 @@
  * Google Vertex AI (https://cloud.google.com/vertex-ai/generative-ai/docs): Gemini in its own format, Claude in
  * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own.
  */
-import type { Capabilities } from "../../config/capabilities.ts";
+import type { Capabilities, WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { decodeError as decodeClaudeError } from "../anthropic/failure.ts";
+import { provider as anthropic } from "../anthropic/index.ts";
 import { decodeReply } from "../anthropic/reply.ts";
 import { encodeRequest } from "../anthropic/request.ts";
 import { anthropicDecoder } from "../anthropic/stream.ts";
@@ -75,6 +76,18 @@ function chat(
   }
 }
 
+/** Bodies in OpenAI's format need only the model's name, which the pipeline sets. */
+function passthroughPath(
+  format: WireFormat,
+  account: ProviderAccount,
+  model: ProviderModel,
+  stream = false,
+): string | null {
+  const api = apiOf(account, model);
+  if (format === "anthropic.messages" && api === "Claude") return claudePath(account, model, stream);
+  return format === "openai.chat" && api === "OpenAI" ? `${openAiBase(account)}/chat/completions` : null;
+}
+
 const carried: Record<VertexApi, Capabilities["carries"]> = {
   Gemini: geminiCapabilities.carries,
   Claude: anthropicCapabilities.carries,
@@ -90,6 +103,8 @@ const countMembers = ({ contents, systemInstruction, tools, generationConfig }: 
 });
 
 function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
+  // In the body here.
+  delete outgoing.headers["anthropic-version"];
   const { apiKey, serviceAccountJson } = account.credentials;
   const hasIdentity = account.config.identity !== undefined;
   if (!hasIdentity && serviceAccountJson === undefined) {
@@ -106,9 +121,15 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
 export const provider: Provider = {
   capabilities,
   carries: (account, model) => carried[apiOf(account, model)],
-  // Bodies in OpenAI's format need only the model's name, which the pipeline sets.
-  passthroughPath: (format, account, model) =>
-    format === "openai.chat" && apiOf(account, model) === "OpenAI" ? `${openAiBase(account)}/chat/completions` : null,
+  passthroughPath,
+  passthroughEdits: (format, account, model, body) =>
+    format === "anthropic.messages"
+      ? {
+          ...anthropic.passthroughEdits?.(format, account, model, body),
+          model: undefined,
+          anthropic_version: claudeVersion,
+        }
+      : {},
   authorize,
   chat,
   tokenCount(prompt, account, model) {
