@@ -221,7 +221,7 @@ const rows: Record<string, Row> = {
       },
     },
   },
-  "the largest effort of Nova 2 beside a limit, which it refuses": {
+  "the largest effort of Nova 2 with a limit, which it refuses": {
     format: "openai.chat",
     upstream: "us.amazon.nova-2-lite-v1:0",
     body: chat("x", { reasoning_effort: "high", max_tokens: 9, top_k: 20 }),
