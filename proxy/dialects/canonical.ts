@@ -8,7 +8,7 @@ import type { BilledUnit } from "../config/price.ts";
 import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { blockOrder, OrderedBlock } from "./block-order.ts";
-import type { claudeCitations, PlacedCitation } from "./citations.ts";
+import type { claudeCitations, DocumentWish, documentWish, PlacedCitation } from "./citations.ts";
 
 /** Asks Claude's providers to cache the prompt up to here. */
 interface CacheMark {
@@ -27,15 +27,6 @@ export interface AudioPart extends CacheMark {
   type: "input_audio";
   input_audio: { data: string; format: string };
 }
-/** What a caller of Anthropic's API says of a document. No JSON holds it. */
-export const documentWish = Symbol("what is said of a document");
-
-export interface DocumentWish {
-  /** Whether the answer is to cite the document. */
-  citations: boolean;
-  context: string | null;
-}
-
 export interface FilePart extends CacheMark {
   type: "file";
   /** `file_data`: a data URI, or an address where the provider can fetch the file. */
@@ -191,6 +182,8 @@ export interface ChatChoice {
   finish_reason: FinishReason;
   /** The provider's own reason, if it differs. */
   native_finish_reason?: string;
+  /** Which of `stop` ended the answer, if the provider says so. */
+  stop_sequence?: string;
 }
 
 export interface ChatReply {
@@ -230,7 +223,7 @@ export interface ChatDelta {
 export type StreamEvent =
   | { kind: "start"; id: string | null; model: string | null }
   | { kind: "delta"; choice: number; delta: ChatDelta; logprobs?: unknown }
-  | { kind: "finish"; choice: number; reason: FinishReason; native?: string }
+  | { kind: "finish"; choice: number; reason: FinishReason; native?: string; stopSequence?: string }
   | { kind: "usage"; usage: Usage }
   | { kind: "ping" }
   | { kind: "end" }

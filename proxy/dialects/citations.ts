@@ -103,3 +103,12 @@ export function citedPieces(
   if (from < text.length) pieces.push({ text: text.slice(from), cited: [] });
   return pieces;
 }
+
+/** What a caller of Anthropic's API says of a document. No JSON holds it. */
+export const documentWish = Symbol("what is said of a document");
+
+export interface DocumentWish {
+  /** Whether the answer is to cite the document. */
+  citations: boolean;
+  context: string | null;
+}

@@ -3,13 +3,8 @@
  * results, pictures that an assistant made, system messages that don't stand at the beginning.
  */
 import type { Capabilities } from "../config/capabilities.ts";
-import {
-  type ChatMessage,
-  type ChatRequest,
-  type ContentPart,
-  documentWish,
-  type FunctionTool,
-} from "../dialects/canonical.ts";
+import type { ChatMessage, ChatRequest, ContentPart, FunctionTool } from "../dialects/canonical.ts";
+import { documentWish } from "../dialects/citations.ts";
 
 type Carried = NonNullable<Capabilities["carries"]>;
 

@@ -84,9 +84,20 @@ function restoring(decoder: ChatStreamDecoder, calls: Calls): ChatStreamDecoder 
 
 const isReply = (answer: ChatReply | ProviderError): answer is ChatReply => "choices" in answer;
 
-/** Without tools, what is said about their use has no effect, and OpenAI's servers refuse it. */
-function withoutIdleMembers(request: ChatRequest): ChatRequest {
-  if ((request.tools ?? []).length > 0) return request;
+const onlyText = ({ modalities }: ChatRequest): boolean =>
+  Array.isArray(modalities) && modalities.every((modality) => modality === "text");
+
+/**
+ * Without tools, what is said about their use has no effect, and OpenAI's servers refuse it. Text is what every model
+ * answers with.
+ */
+function withoutIdleMembers(given: ChatRequest): ChatRequest {
+  const { modalities: _modalities, ...rest } = given;
+  const request: ChatRequest = onlyText(given) ? rest : given;
+  return (request.tools ?? []).length > 0 ? request : withoutToolSettings(request);
+}
+
+function withoutToolSettings(request: ChatRequest): ChatRequest {
   const { parallel_tool_calls: _, ...rest } = request;
   if (rest.tool_choice === "auto" || rest.tool_choice === "none") delete rest.tool_choice;
   return rest;

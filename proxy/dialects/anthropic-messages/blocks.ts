@@ -1,7 +1,8 @@
 /** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import { type ContentPart, type DocumentWish, documentWish, isRefusal, type Refusal, refusal } from "../canonical.ts";
+import { type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
+import { type DocumentWish, documentWish } from "../citations.ts";
 import { argumentsIn } from "../tool-arguments.ts";
 
 type PartResult = ContentPart | Refusal;

@@ -99,9 +99,12 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
   const [choice] = reply.choices;
   const message = choice?.message;
   const content = message === undefined ? [] : contentOf(message);
+  const stop = choice?.stop_sequence;
+  const native = stop === undefined ? choice?.native_finish_reason : "stop_sequence";
   return {
     ...messageObject(reply.id || context.fallbackId, context, content),
-    stop_reason: stopReason(choice?.finish_reason ?? "stop", choice?.native_finish_reason, Boolean(message?.refusal)),
+    stop_reason: stopReason(choice?.finish_reason ?? "stop", native, Boolean(message?.refusal)),
+    stop_sequence: stop ?? null,
     usage: encodeUsage(reply.usage),
   };
 }

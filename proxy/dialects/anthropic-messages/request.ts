@@ -1,7 +1,9 @@
 /** A Messages body → canonical request (https://platform.claude.com/docs/en/api/messages/create). */
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import {
+  type ChatMessage,
   type ChatRequest,
+  type ContentPart,
   claudeWish,
   type FunctionTool,
   isRefusal,
@@ -94,7 +96,30 @@ const checks: Readonly<Record<string, is.Check>> = {
   // The gateway must not drop a limit on where a request may be processed.
   inference_geo: anthropicOnly,
 };
-const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "messages", "system"]);
+const known: ReadonlySet<string> = new Set([
+  ...Object.keys(checks),
+  ...["model", "messages", "system", "cache_control", "service_tier"],
+]);
+
+/** OpenAI's names of the tiers. Others are left to the provider, which names what it doesn't have. */
+const tiers: Readonly<Record<string, string>> = { standard_only: "default" };
+
+function tierOf({ service_tier: tier }: JsonObject): Optional {
+  return typeof tier === "string" ? { service_tier: Object.hasOwn(tiers, tier) ? tiers[tier] : tier } : {};
+}
+
+/** A mark on the whole body stands for one at its end. */
+function withMarkAtEnd(messages: ChatMessage[], body: JsonObject): ChatMessage[] {
+  const last = messages.at(-1);
+  const mark = markOf(body);
+  if (last === undefined || mark.cache_control === undefined) return messages;
+  const { content } = last;
+  if (last.role === "assistant" || last.role === "tool") return [...messages.slice(0, -1), { ...last, ...mark }];
+  const parts: ContentPart[] = typeof content === "string" ? [{ type: "text", text: content }] : (content ?? []);
+  const end = parts.at(-1);
+  if (end === undefined) return messages;
+  return [...messages.slice(0, -1), { ...last, content: [...parts.slice(0, -1), { ...mark, ...end }] }];
+}
 
 function effortOf(body: JsonObject): string | null {
   const mode = isObject(body["thinking"]) ? body["thinking"] : {};
@@ -172,8 +197,9 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   if (isRefusal(messages)) return messages;
   return {
     model: body["model"] as string,
-    messages,
+    messages: withMarkAtEnd(messages, body),
     ...plainParameters(body),
+    ...tierOf(body),
     ...toolParameters(body),
     ...outputParameters(body),
     ...wishOf(body),

@@ -93,11 +93,12 @@ export class AnthropicEncoder implements ChatStreamEncoder {
   }
 
   #stop(): string {
-    const reason = stopReason(this.#finish?.reason ?? "stop", this.#finish?.native, this.#refused);
+    const { reason: finish = "stop", native, stopSequence: stop } = this.#finish ?? {};
+    const reason = stopReason(finish, stop === undefined ? native : "stop_sequence", this.#refused);
     return (
       frame({
         type: "message_delta",
-        delta: { stop_reason: reason, stop_sequence: null },
+        delta: { stop_reason: reason, stop_sequence: stop ?? null },
         usage: this.#usageSoFar(),
       }) + frame({ type: "message_stop" })
     );

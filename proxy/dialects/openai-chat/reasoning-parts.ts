@@ -1,5 +1,5 @@
 /**
- * Reasoning among an assistant's content parts, and cache marks within a tool's function, as clients of gateways in
+ * Videos (https://docs.vllm.ai/en/latest/features/multimodal_inputs.html) as files, reasoning among an assistant's content parts, and cache marks within a tool's function, as clients of gateways in
  * OpenAI's format write them → the canonical members for both.
  */
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
@@ -40,6 +40,19 @@ function withoutParts(message: ChatMessage): ChatMessage {
   };
 }
 
+const isVideo = (part: unknown): boolean => isObject(part) && part["type"] === "video_url";
+
+function videoFile(part: ContentPart): ContentPart {
+  if (!isVideo(part)) return part;
+  const { video_url: video } = part as unknown as { video_url: { url: string } };
+  return { type: "file", file: { file_data: video.url } };
+}
+
+function withFiles(message: ChatMessage): ChatMessage {
+  const { content } = message;
+  return Array.isArray(content) && content.some(isVideo) ? { ...message, content: content.map(videoFile) } : message;
+}
+
 function withMark(tool: FunctionTool): FunctionTool {
   const { cache_control: mark, ...fn } = tool.function as FunctionTool["function"] & { cache_control?: unknown };
   return isObject(mark) ? { ...tool, function: fn, cache_control: tool.cache_control ?? mark } : tool;
@@ -51,7 +64,7 @@ function changed<Item>(items: Item[], change: (item: Item) => Item): Item[] {
 }
 
 export function withCanonicalMembers(request: ChatRequest): ChatRequest {
-  const messages = changed(request.messages, withoutParts);
+  const messages = changed(request.messages, (message) => withFiles(withoutParts(message)));
   const tools = Array.isArray(request.tools) ? changed(request.tools, withMark) : request.tools;
   if (messages === request.messages && tools === request.tools) return request;
   return { ...request, messages, ...(tools === undefined ? {} : { tools }) };

@@ -23,6 +23,9 @@ const parts: Readonly<Record<string, (part: JsonObject, param: string) => Refusa
     is.required(part, "input_audio", is.anObject, `${param}.`) ??
     is.required(part["input_audio"] as JsonObject, "data", is.aString, `${param}.input_audio.`) ??
     is.required(part["input_audio"] as JsonObject, "format", is.aString, `${param}.input_audio.`),
+  video_url: (part, param) =>
+    is.required(part, "video_url", is.anObject, `${param}.`) ??
+    is.required(part["video_url"] as JsonObject, "url", is.aString, `${param}.video_url.`),
   file: (part, param) =>
     is.required(part, "file", is.anObject, `${param}.`) ??
     is.members(

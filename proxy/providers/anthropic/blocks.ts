@@ -1,7 +1,8 @@
 /** Content blocks of Anthropic's Messages (https://platform.claude.com/docs/en/api/messages/create). */
 
 import { Buffer } from "node:buffer";
-import { documentWish, refusal } from "../../dialects/canonical.ts";
+import { refusal } from "../../dialects/canonical.ts";
+import { documentWish } from "../../dialects/citations.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import { isWebAddress, mediaOf } from "./media.ts";
 import type { BlockForms } from "./turns.ts";

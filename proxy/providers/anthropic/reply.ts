@@ -119,6 +119,7 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
     },
     finish_reason: reason,
     ...(native === null ? {} : { native_finish_reason: native }),
+    ...(typeof body["stop_sequence"] === "string" ? { stop_sequence: body["stop_sequence"] } : {}),
   };
 }
 

@@ -35,6 +35,7 @@ class AnthropicStream {
   #opened = false;
   #usage: JsonObject = {};
   #stopReason: unknown = null;
+  #stopSequence: unknown = null;
   #refusal = "";
 
   readonly #handlers: Readonly<Record<string, (body: JsonObject, emit: Emit) => void>> = {
@@ -135,8 +136,13 @@ class AnthropicStream {
   /** Usage counts are cumulative. */
   #message(delta: JsonObject, usage: unknown): void {
     this.#stopReason = delta["stop_reason"] ?? this.#stopReason;
+    this.#stopSequence = delta["stop_sequence"] ?? this.#stopSequence;
     this.#refusal = refusalOf(delta["stop_details"]) || this.#refusal;
     this.#usage = mergeUsage(this.#usage, usage);
+  }
+
+  #stopMember(): { stopSequence?: string } {
+    return typeof this.#stopSequence === "string" ? { stopSequence: this.#stopSequence } : {};
   }
 
   #stop(emit: Emit): void {
@@ -146,7 +152,7 @@ class AnthropicStream {
     const native = nativeReason(this.#stopReason, reason);
     // An end without a reason and without content is not an answer.
     if (this.#stopReason !== null || this.#opened)
-      emit({ kind: "finish", choice: 0, reason, ...(native === null ? {} : { native }) });
+      emit({ kind: "finish", choice: 0, reason, ...(native === null ? {} : { native }), ...this.#stopMember() });
     const usage = Object.keys(this.#usage).length > 0 ? decodeUsage(this.#usage) : null;
     if (usage !== null) emit({ kind: "usage", usage });
     emit({ kind: "end" });

@@ -2,7 +2,8 @@
  * Content blocks of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html).
  */
 
-import { type DocumentWish, documentWish, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { type Refusal, refusal } from "../../dialects/canonical.ts";
+import { type DocumentWish, documentWish } from "../../dialects/citations.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { mediaOf } from "../anthropic/media.ts";
@@ -27,6 +28,21 @@ const documentFormats: Readonly<Record<string, string>> = {
   "application/vnd.ms-excel": "xls",
   "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 };
+
+/** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_VideoBlock.html */
+const videoFormats: Readonly<Record<string, string>> = {
+  "video/mp4": "mp4",
+  "video/quicktime": "mov",
+  "video/mov": "mov",
+  "video/webm": "webm",
+  "video/x-matroska": "mkv",
+  "video/mpeg": "mpeg",
+  "video/x-flv": "flv",
+  "video/x-ms-wmv": "wmv",
+  "video/3gpp": "three_gp",
+};
+const formatIn = (formats: Readonly<Record<string, string>>, mediaType: string): string | undefined =>
+  Object.hasOwn(formats, mediaType) ? formats[mediaType] : undefined;
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CachePointBlock.html */
 export const cachePoint = ({ ttl }: JsonObject): JsonObject => ({
@@ -68,10 +84,9 @@ export function converseBlocks(claude: boolean): BlockForms {
     image: (part, param) => media(part.image_url.url, param),
     file(part, param) {
       const media = mediaOf(part.file.file_data ?? "");
-      const format =
-        media !== null && Object.hasOwn(documentFormats, media.mediaType)
-          ? documentFormats[media.mediaType]
-          : undefined;
+      const video = media === null ? undefined : formatIn(videoFormats, media.mediaType);
+      if (media !== null && video !== undefined) return { video: { format: video, source: { bytes: media.data } } };
+      const format = media === null ? undefined : formatIn(documentFormats, media.mediaType);
       return media !== null && format !== undefined
         ? document(media.data, format, part[documentWish])
         : refusal(

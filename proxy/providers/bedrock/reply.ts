@@ -123,10 +123,18 @@ export function decodeReply(body: unknown, id: string, model: string): ChatReply
     id,
     created: 0,
     model,
-    choices: [{ index: 0, message, finish_reason: reason, ...differs }],
+    choices: [
+      { index: 0, message, finish_reason: reason, ...differs, ...stopIn(body["additionalModelResponseFields"]) },
+    ],
     usage: decodeUsage(body["usage"], body["serviceTier"]),
     ...tierOf(body["serviceTier"]),
   };
+}
+
+/** Of the fields that are asked for, as Claude names them. */
+function stopIn(fields: unknown): { stop_sequence?: string } {
+  const stop = object(fields)["stop_sequence"];
+  return typeof stop === "string" ? { stop_sequence: stop } : {};
 }
 
 /** OpenAI's name for it. */

@@ -139,6 +139,8 @@ export function encodeRequest(
         inferenceConfig: filled(inference),
         toolConfig: tools.toolConfig,
         additionalModelRequestFields: filled(additional),
+        // Which of them ended the answer.
+        additionalModelResponseFieldPaths: family === "Claude" && stops.length > 0 ? ["/stop_sequence"] : null,
         outputConfig: filled(present({ textFormat: textFormat(schema) })),
         requestMetadata: labels,
         serviceTier: tier.tier,

@@ -45,7 +45,8 @@ class ConverseDecoder implements ChatStreamDecoder {
     contentBlockStart: (body) => this.#open(body["contentBlockIndex"], object(body["start"])),
     contentBlockDelta: (body) => this.#delta(body["contentBlockIndex"], object(body["delta"])),
     contentBlockStop: (body) => this.#close(body["contentBlockIndex"]),
-    messageStop: (body) => this.#stop(body["stopReason"]),
+    messageStop: (body) =>
+      this.#stop(body["stopReason"], object(body["additionalModelResponseFields"])["stop_sequence"]),
     metadata: (body) => this.#end(body["usage"], body["serviceTier"]),
   };
 
@@ -171,7 +172,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     if (signed.length > 0) this.#send({ thinking_blocks: signed });
   }
 
-  #stop(native: unknown): void {
+  #stop(native: unknown, stop: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
     if (isMalformed(native)) {
@@ -185,6 +186,7 @@ class ConverseDecoder implements ChatStreamDecoder {
       choice: 0,
       reason,
       ...(typeof native === "string" && native !== reason ? { native } : {}),
+      ...(typeof stop === "string" ? { stopSequence: stop } : {}),
     });
     if (this.#metadata) this.#emit({ kind: "end" });
   }

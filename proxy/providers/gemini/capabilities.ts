@@ -48,12 +48,14 @@ export const capabilities: Capabilities = {
     input_audio: "mapped",
     metadata: "dropped",
     store: "dropped",
-    service_tier: "dropped",
+    service_tier: "mapped",
   },
   resources: false,
   discovers: true,
   pricesFrom: "google",
   // https://ai.google.dev/gemini-api/docs/pricing
+  // Priority costs more: https://ai.google.dev/gemini-api/docs/pricing
+  steering: { price: { service_tier: ["priority"] } },
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
   // https://ai.google.dev/api/caching#FunctionDeclaration. Ids carry thought signatures.
   bounds: { toolName: { characters: "A-Za-z0-9_.-", first: "A-Za-z_", longest: 64 } },

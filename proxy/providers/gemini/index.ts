@@ -27,7 +27,7 @@ export const provider: Provider = {
     return outgoing;
   },
   maxOutput: maxOutputBy(geminiFacts),
-  chat: (request, account, model, options) => geminiChat(request, account, model, options),
+  chat: (request, account, model, options) => geminiChat(request, account, model, options, { tiers: true }),
   embeddings: geminiEmbeddings,
   tokenCount({ request }, account, model) {
     const name = modelPath(model.config.upstream);

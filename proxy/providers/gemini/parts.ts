@@ -32,10 +32,21 @@ const fileTypes: Readonly<Record<string, string>> = {
   html: "text/html",
   xml: "text/xml",
   json: "application/json",
+  mp4: "video/mp4",
+  mpeg: "video/mpeg",
+  mov: "video/mov",
+  webm: "video/webm",
+  avi: "video/avi",
+  wmv: "video/wmv",
+  flv: "video/x-flv",
 };
+
+/** https://ai.google.dev/gemini-api/docs/video-understanding */
+const isYouTube = (url: string): boolean => /^https:\/\/(www\.|m\.)?(youtube\.com|youtu\.be)\//i.test(url);
 
 /** Most files that are sent by their address are PDFs. */
 function fileTypeOf(url: string, filename: string): string {
+  if (isYouTube(url)) return "video/*";
   const ending = /\.([a-z]+)(?:[?#]|$)/i.exec(url)?.[1] ?? /\.([a-z]+)$/i.exec(filename)?.[1] ?? "";
   const type = ending.toLowerCase();
   return (Object.hasOwn(fileTypes, type) ? fileTypes[type] : undefined) ?? "application/pdf";

@@ -155,13 +155,23 @@ function schemaForm(model: string, option: string | undefined): SchemaForm {
   return /^gemini-(1|2\.0)/.test(model) ? "OpenApi" : "JsonSchema";
 }
 
-/** `newId` generates ids for tool calls. */
+/** OpenAI's names of tiers → Google's (https://ai.google.dev/gemini-api/docs/flex-inference). */
+const tierNames: Readonly<Record<string, string>> = { default: "standard", flex: "flex", priority: "priority" };
+
+function tierMember({ service_tier: tier }: ChatRequest, dropped: Set<string>): JsonObject {
+  if (typeof tier !== "string" || tier === "auto") return {};
+  if (Object.hasOwn(tierNames, tier)) return { serviceTier: tierNames[tier] };
+  dropped.add("service_tier");
+  return {};
+}
+
+/** `newId` generates ids for tool calls. `tiers`: the API lets a request choose how it is processed. */
 export function geminiChat(
   request: ChatRequest,
   account: ProviderAccount,
   model: ProviderModel,
   options: CallOptions,
-  newId: NewId = randomCallId,
+  { newId = randomCallId, tiers = false }: { newId?: NewId; tiers?: boolean } = {},
 ): ChatCall | Refusal {
   const path = modelPath(model.config.upstream);
   const name = model.config.upstream.replace(/^models\//, "");
@@ -173,8 +183,10 @@ export function geminiChat(
     schemas: schemaForm(name, schemas),
   };
   const dropped = new Set<string>();
-  const body = generateBody(request, target, dropped);
+  const { service_tier: _tier, ...untiered } = request;
+  const body = generateBody(tiers ? untiered : request, target, dropped);
   if (isRefusal(body)) return body;
+  if (tiers) Object.assign(body, tierMember(request, dropped));
   return {
     // Without alt=sse, a stream is a single JSON array.
     path: `${account.basePath}/${path}:${options.stream ? "streamGenerateContent?alt=sse" : "generateContent"}`,

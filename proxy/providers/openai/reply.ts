@@ -63,6 +63,7 @@ function decodeChoice(raw: JsonObject, index: number): ChatChoice {
     },
     ...(raw["logprobs"] === undefined ? {} : { logprobs: raw["logprobs"] }),
     finish_reason: finishReason(raw["finish_reason"], calls.length > 0),
+    ...(typeof raw["stop_reason"] === "string" ? { stop_sequence: raw["stop_reason"] } : {}),
   };
 }
 

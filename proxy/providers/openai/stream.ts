@@ -128,14 +128,21 @@ export class ChatChunks {
     const logprobs = raw["logprobs"] ?? undefined;
     if (logprobs !== undefined) emit({ kind: "delta", choice: index, delta, logprobs });
     else if (Object.keys(delta).length > 0) emit({ kind: "delta", choice: index, delta });
-    this.#finish(choice, index, filled(raw["finish_reason"]), emit);
+    // The sequence that ended the answer, from vLLM: https://docs.vllm.ai/en/latest/api/vllm/outputs/
+    const stop = text(raw["stop_reason"]);
+    const more = stop === undefined ? {} : { stopSequence: stop };
+    this.#finish({ choice, index, more }, filled(raw["finish_reason"]), emit);
   }
 
-  #finish(choice: Choice, index: number, native: string | undefined, emit: Emit): void {
+  #finish(
+    { choice, index, more }: { choice: Choice; index: number; more: { stopSequence?: string } },
+    native: string | undefined,
+    emit: Emit,
+  ): void {
     if (native === undefined || choice.finished || isFailedReason(native)) return;
     choice.finished = true;
     const reason = finishReason(native, choice.calledTools);
-    emit({ kind: "finish", choice: index, reason, ...(reason === native ? {} : { native }) });
+    emit({ kind: "finish", choice: index, reason, ...(reason === native ? {} : { native }), ...more });
   }
 }
 

@@ -106,7 +106,7 @@ export const capabilities: Capabilities = {
     reasoning_effort: "mapped",
     user: "dropped",
     image_data: "mapped",
-    image_url: "refused",
+    image_url: "mapped",
     input_audio: "mapped",
     metadata: "dropped",
     store: "dropped",

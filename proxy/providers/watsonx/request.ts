@@ -11,6 +11,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import { nearestEffort } from "../model-facts.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */
@@ -30,6 +31,9 @@ const same = [
   "include_reasoning",
   "chat_template_kwargs",
 ] as const;
+
+/** Values of `reasoning_effort`. */
+const efforts = { efforts: ["low", "medium", "high"] };
 
 /** Handled separately below, or meaningless to the provider. */
 const handled: ReadonlySet<string> = new Set([
@@ -105,6 +109,7 @@ export function encodeChat(
     ...toolChoice(request.tool_choice),
   };
   for (const name of same) if ((request[name] ?? null) !== null) body[name] = request[name];
+  if (request.reasoning_effort != null) body["reasoning_effort"] = nearestEffort(request.reasoning_effort, efforts);
   if ((request.stop ?? null) !== null) body["stop"] = typeof request.stop === "string" ? [request.stop] : request.stop;
   const dropped = Object.keys(request).filter((name) => !handled.has(name) && (request[name] ?? null) !== null);
   return { body, dropped };

@@ -45,9 +45,9 @@ export function geminiComplaints(body: Json, signed: (signature: string) => bool
 
 const converseMembers = [
   ...["messages", "system", "inferenceConfig", "toolConfig", "additionalModelRequestFields", "outputConfig"],
-  ...["serviceTier", "requestMetadata", "guardrailConfig", "performanceConfig"],
+  ...["serviceTier", "requestMetadata", "guardrailConfig", "performanceConfig", "additionalModelResponseFieldPaths"],
 ];
-const unions = ["text", "image", "document", "toolUse", "toolResult", "reasoningContent", "cachePoint"];
+const unions = ["text", "image", "document", "toolUse", "toolResult", "reasoningContent", "cachePoint", "video"];
 
 /** https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html */
 export function converseComplaints(body: Json, model: string, signed: (signature: string) => boolean): string[] {

@@ -301,7 +301,9 @@ describe("decoding a Messages body", () => {
   }
 
   test("names the parameters that it drops", () => {
-    assert.deepEqual(dialect.dropped?.(body({ top_k: 5, service_tier: "auto", speed: null })), ["service_tier"]);
+    assert.deepEqual(dialect.dropped?.(body({ top_k: 5, context_management: {}, speed: null })), [
+      "context_management",
+    ]);
   });
 
   test("never throws, whatever the JSON", () => {

@@ -164,6 +164,35 @@ const answers: Record<string, { type: Type; format: Format; answer: Json; facts:
     },
     facts: { output: [{ id: "ig_r_0", type: "image_generation_call", status: "completed", result: "iVBO" }] },
   },
+  "the stop that ended an answer of vLLM": {
+    type: "OpenAICompatible",
+    format: "anthropic.messages",
+    answer: {
+      choices: [{ index: 0, message: { role: "assistant", content: "a" }, finish_reason: "stop", stop_reason: "END" }],
+      usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+    },
+    facts: { stop_reason: "stop_sequence", stop_sequence: "END" },
+  },
+  "a stop of vLLM that is a token": {
+    type: "OpenAICompatible",
+    format: "anthropic.messages",
+    answer: {
+      choices: [{ index: 0, message: { role: "assistant", content: "a" }, finish_reason: "stop", stop_reason: 2 }],
+      usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+    },
+    facts: { stop_reason: "end_turn", stop_sequence: null },
+  },
+  "the stop that ended an answer of Claude on Bedrock": {
+    type: "Bedrock",
+    format: "anthropic.messages",
+    answer: {
+      output: { message: { role: "assistant", content: [{ text: "a" }] } },
+      stopReason: "stop_sequence",
+      additionalModelResponseFields: { stop_sequence: "END" },
+      usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 },
+    },
+    facts: { stop_reason: "stop_sequence", stop_sequence: "END" },
+  },
   "tokens of sound": {
     type: "Gemini",
     format: "openai.chat",
@@ -289,6 +318,37 @@ describe("a documented answer", () => {
       text,
       /"citations_delta","citation":\{"type":"char_location","cited_text":"source","document_index":1,"document_title":"T","start_char_index":2,"end_char_index":8\}/,
     );
+  });
+
+  it("is read: the stop that ended a stream, in Messages", () => {
+    const ends: [Type, Buffer][] = [
+      [
+        "OpenAICompatible",
+        Buffer.from(
+          `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "a" }, finish_reason: "stop", stop_reason: "END" }] })}\n\ndata: [DONE]\n\n`,
+        ),
+      ],
+      [
+        "Bedrock",
+        Buffer.concat([
+          frame("messageStart", { role: "assistant" }),
+          frame("contentBlockDelta", { contentBlockIndex: 0, delta: { text: "a" } }),
+          frame("messageStop", {
+            stopReason: "stop_sequence",
+            additionalModelResponseFields: { stop_sequence: "END" },
+          }),
+          frame("metadata", { usage: { inputTokens: 1, outputTokens: 1, totalTokens: 2 } }),
+        ]),
+      ],
+    ];
+    for (const [type, bytes] of ends) {
+      const { dialect, made, context } = called(type, "anthropic.messages", true);
+      const encoder = dialect.encoder(context);
+      const text = events(made.decoder(), bytes)
+        .map((event) => encoder.encode(event))
+        .join("");
+      assert.match(text, /"delta":\{"stop_reason":"stop_sequence","stop_sequence":"END"\}/, type);
+    }
   });
 
   it("is read: log probabilities in a Responses stream", () => {

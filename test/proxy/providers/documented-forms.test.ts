@@ -211,6 +211,55 @@ const rows: Record<string, Row> = {
       },
     },
   },
+  "a mark for the cache on a whole Messages body": {
+    format: "anthropic.messages",
+    body: messages("x", { cache_control: { type: "ephemeral" } }),
+    expected: {
+      Bedrock: { "messages.0.content": [{ text: "x" }, { cachePoint: { type: "default" } }] },
+      Anthropic: { [`${parts.anthropic}.cache_control`]: { type: "ephemeral" } },
+      OpenAI: { "messages.0.content": "x" },
+    },
+  },
+  "a tier of Anthropic's": {
+    format: "anthropic.messages",
+    body: messages("x", { service_tier: "standard_only" }),
+    expected: {
+      OpenAI: { service_tier: "default" },
+      Gemini: { serviceTier: "standard" },
+      Cohere: { service_tier: undefined },
+    },
+  },
+  "a tier of OpenAI's": {
+    format: "openai.chat",
+    body: chat("x", { service_tier: "flex" }),
+    expected: { Gemini: { serviceTier: "flex" }, Bedrock: { serviceTier: { type: "flex" } } },
+  },
+  "stops, which Claude names in the answer": {
+    format: "anthropic.messages",
+    body: messages("x", { stop_sequences: ["END"] }),
+    expected: { Bedrock: { additionalModelResponseFieldPaths: ["/stop_sequence"] } },
+  },
+  "an effort that watsonx doesn't know": {
+    format: "openai.chat",
+    body: chat("x", { reasoning_effort: "xhigh" }),
+    expected: { Watsonx: { reasoning_effort: "high" } },
+  },
+  "a video": {
+    format: "openai.chat",
+    body: chat([{ type: "video_url", video_url: { url: "data:video/mp4;base64,AAAA" } }]),
+    expected: {
+      Gemini: { [parts.gemini]: { inlineData: { mimeType: "video/mp4", data: "AAAA" } } },
+      Bedrock: { "messages.0.content.0": { video: { format: "mp4", source: { bytes: "AAAA" } } } },
+      Anthropic: "messages[0].content[0].file",
+    },
+  },
+  "a video by its address": {
+    format: "openai.chat",
+    body: chat([{ type: "video_url", video_url: { url: "https://www.youtube.com/watch?v=x" } }]),
+    expected: {
+      Gemini: { [parts.gemini]: { fileData: { fileUri: "https://www.youtube.com/watch?v=x", mimeType: "video/*" } } },
+    },
+  },
   "an effort of Nova 2": {
     format: "openai.chat",
     upstream: "us.amazon.nova-2-lite-v1:0",

@@ -28,7 +28,7 @@ export function call(more: Partial<ChatRequest> = {}, given: Setting = {}): Chat
     accountOf(setting),
     modelOf(setting),
     { stream: setting.stream ?? false, deadlineMs: 1000 },
-    counter(),
+    { newId: counter() },
   );
   assert.ok(!isRefusal(made), JSON.stringify(made));
   return made;
