@@ -13,7 +13,7 @@ import type { Images } from "./images.ts";
 
 const scripts = join(import.meta.dirname, "node");
 const packages = ["containerd", "runc", "buildah", "iptables", "conntrack", "containernetworking-plugins"];
-const more = ["mmdebstrap", "ethtool", "socat"];
+const more = ["mmdebstrap", "ethtool", "socat", "ipset"];
 
 export async function installNodePackages(): Promise<void> {
   for (const name of [...packages, ...more]) {
