@@ -63,10 +63,11 @@ export class KubeNode {
   async #bringUp(images: Images): Promise<void> {
     const up = await run(join(scripts, "up.sh"), [], { env: this.#env });
     if (up.code !== 0) throw new Error(`the node did not start:\n${lastLines(up.stderr, 10)}`);
-    await until("the node is ready", async () => {
-      const { stdout } = await this.run("kubectl", "get", "nodes", "--no-headers");
-      if (!/\sReady\s/.test(stdout)) throw new Error(stdout);
-    });
+    const ready = async (): Promise<void> => {
+      const { stdout, stderr } = await this.run("kubectl", "get", "nodes", "--no-headers");
+      if (!/\sReady\s/.test(stdout)) throw new Error(stdout + stderr);
+    };
+    await until("the node is ready", ready, 180_000, 500);
     for (const archive of images.archives) await this.must("ctr", "-n", "k8s.io", "images", "import", archive);
   }
 
