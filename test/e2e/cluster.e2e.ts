@@ -55,7 +55,7 @@ describe("an installation on a real node", () => {
     await release.helm("install", "operator.privateEndpointNamespaces={team-a}", "sidecar.injection.enabled=true");
     figures.push(["helm install to ready, s", ((performance.now() - began) / 1000).toFixed(1)]);
     for (const component of ["operator", "proxy"])
-      figures.push([`CPU of a ${component} when it has become ready, s`, (await usedBy(component)).cpuSeconds]);
+      figures.push([`CPU time to ready, ${component}, s`, (await usedBy(component)).cpuSeconds]);
   });
 
   it("follows the README", async () => {
@@ -260,7 +260,7 @@ describe("an installation on a real node", () => {
 
   it("uses little memory", async () => {
     for (const component of ["operator", "proxy"])
-      figures.push([`memory of a ${component} after all this, MiB`, (await usedBy(component)).mebibytes]);
+      figures.push([`memory at the end, ${component}, MiB`, (await usedBy(component)).mebibytes]);
   });
 
   it("starts an operator that gets no more CPU time than it requests", async () => {
