@@ -1,7 +1,8 @@
 /** A release of the chart on a real node, with a provider and load generators in the node's network. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { closeSync, openSync } from "node:fs";
+import { basename, join } from "node:path";
 import { until } from "../harness/until.ts";
 import { Builder, currentTag, type Images } from "./images.ts";
 import { installNodePackages, KubeNode } from "./node.ts";
@@ -44,10 +45,12 @@ export class Installation {
     return spawn(command, all, { env: { ...env, ...more }, stdio: [...stdio] });
   }
 
-  /** A program that goes on in the node's network until the installation is stopped. */
+  /** A program that goes on in the node's network until the installation is stopped. Its log is among the node's. */
   startProcess(binary: string, args: readonly string[]): void {
     const { command, env } = this.node.prefix();
-    this.#started.push(spawn(command, [binary, ...args], { env, stdio: ["ignore", "ignore", "inherit"] }));
+    const log = openSync(join(this.node.home, "log", `${basename(binary)}.log`), "a");
+    this.#started.push(spawn(command, [binary, ...args], { env, stdio: ["ignore", log, log] }));
+    closeSync(log);
   }
 
   async startProvider(port = 9000): Promise<void> {
