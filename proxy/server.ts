@@ -76,7 +76,7 @@ class Serving implements Task {
   }
 
   run(): void {
-    void serve(this.#client, this.#gateway, this.#snapshot, this.#state.active);
+    serve(this.#client, this.#gateway, this.#snapshot, this.#state.active);
   }
 }
 

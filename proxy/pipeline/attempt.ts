@@ -8,6 +8,7 @@ import { withheld } from "../dialects/verdict/withheld.ts";
 import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
+import { type Soon, soon } from "../wire/soon.ts";
 import type {
   ResponseHeaders,
   UpstreamCall,
@@ -38,15 +39,22 @@ const joined = (chunks: readonly Buffer[]): Buffer =>
   chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
-export class Attempt implements UpstreamHandler, Timed {
+
+export interface AttemptListener {
+  attemptEnded(result: AttemptResult): void;
+}
+
+export class Attempt implements UpstreamHandler, Timed, Soon {
   place = -1;
   dueMs = 0;
+  following: Soon | null = null;
   readonly #client: ClientConnection;
   readonly #prepared: Prepared;
   readonly #limits: AttemptLimits;
   readonly #stream: boolean;
   readonly #start: StartStream;
-  #resolve: (result: AttemptResult) => void = () => undefined;
+  #listener: AttemptListener | null = null;
+  #result: AttemptResult | null = null;
   readonly #nowMs: () => number;
   readonly #deadlines: Deadlines;
   readonly #beganMs: number;
@@ -71,7 +79,6 @@ export class Attempt implements UpstreamHandler, Timed {
   #firstByteMs: number | null = null;
   /** Why the connection failed. */
   #cause: AttemptCause | null = null;
-  readonly result: Promise<AttemptResult>;
 
   constructor(
     client: ClientConnection,
@@ -89,7 +96,6 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#nowMs = clock.nowMs;
     this.#deadlines = clock.deadlines;
     this.#beganMs = clock.nowMs();
-    this.result = new Promise((resolve) => void (this.#resolve = resolve));
     this.#totalDueMs = clock.deadlines.nowMs() + limits.totalMs;
     this.#due(limits.firstByteMs);
   }
@@ -101,6 +107,16 @@ export class Attempt implements UpstreamHandler, Timed {
     if (this.#phase === "over") return;
     this.#call = upstreams.send(address, request, this);
     if ((this.#phase as Phase) === "over") this.#call.abort();
+  }
+
+  /** Sets who gets the result: never before this returns. */
+  onEnd(listener: AttemptListener): void {
+    this.#listener = listener;
+    if (this.#result !== null) soon(this);
+  }
+
+  run(): void {
+    if (this.#result !== null) this.#listener?.attemptEnded(this.#result);
   }
 
   head(status: number, headers: ResponseHeaders): void {
@@ -294,6 +310,7 @@ export class Attempt implements UpstreamHandler, Timed {
     // After a clean end the upstream ends the exchange and its connection is reused; one that lingers is aborted.
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
     else if (result.kind === "streamed") this.#deadlines.set(this, this.#deadlines.nowMs() + lingerMs);
-    this.#resolve(result);
+    this.#result = result;
+    if (this.#listener !== null) soon(this);
   }
 }

@@ -7,6 +7,7 @@ import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import type { AnswerLimits } from "./attempt-result.ts";
+import type { CallOutcome } from "./call-state.ts";
 import type { EmbedWith } from "./embed.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 
@@ -20,7 +21,9 @@ export interface CachedCall {
   identity: Identity;
   shaped: Shaped;
   record: CallRecord;
-  /** The remaining stages, up to the provider. */
+  /** The remaining stages, up to the provider and to the end of its answer. */
   go(missed: Missed): Failure | null | Promise<Failure | null>;
+  /** The same for a call for whose end nobody waits here. */
+  goOn(missed: Missed): CallOutcome;
   onRecord: OnRecord;
 }

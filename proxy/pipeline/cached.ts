@@ -11,6 +11,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { behaviourHeaders } from "../wire/headers.ts";
 import { type AnswerHeaders, addGatewayHeaders, asEventStream } from "./answer-headers.ts";
 import type { CachedCall } from "./cached-call.ts";
+import type { CallOutcome } from "./call-state.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type { Missed } from "./proof.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
@@ -24,7 +25,13 @@ const gone = "gone";
 const missed = {} as Missed;
 
 /** A promise only if something has to be waited for. */
-export function throughCache(call: CachedCall): Failure | null | Promise<Failure | null> {
+export function throughCache(call: CachedCall): CallOutcome {
+  const { cache } = call.route.config;
+  return cache === null ? call.goOn(missed) : cachedOr(call, cache);
+}
+
+/** The same, to the end of the answer. */
+export function throughCacheToEnd(call: CachedCall): Failure | null | Promise<Failure | null> {
   const { cache } = call.route.config;
   return cache === null ? call.go(missed) : cachedOr(call, cache);
 }

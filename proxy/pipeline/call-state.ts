@@ -18,8 +18,21 @@ import { excerpts, secretsOf } from "./redacted-excerpt.ts";
 import type { Admitted } from "./reservation.ts";
 import type { ShadowSample } from "./shadow.ts";
 
-/** null: it was answered. A promise only if something has to be waited for. */
-export type CallOutcome = Failure | null | Promise<Failure | null>;
+/** The call goes on, and its `CallEnd` will be called. */
+export const underWay = Symbol("under way");
+
+type Outcome = Failure | null | typeof underWay;
+
+/** null: it was answered. A promise only if something has to be waited for before a provider is asked. */
+export type CallOutcome = Outcome | Promise<Outcome>;
+
+/** What follows a call's stages. Exactly one of its methods is called. */
+export interface CallEnd {
+  /** null: it was answered. */
+  over(failed: Failure | null): void;
+  /** The gateway itself failed. */
+  broke(cause: unknown): void;
+}
 
 /** A function of its own, as a closure in the constructor would cost every call. */
 const tracedBy = (tracer: Tracer, client: ClientConnection): CallRecord["trace"] =>
@@ -30,6 +43,7 @@ export class CallState {
   readonly gateway: Gateway;
   readonly snapshot: Snapshot;
   readonly record: CallRecord;
+  readonly end: CallEnd;
   surface: Addressed["surface"] = "openai";
   /** Whether the header is there that Anthropic's SDK always sends. */
   readonly speaksAnthropic: boolean;
@@ -44,8 +58,9 @@ export class CallState {
    */
   account: string | null = null;
 
-  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
+  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot, end: CallEnd) {
     this.client = client;
+    this.end = end;
     this.gateway = gateway;
     this.snapshot = snapshot;
     this.record = newRecord(client.requestId, client.method, gateway.nowMs());

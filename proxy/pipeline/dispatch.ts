@@ -12,6 +12,7 @@ import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isOfProvider } from "../wire/causes.ts";
 import { asEventStream } from "./answer-headers.ts";
+import type { AttemptListener } from "./attempt.ts";
 import type { AttemptResult } from "./attempt-result.ts";
 import { chargeOf } from "./charge.ts";
 import {
@@ -42,46 +43,129 @@ interface Step {
 /** What follows: one more attempt, or the end. A promise only if something has to be waited for. */
 type Next = Step | DispatchEnd | Promise<Step | DispatchEnd>;
 
-class Dispatch {
+/** Never added to. */
+const none: AttemptRecord[] = [];
+
+/** What comes of a dispatch. Exactly one of its methods is called. */
+export interface DispatchListener {
+  dispatched(outcome: DispatchOutcome): void;
+  /** The gateway itself failed. */
+  broke(cause: unknown): void;
+}
+
+/** One step leads to the next without a promise, unless something has to be waited for: every call comes here. */
+class Dispatch implements AttemptListener {
   readonly #request: DispatchRequest;
   readonly #with: Dispatcher;
-  readonly #attempts: AttemptRecord[] = [];
+  readonly #listener: DispatchListener;
+  #attempts: AttemptRecord[] = none;
   #usage: Usage | null = null;
   /** Servers of pools that were asked. */
   #tried: Set<string> | undefined;
   #affinity: string | undefined;
   #lastTried: [ResolvedTarget, Tried] | null = null;
-  /** Of the attempt that is being made. */
-  #underWay: Permit | null = null;
+  /** The attempt that is being made. */
+  #underWay: Step | null = null;
+  #asked: Asked | null = null;
+  #beganMs = 0;
   /** Index of the target to try after this one. */
   #next = 0;
   /** How the last attempt failed. */
   #last: Failure | null = null;
 
-  constructor(request: DispatchRequest, dispatcher: Dispatcher) {
+  constructor(request: DispatchRequest, dispatcher: Dispatcher, listener: DispatchListener) {
     this.#request = request;
     this.#with = dispatcher;
+    this.#listener = listener;
   }
 
-  async run(): Promise<DispatchOutcome> {
+  start(): void {
+    this.#follow(null, null);
+  }
+
+  /** Goes on after the attempt that is being made, or begins if there is none. */
+  #follow(step: Step | null, tried: Tried | Failure | null): void {
+    let next: Next;
     try {
-      for (let next = this.#nextTarget(); ; ) {
-        const step = next instanceof Promise ? await next : next;
-        if ("kind" in step) return this.#outcome(step);
-        const began = this.#with.nowMs();
-        this.#underWay = step.permit;
-        const asking = ask(step.target, this.#request, this.#attempts.length + 1, this.#with, step.permit.pod);
-        const asked = asking instanceof Promise ? await asking : asking;
-        const judging = "attempt" in asked ? this.#judged(step.target, asked, await asked.attempt.result) : asked;
-        const tried = judging instanceof Promise ? await judging : judging;
-        this.#underWay = null;
-        next = this.#after(step, tried, this.#with.nowMs() - began);
-      }
+      this.#underWay = null;
+      next =
+        step === null || tried === null
+          ? this.#nextTarget()
+          : this.#after(step, tried, this.#with.nowMs() - this.#beganMs);
     } catch (cause) {
-      // An internal error. Its permit must be returned, or a half-open breaker would wait for it and admit nobody else.
-      this.#underWay?.released();
-      throw cause;
+      this.#broke(cause);
+      return;
     }
+    if (next instanceof Promise) this.#waitFor(next);
+    else this.#go(next);
+  }
+
+  #waitFor(next: Promise<Step | DispatchEnd>): void {
+    next.then(
+      (step) => this.#go(step),
+      (cause: unknown) => this.#broke(cause),
+    );
+  }
+
+  #go(next: Step | DispatchEnd): void {
+    if ("kind" in next) {
+      this.#listener.dispatched(this.#outcome(next));
+      return;
+    }
+    this.#beganMs = this.#with.nowMs();
+    this.#underWay = next;
+    let asking: ReturnType<typeof ask>;
+    try {
+      asking = ask(next.target, this.#request, this.#attempts.length + 1, this.#with, next.permit.pod);
+    } catch (cause) {
+      this.#broke(cause);
+      return;
+    }
+    if (asking instanceof Promise) this.#waitForAsking(asking, next);
+    else this.#asking(asking, next);
+  }
+
+  #waitForAsking(asking: Promise<Asked | Tried>, step: Step): void {
+    asking.then(
+      (asked) => this.#asking(asked, step),
+      (cause: unknown) => this.#broke(cause),
+    );
+  }
+
+  #asking(asked: Asked | Tried | Failure, step: Step): void {
+    if ("attempt" in asked) {
+      this.#asked = asked;
+      asked.attempt.onEnd(this);
+    } else this.#follow(step, asked);
+  }
+
+  attemptEnded(result: AttemptResult): void {
+    const step = this.#underWay;
+    const asked = this.#asked;
+    if (step === null || asked === null) return;
+    this.#asked = null;
+    let judging: Tried | Promise<Tried>;
+    try {
+      judging = this.#judged(step.target, asked, result);
+    } catch (cause) {
+      this.#broke(cause);
+      return;
+    }
+    if (judging instanceof Promise) this.#waitForJudging(judging, step);
+    else this.#follow(step, judging);
+  }
+
+  #waitForJudging(judging: Promise<Tried>, step: Step): void {
+    judging.then(
+      (tried) => this.#follow(step, tried),
+      (cause: unknown) => this.#broke(cause),
+    );
+  }
+
+  /** An internal error. The permit must be returned, or a half-open breaker would wait for it and admit nobody else. */
+  #broke(cause: unknown): void {
+    this.#underWay?.permit.released();
+    this.#listener.broke(cause);
   }
 
   /** The first attempt at the next target that may be called. */
@@ -113,7 +197,10 @@ class Dispatch {
   }
 
   #outcome(end: DispatchEnd): DispatchOutcome {
-    return Object.assign(end, { attempts: this.#attempts, usage: this.#usage });
+    const outcome = end as DispatchOutcome;
+    outcome.attempts = this.#attempts;
+    outcome.usage = this.#usage;
+    return outcome;
   }
 
   /** Failure of the last stream in its own format, which tells the client more than the gateway's error. */
@@ -184,7 +271,9 @@ class Dispatch {
       ...charge,
     };
     if (cause !== null) record.cause = cause;
-    this.#attempts.push(record);
+    // A list that is pushed to has room for more, and most calls make one attempt.
+    if (this.#attempts.length === 0) this.#attempts = [record];
+    else this.#attempts.push(record);
   }
 
   /**
@@ -282,12 +371,41 @@ class Dispatch {
   }
 }
 
-export function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
+/** Ends the comments of a stream whose content was late, before what comes of the dispatch is acted on. */
+class KeptAlive implements DispatchListener {
+  readonly #keepAlive: KeepAlive;
+  readonly #listener: DispatchListener;
+
+  constructor(keepAlive: KeepAlive, listener: DispatchListener) {
+    this.#keepAlive = keepAlive;
+    this.#listener = listener;
+  }
+
+  dispatched(outcome: DispatchOutcome): void {
+    this.#keepAlive.stop();
+    this.#listener.dispatched(outcome);
+  }
+
+  broke(cause: unknown): void {
+    this.#keepAlive.stop();
+    this.#listener.broke(cause);
+  }
+}
+
+/** `listener` may be called before this returns. */
+export function dispatchFor(listener: DispatchListener, request: DispatchRequest, dispatcher: Dispatcher): void {
   const { stream, isFile } = request.shaped.received;
   // A comment between the bytes of a file would break it.
   const everyMs = stream && isFile !== true ? (request.limits.keepAliveMs ?? 0) : 0;
-  const running = new Dispatch(request, dispatcher).run();
-  if (everyMs <= 0) return running;
+  if (everyMs <= 0) {
+    new Dispatch(request, dispatcher, listener).start();
+    return;
+  }
   const keepAlive = new KeepAlive(request.client, dispatcher.deadlines, everyMs);
-  return running.finally(() => keepAlive.stop());
+  new Dispatch(request, dispatcher, new KeptAlive(keepAlive, listener)).start();
 }
+
+export const dispatch = (request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> =>
+  new Promise((resolve, reject) => {
+    dispatchFor({ dispatched: resolve, broke: reject }, request, dispatcher);
+  });

@@ -15,11 +15,11 @@ import type { Addressed } from "./address.ts";
 import { admit } from "./admit.ts";
 import { type AnswerHeaders, answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
-import { throughCache } from "./cached.ts";
+import { throughCache, throughCacheToEnd } from "./cached.ts";
 import type { CachedCall } from "./cached-call.ts";
-import type { CallOutcome, CallState } from "./call-state.ts";
+import { type CallEnd, type CallOutcome, type CallState, underWay } from "./call-state.ts";
 import { deadlineOf } from "./deadline.ts";
-import { dispatch } from "./dispatch.ts";
+import { type DispatchListener, dispatchFor } from "./dispatch.ts";
 import type { DispatchOutcome } from "./dispatch-outcome.ts";
 import type { DispatchRequest } from "./dispatch-request.ts";
 import type { Gateway } from "./gateway.ts";
@@ -98,7 +98,7 @@ class CallDispatch implements DispatchRequest, IdSealer {
   }
 }
 
-class Generation implements CachedCall {
+class Generation implements CachedCall, DispatchListener {
   readonly client: ClientConnection;
   readonly gateway: Gateway;
   readonly surface: Addressed["surface"];
@@ -109,6 +109,9 @@ class Generation implements CachedCall {
   readonly record: CallRecord;
   readonly onRecord: OnRecord;
   readonly #call: CallState;
+  #plan: CallPlan | null = null;
+  /** Who gets the outcome of the dispatch. */
+  #end: CallEnd;
 
   constructor(call: CallState, shaped: Shaped, route: Route, identity: Identity, onRecord: OnRecord) {
     this.client = call.client;
@@ -121,30 +124,35 @@ class Generation implements CachedCall {
     this.record = call.record;
     this.onRecord = onRecord;
     this.#call = call;
+    this.#end = call.end;
   }
 
   run(): CallOutcome {
     const { audit } = this.route.config;
     if (audit.required) this.client.hold();
-    if (!audit.bodies || this.shaped.received.isFile) return this.#cached();
+    this.#call.enter("cached");
+    if (!audit.bodies || this.shaped.received.isFile) return throughCache(this);
     const recorder = new AnswerRecorder(this.shaped.format);
     this.client.filterFirst(recorder);
-    return this.#audited(this.#cached(), recorder);
+    return this.#audited(recorder);
   }
 
-  async #audited(outcome: CallOutcome, recorder: AnswerRecorder): Promise<Failure | null> {
-    const failed = await outcome;
+  async #audited(recorder: AnswerRecorder): Promise<Failure | null> {
+    const failed = await throughCacheToEnd(this);
     this.record.audited = this.#call.bodies(this.shaped, recorder.body, this.route.masker ?? everyMask);
     return failed;
   }
 
-  #cached(): CallOutcome {
-    this.#call.enter("cached");
-    return throughCache(this);
+  go(missed: Missed): Failure | null | Promise<Failure | null> {
+    const { promise, resolve, reject } = Promise.withResolvers<Failure | null>();
+    this.#end = { over: resolve, broke: reject };
+    const outcome = this.goOn(missed);
+    if (outcome instanceof Promise) return outcome.then((ended) => (ended === underWay ? promise : ended));
+    return outcome === underWay ? promise : outcome;
   }
 
   /** The stages from routing to targets on. */
-  go(missed: Missed): CallOutcome {
+  goOn(missed: Missed): CallOutcome {
     const { client, gateway, surface, snapshot, route, identity, shaped, record } = this;
     const known = targetsFor(route, shaped.model, this.#call.account);
     if (isFailure(known)) return known;
@@ -155,6 +163,7 @@ class Generation implements CachedCall {
     const { session } = record;
     const caller = callerOf(identity, record.address);
     const plan = new CallPlan(shaped, route, resolved, identity, client, session, caller);
+    this.#plan = plan;
     const targets = gateway.routing.plan(plan);
     this.#call.enter("admit");
     const admission = admit({ client, surface, snapshot, route, identity, shaped, targets, model, session }, gateway);
@@ -163,7 +172,7 @@ class Generation implements CachedCall {
       : this.#send(admission, missed, plan);
   }
 
-  async #sendLater(admission: Promise<Admitted | Failure>, missed: Missed, plan: CallPlan): Promise<Failure | null> {
+  async #sendLater(admission: Promise<Admitted | Failure>, missed: Missed, plan: CallPlan) {
     return this.#send(await admission, missed, plan);
   }
 
@@ -176,7 +185,23 @@ class Generation implements CachedCall {
     const { format, compaction } = this.shaped;
     if (this.route.shadow !== null && mediaFormat(format) === null && compaction === null)
       this.#call.sample = this.#sample(request, this.route.shadow);
-    return dispatch(request, this.gateway).then((end) => this.#dispatched(end, plan));
+    dispatchFor(this, request, this.gateway);
+    return underWay;
+  }
+
+  dispatched(outcome: DispatchOutcome): void {
+    let failed: Failure | null;
+    try {
+      failed = this.#dispatched(outcome);
+    } catch (cause) {
+      this.#end.broke(cause);
+      return;
+    }
+    this.#end.over(failed);
+  }
+
+  broke(cause: unknown): void {
+    this.#end.broke(cause);
   }
 
   #sample({ missed, forwarded }: CallDispatch, shadow: Shadow): ShadowSample | null {
@@ -187,10 +212,10 @@ class Generation implements CachedCall {
     return gateway.shadows.sample(call, shadow, gateway);
   }
 
-  #dispatched(outcome: DispatchOutcome, plan: CallPlan): Failure | null {
+  #dispatched(outcome: DispatchOutcome): Failure | null {
     const { client, record, route, shaped } = this;
     noteOutcome(record, outcome);
-    noteMove(record, plan, outcome, this.gateway.routing);
+    if (this.#plan !== null) noteMove(record, this.#plan, outcome, this.gateway.routing);
     this.#call.enter("settle");
     const answer = outcome.kind === "failed" ? "" : (outcome.served?.body ?? "");
     // The request's text is already masked if the policy masks. Member names and the provider's text are not.
@@ -228,7 +253,7 @@ async function generateLater(
   shaped: Shaped,
   route: Route,
   identity: Identity,
-): Promise<Failure | null> {
+) {
   const onRecord = await begun;
   return isFailure(onRecord) ? onRecord : new Generation(call, shaped, route, identity, onRecord).run();
 }

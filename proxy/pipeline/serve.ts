@@ -22,7 +22,7 @@ import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyPlace, isPlace } from "./body-place.ts";
-import { type CallOutcome, CallState } from "./call-state.ts";
+import { type CallEnd, type CallOutcome, CallState, underWay } from "./call-state.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
@@ -63,7 +63,7 @@ interface Arrival {
 
 type ActiveCalls = Pick<IndexedSet<ClientConnection>, "delete">;
 
-class Call {
+class Call implements CallEnd {
   readonly #state: CallState;
   readonly #client: ClientConnection;
   readonly #gateway: Gateway;
@@ -72,30 +72,75 @@ class Call {
 
   constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot, active: ActiveCalls) {
     this.#active = active;
-    this.#state = new CallState(client, gateway, snapshot);
+    this.#state = new CallState(client, gateway, snapshot, this);
     this.#client = client;
     this.#gateway = gateway;
     this.#snapshot = snapshot;
   }
 
-  async serve(): Promise<void> {
+  serve(): void {
+    let outcome: CallOutcome;
     try {
-      const outcome = this.#began();
-      const failed = outcome instanceof Promise ? await outcome : outcome;
+      outcome = this.#began();
+    } catch (cause) {
+      this.broke(cause);
+      return;
+    }
+    if (outcome instanceof Promise) this.#waitFor(outcome);
+    else if (outcome !== underWay) this.over(outcome);
+  }
+
+  #waitFor(outcome: Exclude<CallOutcome, Failure | null | typeof underWay>): void {
+    outcome.then(
+      (ended) => {
+        if (ended !== underWay) this.over(ended);
+      },
+      (cause: unknown) => this.broke(cause),
+    );
+  }
+
+  over(failed: Failure | null): void {
+    try {
       if (failed !== null) fail(this.#state, failed);
     } catch (cause) {
       broke(this.#state, cause);
     }
+    this.#settle();
+  }
+
+  broke(cause: unknown): void {
+    broke(this.#state, cause);
+    this.#settle();
+  }
+
+  #settle(): void {
     try {
-      const holding = settle(this.#state);
-      if (holding) await release(this.#state);
-      this.#gateway.record(this.#state.record, holding);
-      this.#state.sample?.over();
+      if (settle(this.#state)) {
+        void this.#releasing();
+        return;
+      }
+      this.#note(false);
+    } catch (cause) {
+      this.#gateway.unexpected(cause, this.#client.requestId);
+    }
+    this.#active.delete(this.#client);
+  }
+
+  /** Sends an answer that was held. */
+  async #releasing(): Promise<void> {
+    try {
+      await release(this.#state);
+      this.#note(true);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
     } finally {
       this.#active.delete(this.#client);
     }
+  }
+
+  #note(wasHeld: boolean): void {
+    this.#gateway.record(this.#state.record, wasHeld);
+    this.#state.sample?.over();
   }
 
   #began(): CallOutcome {
@@ -246,7 +291,7 @@ class Call {
   }
 
   /** Large texts are read by a worker, after everything else was checked. */
-  async #moved(call: CheckedCall, operation: Addressed["operation"], job: RequestJob): Promise<Failure | null> {
+  async #moved(call: CheckedCall, operation: Addressed["operation"], job: RequestJob) {
     const refused = denyBeforeTexts(call);
     if (refused !== null) return refused;
     const { identity, routed } = call;
@@ -286,7 +331,7 @@ class Call {
     shaped: Shaped,
     call: CheckedCall,
     operation: Addressed["operation"],
-  ): Promise<Failure | null> {
+  ) {
     await resolving;
     return this.#shaped(shaped, call, operation);
   }
@@ -304,10 +349,10 @@ class Call {
   }
 }
 
-/** Never rejects. Takes the client from `active` at the end. */
+/** Never throws. Takes the client from `active` at the end. */
 export const serve = (
   client: ClientConnection,
   gateway: Gateway,
   snapshot: Snapshot,
   active: ActiveCalls,
-): Promise<void> => new Call(client, gateway, snapshot, active).serve();
+): void => new Call(client, gateway, snapshot, active).serve();

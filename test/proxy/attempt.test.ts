@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Attempt } from "../../proxy/pipeline/attempt.ts";
+import type { AttemptResult } from "../../proxy/pipeline/attempt-result.ts";
 import type { Prepared } from "../../proxy/pipeline/prepared.ts";
 import type { StreamReader, StreamStep } from "../../proxy/pipeline/reader.ts";
 import type { ClientConnection } from "../../proxy/wire/client.ts";
@@ -78,6 +79,7 @@ function streaming() {
   );
   let resumed = 0;
   const call = { abort: () => undefined, resume: () => void resumed++, sent: true };
+  const result = new Promise<AttemptResult>((resolve) => attempt.onEnd({ attemptEnded: resolve }));
   attempt.begin({ send: () => call }, {} as UpstreamAddress, {} as UpstreamRequest);
   attempt.head(200, { "content-type": "text/event-stream" });
   return {
@@ -85,7 +87,7 @@ function streaming() {
     client,
     push: (text: string): boolean => attempt.data(Buffer.from(text)),
     resumed: () => resumed,
-    ended: () => Promise.race([attempt.result, nextTurn(null)]),
+    ended: () => Promise.race([result, nextTurn(null)]),
   };
 }
 

@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { WireFormat } from "../../../proxy/config/capabilities.ts";
 import { dialects } from "../../../proxy/dialects/registry.ts";
 import { Attempt } from "../../../proxy/pipeline/attempt.ts";
+import type { AttemptResult } from "../../../proxy/pipeline/attempt-result.ts";
 import type { Prepared } from "../../../proxy/pipeline/prepared.ts";
 import { passthroughReader, type StreamReader } from "../../../proxy/pipeline/reader.ts";
 import { decodeOpenAiError } from "../../../proxy/providers/openai/failure.ts";
@@ -156,9 +157,10 @@ function attempted(slowIsLate: boolean) {
     { nowMs: () => clock.now, deadlines: new Deadlines(clock) },
   );
   const call = { abort: () => undefined, resume: () => undefined, sent: true };
+  const result = new Promise<AttemptResult>((resolve) => attempt.onEnd({ attemptEnded: resolve }));
   attempt.begin({ send: () => call }, {} as UpstreamAddress, {} as UpstreamRequest);
   attempt.head(200, { "content-type": "text/event-stream" });
-  return { clock, client, attempt, ended: () => Promise.race([attempt.result, nextTurn(null)]) };
+  return { clock, client, attempt, ended: () => Promise.race([result, nextTurn(null)]) };
 }
 
 describe("a stream that is under way when its first token is late", () => {
