@@ -58,7 +58,7 @@ export interface MessageHead {
 
 /** Called while bytes are parsed: must not write to a socket. */
 export interface MessageSink {
-  /** A message begins. Only responses report it. */
+  /** A message begins. */
   begin?(): void;
   /**
    * Returns false if no body follows, whatever the headers say (RFC 9112, section 6.3), and "other" if what follows
@@ -78,9 +78,15 @@ interface Bound extends NativeParser {
   flushedUrl: string;
   /** Headers after the head are trailers, which are dropped. */
   inBody: boolean;
+  /** Whether a part of a message has arrived. */
+  began: boolean;
+  /** Whether it has to be initialised before it can read another message. */
+  spent: boolean;
+  maxHeaderBytes: number;
 }
 
 function onMessageBegin(this: Bound): void {
+  this.began = true;
   this.sink.begin?.();
 }
 
@@ -123,6 +129,7 @@ function onHeadersComplete(
     keepAlive,
     upgrade,
   });
+  if (follows === "other" || !keepAlive || upgrade) this.spent = true;
   if (follows === "other") return otherProtocol;
   return follows ? bodyFollows : noBody;
 }
@@ -133,6 +140,7 @@ function onBody(this: Bound, piece: Buffer): void {
 
 function onMessageComplete(this: Bound): void {
   this.inBody = false;
+  this.began = false;
   this.sink.complete();
 }
 
@@ -146,46 +154,93 @@ function failureOf(error: Error): "malformed" | "headers_too_large" {
   return (error as { code?: unknown }).code === headerOverflow ? "headers_too_large" : "malformed";
 }
 
+const noSink: MessageSink = { head: () => true, body: () => undefined, complete: () => undefined };
+
+function made(isRequest: boolean): Bound {
+  const parser = Object.assign(new HTTPParser(), {
+    sink: noSink,
+    isRequest,
+    flushed: [],
+    flushedUrl: "",
+    inBody: false,
+    began: false,
+    spent: true,
+    maxHeaderBytes: 0,
+  });
+  parser[constant.kOnMessageBegin] = onMessageBegin;
+  parser[constant.kOnHeaders] = onHeaders;
+  parser[constant.kOnHeadersComplete] = onHeadersComplete;
+  parser[constant.kOnBody] = onBody;
+  parser[constant.kOnMessageComplete] = onMessageComplete;
+  return parser;
+}
+
+/** Parsers that no connection needs for now. */
+const idle = { request: [] as Bound[], response: [] as Bound[] };
+const mostIdle = 64;
+
+/**
+ * A native parser is 10 KB large, so a connection has one only while a message is arriving: most connections wait for
+ * an answer, or for the next request.
+ */
 export class MessageParser {
-  readonly #native: Bound;
+  readonly #type: "request" | "response";
+  readonly #sink: MessageSink;
+  readonly #maxHeaderBytes: number;
+  #native: Bound | null = null;
 
   constructor(type: "request" | "response", sink: MessageSink, maxHeaderBytes: number) {
-    const isRequest = type === "request";
-    const parser = Object.assign(new HTTPParser(), {
-      sink,
-      isRequest,
-      flushed: [],
-      flushedUrl: "",
-      inBody: false,
-    });
-    parser.initialize(
-      isRequest ? constant.REQUEST : constant.RESPONSE,
-      noResource,
-      maxHeaderBytes,
-      constant.kLenientNone,
-    );
-    if (sink.begin !== undefined) parser[constant.kOnMessageBegin] = onMessageBegin;
-    parser[constant.kOnHeaders] = onHeaders;
-    parser[constant.kOnHeadersComplete] = onHeadersComplete;
-    parser[constant.kOnBody] = onBody;
-    parser[constant.kOnMessageComplete] = onMessageComplete;
+    this.#type = type;
+    this.#sink = sink;
+    this.#maxHeaderBytes = maxHeaderBytes;
+  }
+
+  #taken(): Bound {
+    const isRequest = this.#type === "request";
+    const parser = idle[this.#type].pop() ?? made(isRequest);
+    if (parser.spent || parser.maxHeaderBytes !== this.#maxHeaderBytes) {
+      const type = isRequest ? constant.REQUEST : constant.RESPONSE;
+      parser.initialize(type, noResource, this.#maxHeaderBytes, constant.kLenientNone);
+      parser.maxHeaderBytes = this.#maxHeaderBytes;
+      parser.spent = false;
+    }
+    parser.sink = this.#sink;
     this.#native = parser;
+    return parser;
   }
 
   /** Parses what arrived. The bytes may be overwritten afterwards. */
   read(bytes: Buffer): ParseResult {
-    const read = this.#native.execute(bytes);
+    const native = this.#native ?? this.#taken();
+    const read = native.execute(bytes);
     if (typeof read !== "number") return failureOf(read);
+    // One that has read the last message of a connection stays, to refuse what follows.
+    if (!native.began && !native.spent) this.release();
     return read === bytes.length ? null : { unreadFrom: read };
+  }
+
+  /** Gives up the native parser between messages. Not to be called while it reads. */
+  release(): void {
+    const native = this.#native;
+    this.#native = null;
+    if (native === null) return;
+    native.sink = noSink;
+    native.began = false;
+    native.inBody = false;
+    if (native.flushed.length > 0) native.flushed = [];
+    native.flushedUrl = "";
+    if (idle[this.#type].length < mostIdle) idle[this.#type].push(native);
+    else native.close();
   }
 
   /** The other side will send no more. Returns false if that cuts a message off. */
   finish(): boolean {
-    return this.#native.finish() === undefined;
+    return this.#native === null || this.#native.finish() === undefined;
   }
 
-  /** Releases the native parser. Not to be called while it reads. */
+  /** Drops the native parser. Not to be called while it reads. */
   close(): void {
-    this.#native.close();
+    this.#native?.close();
+    this.#native = null;
   }
 }

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { ConnectionOwner, ProviderConnection, UpstreamRequest, WireCall, WireHandler } from "../provider-wire.ts";
 import type { TextBytes } from "../text-bytes.ts";
 import { WriteWatch } from "../write-watch.ts";
+import { AnswerBody, framingOf, malformed } from "./answer-body.ts";
 import type { Connecting, Connector } from "./connector.ts";
 import { responseFields } from "./fields.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
@@ -39,6 +40,12 @@ function toldIdleMs(field: string | string[] | undefined): number | null {
 function wasNotSent(error: Error): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException;
   return syscall === "write" && (code === "EPIPE" || code === "ECONNRESET");
+}
+
+/** Some servers send an empty line behind an answer, which the parser skips before the next one. */
+function isBlank(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 13 && bytes[at] !== 10) return false;
+  return true;
 }
 
 class Running implements WireCall {
@@ -80,6 +87,9 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   #socket: Socket | null = null;
   readonly #connecting: Connecting;
   readonly #parser: MessageParser;
+  readonly #body = new AnswerBody();
+  /** Whether the body is read here, and not by the parser. */
+  #ownBody = false;
   #connected = false;
   #running: Running | null = null;
   /** Whether the final head has arrived; those with status 1xx come before. */
@@ -118,7 +128,8 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     });
     socket.on("end", () => {
       // An answer may end with its connection.
-      if (this.#headed) this.#parser.finish();
+      if (this.#ownBody && this.#body.endsWithConnection) this.#end();
+      else if (this.#headed) this.#parser.finish();
       socket.destroy();
     });
     socket.on("close", () => this.#closed());
@@ -134,6 +145,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     const running = new Running(request, handler, this);
     this.#running = running;
     this.#headed = false;
+    this.#ownBody = false;
     this.#socket?.ref();
     if (this.#connected) this.#write();
     return running;
@@ -179,9 +191,29 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#unasked = this.#running === null;
     if (this.#running !== null) {
       this.#running.request = null;
-      if (this.#parser.read(bytes) !== null) this.#socket?.destroy(new NotHttpError("the answer is not HTTP/1.1"));
+      if (!this.#take(bytes)) this.#socket?.destroy(new NotHttpError("the answer is not HTTP/1.1"));
     }
     if (this.#unasked) this.#socket?.destroy(new NotHttpError("the connection has more than the answer"));
+    return true;
+  }
+
+  /** Returns false if the answer is malformed. */
+  #take(bytes: Buffer): boolean {
+    let from = 0;
+    if (!this.#ownBody) {
+      const result = this.#parser.read(bytes);
+      if (typeof result === "string") return false;
+      // Set by the head.
+      if (!(this.#ownBody as boolean)) return result === null;
+      this.#parser.release();
+      from = result === null ? bytes.length : result.unreadFrom;
+    }
+    const end = this.#body.read(bytes, from);
+    const { piece } = this.#body;
+    if (piece !== null) this.#running?.handler.data(piece);
+    if (end < 0) return end !== malformed;
+    this.#end();
+    if (!isBlank(bytes, end)) this.#unasked = true;
     return true;
   }
 
@@ -189,7 +221,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     if (this.#running === null) this.#unasked = true;
   }
 
-  head(head: MessageHead): boolean {
+  head(head: MessageHead): boolean | "other" {
     const running = this.#running;
     if (running === null) return true;
     // Nobody asked for another protocol.
@@ -199,17 +231,26 @@ export class Http1Connection implements ProviderConnection, MessageSink {
       this.#keeps = head.keepAlive && !head.upgrade;
       const fields = responseFields(head.rawHeaders);
       this.#idleForMs = toldIdleMs(fields["keep-alive"]) ?? idleMs;
+      const framing = framingOf(head.status, fields);
+      this.#ownBody = framing !== null && head.status !== 101;
+      if (framing !== null) this.#body.begin(framing, Number(fields["content-length"] ?? 0));
       running.handler.head(head.status, fields);
     }
-    return true;
+    return this.#ownBody ? "other" : true;
   }
 
   body(piece: Buffer): void {
     if (this.#headed) this.#running?.handler.data(piece);
   }
 
+  /** From the parser, for which the message ends with the head if the body is read here. */
   complete(): void {
+    if (!this.#ownBody) this.#end();
+  }
+
+  #end(): void {
     const running = this.#running;
+    this.#ownBody = false;
     if (running === null || !this.#headed) return;
     this.#running = null;
     this.#headed = false;

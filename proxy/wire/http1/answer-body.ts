@@ -1,0 +1,204 @@
+/**
+ * The body of a provider's answer, behind a head that the native parser has read and checked. A native parser is 10 KB
+ * large and is needed only for heads, and each piece that it hands on has memory of its own, which costs more to
+ * allocate than the piece costs to copy.
+ *
+ *   size[;extension] CRLF ──▶ data CRLF ──▶ … ──▶ 0 CRLF ──▶ trailers ──▶ CRLF
+ */
+import { Buffer } from "node:buffer";
+
+/** none: there is no body. close: it ends with the connection. */
+export type BodyFraming = "none" | "length" | "chunked" | "close";
+
+/** What `read` returns if the body goes on, or can't be read. */
+export const goesOn = -1;
+export const malformed = -2;
+
+/** Longest line of a chunk's size with its extensions, and of all trailers together, in bytes; the same as llhttp's. */
+const longestLine = 16_384;
+
+const CR = 13;
+const LF = 10;
+const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const quoted = '"(?:[\\t\\x20\\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"';
+const extensions = new RegExp(`^(?:;${token}(?:=(?:${quoted}|(?:${token})?))?)*$`);
+const trailer = new RegExp(`^${token}:[\\t\\x20-\\x7e\\x80-\\xff]*$`);
+const sizeLine = /^(0*[0-9A-Fa-f]{1,12})(.*)$/;
+
+/** Small pieces of streams are parts of one buffer, which stays small itself, as a piece that is kept keeps it. */
+const slabBytes = 8_192;
+const largestInSlab = 1_024;
+let slab = Buffer.allocUnsafeSlow(slabBytes);
+let used = 0;
+
+function inSlab(bytes: Buffer, from: number, to: number): Buffer {
+  const length = to - from;
+  if (used + length > slabBytes) {
+    slab = Buffer.allocUnsafeSlow(slabBytes);
+    used = 0;
+  }
+  const piece = slab.subarray(used, used + length);
+  bytes.copy(slab, used, from, to);
+  used += length;
+  return piece;
+}
+
+function ownCopy(bytes: Buffer, from: number, to: number): Buffer {
+  const piece = Buffer.allocUnsafeSlow(to - from);
+  bytes.copy(piece, 0, from, to);
+  return piece;
+}
+
+/** Of a chunked body, what is expected next. "end": the line end behind a chunk's data. */
+type Expected = "size" | "data" | "end" | "trailer";
+
+export class AnswerBody {
+  #framing: BodyFraming = "none";
+  /** Bytes of the body, or of the chunk, that are still to come. */
+  #left = 0;
+  #expected: Expected = "size";
+  /** What has arrived of a line. */
+  #line = "";
+  #trailerBytes = 0;
+  /** What the last read brought of the body. */
+  piece: Buffer | null = null;
+
+  /** `length`: of a body that announces it. */
+  begin(framing: BodyFraming, length: number): void {
+    this.#framing = framing;
+    this.#left = length;
+    this.#expected = "size";
+    this.#line = "";
+    this.#trailerBytes = 0;
+  }
+
+  /** Whether the connection's end is the body's. */
+  get endsWithConnection(): boolean {
+    return this.#framing === "close";
+  }
+
+  /** Reads from `from` on. Returns the offset behind the body's end. `bytes` may be changed by this. */
+  read(bytes: Buffer, from: number): number {
+    this.piece = null;
+    switch (this.#framing) {
+      case "none":
+        return from;
+      case "chunked":
+        return this.#chunks(bytes, from);
+      case "length": {
+        const end = Math.min(bytes.length, from + this.#left);
+        if (end > from) this.piece = ownCopy(bytes, from, end);
+        this.#left -= end - from;
+        return this.#left === 0 ? end : goesOn;
+      }
+      case "close":
+        if (bytes.length > from) this.piece = ownCopy(bytes, from, bytes.length);
+        return goesOn;
+    }
+  }
+
+  /** Moves the data of several chunks together, so that it is copied once. */
+  #chunks(bytes: Buffer, from: number): number {
+    let at = from;
+    let first = -1;
+    let behind = -1;
+    let result = goesOn;
+    while (at < bytes.length) {
+      if (this.#expected === "data") {
+        const end = Math.min(bytes.length, at + this.#left);
+        if (first < 0) first = at;
+        else bytes.copyWithin(behind, at, end);
+        behind = first === at ? end : behind + end - at;
+        this.#left -= end - at;
+        at = end;
+        if (this.#left === 0) this.#expected = "end";
+        continue;
+      }
+      at = this.#readLine(bytes, at);
+      if (at === malformed || this.#framing === "none") {
+        result = at;
+        break;
+      }
+    }
+    if (behind > first)
+      this.piece = behind - first > largestInSlab ? ownCopy(bytes, first, behind) : inSlab(bytes, first, behind);
+    return result;
+  }
+
+  /** Returns the offset behind the line, or behind what has arrived of it. */
+  #readLine(bytes: Buffer, from: number): number {
+    const end = bytes.indexOf(LF, from);
+    const size = end < 0 ? -1 : this.#quickSize(bytes, from, end);
+    if (size >= 0) {
+      this.#begun(size);
+      return end + 1;
+    }
+    // Within a read, what ends a chunk's data is the usual line.
+    if (this.#expected === "end" && this.#line === "" && end === from + 1 && bytes[from] === CR) {
+      this.#expected = "size";
+      return end + 1;
+    }
+    const line = this.#line + bytes.toString("latin1", from, end < 0 ? bytes.length : end);
+    if (line.length > longestLine) return malformed;
+    this.#line = end < 0 ? line : "";
+    if (end < 0) return this.#expected === "end" && line !== "\r" ? malformed : bytes.length;
+    if (!line.endsWith("\r") || !this.#lineEnded(line.slice(0, -1))) return malformed;
+    return end + 1;
+  }
+
+  /** The size in a line without extensions that has arrived whole, as nearly all have; -1 for any other line. */
+  #quickSize(bytes: Buffer, from: number, end: number): number {
+    if (this.#expected !== "size" || this.#line !== "" || bytes[end - 1] !== CR) return -1;
+    if (end - from > 8 || end - from < 2) return -1;
+    let size = 0;
+    for (let at = from; at < end - 1; at++) {
+      const digit = hexDigit(bytes[at] as number);
+      if (digit < 0) return -1;
+      size = size * 16 + digit;
+    }
+    return size;
+  }
+
+  #begun(size: number): void {
+    this.#left = size;
+    this.#expected = size === 0 ? "trailer" : "data";
+  }
+
+  /** Returns false if the line is not what is expected. */
+  #lineEnded(line: string): boolean {
+    if (this.#expected === "end") {
+      this.#expected = "size";
+      return line === "";
+    }
+    if (this.#expected === "size") {
+      const [, size = "", rest = ""] = sizeLine.exec(line) ?? [];
+      if (size === "" || !extensions.test(rest)) return false;
+      this.#begun(Number.parseInt(size, 16));
+      return true;
+    }
+    if (line === "") {
+      this.#framing = "none";
+      return true;
+    }
+    this.#trailerBytes += line.length;
+    return this.#trailerBytes <= longestLine && trailer.test(line);
+  }
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const letter = code | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+}
+
+type Fields = Readonly<Record<string, string | string[]>>;
+
+/** The framing that a head announces, which the parser has checked; null for unusual forms, which it reads itself. */
+export function framingOf(status: number, fields: Fields): BodyFraming | null {
+  if (status === 204 || status === 304) return "none";
+  const coding = fields["transfer-encoding"];
+  if (coding !== undefined) return coding === "chunked" ? "chunked" : null;
+  const length = fields["content-length"];
+  if (length === undefined) return "close";
+  return typeof length === "string" && Number.isSafeInteger(Number(length)) ? "length" : null;
+}
