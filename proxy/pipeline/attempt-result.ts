@@ -63,6 +63,10 @@ export type AttemptResult =
   /** The client disconnected, or was disconnected because it stopped reading. */
   | ({ kind: "abandoned"; stalled: boolean; firstByteMs: number | null } & AttemptEvidence);
 
+export interface AttemptListener {
+  attemptEnded(result: AttemptResult): void;
+}
+
 /** What a provider's charge for an attempt may depend on. */
 export interface AttemptEvidence {
   /** Whether all of the request was handed to a connection. */

@@ -27,7 +27,14 @@ import {
   outOfTime,
   truncated,
 } from "./attempt-errors.ts";
-import type { AttemptClock, AttemptEvidence, AttemptLimits, AttemptResult, StartStream } from "./attempt-result.ts";
+import type {
+  AttemptClock,
+  AttemptEvidence,
+  AttemptLimits,
+  AttemptListener,
+  AttemptResult,
+  StartStream,
+} from "./attempt-result.ts";
 import { answerBounds } from "./attempt-result.ts";
 import type { Prepared } from "./prepared.ts";
 import { asProviderError } from "./provider-error.ts";
@@ -39,10 +46,6 @@ const joined = (chunks: readonly Buffer[]): Buffer =>
   chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
-
-export interface AttemptListener {
-  attemptEnded(result: AttemptResult): void;
-}
 
 export class Attempt implements UpstreamHandler, Timed, Soon {
   place = -1;

@@ -12,7 +12,6 @@ import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isOfProvider } from "../wire/causes.ts";
 import { asEventStream } from "./answer-headers.ts";
-import type { AttemptListener } from "./attempt.ts";
 import type { AttemptResult } from "./attempt-result.ts";
 import { chargeOf } from "./charge.ts";
 import {
@@ -25,151 +24,33 @@ import {
   servedBy,
 } from "./dispatch-outcome.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
+import { type DispatchListener, DispatchSteps, type Next, type Step } from "./dispatch-steps.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import { openingOf } from "./opening.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
-import { type Asked, ask, errorReply, judge, noteUsedUp, type Tried } from "./try-target.ts";
+import { type Asked, errorReply, judge, noteUsedUp, type Tried } from "./try-target.ts";
 
-/** An attempt that may be made. */
-interface Step {
-  target: ResolvedTarget;
-  permit: Permit;
-  /** Number of attempts at this target, including this one. */
-  attempt: number;
-  /** Whether the credential was renewed after an earlier one. */
-  renewed: boolean;
-}
-
-/** What follows: one more attempt, or the end. A promise only if something has to be waited for. */
-type Next = Step | DispatchEnd | Promise<Step | DispatchEnd>;
-
-/** Never added to. */
-const none: AttemptRecord[] = [];
-
-/** What comes of a dispatch. Exactly one of its methods is called. */
-export interface DispatchListener {
-  dispatched(outcome: DispatchOutcome): void;
-  /** The gateway itself failed. */
-  broke(cause: unknown): void;
-}
-
-/** One step leads to the next without a promise, unless something has to be waited for: every call comes here. */
-class Dispatch implements AttemptListener {
+class Dispatch extends DispatchSteps {
   readonly #request: DispatchRequest;
   readonly #with: Dispatcher;
-  readonly #listener: DispatchListener;
-  #attempts: AttemptRecord[] = none;
   #usage: Usage | null = null;
   /** Servers of pools that were asked. */
   #tried: Set<string> | undefined;
   #affinity: string | undefined;
   #lastTried: [ResolvedTarget, Tried] | null = null;
-  /** The attempt that is being made. */
-  #underWay: Step | null = null;
-  #asked: Asked | null = null;
-  #beganMs = 0;
   /** Index of the target to try after this one. */
   #next = 0;
   /** How the last attempt failed. */
   #last: Failure | null = null;
 
   constructor(request: DispatchRequest, dispatcher: Dispatcher, listener: DispatchListener) {
+    super(request, dispatcher, listener);
     this.#request = request;
     this.#with = dispatcher;
-    this.#listener = listener;
-  }
-
-  start(): void {
-    this.#follow(null, null);
-  }
-
-  /** Goes on after the attempt that is being made, or begins if there is none. */
-  #follow(step: Step | null, tried: Tried | Failure | null): void {
-    let next: Next;
-    try {
-      this.#underWay = null;
-      next =
-        step === null || tried === null
-          ? this.#nextTarget()
-          : this.#after(step, tried, this.#with.nowMs() - this.#beganMs);
-    } catch (cause) {
-      this.#broke(cause);
-      return;
-    }
-    if (next instanceof Promise) this.#waitFor(next);
-    else this.#go(next);
-  }
-
-  #waitFor(next: Promise<Step | DispatchEnd>): void {
-    next.then(
-      (step) => this.#go(step),
-      (cause: unknown) => this.#broke(cause),
-    );
-  }
-
-  #go(next: Step | DispatchEnd): void {
-    if ("kind" in next) {
-      this.#listener.dispatched(this.#outcome(next));
-      return;
-    }
-    this.#beganMs = this.#with.nowMs();
-    this.#underWay = next;
-    let asking: ReturnType<typeof ask>;
-    try {
-      asking = ask(next.target, this.#request, this.#attempts.length + 1, this.#with, next.permit.pod);
-    } catch (cause) {
-      this.#broke(cause);
-      return;
-    }
-    if (asking instanceof Promise) this.#waitForAsking(asking, next);
-    else this.#asking(asking, next);
-  }
-
-  #waitForAsking(asking: Promise<Asked | Tried>, step: Step): void {
-    asking.then(
-      (asked) => this.#asking(asked, step),
-      (cause: unknown) => this.#broke(cause),
-    );
-  }
-
-  #asking(asked: Asked | Tried | Failure, step: Step): void {
-    if ("attempt" in asked) {
-      this.#asked = asked;
-      asked.attempt.onEnd(this);
-    } else this.#follow(step, asked);
-  }
-
-  attemptEnded(result: AttemptResult): void {
-    const step = this.#underWay;
-    const asked = this.#asked;
-    if (step === null || asked === null) return;
-    this.#asked = null;
-    let judging: Tried | Promise<Tried>;
-    try {
-      judging = this.#judged(step.target, asked, result);
-    } catch (cause) {
-      this.#broke(cause);
-      return;
-    }
-    if (judging instanceof Promise) this.#waitForJudging(judging, step);
-    else this.#follow(step, judging);
-  }
-
-  #waitForJudging(judging: Promise<Tried>, step: Step): void {
-    judging.then(
-      (tried) => this.#follow(step, tried),
-      (cause: unknown) => this.#broke(cause),
-    );
-  }
-
-  /** An internal error. The permit must be returned, or a half-open breaker would wait for it and admit nobody else. */
-  #broke(cause: unknown): void {
-    this.#underWay?.permit.released();
-    this.#listener.broke(cause);
   }
 
   /** The first attempt at the next target that may be called. */
-  #nextTarget(): Next {
+  protected nextTarget(): Next {
     const { targets, deadlineMs } = this.#request;
     while (this.#next < targets.length && (this.#last === null || this.#with.nowMs() < deadlineMs)) {
       const target = targets[this.#next++] as ResolvedTarget;
@@ -187,7 +68,7 @@ class Dispatch implements AttemptListener {
   }
 
   #firstAt(target: ResolvedTarget, permit: Permit | null): Next {
-    return permit === null ? this.#nextTarget() : this.#covered({ target, permit, attempt: 1, renewed: false });
+    return permit === null ? this.nextTarget() : this.#covered({ target, permit, attempt: 1, renewed: false });
   }
 
   #failed(last: Failure): DispatchEnd {
@@ -196,9 +77,9 @@ class Dispatch implements AttemptListener {
       : { kind: "failed", failure: last };
   }
 
-  #outcome(end: DispatchEnd): DispatchOutcome {
+  protected outcome(end: DispatchEnd): DispatchOutcome {
     const outcome = end as DispatchOutcome;
-    outcome.attempts = this.#attempts;
+    outcome.attempts = this.attempts;
     outcome.usage = this.#usage;
     return outcome;
   }
@@ -211,7 +92,7 @@ class Dispatch implements AttemptListener {
     if (result.kind !== "failed" || result.own === undefined || client.closed) return false;
     if (!client.started)
       client.streamHead(
-        asEventStream(this.#request.replyHeaders(target, prepared, result.headers, this.#attempts.length)),
+        asEventStream(this.#request.replyHeaders(target, prepared, result.headers, this.attempts.length)),
       );
     client.write(result.own, true);
     return true;
@@ -231,7 +112,7 @@ class Dispatch implements AttemptListener {
     return this.#with.routing.acquire(target, promptTokens, caller, this.#wishOf(target));
   }
 
-  #after(step: Step, tried: Tried | Failure, durationMs: number): Next {
+  protected after(step: Step, tried: Tried | Failure, durationMs: number): Next {
     const { target, permit } = step;
     this.#request.trace?.attemptEnds(!("code" in tried));
     if ("code" in tried) {
@@ -247,9 +128,13 @@ class Dispatch implements AttemptListener {
     return this.#afterFailure(step, tried, tried.error);
   }
 
-  #judged(target: ResolvedTarget, { prepared, attempt }: Asked, result: AttemptResult): Tried | Promise<Tried> {
+  protected judged(
+    target: ResolvedTarget,
+    { prepared, attempt }: Asked,
+    result: AttemptResult,
+  ): Tried | Promise<Tried> {
     if (this.#request.targets.length > 1) noteUsedUp(target, attempt.headers, this.#with);
-    return judge(target, prepared, result, this.#request, this.#attempts.length + 1, this.#with);
+    return judge(target, prepared, result, this.#request, this.attempts.length + 1, this.#with);
   }
 
   #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
@@ -272,8 +157,8 @@ class Dispatch implements AttemptListener {
     };
     if (cause !== null) record.cause = cause;
     // A list that is pushed to has room for more, and most calls make one attempt.
-    if (this.#attempts.length === 0) this.#attempts = [record];
-    else this.#attempts.push(record);
+    if (this.attempts.length === 0) this.attempts = [record];
+    else this.attempts.push(record);
   }
 
   /**
@@ -282,7 +167,7 @@ class Dispatch implements AttemptListener {
    */
   #covered(step: Step): Next {
     if (this.#last === null) return step;
-    const covered = this.#request.cover(step.target, this.#attempts);
+    const covered = this.#request.cover(step.target, this.attempts);
     return covered instanceof Promise ? this.#coveredLater(covered, step) : this.#ifCovered(covered, step);
   }
 
@@ -293,7 +178,7 @@ class Dispatch implements AttemptListener {
   #ifCovered(covered: boolean, step: Step): Next {
     if (covered) return step;
     step.permit.released();
-    return this.#nextTarget();
+    return this.nextTarget();
   }
 
   /** Records slow first tokens, which affect the next order of targets. Skipped if there is only one target. */
@@ -318,7 +203,7 @@ class Dispatch implements AttemptListener {
       fallback !== null &&
       mayFallBack(fallback, error) &&
       this.#request.route.config.routing.fallbackOn.includes(fallback);
-    return fallsBack ? this.#nextTarget() : this.#failed(this.#last);
+    return fallsBack ? this.nextTarget() : this.#failed(this.#last);
   }
 
   /** Reports to the target's health, and to the alert counts, what a failure says about the target. */
@@ -330,7 +215,7 @@ class Dispatch implements AttemptListener {
       const ofCaller = error.fault !== "provider" && !isOfProvider(cause);
       counted = permit.failed({ class: kind, retryAfterMs: error.retryAfterMs, cause, ofCaller });
     }
-    const record = this.#attempts.at(-1);
+    const record = this.attempts.at(-1);
     if (record !== undefined && !counted) record.uncounted = true;
   }
 

@@ -1,17 +1,19 @@
 /** How a call ends: its answer, its settlement, and what is sent of an answer that was held. */
 import { type Failure, failure, isFailure } from "../failure.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { IndexedSet } from "../wire/indexed-set.ts";
 import type { CallState } from "./call-state.ts";
 import { endOnRecord } from "./on-record.ts";
 import { answerFailure, answerJson } from "./respond.ts";
 
-export function fail({ client, surface, record }: CallState, failed: Failure): void {
+function fail({ client, surface, record }: CallState, failed: Failure): void {
   answerFailure(client, surface, failed, record);
 }
 
 const broken = failure("internal_error", "The gateway failed on this request. Report it with the request id.");
 
 /** Answers a call on which the gateway itself failed. */
-export function broke(call: CallState, cause: unknown): void {
+function broke(call: CallState, cause: unknown): void {
   const { gateway, client } = call;
   gateway.unexpected(cause, client.requestId);
   try {
@@ -36,7 +38,7 @@ export async function answerLater(
 }
 
 /** Settles what the call used. Returns whether its answer is held. */
-export function settle({ record, client, gateway, admitted, place }: CallState): boolean {
+function settle({ record, client, gateway, admitted, place }: CallState): boolean {
   record.sentBytes = client.sentBytes;
   record.durationMs ||= gateway.nowMs() - record.startedMs;
   record.trace?.end();
@@ -46,10 +48,57 @@ export function settle({ record, client, gateway, admitted, place }: CallState):
 }
 
 /** Sends the held answer, or the held end of a stream; or a refusal in its place. */
-export async function release(call: CallState): Promise<void> {
+async function release(call: CallState): Promise<void> {
   const { client } = call;
   const unaudited = await endOnRecord(call.gateway.audit, call.record, client);
   if (unaudited) client.cut();
   if (unaudited && !client.closed) fail(call, unaudited);
   client.release();
+}
+
+export type ActiveCalls = Pick<IndexedSet<ClientConnection>, "delete">;
+
+function note({ gateway, record, sample }: CallState, wasHeld: boolean): void {
+  gateway.record(record, wasHeld);
+  sample?.over();
+}
+
+async function releaseAndNote(call: CallState, active: ActiveCalls): Promise<void> {
+  try {
+    await release(call);
+    note(call, true);
+  } catch (cause) {
+    call.gateway.unexpected(cause, call.client.requestId);
+  } finally {
+    active.delete(call.client);
+  }
+}
+
+function close(call: CallState, active: ActiveCalls): void {
+  try {
+    if (settle(call)) {
+      void releaseAndNote(call, active);
+      return;
+    }
+    note(call, false);
+  } catch (cause) {
+    call.gateway.unexpected(cause, call.client.requestId);
+  }
+  active.delete(call.client);
+}
+
+/** Answers a call that failed (null: it was answered), settles it and records it. Never throws. */
+export function endCall(call: CallState, failed: Failure | null, active: ActiveCalls): void {
+  try {
+    if (failed !== null) fail(call, failed);
+  } catch (cause) {
+    broke(call, cause);
+  }
+  close(call, active);
+}
+
+/** The same for a call on which the gateway itself failed. */
+export function breakCall(call: CallState, cause: unknown, active: ActiveCalls): void {
+  broke(call, cause);
+  close(call, active);
 }

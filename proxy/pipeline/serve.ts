@@ -17,7 +17,6 @@ import { mediaFormat } from "../media/registry.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import type { RequestJob } from "../text-work/job.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import type { IndexedSet } from "../wire/indexed-set.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
@@ -28,7 +27,7 @@ import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
 import { answerCompacted, withSummaries } from "./compaction.ts";
 import { tokenCount } from "./count-call.ts";
-import { answer, answerLater, broke, fail, release, settle } from "./end-call.ts";
+import { type ActiveCalls, answer, answerLater, breakCall, endCall } from "./end-call.ts";
 import type { Gateway } from "./gateway.ts";
 import { generate } from "./generate.ts";
 import { withKeptItems } from "./kept-responses.ts";
@@ -60,8 +59,6 @@ interface Arrival {
   identity: Identity;
   from: Circumstances;
 }
-
-type ActiveCalls = Pick<IndexedSet<ClientConnection>, "delete">;
 
 class Call implements CallEnd {
   readonly #state: CallState;
@@ -100,47 +97,11 @@ class Call implements CallEnd {
   }
 
   over(failed: Failure | null): void {
-    try {
-      if (failed !== null) fail(this.#state, failed);
-    } catch (cause) {
-      broke(this.#state, cause);
-    }
-    this.#settle();
+    endCall(this.#state, failed, this.#active);
   }
 
   broke(cause: unknown): void {
-    broke(this.#state, cause);
-    this.#settle();
-  }
-
-  #settle(): void {
-    try {
-      if (settle(this.#state)) {
-        void this.#releasing();
-        return;
-      }
-      this.#note(false);
-    } catch (cause) {
-      this.#gateway.unexpected(cause, this.#client.requestId);
-    }
-    this.#active.delete(this.#client);
-  }
-
-  /** Sends an answer that was held. */
-  async #releasing(): Promise<void> {
-    try {
-      await release(this.#state);
-      this.#note(true);
-    } catch (cause) {
-      this.#gateway.unexpected(cause, this.#client.requestId);
-    } finally {
-      this.#active.delete(this.#client);
-    }
-  }
-
-  #note(wasHeld: boolean): void {
-    this.#gateway.record(this.#state.record, wasHeld);
-    this.#state.sample?.over();
+    breakCall(this.#state, cause, this.#active);
   }
 
   #began(): CallOutcome {
@@ -350,9 +311,5 @@ class Call implements CallEnd {
 }
 
 /** Never throws. Takes the client from `active` at the end. */
-export const serve = (
-  client: ClientConnection,
-  gateway: Gateway,
-  snapshot: Snapshot,
-  active: ActiveCalls,
-): void => new Call(client, gateway, snapshot, active).serve();
+export const serve = (client: ClientConnection, gateway: Gateway, snapshot: Snapshot, active: ActiveCalls): void =>
+  new Call(client, gateway, snapshot, active).serve();
