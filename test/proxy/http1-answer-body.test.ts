@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import { AnswerBody, framingOf, goesOn, malformed } from "../../proxy/wire/http1/answer-body.ts";
 import { MessageParser } from "../../proxy/wire/http1/parser.ts";
+import fc from "../harness/property.ts";
 
 interface Read {
   body: string;
@@ -52,9 +52,9 @@ function byReader(pieces: readonly Buffer[]): Read {
   return read;
 }
 
-function cut(text: string, at: readonly number[]): Buffer[] {
+function cut(text: string, offsets: readonly number[]): Buffer[] {
   const bytes = Buffer.from(text, "latin1");
-  const cuts = [...new Set(at.map((one) => one % (bytes.length + 1)))].sort((a, b) => a - b);
+  const cuts = [...new Set(offsets.map((offset) => offset % (bytes.length + 1)))].sort((a, b) => a - b);
   return [0, ...cuts]
     .map((start, index) => bytes.subarray(start, cuts[index] ?? bytes.length))
     .filter((piece) => piece.length > 0);
@@ -108,7 +108,7 @@ describe("a chunked answer", () => {
 
   it("is read byte by byte", () => {
     const text = "5\r\nhello\r\n6;a=b\r\n world\r\n0\r\nX-A: b\r\n\r\n";
-    const pieces = cut(text, Array.from(text, (_, at) => at));
+    const pieces = cut(text, [...text].keys().toArray());
     assert.deepEqual(byReader(pieces), { body: "hello world", end: "complete" });
   });
 
@@ -120,13 +120,13 @@ describe("a chunked answer", () => {
   it("whose pieces were kept is not overwritten by later reads", () => {
     const reader = new AnswerBody();
     reader.begin("chunked", 0);
-    const kept = Array.from({ length: 500 }, (_, at) => {
-      reader.read(Buffer.from(`3\r\n${String(at).padStart(3, "0")}\r\n`), 0);
+    const kept = Array.from({ length: 500 }, (_, index) => {
+      reader.read(Buffer.from(`3\r\n${String(index).padStart(3, "0")}\r\n`), 0);
       return reader.piece;
     });
     assert.deepEqual(
       kept.map((piece) => Number(piece?.toString())),
-      kept.map((_, at) => at),
+      [...kept.keys()],
     );
   });
 });

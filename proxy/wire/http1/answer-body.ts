@@ -60,6 +60,9 @@ export class AnswerBody {
   /** What has arrived of a line. */
   #line = "";
   #trailerBytes = 0;
+  /** Where the data of a read begins and ends. */
+  #first = -1;
+  #behind = -1;
   /** What the last read brought of the body. */
   piece: Buffer | null = null;
 
@@ -97,32 +100,33 @@ export class AnswerBody {
     }
   }
 
-  /** Moves the data of several chunks together, so that it is copied once. */
   #chunks(bytes: Buffer, from: number): number {
-    let at = from;
-    let first = -1;
-    let behind = -1;
+    this.#first = -1;
+    this.#behind = -1;
+    let offset = from;
     let result = goesOn;
-    while (at < bytes.length) {
-      if (this.#expected === "data") {
-        const end = Math.min(bytes.length, at + this.#left);
-        if (first < 0) first = at;
-        else bytes.copyWithin(behind, at, end);
-        behind = first === at ? end : behind + end - at;
-        this.#left -= end - at;
-        at = end;
-        if (this.#left === 0) this.#expected = "end";
-        continue;
-      }
-      at = this.#readLine(bytes, at);
-      if (at === malformed || this.#framing === "none") {
-        result = at;
-        break;
-      }
+    while (offset < bytes.length && result === goesOn) {
+      offset = this.#expected === "data" ? this.#gather(bytes, offset) : this.#readLine(bytes, offset);
+      if (offset === malformed || this.#framing === "none") result = offset;
     }
-    if (behind > first)
-      this.piece = behind - first > largestInSlab ? ownCopy(bytes, first, behind) : inSlab(bytes, first, behind);
+    const length = this.#behind - this.#first;
+    if (length > 0) this.piece = (length > largestInSlab ? ownCopy : inSlab)(bytes, this.#first, this.#behind);
     return result;
+  }
+
+  /** Moves the data of several chunks together, so that it is copied once. Returns the offset behind it. */
+  #gather(bytes: Buffer, from: number): number {
+    const end = Math.min(bytes.length, from + this.#left);
+    if (this.#first < 0) {
+      this.#first = from;
+      this.#behind = end;
+    } else {
+      bytes.copyWithin(this.#behind, from, end);
+      this.#behind += end - from;
+    }
+    this.#left -= end - from;
+    if (this.#left === 0) this.#expected = "end";
+    return end;
   }
 
   /** Returns the offset behind the line, or behind what has arrived of it. */
@@ -151,8 +155,8 @@ export class AnswerBody {
     if (this.#expected !== "size" || this.#line !== "" || bytes[end - 1] !== CR) return -1;
     if (end - from > 8 || end - from < 2) return -1;
     let size = 0;
-    for (let at = from; at < end - 1; at++) {
-      const digit = hexDigit(bytes[at] as number);
+    for (let offset = from; offset < end - 1; offset++) {
+      const digit = hexDigit(bytes[offset] as number);
       if (digit < 0) return -1;
       size = size * 16 + digit;
     }

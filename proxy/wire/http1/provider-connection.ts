@@ -44,7 +44,8 @@ function wasNotSent(error: Error): boolean {
 
 /** Some servers send an empty line behind an answer, which the parser skips before the next one. */
 function isBlank(bytes: Buffer, from: number): boolean {
-  for (let at = from; at < bytes.length; at++) if (bytes[at] !== 13 && bytes[at] !== 10) return false;
+  for (let offset = from; offset < bytes.length; offset++)
+    if (bytes[offset] !== 13 && bytes[offset] !== 10) return false;
   return true;
 }
 
