@@ -90,6 +90,11 @@ export type TokenRates = Pick<Price, "input" | "cachedInput" | "cacheWrite" | "o
 /** The rates for a prompt of this size. */
 export function ratesFor(price: Price, promptTokens: number): TokenRates {
   let rates: TokenRates = price;
-  for (const tier of price.tiers) if (promptTokens > tier.aboveTokens) rates = tier;
+  const { tiers } = price;
+  // By index, as every call comes here.
+  for (let index = 0; index < tiers.length; index++) {
+    const tier = tiers[index];
+    if (tier !== undefined && promptTokens > tier.aboveTokens) rates = tier;
+  }
   return rates;
 }

@@ -3,7 +3,7 @@
  * this proxy holds and never contacts the store. No I/O, no timers.
  */
 import type { Holdings } from "./holdings.ts";
-import type { CounterSpec, Slice, Taken } from "./slice.ts";
+import { type CounterSpec, type Lots, noLots, type Slice } from "./slice.ts";
 import type { Growth } from "./store.ts";
 
 export interface Claim {
@@ -20,16 +20,20 @@ export interface Refused {
   retryAfterMs: number | null;
 }
 
-const nothing: readonly Taken[] = [];
+const nothing: readonly Lots[] = [];
 
 export class ClaimSet {
   readonly #claims: readonly Claim[];
   readonly #slices: readonly Slice[];
-  #taken: readonly Taken[] = nothing;
+  /** What each slice gave; empty unless all have given. */
+  #taken: readonly Lots[] = nothing;
 
   constructor(claims: readonly Claim[], holdings: Holdings) {
     this.#claims = claims;
-    this.#slices = claims.map(({ counter }) => holdings.of(counter));
+    // Without a closure, as in what follows: every call comes here.
+    const slices = new Array<Slice>(claims.length);
+    for (let index = 0; index < slices.length; index++) slices[index] = holdings.of((claims[index] as Claim).counter);
+    this.#slices = slices;
   }
 
   #amount(index: number): number {
@@ -47,8 +51,7 @@ export class ClaimSet {
     const slices = this.#slices;
     for (let index = 0; index < slices.length; index++)
       if (slices[index]?.canTake(this.#amount(index), nowMs) === false) return false;
-    // Without a closure, as in what follows: every call comes here.
-    const taken = new Array<Taken>(slices.length);
+    const taken = new Array<Lots>(slices.length);
     for (let index = 0; index < slices.length; index++)
       taken[index] = (slices[index] as Slice).take(this.#amount(index), nowMs);
     this.#taken = taken;
@@ -81,14 +84,14 @@ export class ClaimSet {
    * Charges the amounts really used, one for each claim, and gives back the rest. Returns how many claims used more
    * than they reserved. Later calls do nothing.
    */
-  settle(actual: readonly number[]): number {
+  charge(actual: readonly number[]): number {
     let overruns = 0;
     for (let index = 0; index < this.#taken.length; index++) {
-      const taken = this.#taken[index] as Taken;
       const slice = this.#slices[index] as Slice;
-      const used = actual[index] ?? taken.amount;
-      if (used > taken.amount && slice.spec.limit !== null) overruns++;
-      slice.settle(taken, used);
+      const amount = this.#amount(index);
+      const used = actual[index] ?? amount;
+      if (used > amount && slice.spec.limit !== null) overruns++;
+      slice.settle(amount, this.#taken[index] ?? noLots, used);
     }
     this.#taken = nothing;
     return overruns;
@@ -96,15 +99,17 @@ export class ClaimSet {
 
   /** Whether a slice has something to report to the store or to fetch from it. */
   get due(): boolean {
-    for (const slice of this.#slices) if (slice.due) return true;
+    const slices = this.#slices;
+    for (let index = 0; index < slices.length; index++) if (slices[index]?.due) return true;
     return false;
   }
 
   /** What has grown beyond what the store knows to be in use; null if nothing has. */
   grown(): Growth[] | null {
     let grown: Growth[] | null = null;
-    for (const slice of this.#slices) {
-      const growth = slice.growth();
+    const slices = this.#slices;
+    for (let index = 0; index < slices.length; index++) {
+      const growth = (slices[index] as Slice).growth();
       if (growth !== null) (grown ??= []).push(growth);
     }
     return grown;

@@ -2,7 +2,7 @@
  * A slice of a period's sum, or of a number of concurrent calls. It reports totals for the store's epoch, so a lost or
  * repeated report changes nothing.
  */
-import { type CounterSpec, noLots, type Reading, Slice, type Taken } from "./slice.ts";
+import { type CounterSpec, type Lots, noLots, type Reading, Slice } from "./slice.ts";
 import { type Growth, heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
 import type { FleetView } from "./window-slice.ts";
 
@@ -58,12 +58,12 @@ export class LeaseSlice extends Slice {
     return this.#reserved + amount <= Math.floor((this.spec.limit ?? 0) / this.#fleet.size);
   }
 
-  take(amount: number, nowMs: number): Taken {
+  take(amount: number, nowMs: number): Lots {
     this.note(amount, nowMs);
     this.#reserved += amount;
     if (this.spec.limit !== null) this.#available -= amount;
     if (this.spec.limit !== null && this.#available < Math.max(amount, this.low) && !this.tight) this.due = true;
-    return { amount, lots: noLots };
+    return noLots;
   }
 
   override growth(): Growth | null {
@@ -74,10 +74,10 @@ export class LeaseSlice extends Slice {
     return { key, life: this.life, epoch: this.#epoch, inUse: this.#inUse };
   }
 
-  settle(taken: Taken, actual: number): void {
-    this.#reserved -= taken.amount;
+  settle(amount: number, _lots: Lots, actual: number): void {
+    this.#reserved -= amount;
     this.#spent += actual;
-    this.#available += (this.spec.limit === null ? 0 : taken.amount) - actual;
+    this.#available += (this.spec.limit === null ? 0 : amount) - actual;
     if (this.tight || this.#available < 0) this.due = true;
   }
 

@@ -39,20 +39,20 @@ export const defaultDeadlineMs = 50;
 const contentionStepMs = 20;
 const attempts = 4;
 
-class Reserved implements Reservation {
-  readonly #set: ClaimSet;
+/** The claims of a call: once all are taken, its reservation. */
+class Claims extends ClaimSet implements Reservation {
   readonly #exchange: Exchange;
   readonly #figures: { overruns: number };
 
-  constructor(set: ClaimSet, exchange: Exchange, figures: { overruns: number }) {
-    this.#set = set;
+  constructor(claims: readonly Claim[], holdings: Holdings, exchange: Exchange, figures: { overruns: number }) {
+    super(claims, holdings);
     this.#exchange = exchange;
     this.#figures = figures;
   }
 
   settle(actual: readonly number[]): void {
-    this.#figures.overruns += this.#set.settle(actual);
-    if (this.#set.due) this.#exchange.flushSoon();
+    this.#figures.overruns += this.charge(actual);
+    if (this.due) this.#exchange.flushSoon();
   }
 }
 
@@ -92,7 +92,7 @@ export class Quotas {
    * Reserves all claims or none. Answers synchronously if the leased amounts suffice or the store is in this process.
    */
   reserve(claims: readonly Claim[]): Reservation | Refused | Promise<Reservation | Refused> {
-    const set = new ClaimSet(claims, this.#holdings);
+    const set = new Claims(claims, this.#holdings, this.#exchange, this.figures);
     const nowMs = this.#clock.nowMs();
     if (set.take(nowMs)) return this.#reserved(set);
     const refused = set.believed(nowMs);
@@ -107,14 +107,14 @@ export class Quotas {
     return this.#wait(set, round);
   }
 
-  #reserved(set: ClaimSet): Reservation {
+  #reserved(set: Claims): Reservation {
     if (set.due) this.#exchange.flushSoon();
     const grown = set.grown();
     if (grown !== null) this.#exchange.noteInUse(grown);
-    return new Reserved(set, this.#exchange, this.figures);
+    return set;
   }
 
-  async #wait(set: ClaimSet, first: Promise<void> | null): Promise<Reservation | Refused> {
+  async #wait(set: Claims, first: Promise<void> | null): Promise<Reservation | Refused> {
     const endMs = this.#clock.nowMs() + this.#contentionMs;
     let round = first;
     for (let attempt = 1; ; attempt++) {
@@ -134,7 +134,7 @@ export class Quotas {
    * Decides by the store's answer, or its silence. Returns null if its grant didn't suffice or other calls have used
    * it.
    */
-  async #answered(set: ClaimSet, round: Promise<void> | null): Promise<Reservation | Refused | null> {
+  async #answered(set: Claims, round: Promise<void> | null): Promise<Reservation | Refused | null> {
     // It answered at once and the grant didn't suffice: let other calls run before asking again.
     if (round === null) await this.#step();
     if (round !== null) await this.#exchange.isLate(round, patience);
@@ -144,7 +144,7 @@ export class Quotas {
   }
 
   /** Returns the refusal, or the result of waiting for others to settle; null to ask again. */
-  async #unlessFreed(no: Refused, set: ClaimSet, endMs: number): Promise<Reservation | Refused | null> {
+  async #unlessFreed(no: Refused, set: Claims, endMs: number): Promise<Reservation | Refused | null> {
     const nowMs = this.#clock.nowMs();
     if (!set.contended(nowMs) || nowMs >= endMs) return no;
     await this.#step();
@@ -157,7 +157,7 @@ export class Quotas {
   }
 
   /** Spends what is leased. Limits that allow it are kept locally, each proxy within its part. */
-  #withoutStore(set: ClaimSet): Reservation | Refused {
+  #withoutStore(set: Claims): Reservation | Refused {
     const refused = set.takeAlone(this.#clock.nowMs(), openForMs);
     return refused ?? this.#reserved(set);
   }

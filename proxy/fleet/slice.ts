@@ -20,12 +20,8 @@ export interface CounterSpec {
   onStateLoss: "allow" | "deny";
 }
 
-/** What one call took from one counter, to be settled later. */
-export interface Taken {
-  amount: number;
-  /** The window slices that the units came from: number and amount alternately. */
-  lots: readonly number[];
-}
+/** The window slices that the units of one call came from: number and amount alternately. */
+export type Lots = readonly number[];
 
 export interface Reading {
   limit: number;
@@ -34,7 +30,7 @@ export interface Reading {
   resetMs: number;
 }
 
-export const noLots: readonly number[] = [];
+export const noLots: Lots = [];
 
 /** How far ahead a lease reaches, in milliseconds of spending at the current rate. */
 const leaseAheadMs = 500;
@@ -76,8 +72,9 @@ export abstract class Slice {
   }
 
   abstract available(nowMs: number): number;
-  abstract take(amount: number, nowMs: number): Taken;
-  abstract settle(taken: Taken, actual: number): void;
+  abstract take(amount: number, nowMs: number): Lots;
+  /** `amount` and `lots`: as taken. */
+  abstract settle(amount: number, lots: Lots, actual: number): void;
   abstract op(nowMs: number): StoreOp;
   abstract apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void;
   abstract failed(op: StoreOp, sent: boolean): void;
@@ -97,7 +94,7 @@ export abstract class Slice {
   abstract hasRoomAlone(amount: number, nowMs: number): boolean;
 
   /** Takes without a lease, while the store can't be reached. */
-  takeBeyond(amount: number, nowMs: number): Taken {
+  takeBeyond(amount: number, nowMs: number): Lots {
     return this.take(amount, nowMs);
   }
 

@@ -2,7 +2,7 @@
  * A slice of a sliding window's units. Units that aren't used soon go back; otherwise the window could be overdrawn
  * later.
  */
-import { type CounterSpec, noLots, type Reading, Slice, type Taken } from "./slice.ts";
+import { type CounterSpec, type Lots, noLots, type Reading, Slice } from "./slice.ts";
 import { recoveryMs, type StoreOp, type StoreReply, type WindowOp, type WindowReply, windowLifeMs } from "./store.ts";
 import { Takings } from "./takings.ts";
 
@@ -98,7 +98,7 @@ export class WindowSlice extends Slice {
     return amount <= (this.#seen?.part ?? 0);
   }
 
-  take(amount: number, nowMs: number): Taken {
+  take(amount: number, nowMs: number): Lots {
     if (this.available(nowMs) < amount && this.#isAlone(nowMs)) return this.takeBeyond(amount, nowMs);
     this.note(amount, nowMs);
     this.#takings.add(amount, nowMs);
@@ -118,24 +118,24 @@ export class WindowSlice extends Slice {
     }
     this.#debt += missing;
     if (!this.tight && this.#fresh(nowMs) < Math.max(amount, this.low)) this.due = true;
-    return { amount, lots: lots ?? noLots };
+    return lots ?? noLots;
   }
 
-  settle(taken: Taken, actual: number): void {
+  settle(amount: number, lots: Lots, actual: number): void {
     this.#underWay--;
-    let back = taken.amount - actual;
+    let back = amount - actual;
     this.#takings.add(-back, this.#lastMs);
     if (back < 0) this.#debt -= back;
-    if (back > 0 && taken.lots.length === 0) this.#debt = Math.max(0, this.#debt - back);
-    for (let index = 0; index < taken.lots.length && back > 0; index += 2) {
-      const part = Math.min(back, taken.lots[index + 1] ?? 0);
-      this.#giveBackLot(taken.lots[index] ?? 0, part);
+    if (back > 0 && lots.length === 0) this.#debt = Math.max(0, this.#debt - back);
+    for (let index = 0; index < lots.length && back > 0; index += 2) {
+      const part = Math.min(back, lots[index + 1] ?? 0);
+      this.#giveBackLot(lots[index] ?? 0, part);
       back -= part;
     }
   }
 
   /** Reported as a debt when the store is back. */
-  override takeBeyond(amount: number, nowMs: number): Taken {
+  override takeBeyond(amount: number, nowMs: number): Lots {
     this.note(amount, nowMs);
     this.#takings.add(amount, nowMs);
     this.#lastMs = nowMs;
@@ -143,7 +143,7 @@ export class WindowSlice extends Slice {
     this.#debt += amount;
     this.#underWay++;
     this.due = true;
-    return { amount, lots: noLots };
+    return noLots;
   }
 
   op(nowMs: number): WindowOp {

@@ -256,7 +256,10 @@ export function recounted(budgets: readonly BudgetConfig[], context: BudgetWith)
 
 /** A hard budget whose spending is not known. */
 function uncountedOf(budgets: readonly BudgetConfig[], context: BudgetWith): BudgetConfig | null {
-  for (const budget of budgets) if (budget.enforcement === "Hard" && !isRecounted(budget, context)) return budget;
+  for (let index = 0; index < budgets.length; index++) {
+    const budget = budgets[index] as BudgetConfig;
+    if (budget.enforcement === "Hard" && !isRecounted(budget, context)) return budget;
+  }
   return null;
 }
 

@@ -1,4 +1,5 @@
 /** How long a call's session may last, and whether its time is over. */
+import type { BudgetConfig } from "../config/budget.ts";
 import type { SessionTimeConfig } from "../config/limits.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { SessionTimes } from "../fleet/session-times.ts";
@@ -30,9 +31,11 @@ export function timeSpan(ms: number): string {
 export function timeLimitOf({ route, budgets }: Omit<Subject, "session">): TimeLimit | null {
   const own = route.config.sessionTime;
   let shortest: TimeLimit | null = own === undefined ? null : { limit: own, by: `the policy ${route.config.id}` };
-  for (const { id, sessionTime } of budgets)
+  for (let index = 0; index < budgets.length; index++) {
+    const { id, sessionTime } = budgets[index] as BudgetConfig;
     if (sessionTime !== undefined && (shortest === null || sessionTime.maxMs < shortest.limit.maxMs))
       shortest = { limit: sessionTime, by: `the Budget ${id}` };
+  }
   return shortest;
 }
 

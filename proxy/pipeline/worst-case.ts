@@ -217,7 +217,8 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
   const times = answers(shaped);
   let nanoUsd = 0;
   let cap: number | null = null;
-  for (const target of targets) {
+  for (let index = 0; index < targets.length; index++) {
+    const target = targets[index] as ResolvedTarget;
     const { model } = target;
     const { price, maxOutputTokens } = model.config;
     if (price === null) return null;
@@ -243,7 +244,8 @@ export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTar
     const message = `A budget of this call can't count what ${JSON.stringify(uses.unknown)} costs. Leave it out, or ${bySettingIt}.`;
     return failure("invalid_value", message, { param: "tools" });
   }
-  for (const { model, entry } of targets) {
+  for (let index = 0; index < targets.length; index++) {
+    const { model, entry } = targets[index] as ResolvedTarget;
     const { price } = model.config;
     const missing = uses === noUses ? undefined : unpricedUse(uses, price);
     const place = `the model ${model.name} of the LLMProvider ${entry.account.config.id}`;

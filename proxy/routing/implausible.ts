@@ -1,5 +1,5 @@
 /** Models whose provider recently reported usage that no such call can have. The operator turns them into Events. */
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 
 /** How long a report stays listed, in milliseconds. */
 const toldForMs = 3_600_000;
@@ -14,7 +14,8 @@ export class ImplausibleReports {
   }
 
   record(call: CallRecord): void {
-    for (const { provider, model, implausible } of call.attempts) {
+    for (let index = 0; index < call.attempts.length; index++) {
+      const { provider, model, implausible } = call.attempts[index] as AttemptRecord;
       if (!implausible) continue;
       let models = this.#last.get(provider);
       if (models === undefined) this.#last.set(provider, (models = new Map()));

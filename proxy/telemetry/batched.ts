@@ -37,9 +37,9 @@ export class Batched<T> {
     const { each, failed } = this.#options;
     const due = this.#waiting;
     this.#waiting = [];
-    for (const item of due) {
+    for (let index = 0; index < due.length; index++) {
       try {
-        each(item);
+        each(due[index] as T);
       } catch (cause) {
         failed(cause);
       }

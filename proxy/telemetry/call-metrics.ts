@@ -4,7 +4,7 @@
  */
 import type { Registry } from "prom-client";
 import { type BilledUsage, chargesOf, isUnpriced } from "../call/charges.ts";
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { ExportedTrace } from "../call/trace-context.ts";
 import { measuredUnits, unitMeasures } from "../config/ledger.ts";
 import { reportNames } from "../config/usage-report.ts";
@@ -238,7 +238,9 @@ export function callMetrics(
 
   const countAttempts = (call: CallRecord): void => {
     let previous: string | null = null;
-    for (const { provider, model, outcome, cause, implausible } of call.attempts) {
+    const { attempts } = call;
+    for (let index = 0; index < attempts.length; index++) {
+      const { provider, model, outcome, cause, implausible } = attempts[index] as AttemptRecord;
       const series = models.at(provider).at(model);
       if (implausible) series.implausible();
       (cause === undefined ? series.outcomes.at(outcome) : series.causes.at(outcome).at(cause)).add(1);
@@ -250,7 +252,7 @@ export function callMetrics(
   const countTime = (call: CallRecord): void => {
     if (call.attempts.length === 0) return;
     let providerMs = 0;
-    for (const { durationMs } of call.attempts) providerMs += durationMs;
+    for (let index = 0; index < call.attempts.length; index++) providerMs += call.attempts[index]?.durationMs ?? 0;
     const series = models.at(call.provider).at(call.model);
     series.providerTime.observe(providerMs / 1000, call.exported);
     series.gatewayTime.observe(Math.max(call.durationMs - providerMs, 0) / 1000, call.exported);

@@ -265,7 +265,8 @@ function has(members: readonly JsonMember[], name: string): boolean {
 function spliced(body: Buffer, cuts: readonly Cut[]): Buffer {
   let growth = 0;
   let behind = 0;
-  for (const { from, to, bytes } of cuts) {
+  for (let index = 0; index < cuts.length; index++) {
+    const { from, to, bytes } = cuts[index] as Cut;
     growth += bytes.length - (to - from);
     behind = to;
   }
@@ -275,7 +276,8 @@ function spliced(body: Buffer, cuts: readonly Cut[]): Buffer {
   else body.copy(out, behind + growth, behind);
   let read = 0;
   let written = 0;
-  for (const { from, to, bytes } of cuts) {
+  for (let index = 0; index < cuts.length; index++) {
+    const { from, to, bytes } = cuts[index] as Cut;
     if (from > read) written += body.copy(out, written, read, from);
     out.set(bytes, written);
     written += bytes.length;
