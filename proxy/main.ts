@@ -104,6 +104,15 @@ function reportDamage({ store }: FleetState, log: Logger): void {
   );
 }
 
+function reportEviction(policy: string | null, log: Logger): void {
+  if (policy === null) log.info("the store of limits and budgets drops nothing any more");
+  else
+    log.warn(
+      { policy },
+      "the store of limits and budgets drops counters when its memory is full; set its maxmemory-policy to noeviction",
+    );
+}
+
 /**
  * Node cuts small buffers from pieces of 64 KiB, and one that waits for a slow client keeps its whole piece. Larger ones
  * than half of this get memory of their own.
@@ -121,8 +130,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const byProxy = egress.summary();
   if (byProxy !== null) log.info({ proxy: byProxy }, "connections to providers go through the egress proxy");
   const outbound = new Outbound(settings, egress, options.env ?? {}, log);
-  const fleet = startFleetState(settings, (cause) =>
-    log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
+  const fleet = startFleetState(
+    settings,
+    (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
+    (policy) => reportEviction(policy, log),
   );
   reportDamage(fleet, log);
   const watched = new WatchTally(Date.now);

@@ -49,6 +49,12 @@ function damageOf(store: FleetStore): { damagedState?: string } {
   return damage === null ? {} : { damagedState: damage.path };
 }
 
+/** How the store drops counters when its memory is full. */
+function evictionOf(store: FleetStore): { evictingState?: string } {
+  const policy = store.eviction?.() ?? null;
+  return policy === null ? {} : { evictingState: policy };
+}
+
 const isReady = ({ current, state }: StatusParts): boolean => current.snapshot() !== null && !state.draining;
 
 function probes(app: FastifyInstance, parts: StatusParts): void {
@@ -152,6 +158,7 @@ function statusOf(parts: StatusParts, instance: string) {
     draining: state.draining,
     rejected: rejection === null ? null : { reason: rejection.reason, since: new Date(rejection.atMs).toISOString() },
     ...damageOf(ledger),
+    ...evictionOf(ledger),
     keys: snapshot?.keyCount ?? 0,
     inFlight: state.active.size,
     instance,

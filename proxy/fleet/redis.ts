@@ -1,5 +1,8 @@
 /** Fleet state in Redis or Valkey. */
+
+import { steadyNowMs } from "../clock.ts";
 import { ledgerMeasures } from "../config/ledger.ts";
+import { EvictionWatch } from "./eviction.ts";
 import { renamedKey, rowFrom, rowKey } from "./ledger-rows.ts";
 import { type Client, connectRedis, type StoreTls } from "./redis-client.ts";
 import { RedisSubjects } from "./redis-subjects.ts";
@@ -58,12 +61,14 @@ export class RedisStore implements FleetStore {
   readonly #rename: Command;
   readonly #age: Command;
   readonly #subjects: RedisSubjects;
+  readonly #evictions: EvictionWatch;
   readonly ledgerKeptMs: number;
   #holders = 1;
 
   constructor(client: Client, ledgerKeptMs = usualLedgerMs) {
     this.#client = client;
     this.#subjects = new RedisSubjects(client);
+    this.#evictions = new EvictionWatch(client, steadyNowMs);
     this.ledgerKeptMs = ledgerKeptMs;
     const define = (name: string, lua: string): Command => {
       client.defineCommand(name, { numberOfKeys: 1, lua });
@@ -181,7 +186,12 @@ export class RedisStore implements FleetStore {
     const [alive, run] = (await this.#heartbeat(fleetKey, holder, heldTtlMs)) as [number, string];
     this.#holders = Number(alive);
     this.run = run;
+    void this.#evictions.look();
     return this.#holders;
+  }
+
+  eviction(): string | null {
+    return this.#evictions.policy;
   }
 
   async addToLedger(holder: string, batches: readonly LedgerBatch[]): Promise<void> {

@@ -25,8 +25,15 @@ export interface FleetState {
   close(): Promise<void>;
 }
 
-/** Throws if the configured store can't be created. A store that can't be reached yet is no error. */
-export function startFleetState(settings: StateSettings, onTrouble: (cause: unknown) => void): FleetState {
+/**
+ * Throws if the configured store can't be created. A store that can't be reached yet is no error. `onEviction` receives
+ * the policy by which the store may drop counters, and null once it drops none any more.
+ */
+export function startFleetState(
+  settings: StateSettings,
+  onTrouble: (cause: unknown) => void,
+  onEviction: (policy: string | null) => void,
+): FleetState {
   /** Why the store is disconnected; the errors of operations only say that it is. */
   let connection: Error | null = null;
   const store = openStore(settings, steadyNowMs, (cause) => {
@@ -58,7 +65,14 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
     isLost: () => quotas.broken,
   });
   const ledger = new UsageLedger(store, holder, trouble);
-  const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
+  let evicting: string | null = null;
+  const timer = setInterval(() => {
+    void ledger.flush();
+    const policy = store.eviction?.() ?? null;
+    if (policy === evicting) return;
+    evicting = policy;
+    onEviction(policy);
+  }, ledgerEveryMs).unref();
   return {
     store,
     quotas,

@@ -191,6 +191,8 @@ export interface FleetStore {
   age(key: string, knownMs: number, keptMs: number): number | Promise<number>;
   /** The file with state that couldn't be read, or null. Hard budgets stay closed until that file is removed. */
   damage?(): { path: string; lines: number } | null;
+  /** The policy by which the store drops counters when its memory is full, or null. */
+  eviction?(): string | null;
   close(): Promise<void>;
 }
 

@@ -279,6 +279,11 @@ const parts = {
     help: "1 while parts of the state file that can't be read are put aside, and hard budgets are closed for that.",
     labels: [],
   },
+  sluice_state_evicting: {
+    type: "gauge",
+    help: "1 if that store may drop counters when its memory is full: its maxmemory-policy is not noeviction.",
+    labels: [],
+  },
   sluice_ledger_waiting_rows: {
     type: "gauge",
     help: "Rows of the usage ledger that the store does not have yet.",

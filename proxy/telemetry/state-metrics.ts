@@ -14,5 +14,6 @@ export function stateMetrics(
   registerCounter(registry, "sluice_state_overruns_total", (counter) => counter.inc(figures.overruns));
   registerGauge(registry, "sluice_state_reachable", (gauge) => gauge.set(quotas.broken ? 0 : 1));
   registerGauge(registry, "sluice_state_damaged", (gauge) => gauge.set(store.damage?.() ? 1 : 0));
+  registerGauge(registry, "sluice_state_evicting", (gauge) => gauge.set(store.eviction?.() ? 1 : 0));
   registerGauge(registry, "sluice_ledger_waiting_rows", (gauge) => gauge.set(ledger.waiting));
 }

@@ -100,15 +100,15 @@ export interface RedisGroup {
   stop(): Promise<void>;
 }
 
-/** Three masters that share the slots. */
-export async function startRedisCluster(): Promise<RedisGroup> {
+/** Three masters that share the slots. `more`: further lines of their configuration. */
+export async function startRedisCluster(more: readonly string[] = []): Promise<RedisGroup> {
   // The port for the cluster's own talk is 10,000 higher by default.
   const ports = await Promise.all([0, 1, 2].map(() => freePort()));
   const nodes = await Promise.all(
     ports.map(async (port) =>
       startRedis({
         port,
-        lines: ["cluster-enabled yes", `cluster-port ${await freePort()}`, "cluster-node-timeout 2000"],
+        lines: ["cluster-enabled yes", `cluster-port ${await freePort()}`, "cluster-node-timeout 2000", ...more],
       }),
     ),
   );
