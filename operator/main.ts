@@ -20,7 +20,7 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
   const { cluster, log, metrics, source } = operator;
   const status = operatorStatusServer(
     metrics,
-    () => source.synced(),
+    () => operator.unready(),
     () => config.silentMs(),
   );
   await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));

@@ -24,6 +24,8 @@ export interface OperatorMetrics {
   /** Number of namespaces in which another installation writes statuses as well. */
   contested(namespaces: number): void;
   leading(now: boolean): void;
+  /** Rights that the operator needs and lacks. */
+  missing(rights: readonly { verb: string; resource: string; namespace: string }[]): void;
   alert(channel: string, result: string): void;
   /** Number of alerts that are firing. */
   alarms(counts: readonly { kind: string; event: string; on: number }[]): void;
@@ -67,6 +69,12 @@ function workInstruments(registry: Registry) {
     contests: new Gauge({
       name: "sluice_operator_contested_namespaces",
       help: "Namespaces in which another installation writes statuses as well.",
+      registers,
+    }),
+    rights: new Gauge({
+      name: "sluice_operator_missing_rights",
+      help: "1 for each right that the operator needs and lacks; namespace is empty for all namespaces.",
+      labelNames: ["verb", "resource", "namespace"],
       registers,
     }),
     watches: new Counter({
@@ -156,6 +164,10 @@ export function operatorMetrics(): OperatorMetrics {
     watchFailed: () => all.watches.inc(),
     contested: (namespaces) => all.contests.set(namespaces),
     leading: (now) => all.leader.set(now ? 1 : 0),
+    missing(rights) {
+      all.rights.reset();
+      for (const { verb, resource, namespace } of rights) all.rights.set({ verb, resource, namespace }, 1);
+    },
   };
 }
 

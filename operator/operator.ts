@@ -11,10 +11,13 @@ import { Contests } from "./cluster/contests.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
+import { lossesBy, rightTexts } from "./cluster/needed-rights.ts";
 import { Nudger, sendRevocations } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { report } from "./cluster/report.ts";
 import { RevocationPath } from "./cluster/revocation-path.ts";
+import type { RightsCheck } from "./cluster/rights-check.ts";
+import { watchRights } from "./cluster/rights-watch.ts";
 import { ClusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import { StatusWriter } from "./cluster/status-writer.ts";
@@ -67,6 +70,7 @@ export class Operator {
   /** Asks the proxies and writes statuses. */
   readonly #observing: Loop;
   readonly #election: ReturnType<typeof elect>;
+  readonly #rights: RightsCheck;
   /** Caches must be filled before the next pass uses them. */
   #fresh = true;
   /** Alerts delivered or given up that no pass has put into a status yet. */
@@ -104,7 +108,19 @@ export class Operator {
       }),
     );
     this.#election = this.#elect();
+    this.#rights = watchRights(this.cluster, config, settings, {
+      missing: (rights) => this.metrics.missing(rights),
+      log: this.log,
+      changed: () => this.#observing.trigger(),
+    });
     this.#publishing.trigger();
+  }
+
+  /** Why this process can't do its work; "" if it can. */
+  unready(): string {
+    const { missing } = this.#rights;
+    if (missing.length > 0) return `the operator may not ${rightTexts(missing).join(", ")}`;
+    return this.source.synced() ? "" : "caches are not filled yet";
   }
 
   /** Whether this process may write. */
@@ -113,6 +129,7 @@ export class Operator {
   }
 
   async stop(): Promise<void> {
+    await this.#rights.stop();
     this.#alerts.stop();
     await this.#publishing.stop();
     await this.#observing.stop();
@@ -287,6 +304,8 @@ export class Operator {
       alert: (compiled, values) => this.#alerts.tell(compiled, values),
       nowMs: Date.now,
       leading: () => this.leading(),
+      fleet: null,
+      losses: () => lossesBy(this.#rights.missing, this.#settings.namespace),
       observe: (pass) => this.#note(pass),
     };
   }

@@ -8,8 +8,8 @@ import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { operatorToken, statusToken } from "../proxy/config/status-token.ts";
-import type { Cluster } from "./cluster/api.ts";
-import { askBudgets, askFleet, type Nudger, type StatusTokens } from "./cluster/proxies.ts";
+import { type Cluster, statusCode } from "./cluster/api.ts";
+import { askBudgets, askFleet, type FleetReport, type Nudger, type StatusTokens } from "./cluster/proxies.ts";
 import type { Publication, Publisher } from "./cluster/publish.ts";
 import type { RevocationPath } from "./cluster/revocation-path.ts";
 import type { ClusterSource } from "./cluster/source.ts";
@@ -18,7 +18,7 @@ import type { StatusWriter } from "./cluster/status-writer.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { healthPatches } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
-import { type StatusPatch, withPatches } from "./compile/verdict.ts";
+import { type StatusPatch, type Verdict, withPatches } from "./compile/verdict.ts";
 import type { WorldObject } from "./compile/world.ts";
 import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
@@ -27,7 +27,7 @@ import type { DiscoveryBook } from "./loops/discovery/book.ts";
 import { foreignKeyPatches } from "./loops/keys/foreign-keys.ts";
 import type { OperatorMetrics } from "./metrics.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
-import { markUnpublished } from "./publish/unpublished.ts";
+import { markUnpublished, withLosses } from "./publish/unpublished.ts";
 import type { RolloutClock } from "./rollout-clock.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
 import type { ClusterIssuer } from "./settings/identity.ts";
@@ -57,6 +57,10 @@ export interface Reconciler {
   seeds: readonly BudgetSeed[] | null;
   /** What the last pass published; null before the first pass. */
   published: Published | null;
+  /** What the proxies answered last; null before their first answer. */
+  fleet: FleetReport | null;
+  /** Says what the operator can't do with an object for lack of rights, or ""; null if it has all of them. */
+  losses(): ((verdict: Verdict) => string) | null;
   /** Ready proxies at the last answer; null before the first. */
   ready: number | null;
   /** What was published when this process became leader; null before its first pass. */
@@ -138,7 +142,12 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   if (published === null) return true;
   const { compiled, publication, objects, values, compileMs, tokens } = published;
   const revision = publication.live?.manifest.revision ?? "";
-  const fleet = await askFleet(context.cluster, settings, tokens.status);
+  const fleet = await askFleet(context.cluster, settings, tokens.status).catch((cause: unknown) => {
+    // Where it may not look for them, proxies count as they were: what is new is not known to be live.
+    if (statusCode(cause) !== 403 || context.fleet === null) throw cause;
+    return context.fleet;
+  });
+  context.fleet = fleet;
   const { proxies, revocations, reports, canaries, watched } = fleet;
   if (context.leading()) await publisher.publishStatusToken(tokens.status);
   context.ready = proxies.length;
@@ -160,7 +169,8 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const settled = everywhere && whole && context.published === published;
   const liveMs = settled ? context.rollouts.liveMs(context.nowMs()) : null;
   context.observe({ compileMs, written, compiled: { ...compiled, verdicts: patched }, programmed, objects, liveMs });
-  const verdicts = whole ? patched : markUnpublished(patched, publication.live?.config ?? null);
+  const known = whole ? patched : markUnpublished(patched, publication.live?.config ?? null);
+  const verdicts = withLosses(known, context.losses());
   if (context.leading())
     context.statuses.offer(
       context.book.due(objects, verdicts, { revision, proxies }, context.nowMs(), context.takenOver?.config),

@@ -5,10 +5,13 @@ import type { OperatorMetrics } from "./metrics.ts";
 /** After this time without a sign of the API server a restart may help: its address, the network or this process. */
 const longestSilenceMs = 180_000;
 
-/** `silentMs`: how long the API server has sent nothing. A standby asks for the Lease too, so it notices as well. */
+/**
+ * `unready`: why the operator can't do its work; "" if it can. `silentMs`: how long the API server has sent nothing. A
+ * standby asks for the Lease too, so it notices as well.
+ */
 export function operatorStatusServer(
   metrics: OperatorMetrics,
-  ready: () => boolean,
+  unready: () => string,
   silentMs: () => number,
 ): FastifyInstance {
   const app = fastify({ logger: false });
@@ -18,9 +21,10 @@ export function operatorStatusServer(
     return "the API server has sent nothing for 3 minutes";
   });
   app.get("/readyz", async (_request, reply) => {
-    if (ready()) return "ok";
+    const why = unready();
+    if (why === "") return "ok";
     reply.code(503);
-    return "caches are not filled yet";
+    return why;
   });
   app.get("/metrics", async (_request, reply) => {
     reply.header("content-type", metrics.registry.contentType);

@@ -20,13 +20,14 @@ const defaultCallTimeoutMs = 10_000;
 /** Callbacks of a request that show that the server sent something. */
 const signs: ReadonlySet<string | symbol> = new Set(["onResponseStart", "onResponseData", "onResponseEnd"]);
 
-function noticing(handler: object, arrived: () => void): object {
+/** `arrived` gets the status code at the start of a response, else undefined. */
+function noticing(handler: object, arrived: (status: unknown) => void): object {
   return new Proxy(handler, {
     get(target, name, receiver) {
       const member: unknown = Reflect.get(target, name, receiver);
       if (!signs.has(name) || typeof member !== "function") return member;
       return (...args: unknown[]): unknown => {
-        arrived();
+        arrived(name === "onResponseStart" ? args[1] : undefined);
         return Reflect.apply(member, target, args);
       };
     },
@@ -37,6 +38,7 @@ export class PooledKubeConfig extends KubeConfig {
   readonly #callTimeoutMs: number;
   #kept: { cluster: unknown; agentOptions: object; dispatcher: Dispatcher; sinceMs: number } | null = null;
   #arrivedMs = performance.now();
+  #forbidden: () => void = () => undefined;
 
   constructor(callTimeoutMs = defaultCallTimeoutMs) {
     super();
@@ -49,8 +51,9 @@ export class PooledKubeConfig extends KubeConfig {
       // A rotated client certificate needs a new pool.
       if (kept !== null && kept.cluster === cluster && isDeepStrictEqual(kept.agentOptions, agentOptions))
         return kept.dispatcher;
-      const arrived = (): void => {
+      const arrived = (status: unknown): void => {
         this.#arrivedMs = performance.now();
+        if (status === 403) this.#forbidden();
       };
       const dispatcher = create(cluster, agentOptions).compose(
         (dispatch) => (options, handler) => dispatch(options, noticing(handler, arrived)),
@@ -58,6 +61,11 @@ export class PooledKubeConfig extends KubeConfig {
       this.#kept = { cluster, agentOptions, dispatcher, sinceMs: performance.now() };
       return dispatcher;
     };
+  }
+
+  /** Calls `listener` whenever a request was refused with 403. */
+  onForbidden(listener: () => void): void {
+    this.#forbidden = listener;
   }
 
   /** How long the API server has sent nothing. */

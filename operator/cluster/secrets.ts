@@ -26,9 +26,12 @@ interface Tracked {
 }
 
 interface Learnt {
-  values: SecretValues;
+  /** null: the operator may not read the Secret. */
+  values: SecretValues | null;
   rights: SecretRights;
 }
+
+const forbidden: Learnt = { values: null, rights: { readable: false, writable: false, foreign: [], forbidden: true } };
 
 function decode(secret: V1Secret): SecretValues {
   return Object.fromEntries(
@@ -44,6 +47,8 @@ export class SecretReader {
   readonly #tracked = new Map<string, Tracked>();
   /** Secrets that must be read again. */
   readonly #stale = new Set<string>();
+  /** Secrets that the operator may not read, least recently tried first. */
+  readonly #forbidden = new Set<string>();
   #known: ReadonlyMap<string, SecretValues> = new Map();
   #rights: Readonly<Record<string, SecretRights>> = {};
   /** Secrets to replace in `known`; null: the Secret does not exist. */
@@ -85,6 +90,7 @@ export class SecretReader {
     for (const ref of gone) {
       this.#tracked.delete(ref);
       this.#stale.delete(ref);
+      this.#forbidden.delete(ref);
       this.#changes.set(ref, null);
     }
     for (const ref of come) {
@@ -106,7 +112,8 @@ export class SecretReader {
         known.delete(ref);
         delete rights[ref];
       } else {
-        known.set(ref, learnt.values);
+        if (learnt.values === null) known.delete(ref);
+        else known.set(ref, learnt.values);
         rights[ref] = learnt.rights;
       }
     }
@@ -128,6 +135,8 @@ export class SecretReader {
 
   /** Marks some of the Secrets to be read again, in turn, unless all are watched. */
   resync(): void {
+    // No watch reports that the operator may read them again.
+    for (const ref of [...this.#forbidden].slice(0, mostRereads)) this.#stale.add(ref);
     if (this.#watches.length > 0 && this.#watches.every(({ running }) => running)) return;
     let left = mostRereads;
     for (const [ref, tracked] of [...this.#tracked]) {
@@ -140,10 +149,19 @@ export class SecretReader {
   }
 
   #learn(ref: string, tracked: Tracked, secret: V1Secret | null): void {
-    if (secret === null && tracked.values === null) return;
+    const wasForbidden = this.#forbidden.delete(ref);
+    if (secret === null && tracked.values === null && !wasForbidden) return;
     const learnt = secret === null ? null : { values: decode(secret), rights: rightsOf(secret, this.#rule) };
     tracked.values = learnt?.values ?? null;
     if (this.#tracked.get(ref) === tracked) this.#changes.set(ref, learnt);
+  }
+
+  /** To the objects that refer to it, it doesn't exist, and their statuses say why. That must not stop everything else. */
+  #forbid(ref: string, tracked: Tracked): void {
+    if (!this.#forbidden.delete(ref) && this.#tracked.get(ref) === tracked) this.#changes.set(ref, forbidden);
+    this.#forbidden.add(ref);
+    tracked.values = null;
+    tracked.version = "";
   }
 
   async #fetch(ref: string): Promise<void> {
@@ -158,10 +176,9 @@ export class SecretReader {
       if (!same) this.#learn(ref, tracked, secret);
       tracked.version = versionOf(secret);
     } catch (cause) {
-      // Not ours to read: to the object that refers to it, it doesn't exist. That must not stop everything else.
       if (statusCode(cause) === 403) {
         this.#events.failed(`Secret ${ref}`, cause);
-        this.#learn(ref, tracked, null);
+        this.#forbid(ref, tracked);
         return;
       }
       this.#stale.add(ref);

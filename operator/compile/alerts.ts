@@ -74,10 +74,10 @@ function digestOf(
   path: (string | number)[],
 ): string | Problem {
   const secret = own(world.secrets, `${namespace}/${name}`);
-  if (secret === undefined)
-    return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
   const forbidden = unreadable(world, namespace, name, path);
   if (forbidden !== null) return forbidden;
+  if (secret === undefined)
+    return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
   const fact = own(secret, key);
   if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
   return fact.unusable === undefined

@@ -33,12 +33,12 @@ function secretValue(
     return null;
   };
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
-  if (secret === undefined) return refuse("SecretNotFound", ` is not in namespace ${meta.namespace}; create it`);
   const forbidden = unreadable(world, meta.namespace, name, path);
   if (forbidden !== null) {
     refs.push(forbidden);
     return null;
   }
+  if (secret === undefined) return refuse("SecretNotFound", ` is not in namespace ${meta.namespace}; create it`);
   const fact = own(secret, key);
   if (fact === undefined) return refuse("SecretKeyNotFound", ` has no key ${key}`);
   if (fact.unusable !== undefined) return refuse("SecretUnusable", `, key ${key}: ${fact.unusable}`);

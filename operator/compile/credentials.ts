@@ -129,15 +129,15 @@ export function credentialsOf(
   }
   const path = ["spec", "credentials", "secretRef"];
   const secret = own(world.secrets, `${provider.meta.namespace}/${ref.name}`);
+  const forbidden = unreadable(world, provider.meta.namespace, ref.name, path);
+  if (forbidden !== null) {
+    refs.push(forbidden);
+    return {};
+  }
   if (secret === undefined) {
     refs.push(
       problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path),
     );
-    return {};
-  }
-  const forbidden = unreadable(world, provider.meta.namespace, ref.name, path);
-  if (forbidden !== null) {
-    refs.push(forbidden);
     return {};
   }
   const wanted = wantedKeys(ref.key, capabilities);

@@ -7,7 +7,7 @@ import { browserOrigin } from "../../proxy/config/origin.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
 import { compileKeyLimits } from "./limits.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
-import { rightsTo, writableLabel } from "./secret-rights.ts";
+import { forbidden, rightsTo, writableLabel } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretFact, World } from "./world.ts";
 
@@ -91,6 +91,8 @@ function secretProblem(
   fact: SecretFact | undefined,
 ): Problem | null {
   const path = ["spec", "writeTo"];
+  const lost = forbidden(world, meta.namespace, name, path);
+  if (lost !== null) return lost;
   if (secret === undefined) {
     const message = `Secret ${name} is not in namespace ${meta.namespace}; in a cluster the operator makes it; in a folder, add it with key ${key}`;
     return problem("SecretNotFound", message, path);

@@ -19,8 +19,17 @@ export type SecretAccess = "Labelled" | "Namespace";
 export const rightsTo = ({ secretRights }: World, namespace: string, name: string): SecretRights | undefined =>
   secretRights === undefined ? undefined : own(secretRights, `${namespace}/${name}`);
 
+/** null unless the operator lacks the right to read the Secret: then nobody knows whether it exists. */
+export function forbidden(world: World, namespace: string, name: string, path: (string | number)[]): Problem | null {
+  if (rightsTo(world, namespace, name)?.forbidden === undefined) return null;
+  const message = `the operator may not read Secret ${name}; its ServiceAccount needs get of Secrets in namespace ${namespace} (docs/operator-rights.md)`;
+  return problem("SecretForbidden", message, path);
+}
+
 /** null if the object may use the Secret. It reveals nothing about the Secret's content. */
 export function unreadable(world: World, namespace: string, name: string, path: (string | number)[]): Problem | null {
+  const lost = forbidden(world, namespace, name, path);
+  if (lost !== null) return lost;
   if (rightsTo(world, namespace, name)?.readable !== false) return null;
   const message = `Secret ${name} does not let Sluice use it; its owner can allow that with: kubectl -n ${namespace} label secret ${name} ${readableLabel}=true`;
   return problem("SecretNotPermitted", message, path);

@@ -56,13 +56,13 @@ function clientCertificateOf(
     return null;
   };
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
-  if (secret === undefined)
-    return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
   const forbidden = unreadable(world, meta.namespace, name, [...path, "clientCertificate", "secretRef"]);
   if (forbidden !== null) {
     refs.push(forbidden);
     return null;
   }
+  if (secret === undefined)
+    return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
   const certificate = halfOf(secret, certificateKey, "certificate");
   if (!("digest" in certificate)) return tell(certificate);
   const key = halfOf(secret, privateKeyKey, "privateKey");

@@ -10,6 +10,8 @@ const problemReasons = [
   "SecretKeyNotFound",
   "SecretUnusable",
   "SecretNotPermitted",
+  "SecretForbidden",
+  "OperatorForbidden",
   "SecretNotOwned",
   "WeakKey",
   "CertificateExpired",

@@ -20,6 +20,8 @@ export interface SecretRights {
   writable: boolean;
   /** Keys whose values Sluice did not write: it never replaces or deletes them. */
   foreign: readonly string[];
+  /** The operator may not even read it. */
+  forbidden?: true;
 }
 
 /** Label of an object: the installation that serves it, where there are several. */

@@ -2,6 +2,7 @@
 import type { Kind } from "../../crds/kinds.ts";
 import { equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
+import { problem } from "../compile/outcome.ts";
 import type { Verdict } from "../compile/verdict.ts";
 
 type Entries = ReadonlyMap<string, object>;
@@ -20,5 +21,18 @@ export function markUnpublished(verdicts: readonly Verdict[], live: RenderedConf
   return verdicts.map((verdict): Verdict => {
     const published = entries[verdict.kind].get(`${verdict.meta.namespace}/${verdict.meta.name}`) ?? null;
     return published === verdict.entry || equal(published, verdict.entry) ? verdict : { ...verdict, unpublished: true };
+  });
+}
+
+/** Adds a warning to the verdicts on objects with which the operator can't do all that it should. */
+export function withLosses(
+  verdicts: readonly Verdict[],
+  lostOf: ((verdict: Verdict) => string) | null,
+): readonly Verdict[] {
+  if (lostOf === null) return verdicts;
+  return verdicts.map((verdict) => {
+    const lost = lostOf(verdict);
+    if (lost === "") return verdict;
+    return { ...verdict, accepted: [...verdict.accepted, problem("OperatorForbidden", lost, [], "warning")] };
   });
 }

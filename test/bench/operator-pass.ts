@@ -140,6 +140,8 @@ export async function startPasses(
     published: null,
     takenOver: null,
     ready: null,
+    fleet: null,
+    losses: () => null,
     changed: () => undefined,
     alert: () => undefined,
     nowMs: Date.now,

@@ -136,7 +136,7 @@ describe("the operator's /livez", () => {
   const answerAfter = async (silentMs: number): Promise<number> => {
     const app = operatorStatusServer(
       operatorMetrics(),
-      () => true,
+      () => "",
       () => silentMs,
     );
     const { statusCode } = await app.inject("/livez");
