@@ -6,21 +6,20 @@ import { type Logger, pino } from "pino";
 import { type Egress, egressOf } from "../proxy/config/egress/egress.ts";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { type Cluster, connectCluster, inWords, statusCode } from "./cluster/api.ts";
-import { tellContest } from "./cluster/contest-event.ts";
-import { Contests } from "./cluster/contests.ts";
+import type { Contests } from "./cluster/contests.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
 import { lossesBy, rightTexts } from "./cluster/needed-rights.ts";
 import { Nudger, sendRevocations } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
-import { report } from "./cluster/report.ts";
 import { RevocationPath } from "./cluster/revocation-path.ts";
 import type { RightsCheck } from "./cluster/rights-check.ts";
 import { watchRights } from "./cluster/rights-watch.ts";
 import { ClusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
-import { StatusWriter } from "./cluster/status-writer.ts";
+import type { StatusWriter } from "./cluster/status-writer.ts";
+import { openStatuses } from "./cluster/statuses.ts";
 import { CompileMemo } from "./compile/memo.ts";
 import { AlertLoop } from "./delivery/alert-loop.ts";
 import { smtpOf } from "./delivery/smtp.ts";
@@ -36,8 +35,6 @@ import type { OperatorSettings } from "./settings/settings.ts";
 
 /** On shutdown, pending statuses are written within this time; the next leader writes the rest. */
 const lastStatusesMs = 5_000;
-/** How long another installation that writes the same statuses is believed to be there. */
-const contestHoldMs = 30 * 60_000;
 
 const operatorLog = (level: string): Logger =>
   pino({
@@ -89,8 +86,12 @@ export class Operator {
     this.#revocations = this.#revocationPath();
     this.source.onKey((id) => this.#revocations.changed(id));
     this.#alerts = this.#alertLoop();
-    this.#contests = this.#openContests();
-    this.#statuses = this.#statusWriter();
+    ({ contests: this.#contests, writer: this.#statuses } = openStatuses(this.cluster, settings, {
+      log: this.log,
+      leading,
+      failed: this.warnAndCount("a status could not be written; trying again"),
+      again: () => this.#observing.trigger(),
+    }));
     this.#context = this.#reconciler();
     const { resyncMs } = settings;
     this.#publishing = new Loop(
@@ -202,17 +203,22 @@ export class Operator {
       times: lease,
       // Never moves back: a lease must not last longer because somebody corrected the clock.
       nowMs: () => performance.timeOrigin + performance.now(),
-      changed: (leading) => {
+      changed: (leading, continued) => {
         this.metrics.leading(leading);
-        this.log.info({ leading }, "leadership");
-        if (leading) this.#takeOver();
+        this.log.info({ leading, continued }, "leadership");
+        if (leading) this.#lead(continued);
       },
     });
   }
 
+  #lead(continued: boolean): void {
+    this.#fresh = true;
+    if (!continued) this.#takeOver();
+    this.#publishing.trigger();
+  }
+
   /** Another leader may have got further: what it wrote counts. */
   #takeOver(): void {
-    this.#fresh = true;
     this.#revocations.forget();
     const context = this.#context;
     context.seeds = null;
@@ -221,7 +227,6 @@ export class Operator {
     context.takenOver = null;
     context.book = new StatusBook();
     for (const book of [this.#canaries, this.#discovery, this.#budgets, this.#alarms]) book.forget();
-    this.#publishing.trigger();
   }
 
   #egress(): Egress {
@@ -246,31 +251,6 @@ export class Operator {
         this.#observing.trigger();
       },
     });
-  }
-
-  #openContests(): Contests {
-    return new Contests(`${this.#settings.namespace}/${this.#settings.publishPrefix}`, {
-      holdMs: contestHoldMs,
-      nowMs: () => performance.now(),
-      noticed: (contest) => {
-        const { namespace, rival, yields } = contest;
-        this.log.error({ namespace, rival, yields }, "another installation writes statuses of the same objects");
-        tellContest(this.cluster, contest).catch(() => undefined);
-      },
-    });
-  }
-
-  #statusWriter(): StatusWriter {
-    return new StatusWriter(
-      async (due) => {
-        const write = this.leading() ? this.#contests.admit(due) : null;
-        if (write === null) return;
-        const { verdict, object, status } = write;
-        if (await report(this.cluster, verdict, object, status, Date.now())) this.#contests.wrote(write);
-      },
-      this.warnAndCount("a status could not be written; trying again"),
-      () => this.#observing.trigger(),
-    );
   }
 
   #reconciler(): Reconciler {

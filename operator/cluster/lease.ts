@@ -35,7 +35,8 @@ export interface ElectionOptions {
   identity: string;
   times: LeaseTimes;
   nowMs(): number;
-  changed(leading: boolean): void;
+  /** `continued`: nobody else has led since this process led last. */
+  changed(leading: boolean, continued: boolean): void;
 }
 
 class LeaseElection implements Election {
@@ -75,10 +76,10 @@ class LeaseElection implements Election {
     }
   }
 
-  #become(leading: boolean): void {
+  #become(leading: boolean, continued = false): void {
     if (this.#leading === leading) return;
     this.#leading = leading;
-    this.#options.changed(leading);
+    this.#options.changed(leading, continued);
   }
 
   #read(): Promise<V1Lease | null> {
@@ -138,7 +139,7 @@ class LeaseElection implements Election {
       Math.max(0, this.#renewedMs + times.renewDeadlineMs - nowMs()),
     );
     this.#overdue.unref();
-    this.#become(true);
+    this.#become(true, lease?.spec?.holderIdentity === identity);
   }
 
   async #loop(): Promise<void> {

@@ -1,4 +1,5 @@
 /** Which objects may need a new status. Of 50,000 keys few do in any pass. Pure, except for what it remembers. */
+import { isDeepStrictEqual } from "node:util";
 import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Programmed, previousConditions, statusOf } from "../compile/status.ts";
@@ -40,8 +41,35 @@ function sameAs(before: Verdict | undefined, verdict: Verdict): Verdict {
     : verdict;
 }
 
+/** How often a status is written only because a rollout has come further, or back: a proxy may not answer in time. */
+const progressMs = 30_000;
+const ofRollout: ReadonlySet<string> = new Set(["Programmed", "Ready", "Reconciling"]);
+
+interface Standing {
+  generation: number;
+  /** Whether it waits for proxies. */
+  waits: boolean;
+  rest: unknown;
+}
+
+/** What a status says of the rollout, and the rest. */
+function standingIn(status: unknown): Standing {
+  const conditions = previousConditions(status);
+  const programmed = conditions.find(({ type }) => type === "Programmed");
+  const { why, ...fields } = (status ?? {}) as { why?: string };
+  const others = conditions.filter(({ type }) => !ofRollout.has(type));
+  const ordered = others.sort((a, b) => (a.type < b.type ? -1 : 1));
+  return {
+    generation: programmed?.observedGeneration ?? 0,
+    waits: programmed?.reason === "Pending",
+    rest: { ...fields, why: why === programmed?.message ? "" : why, conditions: ordered },
+  };
+}
+
 export class StatusBook {
   readonly #live = new LiveBook();
+  /** Uid of an object → when its progress was reported last. */
+  readonly #progress = new Map<string, number>();
   readonly #byMeta = new Map<ObjectMeta, WorldObject>();
   #objects: readonly WorldObject[] = [];
   #verdicts: readonly Verdict[] = [];
@@ -72,11 +100,36 @@ export class StatusBook {
     for (const verdict of [...this.#open]) {
       const object = this.#byMeta.get(verdict.meta);
       const status = object === undefined ? null : newStatus(verdict, object, stateOf(verdict), nowMs);
-      if (object !== undefined && status !== null) due.push({ verdict, object, status });
+      if (object !== undefined && status !== null && !this.#isEarly(object, status, nowMs))
+        due.push({ verdict, object, status });
       // Once it is written, the object and its verdict are new ones.
       else if (!this.#live.isPending(verdict)) this.#open.delete(verdict);
     }
+    if (this.#progress.size > this.#open.size) this.#forgetProgress();
     return due;
+  }
+
+  /** Whether nothing but the progress of a rollout has changed, which was reported a moment ago. */
+  #isEarly(object: WorldObject, status: Record<string, unknown>, nowMs: number): boolean {
+    const { uid } = object.meta;
+    const [was, is] = [standingIn(object.status), standingIn(status)];
+    if (!was.waits || !is.waits || was.generation !== is.generation || !isDeepStrictEqual(was.rest, is.rest)) {
+      this.#progress.delete(uid);
+      return false;
+    }
+    const lastMs = this.#progress.get(uid);
+    if (lastMs !== undefined && nowMs - lastMs >= progressMs) {
+      this.#progress.set(uid, nowMs);
+      return false;
+    }
+    // A clock that was set back starts again.
+    if (lastMs === undefined || lastMs > nowMs) this.#progress.set(uid, nowMs);
+    return true;
+  }
+
+  #forgetProgress(): void {
+    const open = new Set([...this.#open].map(({ meta }) => meta.uid));
+    for (const uid of this.#progress.keys()) if (!open.has(uid)) this.#progress.delete(uid);
   }
 
   #turnOver(objects: readonly WorldObject[], verdicts: readonly Verdict[]): void {

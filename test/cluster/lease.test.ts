@@ -45,9 +45,14 @@ describe("an election on a real API server", { skip }, () => {
   });
 
   /** A participant whose calls, once it is cut off, hang. */
-  function participant(name: string, heard: boolean[], { lease = "one", skewMs = 0 } = {}) {
+  function participant(
+    name: string,
+    heard: boolean[],
+    { lease = "one", skewMs = 0, continued = [] as boolean[] } = {},
+  ) {
     const cluster = connectCluster(loadConfig(server.adminKubeconfigPath));
     let cut = false;
+    let refused = false;
     const calls: string[] = [];
     const real = cluster.coordination;
     const coordination = new Proxy(real, {
@@ -56,6 +61,7 @@ describe("an election on a real API server", { skip }, () => {
         return typeof method === "function"
           ? (...args: unknown[]) => {
               calls.push(String(property));
+              if (refused) return Promise.reject(new Error("the API server is away"));
               return cut ? new Promise(() => undefined) : Reflect.apply(method, target, args);
             }
           : method;
@@ -67,10 +73,13 @@ describe("an election on a real API server", { skip }, () => {
       identity: name,
       times,
       nowMs: () => performance.timeOrigin + performance.now() + skewMs,
-      changed: (leading) => heard.push(leading),
+      changed: (leading, again) => {
+        heard.push(leading);
+        if (leading) continued.push(again);
+      },
     });
     elections.push(election);
-    return { election, calls, cutOff: () => (cut = true) };
+    return { election, calls, cutOff: () => (cut = true), refuse: (now: boolean) => (refused = now) };
   }
 
   it("has one leader at a time, even when the first one is cut off and its calls hang", async () => {
@@ -145,6 +154,23 @@ describe("an election on a real API server", { skip }, () => {
       const { spec } = await coordination.readNamespacedLease({ namespace: "default", name: "renewed" });
       assert.equal(spec?.holderIdentity, "alone");
     });
+  });
+
+  it("tells a leader that comes back whether anybody else has led meanwhile", async () => {
+    const [heard, continued]: boolean[][] = [[], []];
+    const one = participant("one", heard ?? [], { lease: "back", continued: continued ?? [] });
+    await until("it leads", () => assert.equal(one.election.leading(), true));
+    one.refuse(true);
+    await until("it leads no more", () => assert.deepEqual(heard, [true, false]));
+    one.refuse(false);
+    await until("it leads again", () => assert.deepEqual(continued, [false, true]));
+    one.refuse(true);
+    await until("it has lost the lease again", () => assert.deepEqual(heard, [true, false, true, false]));
+    const other = participant("other", [], { lease: "back" });
+    await until("the other leads", () => assert.equal(other.election.leading(), true));
+    await other.election.stop();
+    one.refuse(false);
+    await until("it leads after the other", () => assert.deepEqual(continued, [false, true, false]));
   });
 
   it("goes on at once with a process of the same identity, as a container that is started again", async () => {

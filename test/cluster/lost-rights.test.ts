@@ -220,7 +220,7 @@ spec:
 apiVersion: sluice.dev/v1alpha1
 kind: Budget
 metadata: { name: month, namespace: team-a }
-spec: { amount: "100" }
+spec: { amount: "100", period: Monthly }
 `);
       await warned("routingpolicy/chat", "list routingpolicies (sluice.dev), watch routingpolicies (sluice.dev)");
       await says("patch budgets/status (sluice.dev)");

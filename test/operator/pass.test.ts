@@ -242,6 +242,39 @@ describe("which statuses are due", () => {
     assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), ["k1"]);
   });
 
+  it("progress alone is reported once in a while, however often proxies come and go, and the end of it at once", () => {
+    const book = new StatusBook();
+    const first = [apiKey("k1", "s1")];
+    const rollouts: Rollout[] = [
+      ["r1", null],
+      [null, null],
+      [null, "r1"],
+      ["r0", "r1"],
+    ].map((proxies) => ({
+      revision: "r1",
+      proxies,
+    }));
+    const [half = everywhere] = rollouts;
+    let told = written(book.due(first, first.map(verdictOf), half, nowMs), first);
+    let writes = 0;
+    const seconds = 95;
+    for (let second = 1; second <= seconds; second++) {
+      const verdicts = told.map(verdictOf);
+      const due = book.due(told, verdicts, rollouts[second % rollouts.length] ?? half, nowMs + second * 1_000);
+      writes += due.length;
+      told = written(due, told);
+    }
+    assert.ok(writes >= 1 && writes <= 3, `${writes} writes`);
+    const [last = told[0]] = told;
+    const refused = { ...verdictOf(last as WorldObject), status: { user: "bob" } };
+    assert.deepEqual(
+      names(book.due(told, [refused], half, nowMs + 96_000)),
+      ["k1"],
+      "what else changes is no progress",
+    );
+    assert.deepEqual(names(book.due(told, told.map(verdictOf), everywhere, nowMs + 97_000)), ["k1"]);
+  });
+
   it("all when there is no proxy any more, and all again when they are back", () => {
     const book = new StatusBook();
     const first = [apiKey("k1", "s1"), apiKey("k2", "s2")];
