@@ -141,6 +141,13 @@ const installation: readonly AlertRule[] = [
     summary: "A proxy can't reach the store of limits and budgets.",
   },
   {
+    name: "SluiceStateEvicting",
+    expr: "max(sluice_state_evicting) == 1",
+    holds: "5m",
+    severity: "warning",
+    summary: "The store of limits and budgets drops counters when its memory is full.",
+  },
+  {
     name: "SluiceCertificateExpiring",
     expr: "min by (provider) (sluice_client_certificate_not_after_seconds or sluice_tls_certificate_not_after_seconds) - time() < 14 * 86400",
     holds: "1h",
@@ -168,6 +175,13 @@ const installation: readonly AlertRule[] = [
     holds: "10m",
     severity: "warning",
     summary: "{{ $value | humanize }} passes of the operator failed in 10 minutes.",
+  },
+  {
+    name: "SluiceOperatorForbidden",
+    expr: "count(max by (verb, resource, namespace) (sluice_operator_missing_rights)) > 0",
+    holds: "2m",
+    severity: "critical",
+    summary: "The operator lacks {{ $value }} rights that it needs.",
   },
   {
     name: "SluiceObjectNotLive",

@@ -1,7 +1,10 @@
 /** Values of the chart that are not about its two Deployments alone: rights, CRDs, what other operators read, and the namespace. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { type PodSpec, type Rendered, renderChart, renderedBy, templateChart } from "../harness/chart.ts";
+import { parse } from "yaml";
+import { chart, type PodSpec, type Rendered, renderChart, renderedBy, templateChart } from "../harness/chart.ts";
 import { skipWithout } from "../harness/tools.ts";
 
 const skip = await skipWithout("helm");
@@ -202,6 +205,23 @@ describe("the chart on a platform", { skip }, () => {
     const elsewhere = documents.filter(({ metadata }) => ![undefined, "gateway"].includes(metadata.namespace));
     assert.deepEqual(elsewhere, []);
     assert.ok(!JSON.stringify(documents).includes("of-the-release"), "nothing names the release's namespace");
+  });
+
+  it("lists its CRDs for catalogues of charts", async () => {
+    const { annotations } = parse(await readFile(join(chart, "Chart.yaml"), "utf8")) as {
+      annotations: Record<string, string>;
+    };
+    const listed = parse(annotations["artifacthub.io/crds"] ?? "") as { kind: string; name: string; version: string }[];
+    const crds = (await renderedBy({})).filter(({ kind }) => kind === "CustomResourceDefinition");
+    assert.deepEqual(
+      listed.map(({ kind, name, version }) => [kind, name, version]).sort(),
+      crds
+        .map(({ metadata, spec }) => {
+          const { names, versions } = spec as unknown as { names: { kind: string }; versions: { name: string }[] };
+          return [names.kind, metadata.name, versions[0]?.name];
+        })
+        .sort(),
+    );
   });
 
   it("sets what a Service may have besides", async () => {

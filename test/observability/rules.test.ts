@@ -176,6 +176,24 @@ const cases: Readonly<Record<string, Case>> = {
     summary: "A proxy can't reach the store of limits and budgets.",
     quiet: [{ 'sluice_state_reachable{instance="a"}': "1x8 0 1x60" }],
   },
+  SluiceStateEvicting: {
+    fires: { 'sluice_state_evicting{instance="a"}': "1x60", 'sluice_state_evicting{instance="b"}': "0x60" },
+    minutes: 10,
+    summary: "The store of limits and budgets drops counters when its memory is full.",
+    quiet: [{ 'sluice_state_evicting{instance="a"}': "0x60" }],
+  },
+  SluiceOperatorForbidden: {
+    fires: {
+      'sluice_operator_missing_rights{instance="a",verb="patch",resource="configmaps",namespace="sluice-system"}':
+        "1x60",
+      'sluice_operator_missing_rights{instance="b",verb="patch",resource="configmaps",namespace="sluice-system"}':
+        "1x60",
+      'sluice_operator_missing_rights{instance="a",verb="get",resource="secrets",namespace=""}': "1x60",
+    },
+    minutes: 10,
+    summary: "The operator lacks 2 rights that it needs.",
+    quiet: [{ 'sluice_operator_leader{instance="a"}': "1x60" }],
+  },
   SluiceCertificateExpiring: {
     fires: { sluice_tls_certificate_not_after_seconds: `${3 * day}x120` },
     minutes: 90,
