@@ -40,18 +40,47 @@ const appliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration";
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
 
+/** Most texts that objects share. */
+const mostTexts = 10_000;
+
+/** Keeps texts once that many objects have: those of their conditions. */
+class SharedTexts {
+  readonly #texts = new Map<string, string>();
+
+  #one(text: string): string {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    if (this.#texts.size >= mostTexts) this.#texts.clear();
+    this.#texts.set(text, text);
+    return text;
+  }
+
+  shareIn(status: unknown): void {
+    const { conditions } = (status ?? {}) as { conditions?: unknown };
+    if (!Array.isArray(conditions)) return;
+    for (const condition of conditions as Record<string, unknown>[])
+      for (const [name, value] of Object.entries(condition ?? {}))
+        if (typeof value === "string") condition[name] = this.#one(value);
+  }
+}
+
 /** Leaves out what no part of the operator reads: for most objects it is larger than the rest. */
-function slim({ metadata }: KubernetesObject): void {
+function slim(object: KubernetesObject, texts: SharedTexts): void {
+  const { metadata, status } = object as KubernetesObject & { status?: unknown };
+  texts.shareIn(status);
   if (metadata === undefined) return;
   delete metadata.managedFields;
   if (metadata.annotations !== undefined) delete metadata.annotations[appliedAnnotation];
 }
 
-async function listAll<T extends KubernetesObject>(list: ListPage<T>): Promise<KubernetesListObject<T>> {
+async function listAll<T extends KubernetesObject>(
+  list: ListPage<T>,
+  texts: SharedTexts,
+): Promise<KubernetesListObject<T>> {
   const items: T[] = [];
   for (let _continue = ""; ; ) {
     const page = await list({ limit: pageSize, ...(_continue === "" ? {} : { _continue }) });
-    for (const item of page.items) slim(item);
+    for (const item of page.items) slim(item, texts);
     items.push(...page.items);
     _continue = page.metadata?._continue ?? (page.metadata as { continue?: string } | undefined)?.continue ?? "";
     if (_continue === "") return { ...page, items };
@@ -61,6 +90,7 @@ async function listAll<T extends KubernetesObject>(list: ListPage<T>): Promise<K
 export class ObjectCache<T extends KubernetesObject> {
   readonly #options: CacheOptions<T>;
   readonly #informer: Informer<T> & Objects<T>;
+  readonly #texts = new SharedTexts();
   #synced = false;
   #pauseMs = firstPauseMs;
   #timer: NodeJS.Timeout | null = null;
@@ -71,7 +101,7 @@ export class ObjectCache<T extends KubernetesObject> {
     this.#informer = makeInformer<T>(cluster.config, options.path, () => this.#list(), options.labelSelector);
     for (const verb of ["add", "update", "delete"] as const)
       this.#informer.on(verb, (object) => {
-        slim(object);
+        slim(object, this.#texts);
         options.seen?.(object);
         options.changed();
       });
@@ -99,7 +129,7 @@ export class ObjectCache<T extends KubernetesObject> {
   }
 
   async #list(): Promise<KubernetesListObject<T>> {
-    const answer = await listAll(this.#options.list);
+    const answer = await listAll(this.#options.list, this.#texts);
     this.#pauseMs = firstPauseMs;
     this.#synced = true;
     // The informer reports the objects it sees, not an empty list.
