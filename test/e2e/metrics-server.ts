@@ -58,6 +58,7 @@ export async function startMetricsServer(release: Installation): Promise<void> {
     `--kubelet-certificate-authority=${join(certs, "ca.crt")}`,
     "--kubelet-preferred-address-types=InternalIP",
     "--metric-resolution=10s",
+    "--kubelet-request-timeout=5s",
   ]);
   const ca = await node.must("cat", join(certs, "ca.crt"));
   await node.apply(JSON.stringify({ apiVersion: "v1", kind: "List", items: objects(release.host, ca) }));
