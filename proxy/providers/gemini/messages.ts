@@ -36,18 +36,24 @@ function parsedObject(text: string): JsonObject | null {
   return isObject(value) && isShallow(value) ? value : null;
 }
 
+/** What differs between models and APIs. */
+export interface ContentForms {
+  /** Takes media within a function's response and a resolution for each picture, and refuses calls without a signature. */
+  isGemini3: boolean;
+  /** Whether calls and their results have ids: Vertex AI pairs them by their order only. */
+  callIds: boolean;
+}
+
 class Conversation {
   readonly #system: string[] = [];
   readonly #contents: Content[] = [];
   readonly #options: PartOptions;
-  /** Gemini 3 takes media within a function's response; older models after it. */
-  readonly #mediaInResults: boolean;
+  readonly #forms: ContentForms;
   #pending: Pending[] = [];
 
-  constructor(dropped: Set<string>, mediaInResults: boolean) {
-    // The same models.
-    this.#options = { dropped, resolutions: mediaInResults };
-    this.#mediaInResults = mediaInResults;
+  constructor(dropped: Set<string>, forms: ContentForms) {
+    this.#options = { dropped, resolutions: forms.isGemini3 };
+    this.#forms = forms;
   }
 
   add(message: ChatMessage, param: string): Refusal | null {
@@ -71,10 +77,12 @@ class Conversation {
     }
   }
 
-  #instruct(message: ChatMessage, param: string): Refusal | null {
-    const text = textOf(message.content, `${param}.content`);
+  /** Texts that the caller keeps apart stay apart. */
+  #instruct({ content }: ChatMessage, param: string): Refusal | null {
+    const text = textOf(content, `${param}.content`);
     if (typeof text !== "string") return text;
-    if (text !== "") this.#system.push(text);
+    const texts = Array.isArray(content) ? content.map((part) => (part.type === "text" ? part.text : "")) : [text];
+    this.#system.push(...texts.filter((words) => words !== ""));
     return null;
   }
 
@@ -113,9 +121,13 @@ class Conversation {
     const { id, signature } = withoutSignature(call.id);
     this.#pending.push({ id: call.id, name: call.function.name, response: null, media: [] });
     return {
-      functionCall: { id, name: call.function.name, args },
+      functionCall: { ...this.#idMember(id), name: call.function.name, args },
       ...(signature === null ? {} : { thoughtSignature: signature }),
     };
+  }
+
+  #idMember(id: string): { id?: string } {
+    return this.#forms.callIds ? { id } : {};
   }
 
   #result(message: ChatMessage, param: string): Refusal | null {
@@ -148,15 +160,15 @@ class Conversation {
     if (answered.length === 0) return;
     const parts = answered.map(({ id, name, response, media }) => ({
       functionResponse: {
-        id: withoutSignature(id).id,
+        ...this.#idMember(withoutSignature(id).id),
         name,
         response,
-        ...(this.#mediaInResults && media.length > 0 ? { parts: media } : {}),
+        ...(this.#forms.isGemini3 && media.length > 0 ? { parts: media } : {}),
       },
     }));
     this.#contents.push({ role: "user", parts, results: true });
     const media = answered.flatMap((call) => call.media);
-    if (!this.#mediaInResults && media.length > 0) this.#push("user", media);
+    if (!this.#forms.isGemini3 && media.length > 0) this.#push("user", media);
   }
 
   #push(role: "user" | "model", parts: JsonObject[]): void {
@@ -188,16 +200,15 @@ function sign({ role, parts }: Content): void {
   for (const part of signed) part["thoughtSignature"] ??= escapeSignature;
 }
 
-/** `needsSignatures`: the model refuses function calls without a signature. */
 export function contentsOf(
   messages: readonly ChatMessage[],
-  needsSignatures: boolean,
+  forms: ContentForms,
   dropped: Set<string>,
 ): Contents | Refusal {
-  const conversation = new Conversation(dropped, needsSignatures);
+  const conversation = new Conversation(dropped, forms);
   for (const [index, message] of messages.entries()) {
-    const refusal = conversation.add(message, `messages[${index}]`);
-    if (refusal) return refusal;
+    const refused = conversation.add(message, `messages[${index}]`);
+    if (refused) return refused;
   }
-  return conversation.finish(needsSignatures);
+  return conversation.finish(forms.isGemini3);
 }

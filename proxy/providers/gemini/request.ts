@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from "../../wire/json.ts";
 import { present } from "../anthropic/parameters.ts";
 import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
-import { contentsOf } from "./messages.ts";
+import { type ContentForms, contentsOf } from "./messages.ts";
 import { geminiFacts } from "./models.ts";
 import { decodeGeminiReply } from "./reply.ts";
 import { type NewId, randomCallId } from "./signature.ts";
@@ -80,6 +80,7 @@ interface Target {
   facts: ModelFacts;
   model: string;
   thinking: Thinking;
+  forms: ContentForms;
   schemas: SchemaForm;
 }
 
@@ -135,7 +136,7 @@ function googleMembers({ extra_body: extra }: ChatRequest, dropped: Set<string>)
 
 function generateBody(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
   for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
-  const conversation = contentsOf(request.messages, target.thinking === "Level", dropped);
+  const conversation = contentsOf(request.messages, target.forms, dropped);
   if (isRefusal(conversation)) return conversation;
   const tools = toolMembers(request, target.schemas, dropped);
   if (isRefusal(tools)) return tools;
@@ -165,21 +166,31 @@ function tierMember({ service_tier: tier }: ChatRequest, dropped: Set<string>): 
   return {};
 }
 
-/** `newId` generates ids for tool calls. `tiers`: the API lets a request choose how it is processed. */
+/** What differs between the APIs that have Gemini. */
+export interface GeminiApi {
+  /** Generates ids for tool calls. */
+  newId?: NewId;
+  /** Whether a request may choose how it is processed. */
+  tiers?: boolean;
+  callIds?: boolean;
+}
+
 export function geminiChat(
   request: ChatRequest,
   account: ProviderAccount,
   model: ProviderModel,
   options: CallOptions,
-  { newId = randomCallId, tiers = false }: { newId?: NewId; tiers?: boolean } = {},
+  { newId = randomCallId, tiers = false, callIds = true }: GeminiApi = {},
 ): ChatCall | Refusal {
   const path = modelPath(model.config.upstream);
   const name = model.config.upstream.replace(/^models\//, "");
   const { schemas, thinking } = account.config.options;
+  const kind = thinkingOf(name, thinking);
   const target: Target = {
     facts: factsOf(model, geminiFacts),
     model: name,
-    thinking: thinkingOf(name, thinking),
+    thinking: kind,
+    forms: { isGemini3: kind === "Level", callIds },
     schemas: schemaForm(name, schemas),
   };
   const dropped = new Set<string>();

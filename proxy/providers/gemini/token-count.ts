@@ -3,7 +3,7 @@ import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canoni
 import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
 import { countIn } from "../anthropic/token-count.ts";
 import type { ProviderAccount, ProviderModel, TokenCountCall } from "../provider.ts";
-import { geminiChat, modelPath } from "./request.ts";
+import { type GeminiApi, geminiChat, modelPath } from "./request.ts";
 
 /** `form`: the question for a request's body. */
 export function geminiTokenCount(
@@ -11,8 +11,9 @@ export function geminiTokenCount(
   account: ProviderAccount,
   model: ProviderModel,
   form: (body: JsonObject) => JsonObject,
+  api?: GeminiApi,
 ): TokenCountCall | Refusal {
-  const call = geminiChat(request, account, model, { stream: false, deadlineMs: 0 });
+  const call = geminiChat(request, account, model, { stream: false, deadlineMs: 0 }, api);
   if (isRefusal(call)) return call;
   const body = jsonIn(call.body);
   return {

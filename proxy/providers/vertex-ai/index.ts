@@ -15,7 +15,7 @@ import { claudeTokenCount } from "../anthropic/token-count.ts";
 import { boundedRequest } from "../bounds.ts";
 import { capabilities as geminiCapabilities } from "../gemini/capabilities.ts";
 import { decodeGeminiError } from "../gemini/failure.ts";
-import { geminiChat } from "../gemini/request.ts";
+import { type GeminiApi, geminiChat } from "../gemini/request.ts";
 import { geminiTokenCount } from "../gemini/token-count.ts";
 import { mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
@@ -55,6 +55,9 @@ function claudeChat(
   };
 }
 
+/** Google's SDKs refuse ids of calls for Vertex AI. */
+const withoutIds: GeminiApi = { callIds: false };
+
 function chat(
   request: ChatRequest,
   account: ProviderAccount,
@@ -72,7 +75,7 @@ function chat(
         options,
       );
     default:
-      return geminiChat(request, { ...account, basePath: geminiBase(account) }, model, options);
+      return geminiChat(request, { ...account, basePath: geminiBase(account) }, model, options, withoutIds);
   }
 }
 
@@ -135,7 +138,13 @@ export const provider: Provider = {
   tokenCount(prompt, account, model) {
     const api = apiOf(account, model);
     if (api === "Gemini")
-      return geminiTokenCount(prompt.request, { ...account, basePath: geminiBase(account) }, model, countMembers);
+      return geminiTokenCount(
+        prompt.request,
+        { ...account, basePath: geminiBase(account) },
+        model,
+        countMembers,
+        withoutIds,
+      );
     const own = { anthropic_version: claudeVersion };
     return api === "Claude" ? claudeTokenCount(claudeCountPath(account), prompt, account, model, own) : null;
   },

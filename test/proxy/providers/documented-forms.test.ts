@@ -260,6 +260,44 @@ const rows: Record<string, Row> = {
       Gemini: { [parts.gemini]: { fileData: { fileUri: "https://www.youtube.com/watch?v=x", mimeType: "video/*" } } },
     },
   },
+  "instructions in several texts": {
+    format: "openai.chat",
+    body: {
+      messages: [
+        {
+          role: "system",
+          content: [
+            { type: "text", text: "a" },
+            { type: "text", text: "b" },
+          ],
+        },
+        { role: "user", content: "x" },
+      ],
+    },
+    expected: { Gemini: { "systemInstruction.parts": [{ text: "a" }, { text: "b" }] } },
+  },
+  "a call and its result": {
+    format: "openai.chat",
+    upstream: "gemini-2.5-pro",
+    body: {
+      messages: [
+        { role: "user", content: "a" },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "call_1", type: "function", function: { name: "f", arguments: "{}" } }],
+        },
+        { role: "tool", tool_call_id: "call_1", content: "r" },
+      ],
+    },
+    expected: {
+      Gemini: { "contents.1.parts": [{ functionCall: { id: "call_1", name: "f", args: {} } }] },
+      VertexAI: {
+        "contents.1.parts": [{ functionCall: { name: "f", args: {} } }],
+        "contents.2.parts": [{ functionResponse: { name: "f", response: { output: "r" } } }],
+      },
+    },
+  },
   "an effort of Nova 2": {
     format: "openai.chat",
     upstream: "us.amazon.nova-2-lite-v1:0",

@@ -7,6 +7,7 @@ export const upstreams = {
   Mistral: "mistral-large-latest",
   OpenAI: "gpt-4o",
   OpenAICompatible: "qwen3",
+  VertexAI: "gemini-2.5-pro",
   Watsonx: "meta-llama/llama-4",
 } as const;
 export type Type = keyof typeof upstreams;
