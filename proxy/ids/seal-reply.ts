@@ -18,16 +18,15 @@ export function remembering(seal: SealId): SealId {
   };
 }
 
-const audioMembers = ["audio", "modalities"] as const;
+const runsAtProvider = (tool: unknown): boolean => isObject(tool) && String(tool["type"] ?? "custom") !== "custom";
 
 /** Whether answers to a request can hold ids of what the provider keeps. */
 export function answersHoldIds({ format, received: { json } }: Shaped): boolean {
   if (format === "openai.responses") return true;
-  if (format === "openai.chat") return audioMembers.some((name) => (json[name] ?? null) !== null);
+  if (format === "openai.chat") return (json["audio"] ?? null) !== null || (json["modalities"] ?? null) !== null;
   if (format !== "anthropic.messages") return false;
   const tools = json["tools"];
-  const runs = (tool: unknown): boolean => isObject(tool) && String(tool["type"] ?? "custom") !== "custom";
-  return (json["container"] ?? null) !== null || (Array.isArray(tools) && tools.some(runs));
+  return (json["container"] ?? null) !== null || (Array.isArray(tools) && tools.some(runsAtProvider));
 }
 
 /** A whole answer, or any JSON. `root`: the document's own `id` is one. */

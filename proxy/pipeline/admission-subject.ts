@@ -70,7 +70,7 @@ export class AdmissionSubject implements BudgetSubject, LimitSubject {
   tokens(): ExpectedTokens {
     this.estimated = true;
     const { shaped, targets } = this.#request;
-    const [first] = targets;
+    const first = targets[0];
     const usual = first === undefined ? null : this.#habits.of("", first.model.name).expectedOutput;
     this.#tokens ??= shaped === null ? { prompt: 0, answer: 0 } : expectedTokens(shaped, targets, usual);
     return this.#tokens;

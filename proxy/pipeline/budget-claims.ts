@@ -171,7 +171,10 @@ const paidTargets = (budget: BudgetConfig, targets: readonly ResolvedTarget[]): 
 
 function paid(budget: BudgetConfig, charges: readonly BilledUsage[]): number {
   let sum = 0;
-  for (const { provider, costNanoUsd } of charges) if (pays(budget, provider)) sum += costNanoUsd ?? 0;
+  for (let index = 0; index < charges.length; index++) {
+    const { provider, costNanoUsd } = charges[index] as BilledUsage;
+    if (pays(budget, provider)) sum += costNanoUsd ?? 0;
+  }
   return sum;
 }
 
@@ -246,7 +249,8 @@ export function recounted(budgets: readonly BudgetConfig[], context: BudgetWith)
   const { recounts } = context;
   if (recounts === undefined) return null;
   let waiting: Promise<unknown>[] | null = null;
-  for (const budget of budgets) {
+  for (let index = 0; index < budgets.length; index++) {
+    const budget = budgets[index] as BudgetConfig;
     if (isRecounted(budget, context)) continue;
     waiting ??= [];
     waiting.push(recounts.read(budget, budgetPeriodAt(budget, context.nowMs()).startMs));
@@ -272,7 +276,8 @@ export function budgetCharges(
   if (uncounted !== null) return unavailable(`the budget ${nameOf(uncounted)}`);
   const dues: Charge[] = [];
   let cap: number | null = null;
-  for (const budget of call.budgets) {
+  for (let index = 0; index < call.budgets.length; index++) {
+    const budget = call.budgets[index] as BudgetConfig;
     if (!isMoney(budget)) continue;
     const subject = subjectInCall(budget, call);
     const counter = budgetCounter(budget, subject, context.nowMs(), context.recounts);

@@ -10,7 +10,8 @@ const share = ({ remaining, limit }: LimitReading): number => (limit === 0 ? 0 :
 /** The reading of the limit with the least left. */
 function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
   let least: LimitReading | null = null;
-  for (const due of dues) {
+  for (let index = 0; index < dues.length; index++) {
+    const due = dues[index] as Charge;
     if (due.shows !== what) continue;
     const reading = quotas.reading(due.counter);
     if (least === null || share(reading) < share(least)) least = reading;

@@ -43,7 +43,8 @@ function wholeNumber(value: unknown): number | null {
 function askedCap({ edits, received, format }: Shaped): number | null {
   let cap: number | null = null;
   let kept = false;
-  for (const name of capMembers) {
+  for (let index = 0; index < capMembers.length; index++) {
+    const name = capMembers[index] as string;
     const value = wholeNumber(name in edits ? edits[name] : received.json[name]);
     if (value === null) continue;
     cap = Math.max(cap ?? 0, value);
@@ -86,8 +87,9 @@ export function rejectUncountable({ received: { json }, edits, format }: Shaped)
 export function rejectPricierTier(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
   const { json } = shaped.received;
   for (let index = 0; index < priceMembers.length; index++) {
-    const [name, values] = priceMembers[index] as (typeof priceMembers)[number];
-    if (!values.has(json[name])) continue;
+    const member = priceMembers[index] as (typeof priceMembers)[number];
+    const name = member[0];
+    if (!member[1].has(json[name])) continue;
     if (targets.every(({ config }) => name in shaped.forTarget(config).edits)) continue;
     const message = `\`${name}\` asks for another price than a budget of this call counts on. Leave it out, or ask the platform team to set it by the policy's request.overrides.`;
     return failure("invalid_value", message, { param: name });
@@ -127,8 +129,8 @@ export function expectedTokens(
 /** The largest cap at any of the targets; null if one of them has none. */
 function largestCap(shaped: Shaped, targets: readonly ResolvedTarget[]): number | null {
   let largest: number | null = null;
-  for (const { config } of targets) {
-    const cap = askedCap(shaped.forTarget(config));
+  for (let index = 0; index < targets.length; index++) {
+    const cap = askedCap(shaped.forTarget((targets[index] as ResolvedTarget).config));
     if (cap === null) return null;
     largest = Math.max(largest ?? 0, cap);
   }

@@ -226,7 +226,8 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   for (const _ in edits) count++;
   if (count === 0) return body;
   let replaced: JsonMember[] | null = null;
-  for (const member of found.members) {
+  for (let index = 0; index < found.members.length; index++) {
+    const member = found.members[index] as JsonMember;
     if (!Object.hasOwn(edits, member.name)) continue;
     if (edits[member.name] === undefined) return rewrite(body, found, edits);
     (replaced ??= []).push(member);
@@ -235,8 +236,10 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   const cuts: Cut[] = [];
   const added = replaced.length < count ? addition(found, replaced, edits) : null;
   if (added !== null) cuts.push(added);
-  for (const { name, valueStart, valueEnd } of replaced)
+  for (let index = 0; index < replaced.length; index++) {
+    const { name, valueStart, valueEnd } = replaced[index] as JsonMember;
     cuts.push({ from: valueStart, to: valueEnd, bytes: jsonOf(edits[name]) });
+  }
   return spliced(body, cuts);
 }
 

@@ -134,7 +134,7 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
 
   /** In one piece up to `maxJoinedBytes`, so that what one read brought of a stream is parsed and written once. */
   #hand(pieces: readonly Buffer[], bytes: number): void {
-    const [only] = pieces;
+    const only = pieces[0];
     if (pieces.length === 1 && only !== undefined) this.#take(only);
     else if (bytes <= maxJoinedBytes) this.#take(Buffer.concat(pieces, bytes));
     else for (let index = 0; index < pieces.length && !this.#over; index++) this.#take(pieces[index] as Buffer);

@@ -69,7 +69,9 @@ const failedWord = Buffer.from('"failed"');
 export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
   const known = members[format];
   if (known === undefined) return false;
-  const [list, end] = known;
+  // By index, as every answer comes here: taking a list apart makes an iterator.
+  const list = known[0];
+  const end = known[1];
   const open = memberValue(bytes, list);
   if (open < 0 || bytes[open] !== openBracket || bytes[skipBlanks(bytes, open + 1)] !== openBrace) return false;
   if (mentionsError(bytes)) return false;

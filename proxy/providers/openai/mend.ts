@@ -62,7 +62,7 @@ const isForeignId = (id: unknown, longest: number): boolean =>
 
 function hasForeign(message: unknown): boolean {
   if (!isObject(message)) return false;
-  for (const name of foreign) if (Object.hasOwn(message, name)) return true;
+  for (let index = 0; index < foreign.length; index++) if (Object.hasOwn(message, foreign[index] ?? "")) return true;
   return false;
 }
 
@@ -97,6 +97,14 @@ export function withoutForeign<T>(message: T): T {
   return own as T;
 }
 
+function areOwn(messages: readonly unknown[], strict: boolean, longest: number): boolean {
+  for (let index = 0; index < messages.length; index++) {
+    const message = messages[index];
+    if ((strict && hasForeign(message)) || hasForeignId(message, longest)) return false;
+  }
+  return true;
+}
+
 /**
  * Makes a conversation with another provider acceptable; empty if nothing changes. `strict`: unknown members of a
  * message are refused, as at OpenAI.
@@ -107,8 +115,7 @@ export function messageEdits(
 ): Readonly<Record<string, unknown>> {
   if (!Array.isArray(messages)) return none;
   const longest = strict ? idRule.longest : longestElsewhere;
-  const isOwn = (message: unknown): boolean => !(strict && hasForeign(message)) && !hasForeignId(message, longest);
-  if (messages.every(isOwn)) return none;
+  if (areOwn(messages, strict, longest)) return none;
   const mended = (message: unknown): unknown => withOwnIds(strict ? withoutForeign(message) : message, longest);
   return { messages: messages.map(mended) };
 }
