@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { CounterSeries } from "../metrics/series.ts";
+import { lengthy, number, tag, text, varint } from "../wire/protobuf.ts";
 import {
   type Attributes,
   type AttributeValue,
@@ -20,25 +21,8 @@ import {
   wallTime,
 } from "./otlp.ts";
 
-const ascii = /^[\0-\x7f]*$/;
 const scratch = Buffer.alloc(8);
 
-/** Of a whole number that is not negative. */
-function varint(value: number): string {
-  let text = "";
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) text += String.fromCharCode((rest % 128) | 0x80);
-  return text + String.fromCharCode(rest);
-}
-
-/** Wire types: 0 varint, 1 eight bytes, 2 with its length before it. */
-const tag = (field: number, wire: 0 | 1 | 2): string => varint(field * 8 + wire);
-
-/** A message, bytes, or a packed list. */
-const lengthy = (field: number, bytes: string): string => tag(field, 2) + varint(bytes.length) + bytes;
-const text = (field: number, value: string): string =>
-  lengthy(field, ascii.test(value) ? value : Buffer.from(value, "utf8").toString("latin1"));
-const number = (field: number, value: number): string => tag(field, 0) + varint(value);
 const hex = (field: number, value: string): string => lengthy(field, Buffer.from(value, "hex").toString("latin1"));
 
 function fixedBytes(value: bigint): string {

@@ -5,6 +5,7 @@
 import type { Buffer } from "node:buffer";
 import { isObject, type JsonObject, parseJson } from "./json.ts";
 import type { PartlyTaken } from "./otlp-collector.ts";
+import { ProtobufReader } from "./protobuf.ts";
 
 /** Longer answers are not read. */
 export const maxCollectorAnswer = 65_536;
@@ -14,51 +15,6 @@ interface PartialSuccess {
   /** As it was sent: any number. */
   rejected: number;
   message: string;
-}
-
-/** Bytes of a Protobuf message. Throws RangeError where they end too early. */
-class ProtobufReader {
-  readonly #bytes: Buffer;
-  #next = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  /** Calls `take` with the value of each varint, and with the bytes of each field that has a length. */
-  each(take: (field: number, value: bigint | Buffer) => void): void {
-    while (this.#next < this.#bytes.length) {
-      const key = Number(this.#varint());
-      const value = this.#value(key & 7);
-      if (value !== null) take(key >>> 3, value);
-    }
-  }
-
-  #value(wire: number): bigint | Buffer | null {
-    if (wire === 0) return this.#varint();
-    if (wire === 2) return this.#slice(Number(this.#varint()));
-    if (wire !== 1 && wire !== 5) throw new RangeError("unknown wire type");
-    this.#slice(wire === 1 ? 8 : 4);
-    return null;
-  }
-
-  #varint(): bigint {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.#bytes.readUInt8(this.#next++);
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return BigInt.asUintN(64, value);
-    }
-    throw new RangeError("a varint is too long");
-  }
-
-  #slice(length: number): Buffer {
-    const end = this.#next + length;
-    if (end > this.#bytes.length) throw new RangeError("a field is too long");
-    const slice = this.#bytes.subarray(this.#next, end);
-    this.#next = end;
-    return slice;
-  }
 }
 
 /** ExportTraceServiceResponse and ExportMetricsServiceResponse have the same fields, by number. */

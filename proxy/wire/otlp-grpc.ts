@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
 import { tunnelThrough } from "../config/egress/tunnel.ts";
 import { causeInWords, causeOf } from "./causes.ts";
+import { grpcStatus, prefixBytes, prefixOf, statusNames } from "./grpc.ts";
 import { maxCollectorAnswer, partlyTaken } from "./otlp-answer.ts";
 import {
   type Collector,
@@ -19,31 +20,10 @@ const paths: Readonly<Record<Signal, string>> = {
   metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
 };
 
-/** By number: grpc/status. */
-const statusNames = [
-  ...["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"],
-  ...["PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"],
-  ...["INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"],
-];
-
 /** After which the OTLP specification says that a client may send again. */
 const passing: ReadonlySet<string | undefined> = new Set([
   ...["CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"],
 ]);
-
-const statusOf = (headers: IncomingHttpHeaders): number | null => {
-  const text = String(headers["grpc-status"] ?? "");
-  return /^\d{1,2}$/.test(text) ? Number(text) : null;
-};
-
-const prefixBytes = 5;
-
-/** Flag byte of no compression, and the message's length. */
-function prefixOf(message: Buffer): Buffer {
-  const prefix = Buffer.alloc(prefixBytes);
-  prefix.writeUInt32BE(message.length, 1);
-  return prefix;
-}
 
 interface Answer {
   httpStatus: number;
@@ -60,9 +40,9 @@ function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
     let size = 0;
     stream.on("response", (headers) => {
       answer.httpStatus = headers[":status"] ?? 0;
-      answer.status = statusOf(headers);
+      answer.status = grpcStatus(headers);
     });
-    stream.on("trailers", (headers: IncomingHttpHeaders) => (answer.status = statusOf(headers) ?? answer.status));
+    stream.on("trailers", (headers: IncomingHttpHeaders) => (answer.status = grpcStatus(headers) ?? answer.status));
     stream.on("error", reject);
     stream.on("close", () => resolve({ ...answer, body: Buffer.concat(chunks) }));
     stream.on("data", (chunk: Buffer) => {
