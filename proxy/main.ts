@@ -42,7 +42,7 @@ import { serveActivity } from "./telemetry/activity.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { RecentCalls } from "./telemetry/recent-calls.ts";
-import { stateMetrics } from "./telemetry/state-metrics.ts";
+import { pickerMetrics, stateMetrics } from "./telemetry/state-metrics.ts";
 import { TrafficTally } from "./telemetry/traffic.ts";
 import { followTlsFiles, tlsFilesOf } from "./tls-files.ts";
 import { startTracing } from "./tracing/start.ts";
@@ -146,6 +146,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
   const metrics = createMetrics(routing, cache, () => state.active.size, callMetricsOptions(settings));
   stateMetrics(metrics.registry, fleet);
+  pickerMetrics(metrics.registry, outbound.pickers);
   cached.register(metrics.registry);
   const canaries = new CanaryTally();
   const implausible = new ImplausibleReports(steadyNowMs);
@@ -185,6 +186,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ...{ shadows, routing, countries, foreignKeys, cache, audit, quotas, sessionTimes, recounts, ledger },
     upstreams: outbound.upstreams,
     auth: outbound.auth,
+    pickers: outbound.pickers,
     tokens: outbound.tokens,
     tracer: tracing.tracer,
   });
@@ -196,6 +198,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ...{ ledger, quotas, recounts, implausible, foreignKeys, audit, shadows: shadowTally },
     identities: outbound.identities,
     discovery: outbound.discovery,
+    pickers: outbound.pickers,
     flushLedger: () => fleet.ledger.flush(),
   });
   guardStatus(status, {

@@ -4,6 +4,7 @@ import { CloudIdentities } from "./cloud/identities.ts";
 import type { Egress, Env } from "./config/egress/egress.ts";
 import { CachingVerifier } from "./identity/verify.ts";
 import { ambientOf, authEnvironment, fetchJson } from "./own-calls.ts";
+import { Pickers } from "./picker/pickers.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { ModelDiscovery } from "./routing/discovery.ts";
 import { HealthChecks } from "./routing/health-checks.ts";
@@ -24,6 +25,8 @@ export class Outbound {
   readonly auth: AuthEnvironment;
   readonly checks: HealthChecks;
   readonly discovery: ModelDiscovery;
+  /** Endpoint pickers of InferencePools. */
+  readonly pickers: Pickers;
   /** Keys of token issuers. */
   readonly tokens: CachingVerifier;
 
@@ -45,6 +48,10 @@ export class Outbound {
         else log.info({ provider }, "health check passes");
       },
     });
+    this.pickers = new Pickers((provider, reason) => {
+      if (reason === null) log.info({ provider }, "the endpoint picker answers again");
+      else log.warn({ provider, reason }, "the endpoint picker of an InferencePool fails");
+    });
     this.discovery = new ModelDiscovery(random, modelLister(this.upstreams, this.auth));
     this.tokens = new CachingVerifier(fetchJson(this.upstreams), Date.now, (issuer, cause) =>
       log.warn(
@@ -59,6 +66,7 @@ export class Outbound {
     this.upstreams.keep(addressesOf(snapshot));
     this.checks.apply(snapshot.providers);
     this.discovery.apply(snapshot.providers);
+    this.pickers.keep(snapshot.providers);
     this.tokens.keep(snapshot.settings.identity.issuers);
     this.identities.keep(snapshot.providers);
   }
@@ -67,5 +75,6 @@ export class Outbound {
   stop(): void {
     this.checks.stop();
     this.discovery.stop();
+    this.pickers.close();
   }
 }

@@ -8,6 +8,7 @@ import { type LedgerReading, renaming } from "./config/ledger-reading.ts";
 import type { Quotas } from "./fleet/quotas.ts";
 import type { FleetStore } from "./fleet/store.ts";
 import { openMetricsText, openMetricsType, wantsOpenMetrics } from "./metrics/openmetrics.ts";
+import type { Pickers } from "./picker/pickers.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import { keyFactsOf } from "./pipeline/own-usage.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
@@ -36,6 +37,7 @@ export interface StatusParts {
   implausible: ImplausibleReports;
   foreignKeys: ForeignKeyUses;
   discovery: ModelDiscovery;
+  pickers: Pickers;
   flushLedger(): Promise<void>;
   identities: CloudIdentities;
   shadows: ShadowTally;
@@ -142,6 +144,7 @@ function providerStatus(entry: ProviderEntry, breakers: Breakers | undefined, pa
     implausible: parts.implausible.of(id),
     identity: parts.identities.reason(id),
     pods: parts.routing.pods(entry),
+    picker: parts.pickers.reading(entry),
     discovered: parts.discovery.reading(id),
   };
 }

@@ -1,7 +1,40 @@
 /** A provider that is several equal servers, such as the Pods of a Service that run vLLM. */
 import { z } from "zod";
-import { objectName } from "./scalars.ts";
+import { objectName, timer } from "./scalars.ts";
+import { caBundle } from "./upstream-tls.ts";
 import { worded } from "./worded.ts";
+
+const picker = z
+  .strictObject({
+    timeout: timer
+      .default("10s")
+      .describe("Time that it has to choose a server. Pickers that queue calls while servers are busy need more."),
+    caBundle: caBundle
+      .optional()
+      .describe(
+        "Certificates of the authorities to trust, concatenated PEM. Its certificate must be valid for <Service>.<namespace>.svc. Default: encrypted, and the certificate is not checked, since pickers make their own at start.",
+      ),
+    plaintext: z.boolean().default(false).describe("Whether it serves without TLS, as with --secure-serving=false."),
+  })
+  .meta({
+    cel: [
+      {
+        rule: "!has(self.caBundle) || !has(self.plaintext) || !self.plaintext",
+        message: "caBundle is for TLS: take out caBundle or plaintext",
+      },
+    ],
+  })
+  .prefault({})
+  .describe("How its endpoint picker is asked.");
+
+const inferencePool = z
+  .strictObject({
+    name: objectName.describe("Name of the InferencePool, in the object's namespace."),
+    picker,
+  })
+  .describe(
+    "InferencePool (inference.networking.k8s.io/v1) of the Gateway API Inference Extension, in place of a Service. Its endpoint picker chooses the server of each call; strategy decides only where the picker fails and the pool's failureMode is FailOpen. Needs the Helm value operator.inferencePools.",
+  );
 
 export const pool = z
   .strictObject({
@@ -33,6 +66,7 @@ export const pool = z
       .optional()
       .meta({ listType: "set" })
       .describe("Servers outside the cluster, in place of a Service."),
+    inferencePool: inferencePool.optional(),
     strategy: z
       .enum(["LeastLoad", "Prefix"])
       .default("LeastLoad")
@@ -49,7 +83,12 @@ export const pool = z
       ),
   })
   .meta({
-    cel: [{ rule: "has(self.service) != has(self.addresses)", message: "set exactly one of service and addresses" }],
+    cel: [
+      {
+        rule: "[has(self.service), has(self.addresses), has(self.inferencePool)].filter(x, x).size() == 1",
+        message: "set exactly one of service, addresses and inferencePool",
+      },
+    ],
   })
   .describe(
     "Calls go to the servers' own addresses, chosen by the proxies. Scheme and path, and the name in certificates, are those of spec.endpoint. Files, batches and health checks go to spec.endpoint.",

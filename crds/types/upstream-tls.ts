@@ -4,24 +4,25 @@ import { secretConsent, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 /** Not a secret: certificates of authorities are public, so the object holds them directly. */
+export const caBundle = worded(
+  z.string().max(16_384),
+  /^[ \t\r\n\f]*-----BEGIN CERTIFICATE-----/,
+  "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----",
+  [
+    [
+      /PRIVATE KEY/,
+      "must contain only certificates: put the private key into the Secret that clientCertificate.secretRef names",
+    ],
+    [
+      /^[A-Za-z0-9+/= \t\r\n]+$/,
+      "must be certificates in PEM, not base64-encoded again; the first line is -----BEGIN CERTIFICATE-----",
+    ],
+  ],
+).meta({ unquoted: true });
+
 export const upstreamTls = z
   .strictObject({
-    caBundle: worded(
-      z.string().max(16_384),
-      /^[ \t\r\n\f]*-----BEGIN CERTIFICATE-----/,
-      "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----",
-      [
-        [
-          /PRIVATE KEY/,
-          "must contain only certificates: put the private key into the Secret that clientCertificate.secretRef names",
-        ],
-        [
-          /^[A-Za-z0-9+/= \t\r\n]+$/,
-          "must be certificates in PEM, not base64-encoded again; the first line is -----BEGIN CERTIFICATE-----",
-        ],
-      ],
-    )
-      .meta({ unquoted: true })
+    caBundle: caBundle
       .optional()
       .describe(
         "Certificates of the authorities to trust, concatenated PEM. They replace the public authorities. Default: the public authorities.",

@@ -39,9 +39,9 @@ export class PodWatches {
     this.#events = events;
   }
 
-  /** Watches the Services of these objects and no others, and returns what is known of them. */
-  of(objects: readonly WorldObject[]): NonNullable<World["pods"]> {
-    const wanted = poolServices(objects);
+  /** Watches the Services of these objects, `more` of them, and no others, and returns what is known of them. */
+  of(objects: readonly WorldObject[], more: ReadonlySet<string>): NonNullable<World["pods"]> {
+    const wanted = poolServices(objects).union(more);
     for (const [id, cache] of this.#caches)
       if (!wanted.has(id)) {
         this.#caches.delete(id);

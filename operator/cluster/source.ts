@@ -6,6 +6,7 @@ import type { KeyState } from "../publish/revocation-book.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import type { Cluster } from "./api.ts";
 import { type CacheEvents, type CacheOptions, ObjectCache } from "./cache.ts";
+import { InferencePoolWatches } from "./inference-pools.ts";
 import { KeyTender } from "./key-tender.ts";
 import { PodWatches } from "./pods.ts";
 import { SecretReader } from "./secrets.ts";
@@ -69,6 +70,7 @@ export class ClusterSource {
   readonly #namespaces: ObjectCache<V1Namespace>;
   readonly #secrets: SecretReader;
   readonly #pods: PodWatches;
+  readonly #inferencePools: InferencePoolWatches;
   readonly #keys: KeyTender | null;
   readonly #changed: () => void;
   readonly #refs = new SecretRefs();
@@ -95,6 +97,7 @@ export class ClusterSource {
     });
     this.#secrets = new SecretReader(cluster, { access: settings.secretAccess }, events, makesKeys ? places : []);
     this.#pods = new PodWatches(cluster, events);
+    this.#inferencePools = new InferencePoolWatches(cluster, events);
     this.#keys = makesKeys ? new KeyTender(cluster, this.#secrets, settings.baseURL, events.failed) : null;
   }
 
@@ -126,6 +129,7 @@ export class ClusterSource {
     const waiting = tended?.waiting ?? nothing;
     if (waiting.size > 0) this.#changed();
     const facts = this.#facts.of(known, pepper);
+    const { pools, services } = this.#inferencePools.of(others);
     return {
       world: {
         // A key whose Secret is made in a moment would count as one without a Secret.
@@ -133,7 +137,8 @@ export class ClusterSource {
         namespaces: namespaceLabels(this.#namespaces.list()),
         secrets: facts,
         secretRights: secrets.rights,
-        pods: this.#pods.of(others),
+        pods: this.#pods.of(others, services),
+        inferencePools: pools,
       },
       values: valuesOf(others, known, facts),
       others,
@@ -174,6 +179,7 @@ export class ClusterSource {
 
   async stop(): Promise<void> {
     this.#secrets.stop();
-    await Promise.all([...this.#caches.map(({ cache }) => cache.stop()), this.#namespaces.stop(), this.#pods.stop()]);
+    const caches = [...this.#caches.map(({ cache }) => cache), this.#namespaces, this.#pods, this.#inferencePools];
+    await Promise.all(caches.map((cache) => cache.stop()));
   }
 }

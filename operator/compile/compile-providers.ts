@@ -12,7 +12,7 @@ import type { ProviderView } from "./provider-view.ts";
 import { compileProvider } from "./providers.ts";
 import type { VerdictDraft } from "./verdict.ts";
 import { mayUseIdentity } from "./workload-identity.ts";
-import type { CompileInput, WorldObject } from "./world.ts";
+import type { CompileInput, World, WorldObject } from "./world.ts";
 
 /** Replaces an object by its last good form, if there is one. */
 function fallBack<T extends { id: string }>(
@@ -52,8 +52,8 @@ function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
 }
 
 /** Status fields of a provider for the form that is served. */
-function noteServing(verdict: VerdictDraft, serving: ProviderConfig | undefined): void {
-  if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict), ...poolConditions(serving));
+function noteServing(verdict: VerdictDraft, serving: ProviderConfig | undefined, world: World): void {
+  if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict), ...poolConditions(serving, world));
   verdict.status =
     serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
 }
@@ -121,7 +121,7 @@ export function compileProviders(
   for (const verdict of verdicts) if (verdict.live === "none") fallBack(verdict, previous, live);
   const interned = memo.providers.of([...live.values()].sort(byId)).map((config) => [config.id, config] as const);
   const fitting = fitProviders(verdicts, new Map(interned), previous, input.world.secrets);
-  for (const verdict of verdicts) noteServing(verdict, fitting.get(idOf(verdict.meta)));
+  for (const verdict of verdicts) noteServing(verdict, fitting.get(idOf(verdict.meta)), input.world);
   return {
     live: fitting,
     grants,

@@ -240,7 +240,7 @@ export function compileProvider(
     type: spec.type,
     endpoint,
     allowPrivateEndpoint: spec.allowPrivateEndpoint,
-    ...poolOf(provider, input, resolvedRefs),
+    ...poolOf(provider, input, problems),
     tls: upstreamTlsOf(provider, endpoint, input, problems),
     ...tokenTlsOf(provider, capabilities, options, input, problems),
     credentials,

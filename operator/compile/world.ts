@@ -87,14 +87,33 @@ export interface SecretFact extends PemFacts {
 /** Ready Pods of a Service, from its EndpointSlices. */
 export type ServicePods = readonly { readonly address: string; readonly ports: readonly number[] }[];
 
+/** What an InferencePool's `endpointPickerRef` names. */
+export type PickerFact = { service: string; port: number } | "NoService" | "None";
+
+/** What is known of an InferencePool. */
+export type InferencePoolFact =
+  | { kind: "Absent" }
+  /** `why`: what to do about it. */
+  | { kind: "Unreadable"; why: string }
+  | {
+      kind: "Pool";
+      ports: readonly number[];
+      picker: PickerFact;
+      failOpen: boolean;
+      /** Addresses of its ready Pods; null until they are read. */
+      addresses: readonly string[] | null;
+    };
+
 export interface World {
   objects: WorldObject[];
   /** Namespace → its labels. */
   namespaces: Record<string, Record<string, string>>;
   /** `namespace/name` → key → fact. Only Secrets that objects refer to. */
   secrets: Record<string, Record<string, SecretFact>>;
-  /** `namespace/name` of a Service that a pool names → its Pods. Absent, or without the Service: not read yet. */
+  /** `namespace/name` of a Service that a pool or an InferencePool names → its Pods. Absent, or without the Service: not read yet. */
   pods?: Readonly<Record<string, ServicePods>>;
+  /** `namespace/name` of an InferencePool that a pool names. Absent, or without it: not read yet. */
+  inferencePools?: Readonly<Record<string, InferencePoolFact>>;
   /**
    * `namespace/name` → what its owner allows. A Secret that is not listed, as in a folder, may be used for anything.
    */

@@ -262,6 +262,11 @@ const parts = {
     help: "Calls to the store of limits and budgets.",
     labels: [],
   },
+  sluice_pool_picks_total: {
+    type: "counter",
+    help: "Questions to endpoint pickers of InferencePools: picked, refused, failed, or open where it failed and the proxy chose.",
+    labels: ["provider", "outcome"],
+  },
   sluice_state_waits_total: { type: "counter", help: "Calls that had to wait for that store.", labels: [] },
   sluice_state_failures_total: {
     type: "counter",

@@ -3,6 +3,7 @@ import type { CallTrace } from "../call/call-trace.ts";
 import type { AttemptRecord } from "../call/record.ts";
 
 import type { Shaped } from "../call/shaped.ts";
+import type { Pickers } from "../picker/pickers.ts";
 import type { AuthEnvironment } from "../providers/provider.ts";
 import type { Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -63,6 +64,7 @@ export interface Dispatcher {
   routing: Routing;
   habits: UsageHabits;
   auth: AuthEnvironment;
+  pickers: Pickers;
   deadlines: Deadlines;
   nowMs(): number;
   /** 0 to 1. */

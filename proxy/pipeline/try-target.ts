@@ -12,8 +12,8 @@ import type { Failure } from "../failure.ts";
 import { authorizedCall } from "../providers/authorized-call.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../providers/provider.ts";
 import { exhaustedForMs } from "../providers/rate-limits.ts";
+import type { PodSeat } from "../routing/pools.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { PodEntry } from "../snapshot/snapshot.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
 import { FilterError } from "../wire/reply-filter.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
@@ -21,6 +21,7 @@ import { asEventStream } from "./answer-headers.ts";
 import { Attempt } from "./attempt.ts";
 import type { AttemptLimits, AttemptResult, StartStream } from "./attempt-result.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
+import { type Choice, chooseServer, type NoChoice } from "./pick-server.ts";
 import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
 import { asProviderError, isProviderError, noToken, parseLoosely } from "./provider-error.ts";
@@ -132,7 +133,7 @@ export function ask(
   request: DispatchRequest,
   count: number,
   dispatcher: Dispatcher,
-  pod: PodEntry | null,
+  seat: PodSeat | null,
 ): Asked | Tried | Failure | Promise<Asked | Tried> {
   const nowMs = dispatcher.nowMs();
   const remainingMs = request.deadlineMs - nowMs;
@@ -152,7 +153,9 @@ export function ask(
   const { trace } = request;
   if (trace) prepared.outgoing.headers["traceparent"] = trace.attemptBegins(peerOf(target));
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
-  const sending = { target, prepared, remainingMs, request, count, dispatcher, pod };
+  const sending: Sending = { target, prepared, remainingMs, request, count, dispatcher, seat, choice: null };
+  if (seat !== null && target.entry.account.config.pool?.picker !== undefined)
+    return sendPicked(authorized, sending, seat);
   return authorized instanceof Promise ? sendLater(authorized, sending) : send(authorized, sending);
 }
 
@@ -164,12 +167,46 @@ interface Sending {
   request: DispatchRequest;
   count: number;
   dispatcher: Dispatcher;
-  pod: PodEntry | null;
+  seat: PodSeat | null;
+  /** null if the proxy chose the server, or there is no choice. */
+  choice: Choice | null;
 }
 
 /** A function of its own, as a closure would cost every call. */
 async function sendLater(authorized: Promise<Authorized>, sending: Sending): Promise<Asked | Tried> {
   return send(await authorized, sending);
+}
+
+function unpicked({ error, cause, answer }: NoChoice, { target, prepared, dispatcher }: Sending): Tried {
+  const { entry } = target;
+  const failed: Failed = {
+    kind: "failed",
+    ...{ error, cause, status: answer?.status ?? null, headers: {}, errorBody: answer?.body ?? null },
+    ...nothingSent,
+  };
+  const told =
+    answer === null
+      ? error
+      : entry.provider.decodeError(errorReply(failed, answer.body, entry.account, dispatcher.nowMs()));
+  return { result: failed, prepared, error: told, whole: null };
+}
+
+/** The credential is never shown to the picker. */
+async function sendPicked(
+  authorizing: Authorized | Promise<Authorized>,
+  sending: Sending,
+  seat: PodSeat,
+): Promise<Asked | Tried> {
+  const outgoing = await authorizing;
+  if (isFailed(outgoing)) return send(outgoing, sending);
+  const { target, request, dispatcher } = sending;
+  const left = (): number => request.deadlineMs - dispatcher.nowMs();
+  const choice = await chooseServer({
+    ...{ target, outgoing, seat, pickers: dispatcher.pickers, requestId: request.client.requestId },
+    remainingMs: Math.max(1, left()),
+  });
+  if ("error" in choice) return unpicked(choice, sending);
+  return send(choice.outgoing, { ...sending, choice, remainingMs: left() });
 }
 
 const startsNothing = (): void => undefined;
@@ -186,13 +223,15 @@ function streamStart(target: ResolvedTarget, prepared: Prepared, request: Dispat
 }
 
 function send(outgoing: Authorized, sending: Sending): Asked | Tried {
-  const { target, prepared, remainingMs, request, count, dispatcher, pod } = sending;
+  const { target, prepared, remainingMs, request, count, dispatcher, seat, choice } = sending;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
   const { stream } = request.shaped.received;
   const start = stream ? streamStart(target, prepared, request, count) : startsNothing;
   const limits = limitsOf(target, remainingMs, count, request);
   const attempt = new Attempt(request.client, prepared, limits, stream, start, dispatcher);
-  attempt.begin(dispatcher.upstreams, pod?.address ?? target.entry.address, outgoing);
+  const { upstreams } = dispatcher;
+  attempt.begin(choice?.reporting(upstreams) ?? upstreams, seat?.pod.address ?? target.entry.address, outgoing);
+  if (choice !== null) void attempt.result.then(() => choice.over());
   return { prepared, attempt };
 }
 

@@ -15,6 +15,10 @@ interface PodState {
 /** Where one attempt goes. Call one of its methods exactly once. */
 export interface PodSeat {
   readonly pod: PodEntry;
+  /** Servers that the call has not tried; null if it has tried none, or all. */
+  readonly untried: readonly string[] | null;
+  /** Another server of the pool takes the attempt. */
+  move(pod: PodEntry): void;
   /** `unreachable`: no connection, or it broke. */
   left(unreachable: boolean): void;
 }
@@ -53,6 +57,58 @@ class Pool {
   }
 }
 
+function untriedOf(pods: readonly PodEntry[], tried: ReadonlySet<string>): string[] | null {
+  if (tried.size === 0) return null;
+  const names = pods.flatMap(({ name }) => (tried.has(name) ? [] : [name]));
+  return names.length === 0 ? null : names;
+}
+
+class Seat implements PodSeat {
+  pod: PodEntry;
+  readonly untried: readonly string[] | null;
+  readonly #pool: Pool;
+  readonly #tried: Set<string>;
+  readonly #nowMs: () => number;
+  #state: PodState;
+  /** Whether only this attempt has put the server into `tried`. */
+  #isFirst = false;
+
+  constructor(pool: Pool, pod: PodEntry, tried: Set<string>, untried: readonly string[] | null, nowMs: () => number) {
+    this.pod = pod;
+    this.untried = untried;
+    this.#pool = pool;
+    this.#tried = tried;
+    this.#nowMs = nowMs;
+    this.#state = this.#enter(pod);
+  }
+
+  #enter({ name }: PodEntry): PodState {
+    const state = this.#pool.state(name);
+    state.inFlight++;
+    this.#isFirst = !this.#tried.has(name);
+    this.#tried.add(name);
+    return state;
+  }
+
+  move(pod: PodEntry): void {
+    if (pod.name === this.pod.name) return;
+    this.#state.inFlight--;
+    if (this.#isFirst) this.#tried.delete(this.pod.name);
+    this.pod = pod;
+    this.#state = this.#enter(pod);
+  }
+
+  left(unreachable: boolean): void {
+    const state = this.#state;
+    state.inFlight--;
+    if (!unreachable) state.spareMs = firstSpareMs;
+    else {
+      state.sparedUntilMs = this.#nowMs() + state.spareMs;
+      state.spareMs = Math.min(longestSpareMs, state.spareMs * 2);
+    }
+  }
+}
+
 export class Pools {
   readonly #nowMs: () => number;
   readonly #pools = new Map<string, Pool>();
@@ -85,20 +141,7 @@ export class Pools {
     const chosen = choosePod(this.#loads(entry, tried), { strategy, mostInFlight, affinity, turn: pool.turn() });
     const pod = entry.pods[chosen];
     if (pod === undefined) return null;
-    const state = pool.state(pod.name);
-    state.inFlight++;
-    tried.add(pod.name);
-    return {
-      pod,
-      left: (unreachable) => {
-        state.inFlight--;
-        if (!unreachable) state.spareMs = firstSpareMs;
-        else {
-          state.sparedUntilMs = this.#nowMs() + state.spareMs;
-          state.spareMs = Math.min(longestSpareMs, state.spareMs * 2);
-        }
-      },
-    };
+    return new Seat(pool, pod, tried, untriedOf(entry.pods, tried), this.#nowMs);
   }
 
   /** null if the provider is no pool. */

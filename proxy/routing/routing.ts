@@ -5,9 +5,9 @@ import type { SessionMove } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { PodEntry, Route } from "../snapshot/snapshot.ts";
+import type { Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
-import type { PodWish } from "./pools.ts";
+import type { PodSeat, PodWish } from "./pools.ts";
 
 /** What a choice may depend on. */
 export interface PlanRequest {
@@ -35,8 +35,8 @@ export interface PlanRequest {
 
 /** Permission for one attempt. Give it back by calling exactly one of its methods. */
 export interface Permit {
-  /** The server of a pool that takes the attempt; null to call the provider's endpoint. */
-  readonly pod: PodEntry | null;
+  /** The place at a server of a pool that takes the attempt; null to call the provider's endpoint. */
+  readonly seat: PodSeat | null;
   succeeded(result: { firstByteMs: number; durationMs: number; tokens: number }): void;
   /**
    * `ofCaller`: whether another caller might have been answered. Returns false if the failure doesn't count against the

@@ -1,6 +1,6 @@
 /** Permission for one attempt at a target, which it gives back with what the attempt showed of the target. */
 import type { ProviderConfig } from "../config/provider.ts";
-import type { PodEntry } from "../snapshot/snapshot.ts";
+import { isOfPicker } from "../wire/causes.ts";
 import type { ModelHealth } from "./health.ts";
 import type { PodSeat } from "./pools.ts";
 import type { Room } from "./quotas.ts";
@@ -31,8 +31,8 @@ export class TargetPermit implements Permit {
     this.#opened = opened;
   }
 
-  get pod(): PodEntry | null {
-    return this.#taken.seat?.pod ?? null;
+  get seat(): PodSeat | null {
+    return this.#taken.seat;
   }
 
   succeeded({ firstByteMs, tokens }: Parameters<Permit["succeeded"]>[0]): void {
@@ -48,7 +48,8 @@ export class TargetPermit implements Permit {
     const { counted, opened } = model.failed(config, { ...failure, ...suspect }, this.#nowMs());
     if (opened) this.#opened?.(config.id);
     this.#room.settle(1, tokens);
-    seat?.left(failure.class === "Unavailable" || failure.class === "Timeout");
+    const ofServer = failure.class === "Unavailable" || failure.class === "Timeout";
+    seat?.left(ofServer && !isOfPicker(failure.cause ?? null));
     return counted;
   }
 

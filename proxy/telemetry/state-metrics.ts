@@ -1,7 +1,14 @@
-/** Metrics of fleet state. */
+/** Metrics of fleet state and of endpoint pickers. */
 import type { Registry } from "prom-client";
 import type { FleetState } from "../fleet/start.ts";
 import { registerCounter, registerGauge } from "../metrics/register.ts";
+import type { Pickers } from "../picker/pickers.ts";
+
+export function pickerMetrics(registry: Registry, pickers: Pickers): void {
+  registerCounter(registry, "sluice_pool_picks_total", (counter) => {
+    for (const { provider, outcome, count } of pickers.counts()) counter.inc({ provider, outcome }, count);
+  });
+}
 
 export function stateMetrics(
   registry: Registry,

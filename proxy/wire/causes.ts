@@ -41,7 +41,20 @@ const tokenWords = {
   token_identity_refused: "the cloud refuses the gateway an identity",
 } as const;
 
-export type AttemptCause = UpstreamCause | `token_${UpstreamCause}` | keyof typeof tokenWords;
+/** Of an InferencePool, before a server is asked. */
+const pickerWords = {
+  picker_unreachable: "its endpoint picker can't be reached",
+  picker_timeout: "its endpoint picker chose no server in time",
+  picker_failed: "its endpoint picker fails",
+  picker_invalid: "its endpoint picker's answer can't be used",
+  picker_refused: "its endpoint picker refuses the call",
+} as const;
+
+export type AttemptCause =
+  | keyof typeof pickerWords
+  | UpstreamCause
+  | `token_${UpstreamCause}`
+  | keyof typeof tokenWords;
 
 /** Failures of a token service after it was reached. */
 export class TokenServiceError extends Error {
@@ -58,10 +71,14 @@ export class TokenServiceError extends Error {
 }
 
 /** All causes, for the docs. */
-export const attemptCauses: readonly string[] = [...Object.keys(words), ...Object.keys(tokenWords)];
+export const attemptCauses: readonly string[] = [
+  ...Object.keys(words),
+  ...Object.keys(tokenWords),
+  ...Object.keys(pickerWords),
+];
 
 export function causeInWords(cause: AttemptCause): string {
-  const known: Readonly<Record<string, string>> = { ...words, ...tokenWords };
+  const known: Readonly<Record<string, string>> = { ...words, ...tokenWords, ...pickerWords };
   const said = known[cause] ?? `token service: ${known[cause.replace(/^token_/, "")] ?? "it failed"}`;
   return `${said} (${cause})`;
 }
@@ -147,6 +164,9 @@ export function isOfConnecting(cause: UpstreamCause): boolean {
   return /^(tls|dns|proxy)_/.test(cause) || cause === "connection_refused" || cause === "no_route";
 }
 
+/** Whether no server was asked, so that none has failed. */
+export const isOfPicker = (cause: AttemptCause | null): boolean => cause?.startsWith("picker_") === true;
+
 /** Whether no caller can have caused this: the request had not been sent, or a token service failed. */
 export function isOfProvider(cause: AttemptCause | null): boolean {
   if (cause === null) return false;
@@ -154,6 +174,7 @@ export function isOfProvider(cause: AttemptCause | null): boolean {
     cause.startsWith("token_") ||
     isOfConnecting(cause as UpstreamCause) ||
     cause === "connect_timeout" ||
-    cause === "address_not_allowed"
+    cause === "address_not_allowed" ||
+    cause === "picker_unreachable"
   );
 }

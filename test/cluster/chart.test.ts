@@ -179,6 +179,26 @@ describe("the chart", { skip }, () => {
     }
   });
 
+  it("lets the operator read InferencePools and the Pods of tenants only on demand", async () => {
+    const rulesOf = (documents: readonly Rendered[]) =>
+      documents
+        .filter(
+          ({ kind, metadata }) =>
+            /Role$/.test(kind) && /operator$/.test(metadata.name) && metadata.namespace !== "sluice",
+        )
+        .flatMap(({ rules }) => (rules ?? []) as { resources?: string[]; verbs: string[] }[])
+        .filter(({ resources = [] }) => resources.includes("inferencepools") || resources.includes("pods"))
+        .map(({ resources, verbs }) => `${resources}: ${verbs}`);
+    assert.deepEqual(
+      rulesOf(await render()).filter((rule) => rule.startsWith("inference")),
+      [],
+    );
+    const asked = rulesOf(await render(...set("operator.inferencePools=true")));
+    assert.ok(asked.includes("inferencepools: list,watch") && asked.includes("pods: list,watch"), asked.join());
+    const narrow = rulesOf(await render(...set("operator.inferencePools=true", "operator.watchNamespaces={a}")));
+    assert.ok(narrow.includes("inferencepools: list,watch") && narrow.includes("pods: list,watch"), narrow.join());
+  });
+
   it("gives proxies what a cloud identity needs, and nothing of it by default", async () => {
     const podOf = (documents: readonly Rendered[]) => find(documents, "Deployment", "sluice-proxy")["spec"].template;
     const plain = await render();

@@ -64,7 +64,18 @@ export const ruleRefusals: Record<string, Refusal> = {
       allowPrivateEndpoint: true,
       pool: { service: { name: "vllm" }, addresses: ["10.0.0.1:8000"] },
     }),
-    /spec\.pool: .*set exactly one of service and addresses/,
+    /spec\.pool: .*set exactly one of service, addresses and inferencePool/,
+  ),
+  "a picker with authorities and without TLS": same(
+    "LLMProvider",
+    provider({
+      endpoint: "http://vllm.models.svc:8000/v1",
+      allowPrivateEndpoint: true,
+      pool: {
+        inferencePool: { name: "vllm", picker: { plaintext: true, caBundle: "-----BEGIN CERTIFICATE-----\n" } },
+      },
+    }),
+    /spec\.pool\.inferencePool\.picker: .*caBundle is for TLS: take out caBundle or plaintext/,
   ),
   "a pool at public addresses": same(
     "LLMProvider",

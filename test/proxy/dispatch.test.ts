@@ -9,7 +9,7 @@ it("an internal error releases its permit, so that other calls may try the targe
   const fault = new TypeError("of ours");
   const ends: string[] = [];
   const permit: Permit = {
-    pod: null,
+    seat: null,
     succeeded: () => ends.push("succeeded"),
     failed: () => ends.push("failed") > 0,
     released: () => ends.push("released"),

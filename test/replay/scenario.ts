@@ -7,6 +7,7 @@ import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
+import { Pickers } from "../../proxy/picker/pickers.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { UsageHabits } from "../../proxy/pipeline/usage-habits.ts";
 import { providers as registry } from "../../proxy/providers/registry.generated.ts";
@@ -160,6 +161,7 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
         send: () => Promise.reject(new Error("no calls of its own here")),
       },
       deadlines: new Deadlines({ nowMs: clock.nowMs, after: (ms, then) => calledOff(setTimeout(then, ms)) }),
+      pickers: new Pickers(() => undefined),
       nowMs: clock.nowMs,
       random: clock.random,
     };
