@@ -3,7 +3,7 @@
  * endpoint picker protocol, version 1.0.0. Numbers of fields are those of Envoy's API.
  */
 import { Buffer } from "node:buffer";
-import { lengthy, number, ProtobufReader, tag, text, varint } from "../wire/protobuf.ts";
+import { lengthy, numberField, ProtobufReader, tag, textField, varint } from "../wire/protobuf.ts";
 
 export const processPath = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
 
@@ -13,7 +13,7 @@ const destination = "x-gateway-destination-endpoint";
 const latin1 = (value: string): string => Buffer.from(value, "utf8").toString("latin1");
 
 /** HeaderValue, whose value is in `raw_value`, as Envoy sends it. */
-const headerValue = (name: string, value: string): string => lengthy(1, text(1, name) + lengthy(3, latin1(value)));
+const headerValue = (name: string, value: string): string => lengthy(1, textField(1, name) + lengthy(3, latin1(value)));
 
 /** HttpHeaders */
 const httpHeaders = (headers: Readonly<Record<string, string>>, isLast: boolean): string =>
@@ -22,27 +22,27 @@ const httpHeaders = (headers: Readonly<Record<string, string>>, isLast: boolean)
     Object.entries(headers)
       .map(([name, value]) => headerValue(name, value))
       .join(""),
-  ) + (isLast ? number(3, 1) : "");
+  ) + (isLast ? numberField(3, 1) : "");
 
 /** Metadata with one entry of a namespace. `value`: a Value. */
 const metadata = (namespace: string, key: string, value: string): string => {
-  const field = lengthy(1, text(1, key) + lengthy(2, value));
-  return lengthy(8, lengthy(1, text(1, namespace) + lengthy(2, field)));
+  const field = lengthy(1, textField(1, key) + lengthy(2, value));
+  return lengthy(8, lengthy(1, textField(1, namespace) + lengthy(2, field)));
 };
 
 /** Bodies in pieces, which the picker returns in pieces; no bodies of answers. */
-const protocol = lengthy(11, number(1, 4) + number(3, 1));
+const protocol = lengthy(11, numberField(1, 4) + numberField(3, 1));
 
 /** `among`: the servers to choose from; null for all of the pool. */
 export function requestHeaders(headers: Readonly<Record<string, string>>, among: readonly string[] | null): Buffer {
-  const values = (among ?? []).map((server) => lengthy(1, text(3, server))).join("");
+  const values = (among ?? []).map((server) => lengthy(1, textField(3, server))).join("");
   const hint = among === null ? "" : metadata("envoy.lb.subset_hint", `${destination}-subset`, lengthy(6, values));
   return Buffer.from(lengthy(2, httpHeaders(headers, false)) + hint + protocol, "latin1");
 }
 
 /** A piece of the request's body. */
 export function requestBody(piece: Uint8Array, isLast: boolean): Buffer {
-  const end = isLast ? number(2, 1) : "";
+  const end = isLast ? numberField(2, 1) : "";
   const before = tag(1, 2) + varint(piece.length);
   const head = tag(4, 2) + varint(before.length + piece.length + end.length) + before;
   return Buffer.concat([Buffer.from(head, "latin1"), piece, Buffer.from(end, "latin1")]);
@@ -50,7 +50,7 @@ export function requestBody(piece: Uint8Array, isLast: boolean): Buffer {
 
 /** The head of the answer, and the server that gave it. */
 export function responseHeaders(headers: Readonly<Record<string, string>>, served: string): Buffer {
-  const servedBy = metadata("envoy.lb", `${destination}-served`, text(3, served));
+  const servedBy = metadata("envoy.lb", `${destination}-served`, textField(3, served));
   return Buffer.from(lengthy(3, httpHeaders(headers, false)) + servedBy, "latin1");
 }
 

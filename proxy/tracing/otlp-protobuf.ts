@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { CounterSeries } from "../metrics/series.ts";
-import { lengthy, number, tag, text, varint } from "../wire/protobuf.ts";
+import { lengthy, numberField, tag, textField, varint } from "../wire/protobuf.ts";
 import {
   type Attributes,
   type AttributeValue,
@@ -37,7 +37,7 @@ function doubleBytes(value: number): string {
 
 /** An int64 as a varint: in two's complement where it is negative. */
 function integer(field: number, value: number): string {
-  if (value >= 0) return number(field, value);
+  if (value >= 0) return numberField(field, value);
   let bytes = "";
   let rest = BigInt.asUintN(64, BigInt(value));
   for (; rest > 0x7fn; rest >>= 7n) bytes += String.fromCharCode(Number(rest & 0x7fn) | 0x80);
@@ -53,9 +53,9 @@ function time(field: number, performanceMs: number): string {
 function anyValue(value: AttributeValue): string {
   switch (typeof value) {
     case "string":
-      return text(1, value);
+      return textField(1, value);
     case "boolean":
-      return number(2, value ? 1 : 0);
+      return numberField(2, value ? 1 : 0);
     case "number":
       return isWhole(value) ? integer(3, value) : tag(4, 1) + doubleBytes(value);
     default:
@@ -64,7 +64,7 @@ function anyValue(value: AttributeValue): string {
 }
 
 const keyValue = (field: number, name: string, value: AttributeValue | null | undefined): string =>
-  isShown(value) ? lengthy(field, text(1, name) + lengthy(2, anyValue(value))) : "";
+  isShown(value) ? lengthy(field, textField(1, name) + lengthy(2, anyValue(value))) : "";
 
 function keyValues(field: number, attributes: Attributes): string {
   let bytes = "";
@@ -89,7 +89,7 @@ function point({ attributes, series }: MetricPoint, nowMs: number): string {
 /** ExportTraceServiceRequest and ExportMetricsServiceRequest have the same outer fields. */
 function frame(): OtlpFrame {
   const resource = lengthy(1, keyValues(1, resourceAttributes));
-  const scope = lengthy(1, text(1, scopeName));
+  const scope = lengthy(1, textField(1, scopeName));
   return {
     before(bytes) {
       const scoped = tag(2, 2) + varint(scope.length + bytes) + scope;
@@ -112,16 +112,16 @@ export const otlpProtobuf: OtlpEncoding = {
     const ids =
       hex(1, traceId) +
       hex(2, spanId) +
-      (tracestate === null ? "" : text(3, tracestate)) +
+      (tracestate === null ? "" : textField(3, tracestate)) +
       (parentId === null ? "" : hex(4, parentId));
-    const status = error === null ? "" : lengthy(15, text(2, error) + number(3, 2));
-    const head = ids + text(5, name) + number(6, spanKinds[kind]) + time(7, fromMs) + time(8, toMs);
+    const status = error === null ? "" : lengthy(15, textField(2, error) + numberField(3, 2));
+    const head = ids + textField(5, name) + numberField(6, spanKinds[kind]) + time(7, fromMs) + time(8, toMs);
     return lengthy(2, head + attributes + status);
   },
   metric({ name, unit, points }, nowMs) {
     const monotonic = points[0]?.series instanceof CounterSeries;
-    const data = points.map((metricPoint) => lengthy(1, point(metricPoint, nowMs))).join("") + number(2, cumulative);
-    const kind = monotonic ? lengthy(7, data + number(3, 1)) : lengthy(9, data);
-    return lengthy(2, text(1, name) + text(3, unit) + kind);
+    const data = points.map((metricPoint) => lengthy(1, point(metricPoint, nowMs))).join("") + numberField(2, cumulative);
+    const kind = monotonic ? lengthy(7, data + numberField(3, 1)) : lengthy(9, data);
+    return lengthy(2, textField(1, name) + textField(3, unit) + kind);
   },
 };

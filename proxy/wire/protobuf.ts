@@ -19,9 +19,9 @@ export const tag = (field: number, wire: 0 | 1 | 2): string => varint(field * 8 
 
 /** A message, bytes, or a packed list. */
 export const lengthy = (field: number, bytes: string): string => tag(field, 2) + varint(bytes.length) + bytes;
-export const text = (field: number, value: string): string =>
+export const textField = (field: number, value: string): string =>
   lengthy(field, ascii.test(value) ? value : Buffer.from(value, "utf8").toString("latin1"));
-export const number = (field: number, value: number): string => tag(field, 0) + varint(value);
+export const numberField = (field: number, value: number): string => tag(field, 0) + varint(value);
 
 /** Bytes of a Protobuf message. Throws RangeError where they end too early. */
 export class ProtobufReader {
