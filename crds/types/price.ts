@@ -80,11 +80,28 @@ const images = z
     "Prices of images by size and quality. The first entry that fits counts, else imagePerThousand. If the size or quality of an image is not known, the highest price that may be meant counts.",
   );
 
+const compute = z
+  .strictObject({
+    perGPUHour: decimal.describe("USD for an hour of one GPU."),
+    gpus: z.int().min(1).max(4_096).default(1).describe("GPUs of one server."),
+    callsAtOnce: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1)
+      .describe("Calls that a server answers at once, on average. They share its cost."),
+  })
+  .optional()
+  .describe(
+    "What servers of your own cost, charged by the time that each call takes there. Set the token rates to 0, unless tokens cost as well.",
+  );
+
 /** The fields of a price, for manifests and for the installation's list. */
 export const priceFields = {
   ...tokenRates,
   ...useRates,
   images,
+  compute,
   multipliers: z
     .record(mode, multiplier)
     .meta({ maxProperties: 16 })

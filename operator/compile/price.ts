@@ -12,7 +12,7 @@ import {
 } from "../../proxy/config/price.ts";
 
 type Rates =
-  | Omit<ModelPrice, "contextTiers" | "multipliers" | "images">
+  | Omit<ModelPrice, "contextTiers" | "multipliers" | "images" | "compute">
   | NonNullable<ModelPrice["contextTiers"]>[number];
 
 function given<Unit extends string>(units: readonly Unit[], text: (unit: Unit) => string | undefined) {
@@ -43,21 +43,28 @@ function tokenRatesOf(spec: Rates): TokenRates {
 /** nano-USD per hour → per thousand seconds, rounded up. */
 const perThousandSeconds = (perHour: number): number => Math.ceil((perHour * 10) / 36);
 
-/** Written per hour and per million. */
-type OddUnit = "audioSecond" | "character";
+/** nano-USD of a call's time at a server, per thousand milliseconds, rounded up. */
+function computeRate({ perGPUHour, gpus, callsAtOnce }: NonNullable<ModelPrice["compute"]>): number {
+  const divisor = 3_600n * BigInt(callsAtOnce);
+  return Number((BigInt(decimalToNano(perGPUHour)) * BigInt(gpus) + divisor - 1n) / divisor);
+}
+
+/** Written in fields of their own. */
+type OddUnit = "audioSecond" | "character" | "computeMillisecond";
 
 function usesOf(spec: ModelPrice): Record<string, number> | undefined {
-  const odd: ReadonlySet<UseUnit> = new Set<OddUnit>(["audioSecond", "character"]);
+  const odd: ReadonlySet<UseUnit> = new Set<OddUnit>(["audioSecond", "character", "computeMillisecond"]);
   const counted = useUnits.filter((unit): unit is Exclude<UseUnit, OddUnit> => !odd.has(unit));
   const uses = given(counted, (unit) => spec[`${unit}PerThousand`]);
-  const { audioPerHour, charactersPerMillion } = spec;
-  if (audioPerHour === undefined && charactersPerMillion === undefined) return uses;
+  const { audioPerHour, charactersPerMillion, compute } = spec;
+  if (audioPerHour === undefined && charactersPerMillion === undefined && compute === undefined) return uses;
   return {
     ...uses,
     ...(audioPerHour === undefined ? {} : { audioSecond: perThousandSeconds(decimalToNano(audioPerHour)) }),
     ...(charactersPerMillion === undefined
       ? {}
       : { character: Math.ceil(decimalToNano(charactersPerMillion) / 1_000) }),
+    ...(compute === undefined ? {} : { computeMillisecond: computeRate(compute) }),
   };
 }
 

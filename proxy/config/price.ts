@@ -33,6 +33,8 @@ export const useUnits = [
   "documentPage",
   "annotatedPage",
   "audioSecond",
+  /** A millisecond that a call takes at a server of one's own. */
+  "computeMillisecond",
   /** An image that the images API makes; `imageGeneration` is the tool of a chat. */
   "image",
   /** A character that is read aloud. */

@@ -15,6 +15,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 import type { AttemptResult } from "./attempt-result.ts";
+import { withComputeTime } from "./compute-time.ts";
 import { countedPrompt, countedUsage, estimatedUsage, expectedUsage } from "./estimated.ts";
 import { mediaChargeOf } from "./media-charge.ts";
 import type { Tried } from "./try-target.ts";
@@ -117,7 +118,7 @@ export function chargeOf(
   all: UsageHabits,
 ): AttemptCharge {
   const media = mediaFormat(shaped.format);
-  if (media !== null) return mediaChargeOf(target, tried, shaped, media);
+  if (media !== null) return mediaChargeOf(target, tried, durationMs, shaped, media);
   const habits = all.of(target.entry.account.config.id, target.model.name);
   const { price } = target.model.config;
   const counted = usageOf(tried, durationMs, shaped, habits);
@@ -127,13 +128,14 @@ export function chargeOf(
   const contentLength = tried.result.kind === "whole" ? 0 : tried.result.contentLength;
   if (odd) {
     const guess = estimatedUsage(shaped, contentLength, tried.whole?.body ?? null, habits);
-    const instead = withinMost(guess, shaped, target);
+    const instead = withComputeTime(withinMost(guess, shaped, target), durationMs, price);
     return { usage: instead, costNanoUsd: costNanoUsd(instead, price), implausible: true };
   }
   if (tried.error === null && !usage.estimated && tried.result.kind !== "abandoned")
     habits.note(usage, contentLength, () => countedPrompt(shaped));
-  const lacking = unpriced(usage, price);
-  const charge: AttemptCharge = { usage, costNanoUsd: costNanoUsd(usage, price) };
+  const timed = withComputeTime(usage, durationMs, price);
+  const lacking = unpriced(timed, price);
+  const charge: AttemptCharge = { usage: timed, costNanoUsd: costNanoUsd(timed, price) };
   if (lacking.length > 0) charge.unpriced = lacking;
   return charge;
 }

@@ -21,6 +21,7 @@ import { isObject, parseJson } from "../wire/json.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { type AdmittedAside, admitAside } from "./admit.ts";
 import type { AdmitRequest, Admitter } from "./admit-request.ts";
+import { withComputeTime } from "./compute-time.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
@@ -226,9 +227,10 @@ class Embedding {
       else permit.failed({ class: kind, retryAfterMs: whole.retryAfterMs, ofCaller: whole.fault !== "provider" });
       return "failed";
     }
-    const usage = whole.usage ?? estimatedUsage(shaped, 0, null);
+    const { price } = this.#request.embedder.model.config;
+    const usage = withComputeTime(whole.usage ?? estimatedUsage(shaped, 0, null), durationMs, price);
     this.#record.usage = usage;
-    this.#record.costNanoUsd = costNanoUsd(usage, this.#request.embedder.model.config.price);
+    this.#record.costNanoUsd = costNanoUsd(usage, price);
     permit.succeeded({ firstByteMs: durationMs, durationMs, tokens: usage.prompt });
     return vectorOf(whole.body) ?? "failed";
   }

@@ -5,6 +5,7 @@ import type { Usage } from "../dialects/canonical.ts";
 import type { MediaFormat } from "../media/format.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
+import { withComputeTime } from "./compute-time.ts";
 import { mediaRequestOf } from "./media-worst.ts";
 import type { Tried } from "./try-target.ts";
 
@@ -40,7 +41,13 @@ function reported({ result, whole, error }: Tried): Usage | "expected" | null {
 /** Above this multiple of a call's maximum, a report is an error. */
 const implausibleTimes = 10;
 
-export function mediaChargeOf(target: ResolvedTarget, tried: Tried, shaped: Shaped, media: MediaFormat): Charge {
+export function mediaChargeOf(
+  target: ResolvedTarget,
+  tried: Tried,
+  durationMs: number,
+  shaped: Shaped,
+  media: MediaFormat,
+): Charge {
   const { price } = target.model.config;
   const request = mediaRequestOf(shaped);
   const counted = reported(tried);
@@ -51,9 +58,10 @@ export function mediaChargeOf(target: ResolvedTarget, tried: Tried, shaped: Shap
   const most = costNanoUsd(media.most(request, price), price);
   const isOdd = usage.implausible === true || (most !== null && most > 0 && (cost ?? 0) > implausibleTimes * most);
   if (isOdd) {
-    const instead = { ...expected(), estimated: true };
+    const instead = withComputeTime({ ...expected(), estimated: true }, durationMs, price);
     return { usage: instead, costNanoUsd: costNanoUsd(instead, price), implausible: true };
   }
-  const lacks = unpriced(usage, price);
-  return { usage, costNanoUsd: cost, ...(lacks.length === 0 ? {} : { unpriced: lacks }) };
+  const timed = withComputeTime(usage, durationMs, price);
+  const lacks = unpriced(timed, price);
+  return { usage: timed, costNanoUsd: costNanoUsd(timed, price), ...(lacks.length === 0 ? {} : { unpriced: lacks }) };
 }

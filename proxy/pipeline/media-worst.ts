@@ -4,6 +4,7 @@ import type { MediaFormat, MediaRequest } from "../media/format.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import type { ExpectedTokens, WorstCost } from "./call-bounds.ts";
+import { mostComputeCost } from "./compute-time.ts";
 
 /** The request as it is sent. */
 export const mediaRequestOf = ({ received, edits }: Shaped): MediaRequest => ({
@@ -15,12 +16,12 @@ export const mediaRequestOf = ({ received, edits }: Shaped): MediaRequest => ({
 export function worstMedia(shaped: Shaped, targets: readonly ResolvedTarget[], media: MediaFormat): WorstCost | null {
   const request = mediaRequestOf(shaped);
   let nanoUsd = 0;
-  for (const { model } of targets) {
+  for (const { model, entry } of targets) {
     const { price } = model.config;
     const most = media.most(request, price);
     const cost = costNanoUsd(most, price);
     if (cost === null || unpriced(most, price).length > 0) return null;
-    nanoUsd = Math.max(nanoUsd, cost);
+    nanoUsd = Math.max(nanoUsd, cost + mostComputeCost(price, entry.account.config));
   }
   return { nanoUsd, cap: null };
 }

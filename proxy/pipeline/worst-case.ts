@@ -12,6 +12,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { ExpectedTokens, WorstCost } from "./call-bounds.ts";
+import { mostComputeCost } from "./compute-time.ts";
 import { dearest, usesCost } from "./dearest-price.ts";
 import { type Links, linksOf, linksState } from "./linked.ts";
 import { expectedMedia, worstMedia } from "./media-worst.ts";
@@ -228,7 +229,8 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
     if (most > 0 && maxOutputTokens === null && askedCap(shaped.forTarget(target.config)) === null)
       cap = defaultOutputCap;
     const tokens = dearest(promptOf(bound, model.config, fills, uses.turns), most * times, price, units);
-    nanoUsd = Math.max(nanoUsd, tokens + usesCost(uses, price, times));
+    const time = mostComputeCost(price, target.entry.account.config);
+    nanoUsd = Math.max(nanoUsd, tokens + usesCost(uses, price, times) + time);
   }
   return { nanoUsd, cap };
 }

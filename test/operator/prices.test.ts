@@ -297,7 +297,10 @@ describe("what is charged apart from plain tokens", () => {
       const other = unit.startsWith("output") ? 10 : 20;
       assert.equal(costNanoUsd(half, price), 10 * 7_000 + other * 1_000, unit);
     }
+    const owned = priceOf({ ...plain, compute: { perGPUHour: "3.60", gpus: 4, callsAtOnce: 2 } });
+    assert.equal(costNanoUsd({ ...none, units: { computeMillisecond: 1_500 } }, owned), 3_000_000);
     for (const unit of useUnits) {
+      if (unit === "computeMillisecond") continue;
       const written: Readonly<Record<string, string>> = { audioSecond: "3.6", character: "1000" };
       const odd: Readonly<Record<string, string>> = { audioSecond: "audioPerHour", character: "charactersPerMillion" };
       const name = odd[unit] ?? `${unit}PerThousand`;
