@@ -106,23 +106,23 @@ export class InferencePoolWatches {
     const named = [...namedPools(objects)].map((id) => id.split("/") as [string, string]);
     this.#keep(this.#pools, new Set(named.map(([namespace]) => namespace)));
     const selections = new Set<string>();
-    const facts: PoolFacts = { pools: {}, services: new Set() };
+    const pools: Record<string, InferencePoolFact> = {};
+    const services = new Set<string>();
     for (const [namespace, name] of named) {
       const fact = this.#fact(namespace, name, selections);
       if (fact === null) continue;
-      facts.pools = { ...facts.pools, [`${namespace}/${name}`]: fact };
-      if (fact.kind === "Pool" && typeof fact.picker === "object")
-        facts.services.add(`${namespace}/${fact.picker.service}`);
+      pools[`${namespace}/${name}`] = fact;
+      if (fact.kind === "Pool" && typeof fact.picker === "object") services.add(`${namespace}/${fact.picker.service}`);
     }
     this.#keep(this.#pods, selections);
-    return facts;
+    return { pools, services };
   }
 
   /** null: not read yet. */
   #fact(namespace: string, name: string, selections: Set<string>): InferencePoolFact | null {
     const { cache, why } = this.#watched(this.#pools, namespace, {
       path: `/apis/${group}/${version}/namespaces/${namespace}/${plural}`,
-      list: () => this.#cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace }),
+      list: (page) => this.#cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace, ...page }),
     });
     if (why !== null) return { kind: "Unreadable", why };
     if (!cache.synced()) return null;
@@ -134,7 +134,7 @@ export class InferencePoolWatches {
     selections.add(selection);
     const pods = this.#watched(this.#pods, selection, {
       path: `/api/v1/namespaces/${namespace}/pods`,
-      list: () => this.#cluster.core.listNamespacedPod({ namespace, labelSelector }),
+      list: (page) => this.#cluster.core.listNamespacedPod({ namespace, labelSelector, ...page }),
       labelSelector,
     });
     if (pods.why !== null) return { kind: "Unreadable", why: pods.why };

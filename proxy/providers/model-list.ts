@@ -12,6 +12,21 @@ export function namesIn(body: unknown, member: string, field: string): string[] 
   });
 }
 
+/** `path` with another value of a query parameter; null if there is no value. */
+export function withParameter(path: string, name: string, value: unknown): string | null {
+  if (typeof value !== "string" || value === "") return null;
+  const [before = "", query = ""] = path.split("?", 2);
+  const parameters = new URLSearchParams(query);
+  parameters.set(name, value);
+  return `${before}?${parameters}`;
+}
+
+/** Path and query of a link; null if it is none. Its host is not asked: the credential is for the account's own. */
+export function pathIn(link: unknown): string | null {
+  const url = typeof link === "string" ? URL.parse(link) : null;
+  return url === null ? null : `${url.pathname}${url.search}`;
+}
+
 /** https://platform.openai.com/docs/api-reference/models/list */
 export const openAiModelList: ModelList = {
   path: ({ basePath }) => `${basePath}/models`,

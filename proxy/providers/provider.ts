@@ -224,8 +224,15 @@ export interface AuthEnvironment {
 
 /** How a provider lists its models, for LLMProviders that discover them. */
 export interface ModelList {
-  /** Path with base path and query, for GET. One page is read. */
+  /** Path with base path and query, for GET. */
   path(account: ProviderAccount): string;
+  /** Paths of further lists. */
+  more?(account: ProviderAccount): readonly string[];
+  /** The account as it is used for the lists, if they are at another host; a text if it has none, which says why. */
+  elsewhere?(account: ProviderAccount): ProviderAccount | string;
+  headers?(account: ProviderAccount): Record<string, string>;
+  /** Path of the page after the one that was read at `path`; null for none. Absent: one page is read. */
+  next?(path: string, body: unknown): string | null;
   /** The models' names in an answer's body; null if it is no list. */
   names(body: unknown): string[] | null;
 }

@@ -4,7 +4,11 @@ import { after, before, describe, it } from "node:test";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { discoveryCondition } from "../../operator/compile/discovery.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
+import type { AuthEnvironment } from "../../proxy/providers/provider.ts";
 import { providers } from "../../proxy/providers/registry.generated.ts";
+import { modelLister } from "../../proxy/routing/list-models.ts";
+import type { ProviderEntry } from "../../proxy/snapshot/snapshot.ts";
+import type { Upstreams } from "../../proxy/wire/upstream.ts";
 import {
   eventually,
   key,
@@ -132,15 +136,37 @@ it("types that list their models are those that say so", () => {
 });
 
 describe("a provider's list of models is read in its own form", () => {
-  const account = { basePath: "/base/v1" } as Parameters<
-    NonNullable<(typeof providers)[string]["modelList"]>["path"]
-  >[0];
+  const resourceId = "/subscriptions/1/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a";
+  const account = {
+    ...{ basePath: "/base/v1", origin: "https://up.example.com", credentials: {} },
+    config: { options: { resourceId, version: "2025-02-11", project: "p" } },
+  } as unknown as Parameters<NonNullable<(typeof providers)[string]["modelList"]>["path"]>[0];
   const rows: Record<string, [path: string, body: unknown, names: string[] | null]> = {
     OpenAI: ["/base/v1/models", { object: "list", data: [{ id: "a", object: "model" }, { id: 3 }] }, ["a"]],
     OpenAICompatible: ["/base/v1/models", { data: [{ id: "a" }] }, ["a"]],
     Mistral: ["/base/v1/models", { object: "list", data: [{ id: "a" }] }, ["a"]],
     Anthropic: ["/base/v1/models?limit=1000", { data: [{ type: "model", id: "a" }], has_more: false }, ["a"]],
     Gemini: ["/base/v1/models?pageSize=1000", { models: [{ name: "models/a", displayName: "A" }] }, ["a"]],
+    AzureOpenAI: [
+      `${resourceId}/deployments?api-version=2024-10-01`,
+      { value: [{ name: "a" }, { name: "b", properties: { provisioningState: "Failed" } }] },
+      ["a"],
+    ],
+    Bedrock: [
+      "/base/v1/foundation-models?byOutputModality=TEXT&byInferenceType=ON_DEMAND",
+      { modelSummaries: [{ modelId: "a", modelArn: "arn:aws:bedrock:::a" }] },
+      ["a"],
+    ],
+    VertexAI: [
+      "/base/v1beta1/publishers/google/models?pageSize=200",
+      { publisherModels: [{ name: "publishers/google/models/a", versionId: "1" }] },
+      ["a"],
+    ],
+    Watsonx: [
+      "/base/v1/ml/v1/foundation_model_specs?version=2025-02-11&limit=200",
+      { resources: [{ model_id: "ibm/a" }], limit: 200 },
+      ["ibm/a"],
+    ],
     Cohere: ["/base/v1/v1/models?page_size=1000", { models: [{ name: "a", endpoints: ["chat"] }] }, ["a"]],
   };
   it("for every type that has one", () => {
@@ -152,6 +178,158 @@ describe("a provider's list of models is read in its own form", () => {
       const list = providers[type]?.modelList;
       assert.equal(list?.path(account), path);
       assert.deepEqual(list?.names(body), names);
-      for (const odd of [null, [], "x", {}, { data: 1, models: "x" }]) assert.equal(list?.names(odd), null);
+      for (const odd of [null, [], "x", { a: 1 }, { data: 1, models: "x" }]) assert.equal(list?.names(odd), null);
     });
+});
+
+describe("lists of models at clouds", () => {
+  interface Sent {
+    origin: string;
+    path: string;
+    headers: Record<string, string>;
+  }
+  /** Answers by the part of the path that a key names, and keeps what was asked. */
+  const answering = (answers: Readonly<Record<string, unknown>>, sent: Sent[]): Pick<Upstreams, "send"> => ({
+    send(address, { path, headers }, handler) {
+      sent.push({ origin: address.origin, path, headers });
+      const key = Object.keys(answers).find((part) => path.includes(part));
+      queueMicrotask(() => {
+        handler.head(key === undefined ? 403 : 200, {});
+        handler.data(Buffer.from(JSON.stringify(answers[key ?? ""] ?? {})));
+        handler.end();
+      });
+      return { abort: () => undefined, resume: () => undefined, sent: true };
+    },
+  });
+  const auth = {
+    nowMs: () => Date.UTC(2026, 10, 30),
+    token: (_key: string, _make: unknown) => Promise.resolve("token-1"),
+    forget: () => undefined,
+    cloud: { bearer: (_account: unknown, scope: string) => Promise.resolve(`token for ${scope}`) },
+  } as unknown as AuthEnvironment;
+
+  function entryOf(type: string, origin: string, more: { options?: object; credentials?: object; identity?: object }) {
+    const { options = {}, credentials = {}, identity } = more;
+    const config = { id: "a/p", type, options, ...(identity === undefined ? {} : { identity }) };
+    const additions = { headers: { "x-front": "secret" }, query: "front=secret", secrets: ["secret"] };
+    return {
+      provider: providers[type],
+      account: { config, origin, basePath: "", credentials, additions },
+      address: {
+        origin,
+        allowPrivate: false,
+        connectMs: 1,
+        writeMs: 1,
+        tls: { ca: "own", serverName: null, client: null },
+      },
+      models: new Map(),
+    } as unknown as ProviderEntry;
+  }
+  const resourceId = "/subscriptions/1/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a";
+
+  it("have Azure's deployments from Resource Manager, which gets nothing of the endpoint's own", async () => {
+    const sent: Sent[] = [];
+    const link = `https://management.azure.com${resourceId}/deployments?page=2`;
+    const list = modelLister(
+      answering(
+        { "page=2": { value: [{ name: "b" }] }, "/deployments": { value: [{ name: "a" }], nextLink: link } },
+        sent,
+      ),
+      auth,
+    );
+    const options = {
+      resourceId,
+      management: "https://management.azure.com",
+      scope: "https://cognitiveservices.azure.com/.default",
+    };
+    const entry = entryOf("AzureOpenAI", "https://contoso.openai.azure.com", { options, identity: { cloud: "azure" } });
+    assert.deepEqual(await list(entry), ["a", "b"]);
+    assert.deepEqual(
+      sent.map(({ origin, path }) => `${origin}${path}`),
+      [`https://management.azure.com${resourceId}/deployments?api-version=2024-10-01`, link],
+    );
+    assert.equal(sent[0]?.headers["authorization"], "Bearer token for https://management.azure.com/.default");
+    assert.ok(!JSON.stringify(sent).includes("secret"));
+  });
+
+  it("of Azure say what is missing", async () => {
+    const list = modelLister(answering({}, []), auth);
+    const entry = (options: object, credentials: object) =>
+      entryOf("AzureOpenAI", "https://contoso.openai.azure.com", { options, credentials });
+    assert.match(String(await list(entry({}, {}))), /set spec.options.resourceId/);
+    assert.match(String(await list(entry({ resourceId }, { apiKey: "k" }))), /only to Entra identities/);
+  });
+
+  it("have Bedrock's models and inference profiles, signed for the control plane", async () => {
+    const sent: Sent[] = [];
+    const profiles = { inferenceProfileSummaries: [{ inferenceProfileId: "eu.a" }] };
+    const list = modelLister(
+      answering(
+        {
+          nextToken: profiles,
+          "/inference-profiles": { inferenceProfileSummaries: [{ inferenceProfileId: "eu.b" }], nextToken: "n=1" },
+          "/foundation-models": { modelSummaries: [{ modelId: "a" }] },
+        },
+        sent,
+      ),
+      auth,
+    );
+    const entry = entryOf("Bedrock", "https://bedrock-runtime.eu-central-1.amazonaws.com", {
+      options: { region: "eu-central-1" },
+      credentials: { accessKeyId: "AKIA1", secretAccessKey: "s1" },
+    });
+    assert.deepEqual(await list(entry), ["a", "eu.b", "eu.a"]);
+    assert.ok(sent.every(({ origin }) => origin === "https://bedrock.eu-central-1.amazonaws.com"));
+    assert.match(sent[0]?.headers["authorization"] ?? "", /Credential=AKIA1\/\d+\/eu-central-1\/bedrock\/aws4_request/);
+    assert.equal(sent[2]?.path, "/inference-profiles?maxResults=1000&nextToken=n%3D1");
+  });
+
+  it("have Vertex AI's Gemini and Claude models, page by page", async () => {
+    const sent: Sent[] = [];
+    const list = modelLister(
+      answering(
+        {
+          pageToken: { publisherModels: [{ name: "publishers/google/models/gemini-b" }] },
+          "/google/": { publisherModels: [{ name: "publishers/google/models/gemini-a" }], nextPageToken: "2" },
+          "/anthropic/": { publisherModels: [{ name: "publishers/anthropic/models/claude-a" }] },
+        },
+        sent,
+      ),
+      auth,
+    );
+    const entry = entryOf("VertexAI", "https://europe-west1-aiplatform.googleapis.com", {
+      options: { project: "p", location: "europe-west1" },
+      identity: { cloud: "google" },
+    });
+    assert.deepEqual(await list(entry), ["gemini-a", "claude-a", "gemini-b"]);
+    assert.equal(sent[0]?.headers["x-goog-user-project"], "p");
+    assert.match(sent[0]?.headers["authorization"] ?? "", /^Bearer token for /);
+    const other = entryOf("VertexAI", "https://x", { options: { api: "OpenAI" } });
+    assert.match(String(await list(other)), /lists no models for its OpenAI-compatible API/);
+  });
+
+  it("are read for at most 20 pages, and not at all where one is refused", async () => {
+    const sent: Sent[] = [];
+    const endless = {
+      resources: [{ model_id: "ibm/a" }],
+      next: { href: "https://other.example.com/ml/v1/more?start=1" },
+    };
+    const entry = entryOf("Watsonx", "https://eu-de.ml.cloud.ibm.com", { options: { version: "2025-02-11" } });
+    let page = 0;
+    const counting: Pick<Upstreams, "send"> = {
+      send(address, request, handler) {
+        const body = { ...endless, next: { href: `https://other.example.com/ml/v1/more?start=${page++}` } };
+        return answering({ "/ml/v1/": body }, sent).send(address, request, handler);
+      },
+    };
+    assert.deepEqual(await modelLister(counting, auth)(entry), ["ibm/a"]);
+    assert.equal(sent.length, 20);
+    assert.ok(
+      sent.every(
+        ({ origin, headers }) =>
+          origin === "https://eu-de.ml.cloud.ibm.com" && headers["authorization"] === "Bearer token-1",
+      ),
+    );
+    assert.equal(await modelLister(answering({}, []), auth)(entry), "status 403");
+  });
 });

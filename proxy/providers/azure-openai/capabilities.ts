@@ -68,6 +68,21 @@ export const capabilities: Capabilities = {
       form: "a URL that begins with https://, such as https://cognitiveservices.azure.com/.default",
       description: "Scope of the Entra token.",
     },
+    resourceId: {
+      required: false,
+      pattern:
+        "^/subscriptions/[^/?#]+/resourceGroups/[^/?#]+/providers/Microsoft\\.CognitiveServices/accounts/[^/?#]+$",
+      form: "an id of Azure Resource Manager, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.CognitiveServices/accounts/NAME",
+      description:
+        "The resource's id, for spec.discovery: Azure Resource Manager lists the deployments, to an identity with the role Reader or Cognitive Services User there.",
+    },
+    management: {
+      required: false,
+      default: "https://management.azure.com",
+      pattern: "^https?://[^/?#@]+$",
+      form: "a URL without a path and without a trailing slash, such as https://management.azure.com",
+      description: "Azure Resource Manager. National clouds have their own.",
+    },
   },
   credentials: [
     { name: "apiKey", required: false, description: "API key of the resource, sent as api-key." },
@@ -88,6 +103,7 @@ export const capabilities: Capabilities = {
   credentialsRequired: true,
   sets: { headers: ["openai-beta"], credential: ["api-key", "authorization"], query: ["api-version"] },
   identity: "azure",
+  discovers: true,
   tokenServiceOption: "authority",
   parameters: {},
   resources: true,

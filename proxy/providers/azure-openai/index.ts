@@ -9,6 +9,7 @@ import type { Provider } from "../provider.ts";
 import { pathOf, resourcePathOf } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeAzureError } from "./failure.ts";
+import { azureDeployments } from "./model-list.ts";
 import { authorizeAzure, renewAzure } from "./token.ts";
 
 export const provider: Provider = {
@@ -17,6 +18,7 @@ export const provider: Provider = {
   compactPath: (account) => resourcePathOf("/responses/compact", account),
   passthroughEdits: openAiEdits,
   maxOutput: maxOutputBy(openAiFacts),
+  modelList: azureDeployments,
   authorize: authorizeAzure,
   chat: (request, account, model, options) => ({
     ...passthroughChat(mended(request, account, model, true), account, model, options),

@@ -78,6 +78,7 @@ export const capabilities: Capabilities = {
   credentialsRequired: true,
   sets: { credential: ["authorization"] },
   identity: "aws",
+  discovers: true,
   parameters: {
     temperature: "native",
     top_p: "native",

@@ -18,6 +18,7 @@ import { capabilities } from "./capabilities.ts";
 import { bedrockEmbeddings } from "./embeddings.ts";
 import { decodeError } from "./failure.ts";
 import { invokeChat } from "./invoke.ts";
+import { bedrockModels } from "./model-list.ts";
 import { decodeReply, text } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { authorize, renewSession } from "./sign.ts";
@@ -92,6 +93,7 @@ export const provider: Provider = {
     format === "cohere.rerank" ? { ...rerankEdits(body), ...ownMembers(model) } : {},
   passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
   maxOutput: maxOutputBy(claudeFacts),
+  modelList: bedrockModels,
   authorize,
   chat,
   embeddings: (request, account, model) => bedrockEmbeddings(request, modelPath(account, model), model),

@@ -87,6 +87,7 @@ export const capabilities: Capabilities = {
   steering: { region: ["inference_geo"], price: { speed: ["fast"] } },
   identity: "google",
   tokenServiceOption: "tokenUrl",
+  discovers: true,
   parameters: {
     max_tokens: "mapped",
     temperature: "native",

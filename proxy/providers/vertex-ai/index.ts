@@ -31,6 +31,7 @@ import type {
 import { apiOf, claudeCountPath, claudePath, geminiBase, openAiBase, type VertexApi } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { vertexEmbeddings } from "./embeddings.ts";
+import { vertexModels } from "./model-list.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
 
 /** The version belongs into the body here, and the model into the path. */
@@ -134,6 +135,7 @@ export const provider: Provider = {
         }
       : {},
   authorize,
+  modelList: vertexModels,
   chat,
   tokenCount(prompt, account, model) {
     const api = apiOf(account, model);

@@ -53,6 +53,7 @@ export const capabilities: Capabilities = {
   credentialsRequired: true,
   sets: { credential: ["authorization"], query: ["version"] },
   tokenServiceOption: "iamUrl",
+  discovers: true,
   parameters: {
     temperature: "native",
     top_p: "native",

@@ -2,6 +2,7 @@
 
 import { type ChatReply, isRefusal, type ProviderError } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
+import { namesIn, pathIn } from "../model-list.ts";
 import { decodeChatReply } from "../openai/reply.ts";
 import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -26,6 +27,13 @@ function decodeReply(body: unknown): ChatReply | ProviderError {
 export const provider: Provider = {
   capabilities,
   passthroughPath: () => null,
+  // https://cloud.ibm.com/apidocs/watsonx-ai#list-foundation-model-specs
+  modelList: {
+    path: ({ basePath, config }) =>
+      `${basePath}/ml/v1/foundation_model_specs?version=${encodeURIComponent(config.options["version"] ?? "")}&limit=200`,
+    names: (body) => namesIn(body, "resources", "model_id"),
+    next: (_path, body) => (isObject(body) && isObject(body["next"]) ? pathIn(body["next"]["href"]) : null),
+  },
   async authorize(outgoing, account, env) {
     outgoing.headers["authorization"] = `Bearer ${await iamToken(account, env)}`;
     return outgoing;
