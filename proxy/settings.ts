@@ -5,6 +5,7 @@ import { z } from "zod";
 import { signalFlags, signalMisfit, signalSettings, signalUsage } from "./signal-settings.ts";
 import { logLevels } from "./telemetry/log.ts";
 import { settingError, UsageError } from "./usage-error.ts";
+import { otlpProtocols } from "./wire/otlp-collector.ts";
 
 const proxySettings = z.strictObject({
   /** Folder with the rendered config. */
@@ -90,6 +91,7 @@ const proxySettings = z.strictObject({
   auditRedis: z.stringbool().default(false),
   /** URL of an OpenTelemetry collector's /v1/logs; "" for none. */
   auditOtlpUrl: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  auditOtlpProtocol: z.enum(otlpProtocols, { error: `must be ${otlpProtocols.join(", ")}` }).default("http/json"),
   /** File with the CA certificates to trust for TLS to it; "" for the system's. */
   auditOtlpCa: z.string().default(""),
   /** `name=value,name=value`; from the environment only. */
@@ -163,6 +165,7 @@ const flags = {
   "audit-stdout": "auditStdout",
   "audit-redis": "auditRedis",
   "audit-otlp-url": "auditOtlpUrl",
+  "audit-otlp-protocol": "auditOtlpProtocol",
   "audit-otlp-ca": "auditOtlpCa",
   ...signalFlags,
 } as const;
@@ -227,6 +230,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --audit-retention-days N   older records are deleted (default 0: never)
   --audit-redis true   audit records into a stream at --state-url
   --audit-otlp-url URL audit records to a collector's /v1/logs; headers are read from SLUICE_AUDIT_OTLP_HEADERS
+  --audit-otlp-protocol P    http/json (default), http/protobuf, or grpc with a URL without a path
   --audit-otlp-ca F    certificates to trust for TLS to it, instead of the system's
   --audit-stdout true  audit records on stdout
                        the key of their chain is read from SLUICE_AUDIT_KEY; bodies in them are sealed with
@@ -269,6 +273,8 @@ function misfit(settings: ProxySettings): string | null {
   if (signals !== null) return signals;
   if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:"))
     return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";
+  if (settings.auditOtlpProtocol === "grpc" && auditOtlpUrl !== "" && new URL(auditOtlpUrl).pathname !== "/")
+    return "--audit-otlp-url must have no path with --audit-otlp-protocol grpc, such as http://collector:4317";
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
 }
 

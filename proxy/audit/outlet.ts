@@ -1,7 +1,7 @@
 /** One sink of the audit log: its buffer, its retries, and what it has lost. */
 import type { Clock } from "../clock.ts";
 import type { Sealer } from "../seal/seal.ts";
-import type { AuditSink } from "./sink.ts";
+import type { AuditSink, Refused } from "./sink.ts";
 
 /** How many characters may wait for one sink. */
 const mostWaiting = 16_777_216;
@@ -39,6 +39,8 @@ export interface AuditWith extends Clock {
   sealer?: Sealer | null;
   /** A sink failed, or recovered. */
   trouble(sink: string, cause: unknown): void;
+  /** It will never take some records, or warns about them. */
+  refused?(sink: string, what: Refused): void;
 }
 
 const none: Gap[] = [];
@@ -132,7 +134,7 @@ export class Outlet {
       this.#waitingMs = null;
       const text = batch.join("");
       try {
-        await this.sink.write(text);
+        await this.sink.write(text, (what) => this.#refused(what, batch.length));
         this.#size -= text.length;
         this.#done(batch.length);
       } catch (cause) {
@@ -146,6 +148,14 @@ export class Outlet {
       }
     }
     this.#busy = null;
+  }
+
+  /** A sink may name more than it was sent. */
+  #refused({ records, why }: Refused, most: number): void {
+    const { name } = this.sink;
+    const lost = Math.min(records, most);
+    this.#figures.dropped.set(name, (this.#figures.dropped.get(name) ?? 0) + lost);
+    this.#with.refused?.(name, { records: lost, why: why === "" ? "it gives no reason" : why });
   }
 
   #done(count: number): void {

@@ -15,12 +15,21 @@ export interface Expired {
   remove(): Promise<void>;
 }
 
+/** Records that will never be taken; 0 for a warning. */
+export interface Refused {
+  records: number;
+  why: string;
+}
+
 export interface AuditSink {
   readonly name: string;
   /** Once `write` resolves, the records survive a crash of this process and this machine. */
   readonly durable: boolean;
-  /** Whole lines, in order. Throws if they were not stored; they are then written again. */
-  write(lines: string): Promise<void>;
+  /**
+   * Whole lines, in order. Throws if they were not stored; they are then written again. `refused`: receives what will
+   * never be stored.
+   */
+  write(lines: string, refused?: (what: Refused) => void): Promise<void>;
   /** Where another process's last chain ended, if that can be known. */
   previous?(): Promise<End | null>;
   /** How long records are kept, in milliseconds; null or absent: for ever. */

@@ -34,12 +34,13 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number, eg
     );
   if (settings.auditOtlpUrl !== "")
     sinks.push(
-      new OtlpSink(
-        settings.auditOtlpUrl,
-        otlpHeadersOf(settings.auditOtlpHeaders),
-        settings.auditOtlpCa || null,
+      new OtlpSink({
+        url: settings.auditOtlpUrl,
+        headers: otlpHeadersOf(settings.auditOtlpHeaders),
+        ca: settings.auditOtlpCa || null,
+        protocol: settings.auditOtlpProtocol,
         egress,
-      ),
+      }),
     );
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;
@@ -60,12 +61,21 @@ export async function startAudit(
   if (sinks.length === 0) return null;
   const key = settings.auditKey === "" ? null : Buffer.from(settings.auditKey);
   const reported = new Map<string, number>();
+  const isDue = (about: string): boolean => {
+    if (clock.nowMs() - (reported.get(about) ?? 0) < tellEveryMs) return false;
+    reported.set(about, clock.nowMs());
+    return true;
+  };
   const audit = await AuditLog.open(new Chain(id, key), sinks, {
     ...clock,
     sealer: settings.sealingKeys.trim() === "" ? null : new Sealer(settings.sealingKeys),
+    refused(sink, { records, why }) {
+      if (!isDue(`${sink} refused`)) return;
+      const line = records === 0 ? "an audit sink warns" : "an audit sink refused records; they are lost to it";
+      log.error({ sink, records, err: why }, line);
+    },
     trouble(sink, cause) {
-      if (clock.nowMs() - (reported.get(sink) ?? 0) < tellEveryMs) return;
-      reported.set(sink, clock.nowMs());
+      if (!isDue(sink)) return;
       log.error(
         { sink, err: cause instanceof Error ? cause.message : String(cause) },
         "audit records can't be written; they wait",

@@ -302,7 +302,7 @@ const parts = {
   sluice_audit_records_total: { type: "counter", help: "Audit records made.", labels: [] },
   sluice_audit_dropped_total: {
     type: "counter",
-    help: "Audit records that a sink did not take in time, and that are lost to it.",
+    help: "Audit records that a sink refused or did not take in time, and that are lost to it.",
     labels: ["sink"],
   },
   sluice_audit_failures_total: {

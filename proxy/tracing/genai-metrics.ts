@@ -91,15 +91,20 @@ export class GenAiMetrics {
     const outcome = attempt.outcome === "ok" ? attributes : { ...attributes, "error.type": attempt.outcome };
     const seconds = attempt.durationMs / 1000;
     const inference = inferences.has(operation);
-    if (inference) this.#all.duration.of(outcome).observe(seconds);
-    if (!inference || this.#older) this.#all.operation.of(outcome).observe(seconds);
+    if (inference) this.#all.duration.of(outcome).observe(seconds, call.exported);
+    if (!inference || this.#older) this.#all.operation.of(outcome).observe(seconds, call.exported);
     const answered = attempt.outcome === "ok" && index === call.attempts.length - 1;
     if (answered && call.stream && call.firstByteMs !== null)
-      this.#all.firstChunk.of(attributes).observe(call.firstByteMs / 1000);
-    if (attempt.usage !== undefined) this.#usage(attributes, attempt.usage, inference);
+      this.#all.firstChunk.of(attributes).observe(call.firstByteMs / 1000, call.exported);
+    if (attempt.usage !== undefined) this.#usage(attributes, attempt.usage, inference, call.exported);
   }
 
-  #usage(attributes: Attributes, usage: NonNullable<AttemptRecord["usage"]>, inference: boolean): void {
+  #usage(
+    attributes: Attributes,
+    usage: NonNullable<AttemptRecord["usage"]>,
+    inference: boolean,
+    trace: CallRecord["exported"],
+  ): void {
     const { prompt, completion, cachedPrompt, cacheWrite, reasoning } = usage;
     if (inference) {
       // Providers don't report modalities in one way.
@@ -109,12 +114,13 @@ export class GenAiMetrics {
       if (cachedPrompt > 0) this.#all.cacheRead.of(counted).add(cachedPrompt);
       if (cacheWrite > 0) this.#all.cacheWrite.of(counted).add(cacheWrite);
       if (reasoning > 0) this.#all.reasoning.of(counted).add(reasoning);
-      this.#all.inputSize.of(attributes).observe(prompt);
-      this.#all.outputSize.of(attributes).observe(completion);
+      this.#all.inputSize.of(attributes).observe(prompt, trace);
+      this.#all.outputSize.of(attributes).observe(completion, trace);
     }
     if (inference && !this.#older) return;
-    this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "input" }).observe(prompt);
-    if (completion > 0) this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "output" }).observe(completion);
+    this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "input" }).observe(prompt, trace);
+    if (completion > 0)
+      this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "output" }).observe(completion, trace);
   }
 
   /** As the encoding writes them, one after another; "" if there are none yet. */

@@ -5,6 +5,8 @@ import {
   type AttributeValue,
   aboveBounds,
   cumulative,
+  epochNano,
+  exemplarsOf,
   isShown,
   isWhole,
   type MetricPoint,
@@ -55,7 +57,11 @@ function pointText({ attributes, series }: MetricPoint, nowNano: string): string
   const head = `{"attributes":${attributesText(attributes)},"startTimeUnixNano":"${startNano}","timeUnixNano":"${nowNano}"`;
   if (series instanceof CounterSeries) return `${head},"asInt":"${Math.round(series.value)}"}`;
   const counts = [...series.buckets, aboveBounds(series)].map((count) => `"${count}"`);
-  return `${head},"count":"${series.count}","sum":${series.sum},"bucketCounts":[${counts.join(",")}],"explicitBounds":[${series.bounds.join(",")}]}`;
+  const exemplars = exemplarsOf(series).map(
+    ({ traceId, endMs, value }) => `{"timeUnixNano":"${epochNano(endMs)}","asDouble":${value},"traceId":"${traceId}"}`,
+  );
+  const traced = exemplars.length === 0 ? "" : `,"exemplars":[${exemplars.join(",")}]`;
+  return `${head},"count":"${series.count}","sum":${series.sum},"bucketCounts":[${counts.join(",")}],"explicitBounds":[${series.bounds.join(",")}]${traced}}`;
 }
 
 function frame(signal: "Spans" | "Metrics"): OtlpFrame {

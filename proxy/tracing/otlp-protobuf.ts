@@ -4,12 +4,14 @@
  */
 import { Buffer } from "node:buffer";
 import { CounterSeries } from "../metrics/series.ts";
-import { lengthy, numberField, tag, textField, varint } from "../wire/protobuf.ts";
+import { fixed64Field, lengthy, numberField, tag, textField, varint } from "../wire/protobuf.ts";
 import {
   type Attributes,
   type AttributeValue,
   aboveBounds,
   cumulative,
+  epochNano,
+  exemplarsOf,
   isShown,
   isWhole,
   type MetricPoint,
@@ -83,7 +85,11 @@ function point({ attributes, series }: MetricPoint, nowMs: number): string {
     return times + tag(6, 1) + counted(Math.round(series.value)) + keyValues(7, attributes);
   const counts = packed(6, [...series.buckets, aboveBounds(series)], counted);
   const figures = tag(4, 1) + counted(series.count) + tag(5, 1) + doubleBytes(series.sum);
-  return times + figures + counts + packed(7, series.bounds, doubleBytes) + keyValues(9, attributes);
+  const exemplars = exemplarsOf(series).map(({ traceId, endMs, value }) =>
+    lengthy(8, fixed64Field(2, epochNano(endMs)) + tag(3, 1) + doubleBytes(value) + hex(5, traceId)),
+  );
+  const bounds = packed(7, series.bounds, doubleBytes);
+  return times + figures + counts + bounds + exemplars.join("") + keyValues(9, attributes);
 }
 
 /** ExportTraceServiceRequest and ExportMetricsServiceRequest have the same outer fields. */
@@ -120,7 +126,8 @@ export const otlpProtobuf: OtlpEncoding = {
   },
   metric({ name, unit, points }, nowMs) {
     const monotonic = points[0]?.series instanceof CounterSeries;
-    const data = points.map((metricPoint) => lengthy(1, point(metricPoint, nowMs))).join("") + numberField(2, cumulative);
+    const data =
+      points.map((metricPoint) => lengthy(1, point(metricPoint, nowMs))).join("") + numberField(2, cumulative);
     const kind = monotonic ? lengthy(7, data + numberField(3, 1)) : lengthy(9, data);
     return lengthy(2, textField(1, name) + textField(3, unit) + kind);
   },

@@ -1,5 +1,5 @@
 /** What is exported by OTLP (opentelemetry-proto), and the two forms in which it is written: JSON and Protobuf. */
-import type { CounterSeries, HistogramSeries } from "../metrics/series.ts";
+import type { CounterSeries, Exemplar, HistogramSeries } from "../metrics/series.ts";
 
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Readonly<Record<string, AttributeValue | null | undefined>>;
@@ -66,6 +66,12 @@ export const isWhole = (value: number): boolean => Number.isSafeInteger(value);
 
 export const isShown = (value: AttributeValue | null | undefined): value is AttributeValue =>
   value !== null && value !== undefined && value !== "" && (typeof value !== "number" || Number.isFinite(value));
+
+/** The newest traced observation of each bucket that has one. */
+export const exemplarsOf = (series: HistogramSeries): Exemplar[] =>
+  [...series.bounds, null].flatMap((_, bucket) => series.exemplarOf(bucket) ?? []);
+
+export const epochNano = (epochMs: number): bigint => BigInt(Math.floor(epochMs)) * 1_000_000n;
 
 /** Observations above all bounds. */
 export const aboveBounds = ({ buckets, count }: HistogramSeries): number =>

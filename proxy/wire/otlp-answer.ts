@@ -17,7 +17,7 @@ interface PartialSuccess {
   message: string;
 }
 
-/** ExportTraceServiceResponse and ExportMetricsServiceResponse have the same fields, by number. */
+/** The responses for traces, metrics and logs have the same fields, by number. */
 function fromProtobuf(bytes: Buffer): PartialSuccess {
   const partial: PartialSuccess = { rejected: 0, message: "" };
   new ProtobufReader(bytes).each((outer, inside) => {
@@ -32,11 +32,16 @@ function fromProtobuf(bytes: Buffer): PartialSuccess {
 
 const objectIn = (value: unknown): JsonObject => (isObject(value) ? value : {});
 
+const rejectedNames = [
+  ...["rejectedSpans", "rejected_spans", "rejectedLogRecords", "rejected_log_records"],
+  ...["rejectedDataPoints", "rejected_data_points"],
+];
+
 /** Protobuf's JSON form allows both spellings of a field, and writes an int64 as a text. */
 function fromJson(bytes: Buffer): PartialSuccess {
   const answer = objectIn(parseJson(bytes.toString("utf8")));
   const partial = objectIn(answer["partialSuccess"] ?? answer["partial_success"]);
-  const rejected = partial["rejectedSpans"] ?? partial["rejected_spans"];
+  const rejected = rejectedNames.map((name) => partial[name]).find((count) => count !== undefined);
   const message = partial["errorMessage"] ?? partial["error_message"];
   const isNumber = typeof rejected === "number" || typeof rejected === "string";
   return { rejected: isNumber ? Number(rejected) : 0, message: typeof message === "string" ? message : "" };

@@ -39,11 +39,11 @@ export class HttpCollector implements Collector {
   }
 
   async send(signal: Signal, body: Buffer): Promise<NotTaken | PartlyTaken | null> {
-    const { url, headers, ca, egress } = this.#options;
+    const { url, headers, ca, egress, isWhole } = this.#options;
     const abort = AbortSignal.timeout(collectorTimeoutMs);
     try {
       const dispatcher = (this.#agent ??= collectorAgent(egress, url, ca === null ? null : readFileSync(ca, "utf8")));
-      const answer = await request(`${url.replace(/\/+$/, "")}/v1/${signal}`, {
+      const answer = await request(isWhole === true ? url : `${url.replace(/\/+$/, "")}/v1/${signal}`, {
         method: "POST",
         headers: { ...headers, "content-type": this.#contentType },
         body,

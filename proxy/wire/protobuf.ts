@@ -23,6 +23,14 @@ export const textField = (field: number, value: string): string =>
   lengthy(field, ascii.test(value) ? value : Buffer.from(value, "utf8").toString("latin1"));
 export const numberField = (field: number, value: number): string => tag(field, 0) + varint(value);
 
+const scratch = Buffer.alloc(8);
+
+/** A fixed64 or sfixed64. */
+export function fixed64Field(field: number, value: bigint): string {
+  scratch.writeBigUInt64LE(value);
+  return tag(field, 1) + scratch.toString("latin1");
+}
+
 /** Bytes of a Protobuf message. Throws RangeError where they end too early. */
 export class ProtobufReader {
   readonly #bytes: Buffer;

@@ -72,6 +72,8 @@ describe("traces and metrics by OTLP", { skip }, () => {
       );
       assert.ok(duration.every(({ sum }) => sum > 0 && sum < 600));
       assert.equal(points.find(({ name }) => name.endsWith("usage.input_tokens"))?.sum, 11);
+      const exemplars = [...receiver.text().matchAll(/"exemplars":\[\{(.*?)\}\]/g)].map(([, text = ""]) => text);
+      assert.ok(exemplars.length >= 2 && exemplars.every((text) => text.includes(`"traceId":"${traceId}"`)), protocol);
     });
 
   for (const protocol of protocols)
