@@ -3,6 +3,7 @@
  * verified from what a collector kept.
  */
 import { Buffer } from "node:buffer";
+import { parseJson } from "../wire/json.ts";
 import type { OtlpProtocol } from "../wire/otlp-collector.ts";
 import { fixed64Field, lengthy, numberField, textField } from "../wire/protobuf.ts";
 
@@ -18,7 +19,7 @@ interface LogRecord {
 }
 
 function recordIn(line: string): LogRecord {
-  const { time, type } = JSON.parse(line) as { time: string; type: string };
+  const { time, type } = parseJson(line) as { time: string; type: string };
   return { timeUnixNano: BigInt(Date.parse(time)) * 1_000_000n, eventName: `${scope}.${type}`, line };
 }
 

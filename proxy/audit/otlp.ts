@@ -5,7 +5,7 @@ import type { Collector, OtlpProtocol } from "../wire/otlp-collector.ts";
 import { GrpcCollector } from "../wire/otlp-grpc.ts";
 import { HttpCollector } from "../wire/otlp-http.ts";
 import { logsRequest } from "./otlp-records.ts";
-import type { AuditSink, Refused } from "./sink.ts";
+import type { AuditSink, RefusedRecords } from "./sink.ts";
 
 export interface OtlpSinkOptions {
   /** By HTTP the collector's `/v1/logs`; by gRPC without a path. */
@@ -37,7 +37,7 @@ export class OtlpSink implements AuditSink {
           );
   }
 
-  async write(lines: string, refused?: (what: Refused) => void): Promise<void> {
+  async write(lines: string, refused?: (what: RefusedRecords) => void): Promise<void> {
     const answer = await this.#collector.send("logs", logsRequest(lines, this.#protocol));
     if (answer === null) return;
     if ("again" in answer) throw new Error(answer.why);

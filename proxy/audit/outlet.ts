@@ -1,7 +1,7 @@
 /** One sink of the audit log: its buffer, its retries, and what it has lost. */
 import type { Clock } from "../clock.ts";
 import type { Sealer } from "../seal/seal.ts";
-import type { AuditSink, Refused } from "./sink.ts";
+import type { AuditSink, RefusedRecords } from "./sink.ts";
 
 /** How many characters may wait for one sink. */
 const mostWaiting = 16_777_216;
@@ -40,7 +40,7 @@ export interface AuditWith extends Clock {
   /** A sink failed, or recovered. */
   trouble(sink: string, cause: unknown): void;
   /** It will never take some records, or warns about them. */
-  refused?(sink: string, what: Refused): void;
+  refused?(sink: string, what: RefusedRecords): void;
 }
 
 const none: Gap[] = [];
@@ -151,7 +151,7 @@ export class Outlet {
   }
 
   /** A sink may name more than it was sent. */
-  #refused({ records, why }: Refused, most: number): void {
+  #refused({ records, why }: RefusedRecords, most: number): void {
     const { name } = this.sink;
     const lost = Math.min(records, most);
     this.#figures.dropped.set(name, (this.#figures.dropped.get(name) ?? 0) + lost);

@@ -16,7 +16,7 @@ export interface Expired {
 }
 
 /** Records that will never be taken; 0 for a warning. */
-export interface Refused {
+export interface RefusedRecords {
   records: number;
   why: string;
 }
@@ -29,7 +29,7 @@ export interface AuditSink {
    * Whole lines, in order. Throws if they were not stored; they are then written again. `refused`: receives what will
    * never be stored.
    */
-  write(lines: string, refused?: (what: Refused) => void): Promise<void>;
+  write(lines: string, refused?: (what: RefusedRecords) => void): Promise<void>;
   /** Where another process's last chain ended, if that can be known. */
   previous?(): Promise<End | null>;
   /** How long records are kept, in milliseconds; null or absent: for ever. */

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { OtlpSink } from "../../../proxy/audit/otlp.ts";
 import { Outlet } from "../../../proxy/audit/outlet.ts";
-import type { Refused } from "../../../proxy/audit/sink.ts";
+import type { RefusedRecords } from "../../../proxy/audit/sink.ts";
 import { systemClock } from "../../../proxy/clock.ts";
 import { parseProxySettings } from "../../../proxy/settings.ts";
 import { type Authority, certificateAuthority } from "../../harness/certificates.ts";
@@ -140,7 +140,7 @@ describe("a collector that rejects some records", () => {
     it(`is heard: ${protocol}`, async (context) => {
       const collector = await listening(context, protocol === "grpc", answer);
       const sink = new OtlpSink({ url: `${collector.url}${path}`, protocol });
-      const refused: Refused[] = [];
+      const refused: RefusedRecords[] = [];
       await sink.write(line, (what) => refused.push(what));
       await sink.close();
       assert.deepEqual(refused, [{ records: 1, why: "too old" }]);
