@@ -4,6 +4,7 @@ import { text as readAll } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { nearest } from "../crds/parse.ts";
 import { UsageError } from "../proxy/usage-error.ts";
+import { unfitting } from "./import/fit.ts";
 import { importDocuments } from "./import/input.ts";
 import { outputFiles, outputStream, withheldSecrets, writeFiles } from "./import/output.ts";
 import { type ReportLine, textReport } from "./import/report.ts";
@@ -103,6 +104,7 @@ export async function runImport(args: readonly string[]): Promise<void> {
   const result = importWith(source, inputs.flatMap(importDocuments), { env: environment(values.env) });
   if (result.manifests.objects.length === 0 && result.report.length === 0)
     throw new Error(`nothing in ${files.join(", ")} is a configuration of ${source.name}`);
-  await print(result, values.namespace, values.output, format(result.report));
-  if (values.strict && result.report.some(({ outcome }) => outcome === "NotImported")) process.exitCode = 1;
+  const report = [...result.report, ...unfitting(result.manifests, values.namespace, files[0] ?? "")];
+  await print(result, values.namespace, values.output, format(report));
+  if (values.strict && report.some(({ outcome }) => outcome === "NotImported")) process.exitCode = 1;
 }

@@ -1,7 +1,16 @@
 /** Prices of servers of one's own: calls are charged by the time that they take. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_compute_alice_00001";
@@ -99,7 +108,9 @@ describe("a price by GPU hour", () => {
     assert.equal(refused.status, 429, await refused.text());
     await gateway.apply(manifests({ timeouts: { total: "4s" } }, [budget]));
     assert.equal((await chat()).status, 200);
-    await eventually(async () => /"spentNanoUsd":[1-9]/.test(await (await fetch(`${gateway.statusUrl}/budgets`)).text()));
+    await eventually(async () =>
+      /"spentNanoUsd":[1-9]/.test(await (await fetch(`${gateway.statusUrl}/budgets`)).text()),
+    );
     assert.equal((await chat()).status, 200, "the rest of the reservation is free again");
   });
 });

@@ -1,6 +1,8 @@
 /** Configurations with thousands of models: every importer's work grows with their number, and no faster. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { stringify } from "yaml";
+import { unfitting } from "../../../cli/import/fit.ts";
 import { outputStream } from "../../../cli/import/output.ts";
 import { textReport } from "../../../cli/import/report.ts";
 import type { ImportResult } from "../../../cli/import/source.ts";
@@ -179,4 +181,26 @@ describe("an import of 500 models", () => {
     it(`passes lint: ${shape.source}, ${shape.what}`, async () => {
       assert.deepEqual(await lintErrors(imported(shape, textOf(shape, 500))), []);
     });
+});
+
+describe("what one installation can't publish", () => {
+  const chain = (models: number): object => ({
+    model_list: list(models, (n) => litellmModel(n, `group-${n}`)),
+    litellm_settings: { fallbacks: list(models - 1, (n) => ({ [`group-${n}`]: [`group-${n + 1}`] })) },
+  });
+  const linesOf = (models: number) => {
+    const { manifests } = importCase({ source: "litellm", files: { "file.yaml": stringify(chain(models)) } });
+    return unfitting(manifests, "default", "file.yaml");
+  };
+
+  it("has a line in the report", () => {
+    const [line, ...others] = linesOf(2_500);
+    assert.deepEqual([line?.outcome, line?.path, others], ["NotImported", "(whole file)", []]);
+    assert.match(
+      line?.note ?? "",
+      /^\d+ of 2500 objects of kind RoutingPolicy don't fit into what one installation publishes, such as group-\d+: it takes/,
+    );
+  });
+
+  it("is nothing for a few hundred models", () => assert.deepEqual(linesOf(300), []));
 });
