@@ -184,11 +184,11 @@ function unpicked({ error, cause, answer }: NoChoice, { target, prepared, dispat
     ...{ error, cause, status: answer?.status ?? null, headers: {}, errorBody: answer?.body ?? null },
     ...nothingSent,
   };
-  const told =
+  const described =
     answer === null
       ? error
       : entry.provider.decodeError(errorReply(failed, answer.body, entry.account, dispatcher.nowMs()));
-  return { result: failed, prepared, error: told, whole: null };
+  return { result: failed, prepared, error: described, whole: null };
 }
 
 /** The credential is never shown to the picker. */
