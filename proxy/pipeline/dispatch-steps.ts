@@ -92,7 +92,7 @@ export abstract class DispatchSteps implements AttemptListener {
     this.#underWay = next;
     let asking: ReturnType<typeof ask>;
     try {
-      asking = ask(next.target, this.#request, this.attempts.length + 1, this.#with, next.permit.pod);
+      asking = ask(next.target, this.#request, this.attempts.length + 1, this.#with, next.permit.seat);
     } catch (cause) {
       this.#broke(cause);
       return;
@@ -120,6 +120,7 @@ export abstract class DispatchSteps implements AttemptListener {
     const asked = this.#asked;
     if (step === null || asked === null) return;
     this.#asked = null;
+    asked.choice?.over();
     let judging: Tried | Promise<Tried>;
     try {
       judging = this.judged(step.target, asked, result);

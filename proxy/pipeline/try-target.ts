@@ -122,6 +122,8 @@ function peerOf(target: ResolvedTarget): AttemptPeer {
 export interface Asked {
   prepared: Prepared;
   attempt: Attempt;
+  /** null unless an endpoint picker waits for the end. */
+  choice: Choice | null;
 }
 
 /**
@@ -231,8 +233,7 @@ function send(outgoing: Authorized, sending: Sending): Asked | Tried {
   const attempt = new Attempt(request.client, prepared, limits, stream, start, dispatcher);
   const { upstreams } = dispatcher;
   attempt.begin(choice?.reporting(upstreams) ?? upstreams, seat?.pod.address ?? target.entry.address, outgoing);
-  if (choice !== null) void attempt.result.then(() => choice.over());
-  return { prepared, attempt };
+  return { prepared, attempt, choice };
 }
 
 /** Moves a provider whose rate limit is exhausted to the end of the order for a while. */
