@@ -4,7 +4,7 @@ import type { Spec } from "../manifests.ts";
 import { resourceName } from "../resource-index.ts";
 import { secretFrom } from "../secret-value.ts";
 import type { Setting } from "../setting.ts";
-import { limitsOf, providerSettings } from "./parts.ts";
+import { limitsOf, markCustom, markHealth, markPath, providerSettings } from "./parts.ts";
 import { addPolicy, type ImportedTarget } from "./policies.ts";
 import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
 import { ignored, Resources } from "./resources.ts";
@@ -106,9 +106,7 @@ function policyParts(policy: Setting | undefined): { settings: Spec; limits: Set
   const traffic = policy?.get("spec", "traffic");
   if (policy === undefined || traffic === undefined) return { settings: {}, limits: undefined };
   policy.get("spec", "targetRefs").imported("the policy of the route");
-  policy
-    .get("spec", "backend", "health")
-    .changed("a target that fails is left out by spec.circuitBreaker of its LLMProvider, which is on by default");
+  markHealth(policy.get("spec", "backend", "health"));
   for (const name of ["apiKeyAuthentication", "jwtAuthentication", "extAuth", "authorization", "basicAuthentication"])
     traffic.get(name).notImported("callers need an ApiKey, or a token of an issuer in Helm's operator.identity");
   traffic.get("rateLimit", "global").notImported("set limits of the policy, or a Budget");
@@ -149,7 +147,7 @@ function markRule(rule: Setting, backends: readonly RouteBackend[]): void {
     for (const field of ["group", "kind", "name", "namespace", "weight", "port"])
       ref.get(field).imported("targets of the policy");
   for (const match of rule.get("matches").items()) {
-    match.get("path").changed("callers use /v1 of the gateway; match.pathPrefix puts a policy under a path of its own");
+    markPath(match.get("path"));
     match.get("headers").notImported("a policy is chosen by model: write a rule of routing.rules");
   }
   for (const filter of rule.get("filters").items()) {
@@ -222,7 +220,7 @@ function modelTarget(
   };
   const ref = useModel(form, upstream?.text ?? resourceName(model), context.accounts);
   upstream?.imported("model of the LLMProvider");
-  spec.get("custom").changed("calls are made in OpenAI's format");
+  markCustom(spec.get("custom"));
   return ref === null ? null : { ref, setting };
 }
 

@@ -4,7 +4,7 @@ import type { Manifests } from "../manifests.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
 import { addKeys } from "./keys.ts";
-import { guardOf, limitsOf, providerSettings, requestOf } from "./parts.ts";
+import { guardOf, limitsOf, markCustom, markHealth, providerSettings, requestOf } from "./parts.ts";
 import { addPolicy, type ImportedTarget, type PolicyParts } from "./policies.ts";
 import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
 
@@ -34,7 +34,7 @@ function kindOf(model: Setting, { providers }: Llm): { name: string; kind: Setti
       : { name: reference.text, kind: named.get("provider"), params: [own, named.get("params")] };
   }
   if (provider.get("custom").isSet) {
-    provider.get("custom").changed("calls are made in OpenAI's format");
+    markCustom(provider.get("custom"));
     return { name: "", kind: provider.get("custom"), params: [own] };
   }
   return { name: "", kind: provider, params: [own] };
@@ -105,9 +105,7 @@ function targetOf(name: string, setting: Setting, llm: Llm): ImportedTarget | nu
   const form = formOf(model, llm);
   const ref = form === null ? null : useModel(form, text, llm.accounts);
   if (ref === null) return null;
-  model
-    .get("health")
-    .changed("a target that fails is left out by spec.circuitBreaker of its LLMProvider, which is on by default");
+  markHealth(model.get("health"));
   return { ref, setting };
 }
 

@@ -101,7 +101,8 @@ function addRequestGuard(request: Setting, guard: Guard): void {
   action.imported(isReject ? "guard.deny" : "guard.mask");
   for (const rule of regex.get(regex.get("rules").isSet ? "rules" : "matches").items()) addRule(rule, isReject, guard);
   for (const builtIn of regex.get("builtins").items()) addBuiltIn(builtIn, isReject, guard);
-  for (const name of ["rejection", "response"]) request.get(name).changed("a refused prompt is a 400 of Sluice's own");
+  for (const name of ["rejection", "response"])
+    request.get(name).changed("a refused prompt is a 400 of Sluice's own", ["status", "body", "headers", "statusCode"]);
 }
 
 /** `promptGuard.request`: patterns that are refused or masked. Services that judge have no counterpart. */
@@ -161,4 +162,23 @@ export function limitsOf(limits: Setting): Spec {
   const all = limits.items().flatMap((limit) => limitOf(limit) ?? []);
   const kept = takeFirst(all, 8, "limits of a policy", ({ setting }) => setting);
   return kept.length === 0 ? {} : { limits: kept.map(({ spec }) => spec) };
+}
+
+/** A server of one's own, with the formats that it speaks. */
+export function markCustom(custom: Setting): void {
+  const note = "calls are made in OpenAI's format";
+  custom.changed(note, []);
+  for (const format of custom.get("formats").items()) format.changed(note, ["type", "path"]);
+}
+
+export function markHealth(health: Setting): void {
+  const note = "a target that fails is left out by spec.circuitBreaker of its LLMProvider, which is on by default";
+  health.changed(note, ["unhealthyCondition"]);
+  health.get("eviction").changed(note, ["duration", "consecutiveFailures", "restoreHealth", "healthThreshold"]);
+}
+
+export function markPath(path: Setting): void {
+  path.changed("callers use /v1 of the gateway; match.pathPrefix puts a policy under a path of its own", [
+    ...["pathPrefix", "exact", "regex", "type", "value"],
+  ]);
 }

@@ -5,7 +5,7 @@ import type { Manifests } from "../manifests.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
 import { addKeys } from "./keys.ts";
-import { guardOf, limitsOf, providerSettings, requestOf } from "./parts.ts";
+import { guardOf, limitsOf, markPath, providerSettings, requestOf } from "./parts.ts";
 import { addPolicy, type ImportedTarget } from "./policies.ts";
 import { baseOf, keyCredential, type ProviderForm, useModel, workloadIdentityOf } from "./providers.ts";
 
@@ -36,7 +36,7 @@ function offeredModels(ai: Setting): OfferedModels {
     .items()
     .flatMap((setting): NamedModel[] => {
       const id = setting.get("id");
-      setting.imported("match.models");
+      setting.imported("match.models", ["id"]);
       return id.text === undefined ? [] : [[id.text, id]];
     });
   for (const name of ["routes", "promptCaching"])
@@ -146,7 +146,7 @@ function providerOf(
     ...workloadIdentityOf(auth),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
   };
-  provider.mark("Imported", "type of the LLMProvider", [kind.name]);
+  provider.mark("Imported", "type of the LLMProvider", []);
   if (kind.entries().length === 0) kind.imported("type of the LLMProvider");
   return [{ form: { ...form, setting: entry.get("name") }, model: kind.get("model"), setting: provider, ...rank }];
 }
@@ -194,7 +194,7 @@ function addRoute(route: Setting, name: string, context: RouteContext): void {
 /** What the gateway itself does in Sluice. */
 function markRoute(route: Setting, policies: Setting): void {
   for (const match of route.get("matches").items()) {
-    match.get("path").changed("callers use /v1 of the gateway; match.pathPrefix puts a policy under a path of its own");
+    markPath(match.get("path"));
     for (const name of ["headers", "query", "method"])
       match.get(name).notImported("a policy is chosen by model: write a rule of routing.rules");
   }

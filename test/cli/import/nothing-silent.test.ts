@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { importDocuments } from "../../../cli/import/input.ts";
 import { importWith } from "../../../cli/import/source.ts";
 import { importSources } from "../../../cli/import/sources.ts";
+import { cases as agentgateway } from "./cases/agentgateway.ts";
 import { cases as aiGateway } from "./cases/ai-gateway.ts";
 import { cases as bifrost } from "./cases/bifrost.ts";
 import { cases as envoyAiGateway } from "./cases/envoy-ai-gateway.ts";
@@ -333,7 +334,7 @@ describe("an import says what is beyond a bound", () => {
 
 /** What covers everything below, by what the report says of it: none of it means anything to Sluice, or all was read. */
 const covers =
-  /not needed|its plug-ins apply|where it applies|has no counterpart|no .* is served|user, team and tags|targets of every policy|^permissions|credentials of the LLMProvider|spec\.endpoint|moved to Secret|make Secret|costs are counted|keys come as|Prometheus|has the defaults|gets the caller's request/;
+  /not needed|its plug-ins apply|where it applies|has no counterpart|no .* is served|user, team and tags|targets of every policy|^permissions|credentials of the LLMProvider|spec\.endpoint|moved to Secret|make Secret|costs are counted|keys come as|Prometheus|has the defaults|gets the caller's request|that of the proxies' ServiceAccount|the chart has the Service|every path of the APIs is served/;
 
 const unknownMember = "unknown_member_of_a_test";
 
@@ -354,6 +355,7 @@ function* mappings(value: unknown, path: readonly (string | number)[] = []): Gen
 
 describe("an import names members that it doesn't know", () => {
   for (const { source: name, title, files, env = {} } of [
+    ...agentgateway,
     ...aiGateway,
     ...bifrost,
     ...envoyAiGateway,
