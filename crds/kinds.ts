@@ -1,7 +1,8 @@
 /** The four kinds: names, schemas and printer columns, the single source of CRDs, types, lint and reference. */
 import type { z } from "zod";
 import { apiKeySpec, apiKeyStatus } from "./types/api-key.ts";
-import { budgetSpec, budgetStatus } from "./types/budget.ts";
+import { budgetSpec } from "./types/budget.ts";
+import { budgetStatus } from "./types/budget-status.ts";
 import { llmProviderSpec, llmProviderStatus } from "./types/llm-provider.ts";
 import { routingPolicySpec, routingPolicyStatus } from "./types/routing-policy.ts";
 

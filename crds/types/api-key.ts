@@ -2,16 +2,8 @@
 import { z } from "zod";
 import { webOrigin } from "./access.ts";
 import { keyLimits } from "./limits.ts";
-import {
-  duration,
-  durationHints,
-  modelNameOrPattern,
-  moment,
-  secretKey,
-  secretName,
-  statusBase,
-  subject,
-} from "./scalars.ts";
+import { duration, durationHints, modelNameOrPattern, moment, secretKey, secretName, subject } from "./scalars.ts";
+import { statusBase } from "./status-base.ts";
 import { shortText, worded } from "./worded.ts";
 
 export const apiKeySpec = z

@@ -7,16 +7,8 @@ import { alertsNeedWhen, objectAlerts, providerAlerts, providerAlertWhen } from 
 import { pool } from "./pool.ts";
 import { modelPrice } from "./price.ts";
 import { presetNames, providerTypes, typesWithPresets } from "./provider-types.generated.ts";
-import {
-  allowedNamespaces,
-  day,
-  interval,
-  modelName,
-  modelNameOrPattern,
-  secretKeyRef,
-  statusBase,
-  timer,
-} from "./scalars.ts";
+import { allowedNamespaces, day, interval, modelName, modelNameOrPattern, secretKeyRef, timer } from "./scalars.ts";
+import { statusBase } from "./status-base.ts";
 import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
 import { workloadIdentity } from "./workload-identity.ts";

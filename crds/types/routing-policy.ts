@@ -17,11 +17,11 @@ import {
   headerName,
   modelNameOrPattern,
   objectName,
-  statusBase,
   subject,
   timer,
 } from "./scalars.ts";
 import { shadow } from "./shadow.ts";
+import { statusBase } from "./status-base.ts";
 import { requestParameters, target } from "./target.ts";
 import { worded } from "./worded.ts";
 

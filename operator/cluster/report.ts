@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
-import type { BudgetCrossing } from "../../crds/types/budget.ts";
+import type { BudgetCrossing } from "../../crds/types/budget-status.ts";
 import type { ObjectAlert, ObjectAlertEvent } from "../../crds/types/object-alerts.ts";
 import {
   type Condition,

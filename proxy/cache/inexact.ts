@@ -3,7 +3,7 @@
  * once parsed, and different to the provider, which gets the original text. Pure.
  */
 import { closingQuote } from "../wire/json.ts";
-import { QUOTE } from "../wire/json-edit.ts";
+import { QUOTE } from "../wire/json-outline.ts";
 
 /** Sixteen digits or more, or an exponent of three digits. */
 const suspect = /\d[\d.]{15}|[eE][+-]?\d{3}/;

@@ -6,7 +6,8 @@ import { type Failure, failure } from "../failure.ts";
 import { editedForm, type FormPart, fieldsOf, parseForm } from "../media/form.ts";
 import { mediaFormat } from "../media/registry.ts";
 import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
-import { applyEdits, type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
+import { applyEdits } from "../wire/json-edit.ts";
+import { type Outline, type OutlineProblem, outline } from "../wire/json-outline.ts";
 import { skimmed } from "../wire/json-skim.ts";
 
 /** For bodies that are made of one that was parsed within its limits. */

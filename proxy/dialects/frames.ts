@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { GrowingMap } from "../growing-map.ts";
 import { parseJson } from "../wire/json.ts";
-import { closingQuoteIn } from "../wire/json-edit.ts";
+import { closingQuoteIn } from "../wire/json-outline.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";

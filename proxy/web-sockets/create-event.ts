@@ -4,7 +4,8 @@
  */
 import { Buffer } from "node:buffer";
 import { deepestJson, isObject, type JsonObject, jsonIn } from "../wire/json.ts";
-import { applyEdits, type Outline, outline } from "../wire/json-edit.ts";
+import { applyEdits } from "../wire/json-edit.ts";
+import { type Outline, outline } from "../wire/json-outline.ts";
 
 export interface CreateEvent {
   bytes: Buffer;

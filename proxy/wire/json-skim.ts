@@ -14,7 +14,7 @@ import {
   OPEN_BRACKET,
   type Outline,
   QUOTE,
-} from "./json-edit.ts";
+} from "./json-outline.ts";
 
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;

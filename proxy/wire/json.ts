@@ -17,7 +17,7 @@ import {
   OPEN_BRACE,
   OPEN_BRACKET,
   QUOTE,
-} from "./json-edit.ts";
+} from "./json-outline.ts";
 
 export type JsonObject = { [key: string]: unknown };
 

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, describe, it } from "node:test";
 import { SMTPServer } from "smtp-server";
-import { budgetStatus } from "../../crds/types/budget.ts";
+import { budgetStatus } from "../../crds/types/budget-status.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
 import { filled } from "../../operator/compile/alerts.ts";

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type BudgetStatus, budgetStatus } from "../../crds/types/budget.ts";
+import { type BudgetStatus, budgetStatus } from "../../crds/types/budget-status.ts";
 import type { BudgetWatch } from "../../operator/compile/budgets.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";

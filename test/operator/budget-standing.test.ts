@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { decimalToNano } from "../../crds/quantity.ts";
-import { budgetStatus } from "../../crds/types/budget.ts";
+import { budgetStatus } from "../../crds/types/budget-status.ts";
 import type { BudgetRules } from "../../operator/compile/budgets.ts";
 import { advanceBudget } from "../../operator/loops/budgets/advance.ts";
 import { usdText } from "../../operator/loops/budgets/money.ts";

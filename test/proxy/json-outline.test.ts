@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseJson } from "../../proxy/wire/json.ts";
-import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
+import { applyEdits } from "../../proxy/wire/json-edit.ts";
+import { type Outline, outline } from "../../proxy/wire/json-outline.ts";
 import { skimmed } from "../../proxy/wire/json-skim.ts";
 import fc, { runs } from "../harness/property.ts";
 

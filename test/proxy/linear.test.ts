@@ -17,7 +17,7 @@ import { maskRequest } from "../../proxy/masking/request.ts";
 import { Tally } from "../../proxy/masking/tally.ts";
 import { changedTexts } from "../../proxy/masking/texts.ts";
 import { jsonIn, parseJson } from "../../proxy/wire/json.ts";
-import { outline } from "../../proxy/wire/json-edit.ts";
+import { outline } from "../../proxy/wire/json-outline.ts";
 import { SseDecoder } from "../../proxy/wire/sse.ts";
 import { fill, itIsLinear, listOf, type Make, prose } from "../harness/linear.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { addressAllowed } from "../../proxy/config/destination.ts";
-import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
+import { applyEdits } from "../../proxy/wire/json-edit.ts";
+import { type Outline, outline } from "../../proxy/wire/json-outline.ts";
 import { maxEventBytes, SseDecoder, type SseFrame, SseOverflowError } from "../../proxy/wire/sse.ts";
 import fc from "../harness/property.ts";
 

@@ -30,6 +30,8 @@ const all = globSync("{crds,charts/observability,operator,proxy,cli}/**/*.ts").f
 const composers: ReadonlySet<string> = new Set([
   "cli/dev.ts",
   "cli/explain.ts",
+  "cli/folder-config.ts",
+  "cli/explain-text.ts",
   "cli/usage/between.ts",
   "cli/usage/budgets.ts",
   "cli/usage/effects.ts",
@@ -95,7 +97,7 @@ const owners: { name: string; package: RegExp; within: RegExp }[] = [
 
 /** Where JSON is our own or just looked at: no name in it can be one that V8 misreads (proxy/wire/json.ts). */
 const ownJson =
-  /^proxy\/(wire\/json(-edit)?|dialects\/(frames|block-queue)|snapshot\/packed-keys|config\/parse|cache\/(redis|shared-vectors)|audit\/(sealed|chain|otlp)|fleet\/(ledger-rows|journal)|call\/received)\.ts$/;
+  /^proxy\/(wire\/json(-edit|-outline)?|dialects\/(frames|block-queue)|snapshot\/packed-keys|config\/parse|cache\/(redis|shared-vectors)|audit\/(sealed|chain|otlp)|fleet\/(ledger-rows|journal)|call\/received)\.ts$/;
 
 describe("imports go one way", () => {
   it("looks at every file", () => {

@@ -1,5 +1,5 @@
 /** What is said of a Budget's crossing. Pure. */
-import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 import { inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import { type Alert, testAlert } from "../../delivery/message.ts";

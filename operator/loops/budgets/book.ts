@@ -3,7 +3,7 @@
  * In memory between passes; the status is written when something is crossed or was reported, and else once in a while.
  */
 import type { AlertTest } from "../../../crds/types/alerts.ts";
-import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../../../crds/types/budget.ts";
+import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../../../crds/types/budget-status.ts";
 import type { BudgetReadings, BudgetSeed } from "../../../proxy/config/budget.ts";
 import { type Channel, hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";

@@ -1,5 +1,5 @@
 /** Thresholds and spikes that a Budget has crossed. Pure. */
-import type { BudgetCrossing } from "../../../crds/types/budget.ts";
+import type { BudgetCrossing } from "../../../crds/types/budget-status.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 import { openedBy, unresolvedOf, withUnresolved } from "./incidents.ts";
 import { isoTime, nanoOfText, usdText } from "./money.ts";

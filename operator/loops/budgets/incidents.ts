@@ -1,5 +1,5 @@
 /** Incidents that alerts have opened, until their channels are notified that they ended. Pure. */
-import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 import { hasIncidents } from "../../compile/alerts.ts";
 import { isoTime } from "./money.ts";
 import type { BudgetState } from "./state.ts";

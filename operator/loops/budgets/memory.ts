@@ -1,6 +1,6 @@
 /** What is remembered of a Budget, and whom it opened an incident with. Pure. */
 import { isDeepStrictEqual } from "node:util";
-import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 import { type ChannelName, hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import type { ObjectMeta } from "../../compile/world.ts";

@@ -1,5 +1,5 @@
 /** What is known of a Budget between two passes. */
-import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 
 export interface BudgetState {
   /** `counting.sinceMs` of the terms that these figures are counted by; null: the terms of the first spec. */

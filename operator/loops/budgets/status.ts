@@ -1,5 +1,5 @@
 /** The state of a Budget as its status and conditions, and back. Pure. */
-import type { BudgetStatus } from "../../../crds/types/budget.ts";
+import type { BudgetStatus } from "../../../crds/types/budget-status.ts";
 import { type Currency, inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 import { isExpired } from "./crossings.ts";

@@ -6,7 +6,8 @@
 
 import { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn, objectsIn } from "../../wire/json.ts";
-import { applyEdits, outline } from "../../wire/json-edit.ts";
+import { applyEdits } from "../../wire/json-edit.ts";
+import { outline } from "../../wire/json-outline.ts";
 import {
   FrameObserver,
   type FrameVerdict,
