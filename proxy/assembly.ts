@@ -38,9 +38,13 @@ export function gatewayOf(
   records: Batched<CallRecord>,
   parts: GatewayParts,
 ): Gateway {
+  const bodies = new BodyRoom({
+    maxHeldBytes: settings.maxHeldBodyBytes,
+    maxCallerBytes: settings.maxCallerBodyBytes,
+  });
   return {
     ...parts,
-    bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
+    bodies,
     webSockets: settings.webSockets
       ? new WebSockets({
           idleMs: settings.webSocketIdleMs,
@@ -48,6 +52,8 @@ export function gatewayOf(
           pingMs,
           maxConnections: settings.maxWebSockets,
           maxRememberedBytes: settings.webSocketMemoryBytes,
+          bodies,
+          minBytesPerSecond: settings.minUploadBytesPerSecond,
         })
       : null,
     texts: new TextPool({ threads: settings.textThreads, ...usualBounds }),

@@ -101,7 +101,11 @@ export interface ProviderWords {
   requestId: string | null;
 }
 
+/** Only `failure` sets it: a caller's JSON may have members of any name, but never this symbol. */
+const mark: unique symbol = Symbol("failure");
+
 export interface Failure {
+  readonly [mark]: true;
   code: FailureCode;
   /** Public: what is wrong and what to do. */
   message: string;
@@ -121,6 +125,7 @@ export function failure(
   more: { param?: string; retryAfterMs?: number | null; cause?: string } = {},
 ): Failure {
   return {
+    [mark]: true,
     code,
     message,
     param: more.param ?? null,
@@ -131,8 +136,11 @@ export function failure(
 
 /** Whether a stage's result is a failure. */
 export function isFailure(value: object): value is Failure {
-  return "code" in value && "retryAfterMs" in value;
+  return mark in value;
 }
+
+/** A failure that came from another thread, which symbols don't reach. */
+export const remarked = (failed: Omit<Failure, typeof mark>): Failure => ({ ...failed, [mark]: true });
 
 export function httpStatusOf(failure: Failure): number {
   return failures[failure.code].status;

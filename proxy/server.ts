@@ -110,9 +110,9 @@ export function trafficListener(
   };
   const refusal = (fault: WireFault): string =>
     refusalOf(fault, (current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0);
-  const upgraded = (exchange: ClientExchange): void => {
-    const maxBytes = current.snapshot()?.settings.maxBodyBytes ?? 0;
-    gateway.webSockets?.open(exchange, exchange.socket, maxBytes, handle, closing);
+  const upgraded = (exchange: ClientExchange, owner: string): void => {
+    const maxMessageBytes = current.snapshot()?.settings.maxBodyBytes ?? 0;
+    gateway.webSockets?.open(exchange, { owner, maxMessageBytes, handle, closing });
   };
   return (http1 === "Own" ? http1Listener : nodeListener)(tls, times, { handle, refusal, upgraded });
 }

@@ -63,6 +63,14 @@ export class BodyPlace {
     return refused;
   }
 
+  /** Takes or gives back room, so that the place has this many bytes. Returns the failure if there is none. */
+  hold(bytes: number): Failure | null {
+    if (bytes >= this.#bytes) return this.grow(bytes);
+    this.#room.giveBack(this.#held, this.#bytes - bytes);
+    this.#bytes = bytes;
+    return null;
+  }
+
   /** Call when the body is complete or won't be. */
   arrived(): void {
     if (this.#arriving) this.#held.arriving--;
@@ -118,9 +126,13 @@ export class BodyRoom {
     return null;
   }
 
-  give(caller: string, held: Held, bytes: number): void {
+  giveBack(held: Held, bytes: number): void {
     held.bytes -= bytes;
     this.#bytes -= bytes;
+  }
+
+  give(caller: string, held: Held, bytes: number): void {
+    this.giveBack(held, bytes);
     const entry = this.#callers.get(caller);
     if (entry !== undefined && --entry.calls <= 0) this.#callers.delete(caller);
   }

@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { type BodyLimits, defaultBodyLimits } from "../config/body-limits.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import { editedForm, type FormPart, fieldsOf, parseForm } from "../media/form.ts";
 import { mediaFormat } from "../media/registry.ts";
 import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
@@ -89,7 +89,7 @@ function ofParts(bytes: Buffer, parts: readonly FormPart[]): Received | Failure 
     return failure("invalid_value", "The form has a field twice. Send each field once.");
   const members = Object.keys(json).map((name) => ({ name, valueStart: 0, valueEnd: 0 }));
   const received = known(json, { open: 0, members }, bytes);
-  return "code" in received ? received : { ...received, parts };
+  return isFailure(received) ? received : { ...received, parts };
 }
 
 /** The request with some members changed; undefined removes one. */
@@ -99,7 +99,7 @@ export function withEdits(received: Received, edits: JsonObject): Received | Fai
     parts === undefined
       ? parseBody(applyEdits(bytes, where, edits), parsedBefore)
       : ofParts(bytes, editedForm(parts, edits));
-  return "code" in edited ? edited : { ...edited, stream, ...(isFile === undefined ? {} : { isFile }) };
+  return isFailure(edited) ? edited : { ...edited, stream, ...(isFile === undefined ? {} : { isFile }) };
 }
 
 /** The body with this model instead of its own; null: as it is. */

@@ -274,18 +274,21 @@ export interface ProviderError {
   theirs?: ProviderWords;
 }
 
+/** Only `refusal` sets it: a caller's JSON may have members of any name, but never this symbol. */
+const refused: unique symbol = Symbol("refused");
+
 /** Refuses something in the request that the other format can't express and whose loss would change the meaning. */
 export interface Refusal {
-  refused: true;
+  readonly [refused]: true;
   code: FailureCode;
   param: string | null;
   message: string;
 }
 
 export function refusal(param: string | null, message: string, code: FailureCode = "unsupported_parameter"): Refusal {
-  return { refused: true, code, param, message };
+  return { [refused]: true, code, param, message };
 }
 
 export function isRefusal(value: object): value is Refusal {
-  return (value as { refused?: unknown }).refused === true;
+  return refused in value;
 }

@@ -5,6 +5,8 @@
  * text. Pure.
  */
 
+import { escapeAt, mayEscape } from "./escapes.ts";
+
 export interface Folded {
   text: string;
   /** Start and end in the original of each folded character; null if they are the same as in `text`. */
@@ -34,8 +36,12 @@ const mostBackslashes = 8;
 
 const decimal = /\p{Nd}/u;
 const format = /\p{Cf}/u;
-/** Joiners and fillers that are invisible, in addition to those of category Cf. */
-const fillers: ReadonlySet<number> = new Set([0x34f, 0x115f, 0x1160, 0x3164, 0xffa0]);
+/** Joiners and fillers that are invisible, in addition to those of category Cf, and strokes and frames around a character. */
+const fillers: ReadonlySet<number> = new Set([
+  ...[0x34f, 0x115f, 0x1160, 0x3164, 0xffa0],
+  ...[0x305, 0x332, 0x333, 0x334, 0x335, 0x336, 0x337, 0x338],
+  ...[0x20dd, 0x20de, 0x20df, 0x20e0, 0x20e2, 0x20e3, 0x20e4],
+]);
 const isInvisible = (code: number): boolean =>
   fillers.has(code) ||
   (code >= 0xfe00 && code <= 0xfe0f) ||
@@ -74,14 +80,24 @@ const tables = [new Uint16Array(65_536), new Uint16Array(65_536)] as const;
 
 function folded(code: number): number {
   const table = code < 65_536 ? tables[0] : code < 131_072 ? tables[1] : null;
-  if (table === null) return isInvisible(code) ? DROP : SAME;
+  if (table === null) {
+    // Models read these copies of ASCII, which no person sees.
+    if (code >= 0xe0020 && code <= 0xe007e) return foldCode(code - 0xe0000);
+    return isInvisible(code) ? DROP : SAME;
+  }
   const index = code & 0xffff;
   const known = table[index] as number;
   if (known !== 0) return known;
   return (table[index] = code >= 0xd800 && code < 0xe000 ? SAME : foldCode(code));
 }
 
-const unusual = /[^ -~]| {2}|\\|%40|&#64;/;
+/** What an escape is read as. Characters beyond the basic plane that aren't folded need no reading. */
+function readCode(code: number): number {
+  const fold = folded(code);
+  return fold === SAME && code < 65_536 ? code : fold;
+}
+
+const unusual = new RegExp(`[^ -~]| {2}|\\\\|${mayEscape.source}`);
 const isHex = (code: number): boolean =>
   (code >= 48 && code <= 57) || (code >= 65 && code <= 70) || (code >= 97 && code <= 102);
 const escapes: Readonly<Record<string, number>> = { n: NEWLINE, r: NEWLINE, t: BLANK, "/": 47 };
@@ -115,7 +131,8 @@ class Folding {
     const text = this.#text;
     for (let index = 0; index < text.length; ) {
       this.#read(index);
-      if (this.#isGap()) index = this.#gap(index);
+      if (this.#code === DROP) index = this.#drop();
+      else if (this.#isGap()) index = this.#gap(index);
       else if (this.#code === SAME) index = this.#keep(index, this.#end);
       else index = this.#emit(this.#code, index, this.#end);
     }
@@ -128,6 +145,12 @@ class Folding {
     this.#from[this.#length] = from;
     this.#to[this.#length++] = to;
     return to;
+  }
+
+  /** What is invisible belongs to the character before it. */
+  #drop(): number {
+    if (this.#length > 0) this.#to[this.#length - 1] = this.#end;
+    return this.#end;
   }
 
   #keep(from: number, to: number): number {
@@ -150,8 +173,7 @@ class Folding {
       if (index >= this.#text.length) break;
       this.#read(index);
     }
-    if (blanks + lines > 0) this.#emit(gapOf(blanks, lines), start, index);
-    return index;
+    return this.#emit(gapOf(blanks, lines), start, index);
   }
 
   #isGap(): boolean {
@@ -164,8 +186,7 @@ class Folding {
     if (code > 32 && code < 127) {
       this.#code = code;
       if (code === BACKSLASH) this.#escape(index);
-      else if (code === PERCENT && this.#text.startsWith("%40", index)) this.#as(64, index + 3);
-      else if (code === AMPERSAND && this.#text.startsWith("&#64;", index)) this.#as(64, index + 5);
+      else if (code === PERCENT || code === AMPERSAND) this.#encoded(index, code);
       return;
     }
     if (!isHighSurrogate(code)) this.#code = folded(code);
@@ -191,6 +212,15 @@ class Folding {
     this.#end = end;
   }
 
+  /** A URL or HTML escape. */
+  #encoded(index: number, own: number): void {
+    const found = escapeAt(this.#text, index, own);
+    if (found === null) return;
+    const { code, end } = found;
+    if (code < 0) this.#as(PENDING, end);
+    else if (code < 32 ? code >= 9 && code <= 13 : code !== 127) this.#as(readCode(code), end);
+  }
+
   /** A JSON escape, also within JSON nested in JSON strings. */
   #escape(start: number): void {
     const text = this.#text;
@@ -214,9 +244,7 @@ class Folding {
       else this.#as(BACKSLASH, index);
       return;
     }
-    const code = Number.parseInt(text.slice(index + 1, end), 16);
-    const fold = folded(code);
-    this.#as(fold === SAME ? code : fold, end);
+    this.#as(readCode(Number.parseInt(text.slice(index + 1, end), 16)), end);
   }
 }
 

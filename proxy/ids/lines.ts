@@ -30,6 +30,11 @@ export class LineEditor {
     this.#edit = edit;
   }
 
+  /** Bytes of the line that isn't whole yet. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** What is whole now. Throws LongLineError, and whatever `edit` throws. */
   push(chunk: Buffer): Buffer {
     const out: Buffer[] = [];

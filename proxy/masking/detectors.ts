@@ -34,8 +34,8 @@ export function settled(findings: Finding[]): Finding[] {
 }
 
 /** Texts without any of these characters can't match any detector. Most texts need no further work. */
-const worthALook = /[@\d]/;
-const worthALookFolded = /[@\d\uff20\ufe6b\p{Nd}]/u;
+const worthALook = /[@\d]|&commat;/;
+const worthALookFolded = /[@\d\uff20\ufe6b\p{Nd}\u{e0030}-\u{e0040}]/u;
 const ascii = /^[\0-\x7f]*$/;
 export const mayHold = (text: string): boolean =>
   worthALook.test(text) || (!ascii.test(text) && worthALookFolded.test(text));

@@ -1,7 +1,7 @@
 /** Masks every text of a request, whatever its dialect. */
 import { isUtf8 } from "node:buffer";
 import { type Received, withEdits } from "../call/received.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import { hasTokens } from "../guard/texts.ts";
 import type { Tally } from "./tally.ts";
 import { changedMembersOf, changedTexts } from "./texts.ts";
@@ -32,5 +32,5 @@ export function maskRequest(received: Received, tally: Tally): Received | Failur
   });
   if (Object.keys(edits).length === 0) return received;
   const changed = withEdits(received, edits);
-  return "code" in changed || received.parts !== undefined || isUtf8(changed.bytes) ? changed : unreadable;
+  return isFailure(changed) || received.parts !== undefined || isUtf8(changed.bytes) ? changed : unreadable;
 }

@@ -7,7 +7,7 @@
 import type { CallRecord } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { BudgetConfig } from "../config/budget.ts";
-import type { Failure } from "../failure.ts";
+import { type Failure, isFailure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
 import type { Reservation } from "../fleet/quotas.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -69,7 +69,7 @@ export async function admitAside(
   const subject = new AdmissionSubject(request, admitter);
   await recounted(subject.budgets, admitter);
   const money = budgetCharges(subject, admitter);
-  if ("code" in money) return null;
+  if (isFailure(money)) return null;
   const dues = [...money.dues];
   if (limited) limitCharges(subject, dues);
   if (dues.length === 0) return unmetered(request.targets);
@@ -98,7 +98,7 @@ export async function admitCopy(
   if (budget === null) return unmetered(targets);
   const worst = (asked: readonly ResolvedTarget[]): WorstCost | null => worstCost(shaped, asked);
   const money = budgetCharges({ ...copy, budgets: [budget], session: () => "", worst }, admitter);
-  if ("code" in money) return null;
+  if (isFailure(money)) return null;
   const odd = rejectUncountable(shaped) ?? rejectPricierTier(shaped, targets) ?? rejectUnreservable(shaped, targets);
   if (odd !== null) return null;
   sendCap(shaped, money.cap, true);
@@ -135,7 +135,7 @@ function admitCounted(
   admitter: Admitter,
 ): Admitted | Failure | Promise<Admitted | Failure> {
   const money = budgetCharges(subject, admitter);
-  if ("code" in money) return money;
+  if (isFailure(money)) return money;
   const { dues, cap } = money;
   limitCharges(subject, dues);
   if (dues.length === 0) return unmetered(request.targets);

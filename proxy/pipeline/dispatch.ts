@@ -6,7 +6,7 @@
 import type { AttemptRecord } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
-import type { Failure } from "../failure.ts";
+import { type Failure, isFailure } from "../failure.ts";
 import type { PodWish } from "../routing/pools.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -114,8 +114,8 @@ class Dispatch extends DispatchSteps {
 
   protected after(step: Step, tried: Tried | Failure, durationMs: number): Next {
     const { target, permit } = step;
-    this.#request.trace?.attemptEnds(!("code" in tried));
-    if ("code" in tried) {
+    this.#request.trace?.attemptEnds(!isFailure(tried));
+    if (isFailure(tried)) {
       permit.released();
       return this.#failed(tried);
     }

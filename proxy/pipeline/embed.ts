@@ -10,8 +10,9 @@ import { callerOf } from "../call/caller.ts";
 import { parseBody } from "../call/received.ts";
 import type { CallRecord, SemanticLookup } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
-import type { ProviderError } from "../dialects/canonical.ts";
+import { type ProviderError, refusal } from "../dialects/canonical.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
+import { isFailure } from "../failure.ts";
 import { authorizedCall } from "../providers/authorized-call.ts";
 import type { Permit } from "../routing/routing.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
@@ -61,7 +62,7 @@ const mostDimensions = 4_096;
 /** Builds the request that a client would send for embeddings. */
 function shapedOf(text: string, model: string): Shaped | null {
   const received = parseBody(Buffer.from(JSON.stringify({ model, input: text })));
-  if ("code" in received) return null;
+  if (isFailure(received)) return null;
   const shaped: Shaped = {
     format: "openai.embeddings",
     received,
@@ -72,7 +73,7 @@ function shapedOf(text: string, model: string): Shaped | null {
     opened: [],
     mustTranslate: false,
     compaction: null,
-    chat: () => ({ refused: true, code: "unsupported_parameter", param: null, message: "" }),
+    chat: () => refusal(null, ""),
     embeddings: () => embeddings.decode(received.json),
     forTarget: () => shaped,
   };
@@ -182,7 +183,7 @@ class Embedding {
       deadlineMs: timeoutMs,
       forwarded: {},
     });
-    if ("code" in prepared) return null;
+    if (isFailure(prepared)) return null;
     try {
       const outgoing = await authorizedCall(embedder.entry, prepared.outgoing, this.#with.auth);
       const reply = this.#signal.aborted

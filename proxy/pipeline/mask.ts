@@ -6,7 +6,7 @@
 import type { Received } from "../call/received.ts";
 import type { CallRecord } from "../call/record.ts";
 import { isChat, type WireFormat } from "../config/capabilities.ts";
-import type { Failure } from "../failure.ts";
+import { type Failure, isFailure } from "../failure.ts";
 import { MaskAnswer, Restore } from "../masking/changes.ts";
 import { ReplyTexts } from "../masking/reply.ts";
 import { maskRequest } from "../masking/request.ts";
@@ -35,7 +35,7 @@ export function mask({ route: { masker }, texts }: Authorised, call: MaskedCall)
   const tally = new Tally(masker);
   record.masked = tally.counts;
   const request = texts === undefined ? maskRequest(received, tally) : maskedElsewhere(received, texts, tally);
-  if ("code" in request || !hasWords(received, format)) return request as Masked | Failure;
+  if (isFailure(request) || !hasWords(received, format)) return request as Masked | Failure;
   if (tally.placeholders.size > 0) client.filter(new ReplyTexts(format, new Restore(tally)));
   // Nearest to the provider, so that cached and logged answers are masked as well.
   if (masker.config.answers) {

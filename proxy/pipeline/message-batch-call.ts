@@ -41,12 +41,12 @@ export async function sendMessageBatch(
   }
   if (operation.method !== "POST" || idIn(operation.path) !== null) return undefined;
   const read = await readObject(exchange, messageBatches.maxBodyBytes);
-  if ("code" in read) return read;
-  const request = batchRequest(read.json, target.entry, messageBatches.denyModel);
+  if (isFailure(read)) return read;
+  const request = batchRequest(read.json, target.entry, messageBatches.deny);
   if (isFailure(request)) return request;
   const opened = ids.opened(request);
   if (isFailure(opened)) return opened;
   const answer = await askKeeper(exchange, path, Buffer.from(JSON.stringify(opened)), true);
-  if (answer !== null && !("code" in answer) && isObject(answer.json)) messageBatches.note(String(answer.json["id"]));
+  if (answer !== null && !isFailure(answer) && isObject(answer.json)) messageBatches.note(String(answer.json["id"]));
   return reply(exchange, answer, (made) => ids.answer(made));
 }

@@ -16,11 +16,11 @@ const noModel = (model: string): Failure =>
     { param: "requests" },
   );
 
-/** The request with the provider's names of the models, all of which the caller may use. */
+/** The request with the provider's names of the models. `deny`: whether the caller may make such a request. */
 export function batchRequest(
   json: JsonObject,
   { models }: ProviderEntry,
-  denyModel: (model: string) => Failure | null,
+  deny: (model: string, params: JsonObject) => Failure | null,
 ): JsonObject | Failure {
   const { requests } = json;
   if (!Array.isArray(requests))
@@ -33,7 +33,7 @@ export function batchRequest(
     const name = String(params["model"] ?? "");
     const model = models.get(name);
     if (model === undefined) return noModel(name);
-    const denied = denyModel(name);
+    const denied = deny(name, params);
     if (denied !== null) return denied;
     sent.push({ ...request, params: { ...params, model: model.config.upstream } });
   }

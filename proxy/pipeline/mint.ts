@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Identity } from "../call/identity.ts";
 import { allowsModel } from "../config/model-pattern.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { parseJson } from "../wire/json.ts";
@@ -24,7 +24,7 @@ type Wanted = z.output<typeof wanted>;
 
 async function readWanted(client: ClientConnection): Promise<Wanted | Failure> {
   const body = await client.readBody(maxBodyBytes, "", { minBytesPerSecond });
-  if ("code" in body) return body;
+  if (isFailure(body)) return body;
   if (body.length === 0) return {};
   let json: unknown;
   try {
@@ -70,7 +70,7 @@ export async function mint(
   const right = key.clientTokens;
   if (right === undefined) return noRight;
   const asked = await readWanted(client);
-  if ("code" in asked) return asked;
+  if (isFailure(asked)) return asked;
   const foreign = (asked.models ?? []).find((name) => !allowsModel(key.models, name));
   if (foreign !== undefined)
     return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, {

@@ -21,25 +21,25 @@ const notServed = failure(
   "upgrade_required",
   "WebSockets are switched off here. Send POST with `stream: true`, which has the same events.",
 );
-const full = failure("overloaded", "The gateway has no room for another WebSocket. Try again in a moment.", {
-  retryAfterMs: 1_000,
-});
 const malformed = failure(
   "invalid_value",
   "This is not a WebSocket handshake of version 13. Use a WebSocket library, or send POST.",
 );
 
-/** `webSockets`: null if they are switched off. Browsers open WebSockets without a preflight, so the origin is checked. */
+/**
+ * `webSockets`: null if they are switched off. `owner`: who holds the memory that the connection takes. Browsers open
+ * WebSockets without a preflight, so the origin is checked.
+ */
 export function openSocket(
   client: ClientConnection,
   webSockets: WebSockets | null,
   allowedOrigins: readonly string[],
+  owner: string,
 ): Failure | null {
   if (webSockets === null) return notServed;
   const origin = client.header("origin");
   if (origin !== null && !allowedOrigins.includes(origin)) return foreign;
   if (client.header("sec-websocket-version") !== "13" || !key.test(client.header("sec-websocket-key") ?? ""))
     return malformed;
-  if (!webSockets.hasRoom) return full;
-  return client.upgrade() ? null : notServed;
+  return webSockets.refusal(owner) ?? (client.upgrade(owner) ? null : notServed);
 }

@@ -13,7 +13,7 @@ import {
   isGrouping,
   type KeyFacts,
 } from "../config/usage-report.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { type BudgetStanding, budgetsOfCaller } from "./own-budgets.ts";
@@ -92,7 +92,7 @@ export async function ownUsage(
 ): Promise<object | Failure> {
   if (identity.anonymous) return identity.failure;
   const asked = parseQuery(url);
-  if ("code" in asked) return asked;
+  if (isFailure(asked)) return asked;
   const { roles, settings } = snapshot;
   const refused = missingPermission(identity, asked.everybody ? "view_all_requests" : "view_own_requests", roles);
   if (refused) return refused;

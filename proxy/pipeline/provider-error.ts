@@ -4,7 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
-import type { Failure, FailureCode } from "../failure.ts";
+import { type Failure, type FailureCode, failure } from "../failure.ts";
 import { accountSecrets, type ProviderAccount } from "../providers/provider.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { parseJson } from "../wire/json.ts";
@@ -81,5 +81,5 @@ export function toFailure(
   }: { code: FailureCode; message: string; param: string | null; retryAfterMs?: number | null },
   cause: AttemptCause | null = null,
 ): Failure {
-  return { code, message, param, retryAfterMs, cause };
+  return { ...failure(code, message, { retryAfterMs }), param, cause };
 }

@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { parseBody, parseFormBody, type Received } from "../call/received.ts";
 import type { BodyLimits } from "../config/body-limits.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import { isForm } from "../media/form.ts";
 import type { MediaFormat } from "../media/format.ts";
 import type { ReadBounds } from "../wire/gathered-body.ts";
@@ -56,7 +56,7 @@ function readable(
   form: string | null,
   limits: BodyLimits | undefined,
 ): Received | Failure {
-  if ("code" in body) return body;
+  if (isFailure(body)) return body;
   if (body.length === 0)
     return failure(
       "empty_body",

@@ -1,7 +1,7 @@
 /** One question to the provider that keeps a caller's files, batches and jobs, and its answer to the caller. */
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import type { LineEditor } from "../ids/lines.ts";
 import type { ResourceIds } from "../ids/resource-ids.ts";
 import { authorizedCall } from "../providers/authorized-call.ts";
@@ -75,7 +75,7 @@ export async function askKeeper(
   const { entry, route } = target;
   const bare = outgoingOf(client, operation, path, environment);
   const outgoing = await authorized(bare, entry, environment.auth);
-  if ("code" in outgoing) return outgoing;
+  if (isFailure(outgoing)) return outgoing;
   return new Promise((resolve) => {
     const lines = results ?? (ids === null || whole ? null : ids.downloadLines());
     const readsOn = results !== undefined;
@@ -96,7 +96,7 @@ export async function reply(
   edit: (json: unknown) => unknown,
   batches?: readonly unknown[],
 ): Promise<Failure | null> {
-  if (answer === null || "code" in answer) return answer;
+  if (answer === null || isFailure(answer)) return answer;
   if (operation.resource === "Batches") await environment.readBatches?.(batches ?? [answer.json]);
   void client.reply(200, answer.headers, JSON.stringify(withOwnResults(edit(answer.json))));
   return null;
@@ -107,9 +107,10 @@ export async function readObject(
   { client, environment }: PreparedExchange,
   maxBytes: number,
 ): Promise<{ json: JsonObject } | Failure> {
-  const { minUploadBytesPerSecond: minBytesPerSecond } = environment;
-  const read = await client.readBody(maxBytes, "", { minBytesPerSecond });
-  if ("code" in read) return read;
+  const { minUploadBytesPerSecond: minBytesPerSecond, hold } = environment;
+  const grow = (bytes: number): boolean => (hold?.(bytes) ?? null) === null;
+  const read = await client.readBody(maxBytes, "", { minBytesPerSecond, grow });
+  if (isFailure(read)) return read;
   const json = jsonIn(read.toString("utf8"));
   return isObject(json) ? { json } : failure("invalid_json", "The request body must be a JSON object.");
 }

@@ -9,15 +9,21 @@ import type { PathEntry } from "../snapshot/snapshot.ts";
 import { admit } from "./admit.ts";
 import type { AdmitRequest } from "./admit-request.ts";
 import { type BatchReader, chargeBatches, chargeResults } from "./batch-charge.ts";
+import { bodyPlace, isPlace } from "./body-place.ts";
 import type { CallState } from "./call-state.ts";
 import { beginOnRecord } from "./on-record.ts";
+import { rejectOtherModels } from "./other-models.ts";
 import type { OnRecord, Unambiguous } from "./proof.ts";
 import { noteRoute } from "./record-fields.ts";
+import { rejectRegionOverride } from "./region-override.ts";
 import type { MessageBatches } from "./resource-exchange.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import type { ResourceTarget } from "./resource-target.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { denyByRoleOrModel } from "./route.ts";
+
+/** Memory for a body before any of it was read; it grows with what is held. */
+const unreadBytes = 65_536;
 
 interface ResourceCall {
   client: Unambiguous;
@@ -53,7 +59,10 @@ function messageBatches(
   const keyOf = (id: string): string => snapshot.digest(`batch ${entry.account.config.id} ${id}`);
   return {
     maxBodyBytes: snapshot.settings.maxBodyBytes,
-    denyModel: (model) => denyByRoleOrModel(route, model, identity, snapshot.roles),
+    deny: (model, params) =>
+      denyByRoleOrModel(route, model, identity, snapshot.roles) ??
+      rejectOtherModels(params, route, identity, snapshot.roles) ??
+      rejectRegionOverride(params, route),
     note: (id) => noteBatchOwner(store, keyOf(id), snapshot.ids.mark(owner), gateway.nowMs()),
     isOwn: async (id) => {
       const mark = await batchOwner(store, keyOf(id));
@@ -65,7 +74,7 @@ function messageBatches(
 
 async function pass(
   call: CallState,
-  { client, operation, identity }: ResourceCall,
+  { client, operation, path, identity }: ResourceCall,
   target: ResourceTarget,
   onRecord: OnRecord,
 ): Promise<Failure | null> {
@@ -79,6 +88,10 @@ async function pass(
   const admitted = await admit({ ...caller, shaped: null, targets: [], model: "" }, gateway);
   if (isFailure(admitted)) return admitted;
   call.admitted = admitted;
+  const place =
+    operation.method === "POST" ? bodyPlace(client, gateway.bodies, path, identity, record.address, unreadBytes) : null;
+  if (place !== null && !isPlace(place)) return place;
+  call.place = place;
   const forwarded = call.forwarded(identity);
   call.enter("dispatch");
   if (record.trace !== null) forwarded["traceparent"] = record.trace.traceparent;
@@ -91,6 +104,7 @@ async function pass(
     ids: new ResourceIds(snapshot.ids, ownerOf(identity, route, snapshot.roles), config.id),
     messageBatches: messageBatches(call, target, identity, { caller, entry, record }),
     readBatches: (batches) => chargeBatches(batches, { caller, entry, record }, gateway),
+    ...(place === null ? {} : { hold: (bytes: number) => place.hold(bytes) }),
     nowMs: () => gateway.nowMs(),
     minUploadBytesPerSecond: gateway.minUploadBytesPerSecond,
     totalMs: config.timeouts.totalMs,

@@ -1,14 +1,14 @@
 /** One exchange with the provider that keeps files, batches and jobs, streamed through or read whole. */
 import { Buffer } from "node:buffer";
 import type { Usage } from "../dialects/canonical.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import type { LineEditor } from "../ids/lines.ts";
 import { type ResourceIds, unmarked } from "../ids/resource-ids.ts";
 import type { AuthEnvironment } from "../providers/provider.ts";
 import type { ProviderEntry, Route } from "../snapshot/snapshot.ts";
 import { causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { isObject, jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
 import type { OnRecord } from "./proof.ts";
 import { parseLoosely, toFailure } from "./provider-error.ts";
@@ -33,6 +33,8 @@ export interface ResourceEnvironment {
   /** Set for batches of messages. */
   messageBatches?: MessageBatches;
   nowMs(): number;
+  /** Takes or gives back memory for what is held of the request's body. Absent: there is no limit. */
+  hold?(bytes: number): Failure | null;
   /** The slowest that a body may arrive; 0 for any. */
   minUploadBytesPerSecond: number;
   /** Limit for the whole exchange, in milliseconds. */
@@ -48,8 +50,8 @@ export interface WholeAnswer {
 /** What batches of messages need besides: Anthropic's objects bear neither an owner's mark nor their usage. */
 export interface MessageBatches {
   maxBodyBytes: number;
-  /** Why the caller may not use a model of the provider; null if it may. */
-  denyModel(model: string): Failure | null;
+  /** Why the caller may not make a request for a model of the provider; null if it may. */
+  deny(model: string, params: JsonObject): Failure | null;
   /** Remembers that the caller made this batch. */
   note(id: string): void;
   isOwn(id: string): Promise<boolean>;
@@ -209,7 +211,7 @@ export class ResourceExchange {
     this.#client.onClose(null);
     this.#client.onInterrupt(null);
     this.#resolve(outcome);
-    if (outcome !== null && "code" in outcome) this.#call?.abort();
+    if (outcome !== null && isFailure(outcome)) this.#call?.abort();
   }
 
   /** The caller's mistakes are reported in the provider's words; other failures as for any call. */

@@ -1,5 +1,5 @@
 /** Lists of the caller's own objects, gathered from the lists of the whole account. */
-import type { Failure } from "../failure.ts";
+import { type Failure, isFailure } from "../failure.ts";
 import type { ResourceIds } from "../ids/resource-ids.ts";
 import { isObject } from "../wire/json.ts";
 import { askKeeper, type PreparedExchange, reply, withQuery } from "./resource-asking.ts";
@@ -66,7 +66,7 @@ export async function listOwn(
   const own: unknown[] = [];
   for (let page = 1; ; page++) {
     const answer = await askKeeper(exchange, withQuery(path, query), null, true);
-    if (answer === null || "code" in answer) return answer;
+    if (answer === null || isFailure(answer)) return answer;
     own.push(...(await ownOf(exchange, ids, dataOf(answer.json))));
     const next = nextPage(exchange.operation, answer.json);
     if (next === null || own.length >= wanted || page >= maxPages || goesBack(query))

@@ -103,7 +103,7 @@ export async function passThrough(
   const opened = openPath(operation.path, ids);
   if (typeof opened !== "string") return opened;
   const query = openQuery(client.url, ids);
-  if ("code" in query) return query;
+  if (isFailure(query)) return query;
   const path = entry.provider.resourcePath?.(opened, entry.account) ?? null;
   const isResponse = operation.resource === "Responses";
   if (path === null) return isResponse ? notKept : resourceNotServed;
@@ -122,7 +122,9 @@ async function send(exchange: PreparedExchange, path: string, query: URLSearchPa
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return listOwn(exchange, ids, path, query);
   const body =
-    operation.method === "POST" ? client.bodyStream(uploadStream(ids, environment.minUploadBytesPerSecond)) : null;
+    operation.method === "POST"
+      ? client.bodyStream(uploadStream(ids, environment.minUploadBytesPerSecond, environment.hold))
+      : null;
   const answer = await askKeeper(
     exchange,
     withQuery(path, query),
@@ -142,7 +144,7 @@ function withOwnEnds(answer: unknown): unknown {
 /** A batch or a job, which is small enough to be read before it is sent. */
 async function make(exchange: PreparedExchange, ids: ResourceIds, path: string): Promise<Failure | null> {
   const read = await readObject(exchange, maxRequestBytes);
-  if ("code" in read) return read;
+  if (isFailure(read)) return read;
   const request = ids.request(read.json);
   if (isFailure(request)) return request;
   return reply(exchange, await askKeeper(exchange, path, Buffer.from(JSON.stringify(request)), true), (answer) =>

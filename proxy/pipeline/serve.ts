@@ -20,7 +20,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
-import { bodyPlace, isPlace } from "./body-place.ts";
+import { bodyPlace, holderOf, isPlace } from "./body-place.ts";
 import { type CallEnd, type CallOutcome, CallState, underWay } from "./call-state.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
@@ -156,7 +156,7 @@ class Call implements CallEnd {
     if (beyond) return beyond;
     switch (operation.kind) {
       case "socket":
-        return this.#opened(openSocket(client, this.#gateway.webSockets, this.#snapshot.settings.cors.allowedOrigins));
+        return this.#opened(this.#openSocket(client, identity));
       case "mint":
         return answerLater(this.#state, mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
@@ -177,6 +177,11 @@ class Call implements CallEnd {
       default:
         return this.#arriving(client, { addressed, identity, from });
     }
+  }
+
+  #openSocket(client: Unambiguous, identity: Identity): Failure | null {
+    const { allowedOrigins } = this.#snapshot.settings.cors;
+    return openSocket(client, this.#gateway.webSockets, allowedOrigins, holderOf(identity, this.#state.record.address));
   }
 
   #opened(failed: Failure | null): Failure | null {

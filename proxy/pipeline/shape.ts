@@ -15,7 +15,7 @@ import {
 } from "../dialects/canonical.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import { memberOf } from "../media/form.ts";
 import { mediaFormat } from "../media/registry.ts";
 import { takenFor } from "../snapshot/acted-names.ts";
@@ -271,7 +271,7 @@ export function shape(
   const alike = lookAlike(route, received);
   if (alike !== null) return alike;
   const wish = takeWish(json);
-  if ("code" in wish) return wish;
+  if (isFailure(wish)) return wish;
   const edits = settableOnly(parameterEdits(route, json), format);
   if (wish.given) edits[wishName] = undefined;
   const named = edits["model"] ?? model;

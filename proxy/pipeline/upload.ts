@@ -53,13 +53,23 @@ class NameMarker {
 
 /**
  * Fails, for `failureOfUpload` to read, as soon as the body is too large, arrives too slowly, or an id is not the
- * caller's.
+ * caller's. `hold`: takes memory for what can't be passed on yet; returns the failure if there is none.
  */
-export function uploadStream(ids: ResourceIds | null, minBytesPerSecond: number): Transform {
+export function uploadStream(
+  ids: ResourceIds | null,
+  minBytesPerSecond: number,
+  hold: (bytes: number) => Failure | null = () => null,
+): Transform {
   let size = 0;
   const marker = ids === null ? null : new NameMarker(ids.markName());
   const lines = ids === null ? null : ids.uploadLines();
-  const edited = (chunk: Buffer): Buffer => (lines === null ? chunk : lines.push(chunk));
+  const edited = (chunk: Buffer): Buffer => {
+    if (lines === null) return chunk;
+    const out = lines.push(chunk);
+    const refused = hold(lines.heldBytes);
+    if (refused !== null) throw new UploadError(refused);
+    return out;
+  };
   const stream = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       size += chunk.length;

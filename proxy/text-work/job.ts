@@ -94,5 +94,13 @@ function readAnswer({ body, format, mask }: AnswerJob): AnswerTexts {
   return { body: new ReplyTexts(format, new MaskAnswer(masker, tally)).whole(body), counts: tally.counts };
 }
 
-export const work = (job: TextJob): RequestTexts | AnswerTexts | Failure =>
-  job.kind === "request" ? readRequest(job) : readAnswer(job);
+/** What goes back to the pool. */
+export interface JobResult {
+  read: RequestTexts | AnswerTexts | Failure;
+  failed: boolean;
+}
+
+export function work(job: TextJob): JobResult {
+  const read = job.kind === "request" ? readRequest(job) : readAnswer(job);
+  return { read, failed: isFailure(read) };
+}

@@ -3,9 +3,9 @@
  * none came for a while. Not a library: none shares threads fairly between namespaces, and this is all that is needed.
  */
 import { Worker } from "node:worker_threads";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, remarked } from "../failure.ts";
 import { FairQueue } from "./fair-queue.ts";
-import type { ResultOf, TextJob } from "./job.ts";
+import type { JobResult, ResultOf, TextJob } from "./job.ts";
 
 export interface PoolBounds {
   /** Most threads. 0: all texts are read on the event loop. */
@@ -58,10 +58,10 @@ class Thread {
       resourceLimits: { maxOldGenerationSizeMb: maxThreadMb },
     });
     this.#worker.unref();
-    this.#worker.on("message", (result: unknown) => {
+    this.#worker.on("message", ({ read, failed }: JobResult) => {
       const pending = this.#settled();
       events.free(this);
-      pending?.resolve(result);
+      pending?.resolve(failed ? remarked(read as Failure) : read);
     });
     this.#worker.on("error", (cause: Error & { code?: string }) => {
       const pending = this.#settled();

@@ -7,6 +7,7 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
+import { failures } from "../failure.ts";
 import { randomId } from "../random-id.ts";
 import type { ClientExchange } from "../wire/client-exchange.ts";
 import type { IndexedMember } from "../wire/indexed-set.ts";
@@ -20,9 +21,12 @@ import {
   outputItems,
   ownBody,
   readEvent,
+  warmedUp,
   wholeBody,
 } from "./create-event.ts";
+import type { EventRoom } from "./event-room.ts";
 import { type ResponseSink, SocketExchange } from "./exchange.ts";
+import { Lane } from "./lane.ts";
 
 /** As OpenAI documents them. */
 const mostUnderWay = 16;
@@ -31,6 +35,8 @@ const mostLanes = 32;
 const mostWaiting = 8;
 /** A connection with this many events that can't be read is not this API's. */
 const mostRefused = 100;
+/** How long a client that was cut off has to read why. */
+const cutOffMs = 2_000;
 
 export interface SocketTimes {
   /** A connection without a response for this long is closed, in milliseconds. */
@@ -41,26 +47,18 @@ export interface SocketTimes {
 }
 
 export interface SocketParts {
+  owner: string;
   url: string;
   rawHeaders: readonly string[];
   socket: Socket;
+  room: EventRoom;
   chains: Chains;
   times: SocketTimes;
   handle(exchange: ClientExchange): void;
   closing(): boolean;
 }
 
-class Lane {
-  readonly name: string;
-  readonly waiting: CreateEvent[] = [];
-  isBusy = false;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-}
-
-const statusCodes = { normal: 1000, goingAway: 1001, unsupported: 1003, policy: 1008 } as const;
+const statusCodes = { normal: 1000, goingAway: 1001, unsupported: 1003, policy: 1008, tryAgainLater: 1013 } as const;
 
 export class ResponsesSocket implements IndexedMember {
   place = -1;
@@ -80,9 +78,15 @@ export class ResponsesSocket implements IndexedMember {
     this.#ws = ws;
     this.#parts = parts;
     this.#openedMs = this.#usedMs = this.#pingedMs = nowMs;
+    // Before `ws` reads it.
+    parts.socket.prependListener("data", (bytes: Buffer) => this.#came(bytes.length));
     ws.on("message", (data, isBinary) => this.#message(data, isBinary));
-    ws.on("ping", (data) => this.#pong(data));
-    ws.on("pong", () => {
+    ws.on("ping", (data) => {
+      parts.room.read(data.length);
+      this.#pong(data);
+    });
+    ws.on("pong", (data) => {
+      parts.room.read(data.length);
       this.#answersPings = true;
     });
     // Malformed frames and messages that are too large: ws has closed the connection with the code for it.
@@ -93,12 +97,41 @@ export class ResponsesSocket implements IndexedMember {
     this.#ws.on("close", () => {
       for (const exchange of this.#underWay) exchange.lose();
       for (const lane of this.#lanes.values()) this.#parts.chains.forget(lane);
+      this.#parts.room.release();
       listener();
     });
   }
 
+  get owner(): string {
+    return this.#parts.owner;
+  }
+
+  get usedMs(): number {
+    return this.#usedMs;
+  }
+
+  get isIdle(): boolean {
+    return this.#underWay.size === 0 && this.#waiting === 0 && this.#ws.readyState === WebSocket.OPEN;
+  }
+
+  /** Another owner, who has fewer connections, gets the place. */
+  displace(): void {
+    this.#ws.close(statusCodes.tryAgainLater, "too many connections");
+  }
+
+  #came(bytes: number): void {
+    const refused = this.#parts.room.came(bytes);
+    if (refused === null || this.#ws.readyState !== WebSocket.OPEN) return;
+    const { code, message } = refused;
+    const { status, type } = failures[code];
+    this.#send("", JSON.stringify({ type: "error", status, error: { type, code, message, param: null } }));
+    this.#cutOff(statusCodes.tryAgainLater, code);
+  }
+
   #message(data: Buffer, isBinary: boolean): void {
     this.#usedMs = performance.now();
+    this.#parts.room.read(data.length);
+    if (this.#ws.readyState !== WebSocket.OPEN) return;
     if (isBinary) {
       this.#ws.close(statusCodes.unsupported, "send events as text");
       return;
@@ -137,6 +170,7 @@ export class ResponsesSocket implements IndexedMember {
       return;
     }
     lane.waiting.push(event);
+    this.#parts.room.waits(event.bytes.length);
     this.#waiting++;
     this.#advance();
     if (this.#waiting > mostWaiting) this.#ws.pause();
@@ -156,10 +190,11 @@ export class ResponsesSocket implements IndexedMember {
       if (lane.isBusy) continue;
       const event = lane.waiting.shift();
       if (event === undefined) continue;
+      this.#parts.room.begins(event.bytes.length);
       this.#waiting--;
       this.#start(lane, event);
     }
-    if (this.#waiting <= mostWaiting && this.#ws.isPaused) this.#ws.resume();
+    if (this.#waiting <= mostWaiting && this.#ws.isPaused && this.#ws.readyState === WebSocket.OPEN) this.#ws.resume();
   }
 
   #start(lane: Lane, event: CreateEvent): void {
@@ -222,15 +257,7 @@ export class ResponsesSocket implements IndexedMember {
   /** `generate: false` has no output: the turn is remembered, and no provider is asked. */
   #warmUp(lane: Lane, event: CreateEvent, items: string): void {
     const id = `resp_${randomId()}`;
-    const response = {
-      ...{ id, object: "response", created_at: Math.floor(Date.now() / 1_000), model: event.json["model"] ?? null },
-      ...{ output: [], error: null, incomplete_details: null },
-      usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 },
-    };
-    const send = (type: string, status: string, atMs: number): void =>
-      this.#send(lane.name, JSON.stringify({ type, sequence_number: atMs, response: { ...response, status } }));
-    send("response.created", "in_progress", 0);
-    send("response.completed", "completed", 1);
+    for (const text of warmedUp(event, id, Date.now())) this.#send(lane.name, text);
     this.#parts.chains.keep(lane, { responseId: id, items });
     this.#next(lane);
   }
@@ -244,6 +271,13 @@ export class ResponsesSocket implements IndexedMember {
   #send(lane: string, text: string): void {
     if (this.#ws.readyState !== WebSocket.OPEN) return;
     this.#ws.send(lane === "" ? text : `{"stream_id":${JSON.stringify(lane)},${text.slice(text.indexOf("{") + 1)}`);
+  }
+
+  /** Nothing more is read, not even the answer to the close. */
+  #cutOff(status: number, reason: string): void {
+    this.#ws.close(status, reason);
+    this.#ws.pause();
+    setTimeout(() => this.#ws.terminate(), cutOffMs).unref();
   }
 
   #problem({ code, message, param }: EventProblem, lane: string): void {
@@ -263,8 +297,8 @@ export class ResponsesSocket implements IndexedMember {
     if (this.#underWay.size === 0) this.#ws.close(statusCodes.normal, "connection limit");
   }
 
-  /** Call it regularly: closes what is idle, too old or gone. */
-  look(nowMs: number): void {
+  /** Call it regularly: closes what is idle, too old, too slow or gone. `atPace`: it is time to look at the pace. */
+  look(nowMs: number, atPace: boolean): void {
     const { idleMs, pingMs } = this.#parts.times;
     if (this.#underWay.size === 0) {
       if (this.#parts.closing()) this.#ws.close(statusCodes.goingAway, "restarting");
@@ -272,6 +306,10 @@ export class ResponsesSocket implements IndexedMember {
         this.#sayLimit();
         this.#ws.close(statusCodes.normal, "connection limit");
       } else if (nowMs - this.#usedMs >= idleMs) this.#ws.close(statusCodes.normal, "idle");
+    }
+    if (atPace && this.#parts.room.isSlow(this.#ws.isPaused)) {
+      this.#cutOff(statusCodes.policy, "the event arrives too slowly");
+      return;
     }
     if (nowMs - this.#pingedMs < pingMs) return;
     // A client that is not read can't answer.

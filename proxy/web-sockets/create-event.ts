@@ -97,3 +97,15 @@ export function outputItems(output: unknown, isStored: boolean): string {
   });
   return JSON.stringify(items).slice(1, -1);
 }
+
+/** The events of a response without output, whose input is only remembered. */
+export function warmedUp({ json }: CreateEvent, id: string, nowMs: number): string[] {
+  const response = {
+    ...{ id, object: "response", created_at: Math.floor(nowMs / 1_000), model: json["model"] ?? null },
+    ...{ output: [], error: null, incomplete_details: null },
+    usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 },
+  };
+  const event = (type: string, status: string, at: number): string =>
+    JSON.stringify({ type, sequence_number: at, response: { ...response, status } });
+  return [event("response.created", "in_progress", 0), event("response.completed", "completed", 1)];
+}

@@ -19,8 +19,8 @@ declare module "ws" {
     terminate(): void;
     on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): this;
     on(event: "close", listener: (code: number, reason: Buffer) => void): this;
-    on(event: "ping", listener: (data: Buffer) => void): this;
-    on(event: "pong" | "open", listener: () => void): this;
+    on(event: "ping" | "pong", listener: (data: Buffer) => void): this;
+    on(event: "open", listener: () => void): this;
     on(event: "unexpected-response", listener: (request: unknown, response: IncomingMessage) => void): this;
     on(event: "error", listener: (cause: Error) => void): this;
   }

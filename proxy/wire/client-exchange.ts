@@ -43,9 +43,9 @@ export interface ClientExchange {
   onGone(listener: () => void): void;
   /**
    * Ends HTTP on the connection and hands it to the handler's `upgraded`. Returns false, and does nothing, if that is not
-   * possible. Absent where it never is.
+   * possible. Absent where it never is. `owner`: whose connection it is.
    */
-  upgrade?(): boolean;
+  upgrade?(owner: string): boolean;
   /** Destroys the connection. */
   destroy(): void;
 }
@@ -57,7 +57,7 @@ export type WireFault = "malformed" | "headers_too_large" | "timeout" | "plain_h
 export interface ExchangeHandler {
   handle(exchange: ClientExchange): void;
   /** Takes over the connection of an exchange that was upgraded; its socket emits `data` from now on. */
-  upgraded?(exchange: ClientExchange): void;
+  upgraded?(exchange: ClientExchange, owner: string): void;
   /** The complete answer to what is not a request: it closes the connection. */
   refusal(fault: WireFault): string;
 }

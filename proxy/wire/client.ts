@@ -274,8 +274,8 @@ export class ClientConnection implements IndexedMember {
   }
 
   /** Hands the connection over for another protocol. Returns false if that is not possible. */
-  upgrade(): boolean {
-    return this.#exchange.upgrade?.() ?? false;
+  upgrade(owner: string): boolean {
+    return this.#exchange.upgrade?.(owner) ?? false;
   }
 
   /** Destroys the connection: the client reads too slowly, or a drain is over. */

@@ -1,5 +1,6 @@
 /** Request bodies reserve memory before they are read, per caller and in total, and lose it if they arrive too slowly. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -8,6 +9,7 @@ import { startUpstream, type Upstream } from "../harness/upstream.ts";
 const alice = "slc_room_alice_000001";
 const bob = "slc_room_bob_00000001";
 const carol = "slc_room_carol_000001";
+const dora = "slc_room_dora_0000001";
 const megabyte = 1_000_000;
 
 class RawCall {
@@ -28,8 +30,12 @@ class RawCall {
     this.#socket.write(`${head}\r\n\r\n${body}`);
   }
 
-  write(text: string): void {
+  write(text: string | Buffer): void {
     this.#socket.write(text);
+  }
+
+  onceAnswered(next: () => void): void {
+    this.#socket.once("data", next);
   }
 
   close(): void {
@@ -56,6 +62,13 @@ describe("room for bodies", () => {
       [
         provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "narrow" }] }),
         secret("up-credentials", { apiKey: "sk" }),
+        provider("claude", upstream.url, { type: "Anthropic", endpoint: upstream.url, models: [{ name: "sonnet" }] }),
+        secret("claude-credentials", { apiKey: "sk" }),
+        policy("claude", {
+          match: { models: ["sonnet"] },
+          routing: { targets: [{ provider: { name: "claude" } }] },
+          resources: { provider: { name: "claude" } },
+        }),
         policy("all", { match: { models: ["gpt-4o"] }, routing: { targets } }),
         policy("open", {
           match: { models: ["gpt-4o"], pathPrefix: "/open" },
@@ -70,6 +83,7 @@ describe("room for bodies", () => {
         ...key("alice", alice),
         ...key("bob", bob),
         ...key("carol", carol),
+        ...key("dora", dora, { role: "data-scientist" }),
       ],
       [
         `--max-held-body-bytes=${8 * megabyte}`,
@@ -152,6 +166,49 @@ describe("room for bodies", () => {
     );
     assert.equal((await send(bob)).status, 200);
   });
+
+  /** A WebSocket with the beginning of a large event. */
+  const socketWith = (clear: string, bytes: number): RawCall => {
+    const head = `GET /v1/responses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${clear}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==`;
+    const call = new RawCall(gateway.url, head);
+    calls.push(call);
+    const frame = Buffer.alloc(14);
+    frame.writeUInt16BE(0x81ff);
+    frame.writeBigUInt64BE(BigInt(megabyte), 2);
+    call.onceAnswered(() => call.write(Buffer.concat([frame, Buffer.alloc(bytes, 0x20)])));
+    return call;
+  };
+
+  it("is also taken by the events of a WebSocket that arrive or wait", async () => {
+    const sockets = Array.from({ length: 5 }, () => socketWith(alice, 900_000));
+    const refused = await eventually(() => sockets.find(({ text }) => text.includes("rate_limit_exceeded")));
+    assert.equal((await send(bob)).status, 200);
+    await eventually(() => refused.closed);
+    for (const call of calls.splice(0)) call.close();
+    await eventually(async () => (await send(alice)).status === 200);
+  });
+
+  it("is taken from an event that arrives too slowly", async () => {
+    const slow = socketWith(alice, 1_000);
+    await eventually(() => slow.closed);
+    assert.match(slow.text, /arrives too slowly/);
+  });
+
+  for (const [what, path, start] of [
+    ["a batch", "/v1/messages/batches", "content-type: application/json"],
+    ["a long line of an upload", "/v1/files", "content-type: multipart/form-data; boundary=b"],
+  ] as const)
+    it(`is also taken by ${what}`, async () => {
+      const head = `POST ${path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${dora}\r\nanthropic-version: 2023-06-01\r\n${start}\r\ncontent-length: ${megabyte}`;
+      const file = '--b\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{';
+      const uploads = Array.from({ length: 5 }, () => {
+        const call = new RawCall(gateway.url, head, file + " ".repeat(950_000));
+        calls.push(call);
+        return call;
+      });
+      await eventually(() => uploads.some(({ text }) => /HTTP\/1\.1 (503|429) /.test(text)));
+      assert.equal((await send(bob)).status, 200);
+    });
 
   it("is taken from a body that arrives too slowly", async () => {
     const slow = stalled(alice);

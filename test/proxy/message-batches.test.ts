@@ -20,6 +20,7 @@ describe("batches of messages, and files, of Anthropic", () => {
       provider("claude", url, {
         type: "Anthropic",
         endpoint: url,
+        region: "eu",
         models: [
           { name: "sonnet", upstream: "claude-sonnet-4-5", price: { inputPerMillion: "3", outputPerMillion: "15" } },
           { name: "opus", upstream: "claude-opus-4-5" },
@@ -30,6 +31,7 @@ describe("batches of messages, and files, of Anthropic", () => {
       secret("gpt-credentials", { apiKey: "sk-upstream" }),
       policy("claude", {
         match: { models: ["sonnet", "opus"] },
+        access: { residency: { regions: ["eu"] } },
         routing: { targets: [{ provider: { name: "claude" } }] },
         resources: { provider: { name: "claude" } },
       }),
@@ -104,6 +106,20 @@ describe("batches of messages, and files, of Anthropic", () => {
     await assert.rejects(make("eve"), isStatus(403));
     await assert.rejects(sdk().messages.batches.create({ requests: [] }), isStatus(400));
   });
+
+  for (const [what, params] of [
+    ["another model", { fallbacks: ["claude-opus-4-5"] }],
+    ["a tool's model", { tools: [{ type: "advisor_20260301", name: "advisor", model: "claude-haiku-4-5" }] }],
+    ["another region", { inference_geo: "us" }],
+  ] as const)
+    it(`are refused with ${what}, as calls are`, async () => {
+      const before = account.batches.length;
+      const { custom_id, params: usual } = request("r0");
+      const asked = { ...usual, ...params } as typeof usual;
+      await assert.rejects(sdk().messages.create(asked), isStatus(400));
+      await assert.rejects(sdk().messages.batches.create({ requests: [{ custom_id, params: asked }] }), isStatus(400));
+      assert.equal(account.batches.length, before);
+    });
 
   it("are charged once, at half the price, to their user, by what the results say", async () => {
     const batch = await make("ada", "sonnet", "sonnet");

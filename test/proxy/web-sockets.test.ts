@@ -319,6 +319,21 @@ describe("a WebSocket on /v1/responses", () => {
       assert.deepEqual([response.statusCode, codeOf(JSON.parse(text) as Event)], [status, code]);
     });
 
+  it("gets the place of an idle one of whoever has the most connections", async () => {
+    const { url } = await gateway(manifests({}, ...key("bob", "slc_bob_key_000001_0123456789")), [
+      "--max-web-sockets=2",
+    ]);
+    const [first, second] = [await client(url), await client(url)];
+    second.send({ input: "Hi" });
+    await second.last("response.completed");
+    const bob = await client(url, { authorization: "Bearer slc_bob_key_000001_0123456789" });
+    assert.equal(await first.ended(), 1013);
+    bob.send({ input: "Hi" });
+    await bob.last("response.completed");
+    second.send({ input: "Again" });
+    await second.last("response.completed", 2);
+  });
+
   it("is refused beyond the number of connections", async () => {
     const { url } = await gateway(manifests(), ["--max-web-sockets", "1"]);
     const one = await client(url);

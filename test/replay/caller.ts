@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { parseBody } from "../../proxy/call/received.ts";
-import { isFailure } from "../../proxy/failure.ts";
+import { failure, isFailure } from "../../proxy/failure.ts";
 import { dispatch } from "../../proxy/pipeline/dispatch.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { CallPlan, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
@@ -104,7 +104,7 @@ export async function throughGateway(
   if (isFailure(received)) throw new Error(received.message);
   const identity = {
     anonymous: true,
-    failure: { code: "missing_api_key", message: "", param: null, retryAfterMs: null, cause: null },
+    failure: failure("missing_api_key", ""),
   } as const;
   const routed = path && route(path, received.model, identity);
   if (routed === undefined || isFailure(routed)) throw new Error("the policy of the replay serves nothing");

@@ -210,7 +210,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     } else this.#first.turn();
   }
 
-  upgrade(exchange: Http1Exchange): boolean {
+  upgrade(exchange: Http1Exchange, owner: string): boolean {
     const { upgraded } = this.#handler;
     const isOnly = this.#queued === 1 && this.#first === exchange && this.#last;
     if (upgraded === undefined || !isOnly || this.#phase === "closing") return false;
@@ -218,7 +218,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#phase = "upgraded";
     exchange.ended = true;
     releaseReads(this.socket);
-    upgraded(exchange);
+    upgraded(exchange, owner);
     this.socket.resume();
     return true;
   }

@@ -24,7 +24,7 @@ interface ExchangeWire {
   /** The answer's last byte was written. */
   answered(exchange: Http1Exchange): void;
   /** Hands the connection over. Returns false if that is not possible. */
-  upgrade(exchange: Http1Exchange): boolean;
+  upgrade(exchange: Http1Exchange, owner: string): boolean;
 }
 
 /** unsent: nothing was sent. length: as long as announced. close: until the connection closes. none: no body. */
@@ -286,9 +286,9 @@ export class Http1Exchange implements ClientExchange, Task {
     if (this.#early === null) this.#wire.answered(this);
   }
 
-  upgrade(): boolean {
+  upgrade(owner: string): boolean {
     if (this.#gone || this.headSent || this.ended || !this.complete) return false;
-    return this.#wire.upgrade(this);
+    return this.#wire.upgrade(this, owner);
   }
 
   destroy(): void {

@@ -53,6 +53,18 @@ const spellings: Record<string, (text: string) => string> = {
   "JSON escapes": (text) => text.replace(/[ -]/g, "\\u0020"),
   "JSON escapes in JSON": (text) => text.replace(/[ -]/g, "\\\\u00a0"),
   "an escaped line break": broken("\\n"),
+  "HTML's names of blanks": joinedBy("&nbsp;"),
+  "HTML's numbers": joinedBy("&#160;"),
+  "HTML's numbers in hexadecimal": joinedBy("&#x2009;"),
+  "HTML in HTML": joinedBy("&amp;nbsp;"),
+  "every character in HTML": (text) => text.replace(/./g, (one) => `&#${one.charCodeAt(0)};`),
+  "URL escapes": joinedBy("%20"),
+  "URL escapes of UTF-8": joinedBy("%C2%A0"),
+  "URL escapes in a URL": joinedBy("%2520"),
+  "every character in a URL": (text) => text.replace(/./g, (one) => `%${one.charCodeAt(0).toString(16)}`),
+  keycaps: (text) => text.replace(/\d/g, "$&\ufe0f\u20e3"),
+  "digits struck through": (text) => text.replace(/\d/g, "$&\u0336"),
+  "tag characters": (text) => text.replace(/./g, (one) => String.fromCodePoint(0xe0000 + one.charCodeAt(0))),
 };
 
 const numbers: [string, string][] = [
@@ -94,6 +106,14 @@ describe("an address is found", () => {
     "alice.doe\\\\\\\\u0040example.com",
     "alice.doe%40example.com",
     "alice.doe&#64;example.com",
+    "alice.doe&#00064;example.com",
+    "alice.doe&#x40;example.com",
+    "alice.doe&commat;example&period;com",
+    "alice.doe&amp;#64;example.com",
+    "alice%2Edoe%40example%2Ecom",
+    "alice.doe%2540example.com",
+    "alice.doe%EF%BC%A0example.com",
+    [..."alice@example.com"].map((one) => String.fromCodePoint(0xe0000 + one.charCodeAt(0))).join(""),
     "al\u200bice.doe@exam\u2060ple.com",
     "al\u00adice@example.com",
   ])
@@ -121,6 +141,9 @@ describe("look-alikes are left alone", () => {
     "USD 1,234,567.89",
     "3.14159 26535 89793",
     "version 10.15.7.1234",
+    "50%de 100%, 5%20 and 10%25",
+    "AT&T, R&D; a=1&b=2&copy;3 &#; &#x; &#99999999;",
+    "%%4%4g%C2 %E2%82 &amp;amp;lt;",
     "\u00b2\u00b3 are footnotes, \u00bd a half",
   ])
     it(JSON.stringify(text), () => assert.equal(mask(text), text));
