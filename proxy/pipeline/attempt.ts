@@ -134,7 +134,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     const type = String(headers["content-type"] ?? "");
     const streams = type.includes("event-stream") || type.includes("eventstream");
     const isFile = (this.#prepared.fileType?.(headers) ?? null) !== null;
-    this.#reader = streams || isFile ? this.#prepared.reader() : null;
+    this.#reader = streams || isFile ? this.#prepared.reader(headers) : null;
     if (this.#reader === null) this.#fail(notAStream);
     else this.#phase = "stream";
   }

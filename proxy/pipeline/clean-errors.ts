@@ -68,8 +68,8 @@ class CleanPrepared implements Prepared {
     return this.#inner.fileType?.(headers) ?? null;
   }
 
-  reader(): StreamReader | null {
-    const reader = this.#inner.reader();
+  reader(headers: ResponseHeaders): StreamReader | null {
+    const reader = this.#inner.reader(headers);
     return reader === null ? null : cleanReader(reader, this.#account);
   }
 }

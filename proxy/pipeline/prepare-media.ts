@@ -5,6 +5,7 @@ import type { MediaWireFormat } from "../config/capabilities.ts";
 import { isRefusal, type ProviderError } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { judgeReply } from "../dialects/verdict/answer.ts";
+import { errorInText, FileStart, isDocumentType, isMarkup } from "../dialects/verdict/file.ts";
 import { type Failure, failure } from "../failure.ts";
 import { editedForm, encodeForm } from "../media/form.ts";
 import type { AnswerKind, MediaFormat, MediaRequest } from "../media/format.ts";
@@ -27,15 +28,20 @@ export const lacking = ({ title }: MediaFormat): Failure =>
     { param: "model" },
   );
 
-/** Bytes of a file, in whatever pieces they come. */
-function fileReader(): StreamReader {
+/** Bytes of a file, in whatever pieces they come. `judge`: the error that a text in place of it is; null if it is none. */
+function fileReader(judge: (text: string) => ProviderError | null): StreamReader {
   let length = 0;
+  const start = new FileStart();
   return {
     push: (bytes) => {
       length += bytes.length;
-      return { out: bytes, ended: false, error: null };
+      return { out: start.push(bytes), ended: false, error: null };
     },
-    close: () => ({ out: "", ended: true, error: length === 0 ? invalidReply() : null }),
+    close: () => {
+      const rest = start.end();
+      const error = length === 0 ? invalidReply() : typeof rest === "string" ? judge(rest) : null;
+      return { out: error === null ? rest : "", ended: true, error };
+    },
     usage: () => null,
     usageIsFinal: () => false,
     awaitsUsage: () => false,
@@ -86,20 +92,37 @@ class PassedMedia implements Prepared {
   }
 
   whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError {
-    if (this.#kind === "text" && !typeIn(headers).includes("json")) {
-      const usage = this.#format.usageOfText?.(bytes.toString("utf8")) ?? null;
-      return { body: bytes, usage, contentType: "text/plain; charset=utf-8" };
-    }
+    if (this.#kind === "text" && !typeIn(headers).includes("json")) return this.#text(bytes, headers);
     const body = jsonIn(bytes.toString("utf8"));
     const verdict = body === undefined ? null : judgeReply(this.#name, body);
-    if (verdict?.kind === "error")
-      return errorInAnswer(verdict.body, this.#decodeError, { headers, nowMs: this.#context.nowMs });
+    if (verdict?.kind === "error") return this.#error(verdict.body, headers);
     if (verdict?.kind !== "answer" || !isObject(body)) return invalidReply();
     return { body: bytes, usage: this.#format.usageOf(body, this.#request) };
   }
 
-  reader(): StreamReader | null {
-    if (this.#kind === "bytes") return fileReader();
+  /** Words of a recording, unless they are a server's page or error. */
+  #text(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError {
+    const text = bytes.toString("utf8");
+    if (isDocumentType(typeIn(headers)) || isMarkup(text)) return invalidReply();
+    const error = errorInText(text);
+    if (error !== null) return this.#error(error, headers);
+    const usage = this.#format.usageOfText?.(text) ?? null;
+    return { body: bytes, usage, contentType: "text/plain; charset=utf-8" };
+  }
+
+  #error(body: unknown, headers: ResponseHeaders): ProviderError {
+    return errorInAnswer(body, this.#decodeError, { headers, nowMs: this.#context.nowMs });
+  }
+
+  reader(headers: ResponseHeaders): StreamReader | null {
+    if (this.#kind === "bytes") {
+      if (this.fileType(headers) === null) return null;
+      return fileReader((text) => {
+        const error = errorInText(text);
+        if (error !== null) return this.#error(error, headers);
+        return isMarkup(text) ? invalidReply() : null;
+      });
+    }
     if (this.#kind !== "events") return null;
     const observer = new MediaObserver(this.#format, this.#request, this.#context.maxEventBytes);
     return eventReader(observer, this.#decodeError);
@@ -108,7 +131,7 @@ class PassedMedia implements Prepared {
   /** A file is of any type but those in which servers write errors. */
   fileType(headers: ResponseHeaders): string | null {
     const type = typeIn(headers);
-    if (this.#kind !== "bytes" || /json|text\/|event-stream/.test(type)) return null;
+    if (this.#kind !== "bytes" || isDocumentType(type) || type.startsWith("text/")) return null;
     return type === "" ? "application/octet-stream" : type;
   }
 }

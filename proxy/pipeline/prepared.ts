@@ -34,7 +34,7 @@ export interface Prepared {
   /** Reads a whole 2xx answer, or says why it is not one. */
   whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError;
   /** null if the operation has no stream. */
-  reader(): StreamReader | null;
+  reader(headers: ResponseHeaders): StreamReader | null;
   /** Content type of an answer that is a file, passed on as it arrives; null or absent if it is none. */
   fileType?(headers: ResponseHeaders): string | null;
 }

@@ -42,8 +42,8 @@ export function withSealedIds(prepared: Prepared, seal: SealId, root: boolean): 
       const text = typeof body === "string" ? body : Buffer.from(body).toString("utf8");
       return { ...whole, body: sealIds(text, seal, root) };
     },
-    reader() {
-      const reader = prepared.reader();
+    reader(headers) {
+      const reader = prepared.reader(headers);
       return reader === null ? null : sealedReader(reader, seal, root);
     },
   };

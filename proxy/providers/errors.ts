@@ -12,18 +12,26 @@ function headerText(reply: ErrorReply, name: string): string | null {
   return typeof value === "string" ? value : (value?.[0] ?? null);
 }
 
+/** Daily quotas are the longest that providers have. A longer wait is a mistake, and would close the model for good. */
+const longestWaitMs = 86_400_000;
+const bounded = (waitMs: number | null): number | null =>
+  waitMs === null ? null : Math.min(Math.max(0, Math.round(waitMs)), longestWaitMs);
+/** Seconds since 1970, which some servers send in place of a number of seconds. */
+const isTimestamp = (seconds: number): boolean => seconds >= 1e9 && seconds < 1e10;
+
 /**
- * `retry-after-ms`, or else `retry-after` in seconds or as an HTTP date. In milliseconds; null if neither is usable.
+ * `retry-after-ms`, or else `retry-after` in seconds or as a date. In milliseconds; null if neither is usable.
  */
-export function retryAfterMs(reply: ErrorReply): number | null {
+function givenWaitMs(reply: ErrorReply): number | null {
   const millis = Number(headerText(reply, "retry-after-ms") ?? Number.NaN);
-  if (Number.isFinite(millis) && millis >= 0) return Math.round(millis);
+  if (Number.isFinite(millis) && millis >= 0) return millis;
   const text = headerText(reply, "retry-after");
   if (text === null || text.trim() === "") return null;
   const seconds = Number(text);
-  if (Number.isFinite(seconds)) return seconds >= 0 ? Math.round(seconds * 1000) : null;
+  if (isTimestamp(seconds)) return seconds * 1000 - reply.nowMs;
+  if (Number.isFinite(seconds)) return seconds >= 0 ? seconds * 1000 : null;
   const date = Date.parse(text);
-  return Number.isNaN(date) ? null : Math.max(0, date - reply.nowMs);
+  return Number.isNaN(date) ? null : date - reply.nowMs;
 }
 
 /** At least a second, since a 429 asks for a pause. */
@@ -63,8 +71,9 @@ export function providerError(
     code: kind.code,
     message: (safe ? clean(message) : "") || ownWords(kind.class, reply.status),
     param: blamed.param ?? (safe ? words.theirs.param : null),
-    retryAfterMs:
-      blamed.retryAfterMs ?? retryAfterMs(reply) ?? (kind.class === "RateLimited" ? limitWaitMs(reply) : null),
+    retryAfterMs: bounded(
+      blamed.retryAfterMs ?? givenWaitMs(reply) ?? (kind.class === "RateLimited" ? limitWaitMs(reply) : null),
+    ),
     upstreamStatus: reply.status,
     ...(fault === null ? {} : { fault }),
     ...(safe && hasWords(words.theirs) ? { theirs: words.theirs } : {}),

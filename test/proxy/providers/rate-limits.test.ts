@@ -93,4 +93,19 @@ describe("what rate-limit headers say about the next request", () => {
       [3_000, 1_000, 9_000, null],
     );
   });
+
+  const day = 86_400_000;
+  const longest: [string, Record<string, string>, number][] = [
+    ["seconds", { "retry-after": "99999999999" }, day],
+    ["a date in a hundred years", { "retry-after": "Fri, 01 Jan 2126 00:00:00 GMT" }, day],
+    ["a date in the past", { "retry-after": "Fri, 01 Jan 1999 00:00:00 GMT" }, 0],
+    ["a time stamp", { "retry-after": String(Math.round(nowMs / 1000) + 30) }, 30_000],
+    ["milliseconds", { "retry-after-ms": "1e300" }, day],
+    ["a reset", { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "999999h" }, day],
+  ];
+  for (const [what, headers, waitMs] of longest)
+    it(`never closes a model for longer than a day: ${what}`, () => {
+      const error = providerError({ status: 429, headers, body: "", nowMs });
+      assert.ok(Math.abs((error.retryAfterMs ?? -1) - waitMs) < 1_000, String(error.retryAfterMs));
+    });
 });
