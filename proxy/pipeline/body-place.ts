@@ -36,7 +36,7 @@ function mostArriving(path: PathEntry, identity: Identity): number {
 }
 
 /** Callers without a key are distinguished by address. */
-export const holderOf = (identity: Identity, address: string): string =>
+export const roomOwner = (identity: Identity, address: string): string =>
   identity.anonymous ? `anonymous ${address}` : `key ${identity.key.id}`;
 
 /** Reserves memory for the body. Bodies larger than `maxBytes` are refused when they are read. */
@@ -50,7 +50,7 @@ export function bodyPlace(
 ): BodyPlace | Failure {
   const announced = client.header("content-length");
   const bytes = announced === null ? firstBytes : Number(announced);
-  return room.place(holderOf(identity, address), Math.min(bytes, maxBytes), mostArriving(path, identity));
+  return room.place(roomOwner(identity, address), Math.min(bytes, maxBytes), mostArriving(path, identity));
 }
 
 export const isPlace = (place: BodyPlace | Failure): place is BodyPlace => place instanceof BodyPlace;

@@ -319,7 +319,7 @@ describe("a WebSocket on /v1/responses", () => {
       assert.deepEqual([response.statusCode, codeOf(JSON.parse(text) as Event)], [status, code]);
     });
 
-  it("gets the place of an idle one of whoever has the most connections", async () => {
+  it("gets the place of an idle connection of the caller with the most", async () => {
     const { url } = await gateway(manifests({}, ...key("bob", "slc_bob_key_000001_0123456789")), [
       "--max-web-sockets=2",
     ]);

@@ -153,6 +153,7 @@ describe("client tokens", () => {
       "origin",
     ],
     ["for no page where the key is bound to some", alice, {}, 403, "origin_not_allowed", "origin"],
+    ["for a model that no policy serves", alice, { models: ["nope"] }, 404, "model_not_found", "models"],
     ["with a lifetime that is none", bob, { expires_in: 0 }, 400, "invalid_value", "expires_in"],
     ["with a field that is unknown", bob, { role: "admin" }, 400, "invalid_value"],
     ["with a body that is no JSON", bob, "{", 400, "invalid_json"],

@@ -64,6 +64,15 @@ describe("a real identity", () => {
       assert.equal(await said(await issuer.token({ sub: user })), user.normalize("NFC"));
     });
 
+  for (const algorithm of ["ES384", "PS256", "EdDSA", "Ed25519"] as const)
+    it(`passes when it is signed by ${algorithm}, and by nothing that is not allowed`, async (context) => {
+      const signer = await startIssuer(algorithm);
+      context.after(() => signer.close());
+      const token = await signer.token({ sub: "alice" });
+      assert.equal(await verifierOf([settings(signer, { algorithms: [algorithm] })]).said(token), "alice");
+      assert.equal(await verifierOf([settings(signer)]).said(token), "invalid_token");
+    });
+
   for (const [what, sub, why] of [
     ["with a line end", "alice\nadmin", /control characters/],
     ["with a NUL", "alice\u0000", /control characters/],

@@ -130,6 +130,14 @@ describe("callers with tokens", () => {
     return `${answer.status} ${body.error?.code ?? "ok"}`;
   };
   const alice = { email: "alice@example.com", role: "data-scientist", groups: ["internal"] };
+  /** Of as many groups as real directories have. */
+  const member = (count: number) => ({
+    ...alice,
+    groups: [
+      ...Array.from({ length: count }, (_, index) => `b7f1c2de-0000-4000-8000-${String(index).padStart(12, "0")}`),
+      "internal",
+    ],
+  });
   const workload = {
     sub: "system:serviceaccount:team-b:worker",
     "kubernetes.io": { namespace: "team-b", serviceaccount: { name: "worker", uid: "u" } },
@@ -145,6 +153,8 @@ describe("callers with tokens", () => {
     ],
     ["a token with the role", () => corp.token(alice), "scientists", "200 ok"],
     ["a token with the tag", () => corp.token(alice), "tagged", "200 ok"],
+    ["a token of more than 8,192 characters", () => corp.token(member(150)), "tagged", "200 ok"],
+    ["a token of more than 12,000 characters", () => corp.token(member(250)), "tagged", "200 ok"],
     ["a token of another namespace's policy", () => corp.token(alice), "theirs", "404 model_not_found"],
     ["a workload's token in its namespace", () => cluster.token(workload), "theirs", "200 ok"],
     ["a workload's token elsewhere", () => cluster.token(workload), "everyone", "404 model_not_found"],
