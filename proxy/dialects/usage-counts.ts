@@ -6,13 +6,13 @@ import type { Units, Usage } from "./canonical.ts";
 const mostTokens = 1e9;
 
 /** A count as sent by the provider. Anything but a positive number that a call can have becomes 0. */
-export function count(value: unknown): number {
-  return typeof value === "number" && value > 0 && value <= mostTokens ? Math.floor(value) : 0;
+export function count(value: unknown, most = mostTokens): number {
+  return typeof value === "number" && value > 0 && value <= most ? Math.floor(value) : 0;
 }
 
 /** Whether a value is absent or a plausible count: a number, not negative, and not far too large. */
-const canBe = (value: unknown): boolean =>
-  value === undefined || value === null || (typeof value === "number" && value >= 0 && value <= mostTokens);
+const canBe = (value: unknown, most: number): boolean =>
+  value === undefined || value === null || (typeof value === "number" && value >= 0 && value <= most);
 
 const none: JsonObject = Object.freeze({});
 
@@ -24,10 +24,16 @@ export const member = (object: unknown, name: string): JsonObject => {
 /** The counts of one report. Remembers whether any of them is implausible. */
 export class Counts {
   implausible = false;
+  readonly #most: number;
+
+  /** `most`: of one count. A batch has more than a call. */
+  constructor(most = mostTokens) {
+    this.#most = most;
+  }
 
   of(value: unknown): number {
-    if (!canBe(value)) this.implausible = true;
-    return count(value);
+    if (!canBe(value, this.#most)) this.implausible = true;
+    return count(value, this.#most);
   }
 
   /** `tokens`: the counts that every report has. Omits units that weren't used. */

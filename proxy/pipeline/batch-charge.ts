@@ -11,7 +11,7 @@ import type { ProviderModel } from "../providers/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
-import { isObject } from "../wire/json.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
 import { admitAside } from "./admit.ts";
 import type { AdmitRequest, Admitter } from "./admit-request.ts";
 
@@ -38,11 +38,30 @@ const rememberedMs = 90 * 86_400_000;
 
 const finalStatuses: ReadonlySet<unknown> = new Set(["completed", "expired", "cancelled", "failed"]);
 
+/** Most requests of a batch: https://platform.openai.com/docs/guides/batch. */
+const mostRequests = 50_000;
+/** Ten times what any model reads and writes in one request, and what a request usually has. */
+const mostTokens = 20_000_000;
+const usualTokens = 1_024;
+/** Of one count, so that its cost fits a safe integer. */
+const mostOfBatch = 1e11;
+
+/** What a batch reports, or what its requests usually have if that can't be true. */
+function plausibleUsage(object: JsonObject): Usage | null {
+  const given = isObject(object["request_counts"]) ? object["request_counts"]["total"] : null;
+  const requests = typeof given === "number" && given >= 0 ? Math.min(given, mostRequests) : mostRequests;
+  const usage = usageOf(object, Math.min(mostOfBatch, requests * mostTokens));
+  if (usage?.implausible !== true) return usage;
+  const tokens = given === null ? 0 : requests * usualTokens;
+  const none = { cachedPrompt: 0, cacheWrite: 0, reasoning: 0 };
+  return { ...none, prompt: tokens, completion: tokens, estimated: true, implausible: true };
+}
+
 /** Null if the batch is still at work, or the provider doesn't report what it used. */
 function endedBatch(object: unknown): EndedBatch | null {
   if (!isObject(object) || object["object"] !== "batch" || !finalStatuses.has(object["status"])) return null;
   const { id, model } = object;
-  const usage = usageOf(object);
+  const usage = plausibleUsage(object);
   if (typeof id !== "string" || usage === null || usage.prompt + usage.completion === 0) return null;
   return {
     id,
@@ -135,6 +154,7 @@ async function charge(
         usage,
         costNanoUsd: cost,
         ...(lacking.length === 0 ? {} : { unpriced: lacking }),
+        ...(usage.implausible === true ? { implausible: true } : {}),
       },
     ],
     trace: null,

@@ -62,22 +62,42 @@ const plus = (before: Usage, more: Usage): Usage => {
     cacheWrite: before.cacheWrite + more.cacheWrite,
     completion: before.completion + more.completion,
     reasoning: before.reasoning + more.reasoning,
+    estimated: before.estimated || more.estimated,
+    ...(more.implausible === true ? { implausible: true } : {}),
     ...(Object.keys(units).length === 0 ? {} : { units }),
   };
 };
 
+/** Ten times what any model reads and writes. */
+const mostPrompt = 20_000_000;
+const mostCompletion = 2_000_000;
+
+const isImplausible = ({ prompt, completion, implausible }: Usage): boolean =>
+  implausible === true || prompt > mostPrompt || completion > mostCompletion;
+
+/** What an answer used whose report can't be true: its own length, and a prompt as its other requests had on average. */
+const estimatedOf = (content: unknown, before: Usage | undefined, requests: number): Usage => ({
+  prompt: before === undefined ? 0 : Math.ceil(before.prompt / requests),
+  ...{ cachedPrompt: 0, cacheWrite: 0, reasoning: 0, estimated: true, implausible: true },
+  completion: Math.ceil(JSON.stringify(content ?? "").length / 4),
+});
+
 /** Adds up the usage in the results of a batch, by the model that the provider names. */
 export class BatchMeter {
   readonly usages = new Map<string, Usage>();
+  readonly #requests = new Map<string, number>();
 
   line(line: string): void {
     const json = jsonIn(line);
     const result = isObject(json) ? json["result"] : null;
     const message = isObject(result) && result["type"] === "succeeded" ? result["message"] : null;
-    const usage = isObject(message) ? decodeUsage(message["usage"]) : null;
-    if (usage === null || !isObject(message)) return;
+    const reported = isObject(message) ? decodeUsage(message["usage"]) : null;
+    if (reported === null || !isObject(message)) return;
     const model = String(message["model"] ?? "");
     const before = this.usages.get(model);
+    const requests = this.#requests.get(model) ?? 0;
+    const usage = isImplausible(reported) ? estimatedOf(message["content"], before, requests) : reported;
+    this.#requests.set(model, requests + 1);
     this.usages.set(model, before === undefined ? usage : plus(before, usage));
   }
 }

@@ -42,6 +42,8 @@ function wrong(body: Json): string | null {
 
 export class AnthropicAccount {
   readonly batches: Batch[] = [];
+  /** In each result from now on. */
+  usage: Json = resultUsage;
   readonly files: { id: string; filename: string; content: Buffer }[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   #next = 1;
@@ -131,7 +133,7 @@ export class AnthropicAccount {
         content,
         stop_reason: "end_turn",
         stop_sequence: null,
-        usage: resultUsage,
+        usage: this.usage,
       };
       response.write(`${JSON.stringify({ custom_id, result: { type: "succeeded", message } })}\n`);
     }

@@ -101,6 +101,28 @@ describe("a batch that has ended", () => {
       await eventually(async () => (await spent(gateway)) === expected);
     });
 
+  for (const [what, tokens, requests, most] of [
+    ["of more tokens than a call can have", 2e9, 20_000, 2e9],
+    ["that can't be true", 2e9, 3, 3 * 1_024],
+    ["that is no number", 1e300, 3, 3 * 1_024],
+    ["that is negative", -1, 3, 3 * 1_024],
+  ] as const)
+    it(`with a usage ${what} is charged for ${most} tokens`, async (context) => {
+      const gateway = await start(context);
+      const client = sdk(gateway);
+      const id = await make(client, {
+        ...{
+          status: "completed",
+          model: "gpt-4o",
+          request_counts: { total: requests, completed: requests, failed: 0 },
+        },
+        usage: { input_tokens: tokens, output_tokens: tokens, total_tokens: 2 * tokens },
+      });
+      await client.batches.retrieve(id);
+      const line = await eventually(() => charged(gateway)[0]);
+      assert.equal(line["cost_nano_usd"], (most * (tokenPrices.input + tokenPrices.output)) / 2);
+    });
+
   it("counts in no limit of tokens", async (context) => {
     const gateway = await start(context);
     const client = sdk(gateway);

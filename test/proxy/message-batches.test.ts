@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, it } from "node:test";
 import Anthropic, { toFile } from "@anthropic-ai/sdk";
-import { AnthropicAccount } from "../harness/anthropic-account.ts";
+import { AnthropicAccount, resultUsage } from "../harness/anthropic-account.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { Account } from "../harness/openai-account.ts";
 
@@ -142,6 +142,30 @@ describe("batches of messages, and files, of Anthropic", () => {
       return budgets[0]?.spentNanoUsd === cost;
     });
   });
+
+  for (const [what, usage] of [
+    ["far too large", { input_tokens: 1e9, output_tokens: 1e9 }],
+    ["larger than any number", { input_tokens: 1e300, output_tokens: 1e300 }],
+    ["negative", { input_tokens: -1, output_tokens: 5 }],
+    ["text", { input_tokens: "12", output_tokens: 5 }],
+  ] as const)
+    it(`are charged by their answers where the usage is ${what}, and that is counted`, async (context) => {
+      const batch = await make("ada", "sonnet", "sonnet");
+      (account.batches.at(-1) as { ended: boolean }).ended = true;
+      const before = charged().length;
+      account.usage = usage;
+      context.after(() => {
+        account.usage = resultUsage;
+      });
+      for await (const line of await sdk().messages.batches.results(batch.id)) assert.ok(line.custom_id);
+      const [line] = await eventually(() => (charged().length > before ? charged().slice(before) : undefined));
+      const cost = Number(line?.["cost_nano_usd"]);
+      assert.ok(cost > 0 && cost < 1_000_000, String(cost));
+      assert.match(
+        await gateway.metrics(),
+        /ai_gateway_implausible_usage_total\{[^}]*provider="default\/claude"[^}]*\} [1-9]/,
+      );
+    });
 
   it("are charged in full to a caller who leaves while the results arrive", async () => {
     const batch = await make("ada", ...Array.from({ length: 2_000 }, () => "sonnet"));

@@ -28,11 +28,11 @@ function toolUses(output: unknown): Units {
   };
 }
 
-/** Usage of an answer; null if it has no usage object. */
-export function usageOf(response: JsonObject): Usage | null {
+/** Usage of an answer; null if it has no usage object. `most`: of one count, if not those of a call. */
+export function usageOf(response: JsonObject, most?: number): Usage | null {
   const usage = response["usage"];
   if (!isObject(usage)) return null;
-  const counts = new Counts();
+  const counts = new Counts(most);
   const input = member(usage, "input_tokens_details");
   const output = member(usage, "output_tokens_details");
   const prompt = counts.of(usage["input_tokens"]);
