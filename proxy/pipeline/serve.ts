@@ -21,6 +21,7 @@ import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyPlace, isPlace, roomOwner } from "./body-place.ts";
+import { bodyPlace, isPlace, roomOwner } from "./body-place.ts";
 import { type CallEnd, type CallOutcome, CallState, underWay } from "./call-state.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
@@ -181,7 +182,12 @@ class Call implements CallEnd {
 
   #openSocket(client: Unambiguous, identity: Identity): Failure | null {
     const { allowedOrigins } = this.#snapshot.settings.cors;
-    return openSocket(client, this.#gateway.webSockets, allowedOrigins, roomOwner(identity, this.#state.record.address));
+    return openSocket(
+      client,
+      this.#gateway.webSockets,
+      allowedOrigins,
+      roomOwner(identity, this.#state.record.address),
+    );
   }
 
   #opened(failed: Failure | null): Failure | null {
