@@ -22,7 +22,7 @@ const DASH = 45;
 
 const boundaryIn = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))\s*(?:;.*)?$/i;
 const fieldName = /^[A-Za-z0-9_.-]{1,64}(\[[A-Za-z0-9_-]{0,64}\])*$/;
-const disposition = /^form-data((?:\s*;\s*[a-z*]+=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+))*)\s*;?\s*$/i;
+const disposition = /^form-data((?:\s*;\s*[a-z*]+=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+))*)\s*(?:;\s*)?$/i;
 
 export const isForm = (contentType: string | null): boolean => /^multipart\/form-data\s*(;|$)/i.test(contentType ?? "");
 

@@ -221,6 +221,12 @@ describe("prompt guard", () => {
         ["full-width letters", bad.replace("IGNORE", "ＩＧＮＯＲＥ")],
         ["mathematical letters", bad.replace("IGNORE", "𝐈𝐆𝐍𝐎𝐑𝐄")],
         ["escapes in a text", bad.replaceAll(" ", "\\u0020")],
+        ["HTML's escapes", bad.replaceAll(" ", "&nbsp;").replace("p", "&#x70;")],
+        ["HTML's escapes in HTML", bad.replaceAll(" ", "&amp;#160;")],
+        ["URL escapes", encodeURIComponent(bad).replace("p", "%70")],
+        ["URL escapes in a URL", encodeURIComponent(encodeURIComponent(bad))],
+        ["tag characters", [...bad].map((one) => String.fromCodePoint(0xe0000 + one.charCodeAt(0))).join("")],
+        ["struck words", [...bad].map((one) => (one === " " ? one : `${one}\u0336`)).join("")],
       ] as const
     ).map(([what, text]): [string, string, Json] => [
       `a text with ${what}`,

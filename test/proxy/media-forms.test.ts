@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { lengthOf } from "../../proxy/media/audio-length.ts";
 import { editedForm, encodeForm, type FormPart, fieldsOf, parseForm } from "../../proxy/media/form.ts";
+import { cpuMsOf } from "../harness/cpu-time.ts";
 import fc, { runs } from "../harness/property.ts";
 
 const type = "multipart/form-data; boundary=b";
@@ -13,6 +14,21 @@ const field = (name: string, content: string): string =>
 const form = (...parts: string[]): string => `${parts.join("")}--b--\r\n`;
 
 describe("a form", () => {
+  it("is read in time linear in its heads, whatever is in them", () => {
+    const timeOf = (fill: string): number => {
+      const head = `Content-Disposition: form-data${fill.repeat(Math.floor(8_000 / fill.length))}x`;
+      const bytes = Buffer.from(`${part(head, "1")}--b--`);
+      const read = (): void => {
+        for (let count = 0; count < 20; count++) parseForm(bytes, type);
+      };
+      read();
+      return Math.min(cpuMsOf(read), cpuMsOf(read), cpuMsOf(read));
+    };
+    const usual = Math.max(20, timeOf("word "));
+    for (const fill of [" ", "\t", " ;", "; ", ";a=b", ';a="\\"', "\\", '"', ";a="])
+      assert.ok(timeOf(fill) < 5 * usual, JSON.stringify(fill));
+  });
+
   const read: [string, string, string, object][] = [
     [
       "fields",
