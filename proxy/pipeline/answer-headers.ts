@@ -8,6 +8,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { replyHeaders } from "../wire/headers.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import type { Prepared } from "./prepared.ts";
+import { cleanHeaders } from "./provider-error.ts";
 
 export type AnswerHeaders = Record<string, string | number>;
 
@@ -36,8 +37,9 @@ export function answerHeaders(
   upstream: ResponseHeaders,
   attempts: number,
 ): AnswerHeaders {
-  const headers: AnswerHeaders = {};
-  if (!prepared.translated) replyHeaders(upstream, headers);
+  const passed: AnswerHeaders = {};
+  if (!prepared.translated) replyHeaders(upstream, passed);
+  const headers = cleanHeaders(passed, target.entry.account);
   addGatewayHeaders(headers, { client, record, target: target.config.name, dropped: prepared.dropped });
   if (client.header("x-sluice-attempts") !== null) headers["x-sluice-attempts"] = attempts;
   const sunset = target.model.config.sunset;

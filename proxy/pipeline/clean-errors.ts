@@ -65,7 +65,8 @@ class CleanPrepared implements Prepared {
   }
 
   fileType(headers: ResponseHeaders): string | null {
-    return this.#inner.fileType?.(headers) ?? null;
+    const type = this.#inner.fileType?.(headers) ?? null;
+    return type === null ? null : withoutCredentials(type, this.#account);
   }
 
   reader(headers: ResponseHeaders): StreamReader | null {

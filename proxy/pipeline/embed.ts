@@ -28,7 +28,7 @@ import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
-import { isProviderError, parseLoosely } from "./provider-error.ts";
+import { cleanHeaders, isProviderError, parseLoosely } from "./provider-error.ts";
 import { healthClassOf } from "./retry.ts";
 import { type SmallReply, sendSmall } from "./small-call.ts";
 
@@ -239,7 +239,13 @@ class Embedding {
   /** Discards a refused token so that the next call gets a new one. */
   #error(status: number, headers: ResponseHeaders, body: Buffer): ProviderError {
     const { provider, account } = this.#request.embedder.entry;
-    const reply = { status, headers, body: parseLoosely(body.subarray(0, 65_536), account), nowMs: this.#with.nowMs() };
+    const clean = cleanHeaders(headers, account);
+    const reply = {
+      status,
+      headers: clean,
+      body: parseLoosely(body.subarray(0, 65_536), account),
+      nowMs: this.#with.nowMs(),
+    };
     const error = provider.decodeError(reply);
     if (error.class === "Unauthorized") provider.renew?.(account, reply, this.#with.auth);
     return error;

@@ -61,6 +61,24 @@ export function withoutCredentials(text: string, account: Pick<ProviderAccount, 
   return clean;
 }
 
+/** The same of a response's headers; the same object if they hold none. */
+export function cleanHeaders<Headers extends Record<string, unknown>>(
+  headers: Headers,
+  account: Pick<ProviderAccount, "credentials" | "additions">,
+): Headers {
+  let clean: Record<string, unknown> = headers;
+  for (const name in headers) {
+    const value: unknown = headers[name];
+    if (value === undefined || typeof value === "number") continue;
+    const text = String(value);
+    const without = withoutCredentials(text, account);
+    if (without === text) continue;
+    if (clean === headers) clean = { ...headers };
+    clean[name] = without;
+  }
+  return clean as Headers;
+}
+
 /** Returns an error body's JSON, or its text if it isn't JSON, without the credentials of the account used. */
 export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "credentials" | "additions">): unknown {
   const text = withoutCredentials(body.toString("utf8"), account);

@@ -11,7 +11,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
 import type { OnRecord } from "./proof.ts";
-import { parseLoosely, toFailure } from "./provider-error.ts";
+import { cleanHeaders, parseLoosely, toFailure } from "./provider-error.ts";
 import type { Admitted } from "./reservation.ts";
 
 const maxErrorBytes = 65_536;
@@ -123,14 +123,14 @@ export class ResourceExchange {
     return this.#status >= 200 && this.#status < 300;
   }
 
-  head(status: number, headers: ResponseHeaders): void {
+  head(status: number, given: ResponseHeaders): void {
     this.#status = status;
-    this.#headers = headers;
+    this.#headers = cleanHeaders(given, this.#entry.account);
     if (!this.#isOk || this.#whole) return;
     const out = this.#ownHeaders();
     const names = ["content-type", "content-disposition", ...(this.#lines === null ? ["content-length"] : [])];
     for (const name of names) {
-      const value = headers[name];
+      const value = this.#headers[name];
       if (typeof value === "string") out[name] = name === "content-disposition" ? unmarked(value) : value;
     }
     this.#client.head(status, out);

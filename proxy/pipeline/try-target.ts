@@ -24,7 +24,7 @@ import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { type Choice, chooseServer, type NoChoice } from "./pick-server.ts";
 import { prepare } from "./prepare.ts";
 import type { Prepared } from "./prepared.ts";
-import { asProviderError, isProviderError, noToken, parseLoosely } from "./provider-error.ts";
+import { asProviderError, cleanHeaders, isProviderError, noToken, parseLoosely } from "./provider-error.ts";
 import type { WholeReply } from "./whole-reply.ts";
 
 type Failed = Extract<AttemptResult, { kind: "failed" }>;
@@ -102,7 +102,7 @@ export function errorReply(
   account: Pick<ProviderAccount, "credentials" | "additions">,
   nowMs: number,
 ): ErrorReply {
-  return { status: status ?? 502, headers, body: parseLoosely(body, account), nowMs };
+  return { status: status ?? 502, headers: cleanHeaders(headers, account), body: parseLoosely(body, account), nowMs };
 }
 
 const peers = new WeakMap<ResolvedTarget, AttemptPeer>();

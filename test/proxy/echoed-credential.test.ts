@@ -35,6 +35,54 @@ describe("an account's credential", () => {
           assert.ok(!text.includes(form), text.slice(0, 300));
     });
 
+  const named = ["x-request-id", "openai-processing-ms", "openai-version", "x-ratelimit-limit-requests", "retry-after"];
+  const headers = Object.fromEntries(named.map((name) => [name, `was ${credential}`]));
+  const message = { role: "assistant", content: "Hi" };
+  const good = { id: "c", model: "gpt-4o", choices: [{ index: 0, message, finish_reason: "stop" }] };
+  const speech = { "content-type": `audio/mpeg; x="${encodeURIComponent(credential)}"` };
+  const headed: [what: string, path: string, status: number, type: Record<string, string>, body: string][] = [
+    ["an answer", "chat/completions", 200, { "content-type": "application/json" }, JSON.stringify(good)],
+    ["an error", "chat/completions", 400, { "content-type": "application/json" }, '{"error":{"message":"bad"}}'],
+    ["a rate limit", "chat/completions", 429, { "content-type": "application/json" }, '{"error":{"message":"slow"}}'],
+    ["a file", "audio/speech", 200, speech, "ID3"],
+    ["a refused object", "files", 400, { "content-type": "application/json" }, '{"error":{"message":"bad"}}'],
+  ];
+  for (const [what, path, status, type, body] of headed)
+    it(`is removed from the headers of ${what}`, async () => {
+      const upstream = await startUpstream((_request, response) => {
+        response.writeHead(status, { ...headers, ...type });
+        response.end(body);
+      });
+      const gateway = await startGateway([
+        provider("up", upstream.url, {
+          type: path === "files" ? "OpenAI" : "OpenAICompatible",
+          ...(path === "files" ? {} : { options: { surfaces: "Speech" } }),
+        }),
+        secret("up-credentials", { apiKey: credential }),
+        policy("chat", {
+          match: { models: ["gpt-4o"] },
+          routing: { targets: [{ provider: { name: "up" } }] },
+          resources: { provider: { name: "up" } },
+        }),
+        ...key("alice", alice, { role: "data-scientist" }),
+      ]);
+      after(async () => {
+        await gateway.close();
+        await upstream.close();
+      });
+      const asked =
+        path === "audio/speech" ? { input: "Hi", voice: "alloy" } : { messages: [{ role: "user", content: "Hi" }] };
+      const answer = await fetch(`${gateway.url}/v1/${path}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o", ...asked }),
+      });
+      assert.equal(upstream.requests.length > 0, true);
+      const all = `${JSON.stringify([...answer.headers])} ${await answer.text()} ${gateway.logText()}`;
+      for (const form of [credential, JSON.stringify(credential).slice(1, -1), encodeURIComponent(credential)])
+        assert.ok(!all.includes(form) && !all.includes(JSON.stringify(form).slice(1, -1)), all.slice(0, 600));
+    });
+
   const chunk = `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "gpt-4o", choices: [{ index: 0, delta: { role: "assistant", content: "Hi" }, finish_reason: null }] })}\n\n`;
   const said = { message: `your header was Bearer ${credential}`, type: "server_error", param: credential, code: "x" };
   const failedResponse = { id: "resp_1", object: "response", status: "failed", error: said, output: [] };
