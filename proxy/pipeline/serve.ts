@@ -21,7 +21,6 @@ import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyPlace, isPlace, roomOwner } from "./body-place.ts";
-import { bodyPlace, isPlace, roomOwner } from "./body-place.ts";
 import { type CallEnd, type CallOutcome, CallState, underWay } from "./call-state.ts";
 import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
