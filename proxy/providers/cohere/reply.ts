@@ -96,6 +96,9 @@ function contentOf(message: JsonObject, key: "text" | "thinking"): string {
     .join("");
 }
 
+const position = (value: unknown): number =>
+  Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : 0;
+
 /** The address of a document or of a tool's result. */
 function addressOf(source: JsonObject): { url: string; title: string } | null {
   const holder = [source["document"], source["tool_output"]].find(isObject);
@@ -111,8 +114,8 @@ export function annotationsOf(citations: unknown, from: (part: unknown) => numbe
   return objectsIn(Array.isArray(citations) ? citations : [citations]).flatMap((citation) => {
     const base = from(citation["content_index"]);
     if (base === null) return [];
-    const start = base + Number(citation["start"] ?? 0);
-    const end = base + Number(citation["end"] ?? 0);
+    const start = base + position(citation["start"]);
+    const end = base + position(citation["end"]);
     return objectsIn(citation["sources"]).flatMap((source) => {
       const page = addressOf(source);
       return page === null ? [] : [chatAnnotation({ ...page, start, end })];

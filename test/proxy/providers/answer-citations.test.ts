@@ -187,6 +187,10 @@ const rows: Record<string, Row> = {
     ...cohere("It is so", 0, 2, { type: "tool", id: "1", tool_output: { title: "A", url } }),
     expected: [[0, 2]],
   },
+  "a document at a place that is no number, from Cohere": {
+    ...cohere("It is so", Number.NaN, 2, { type: "document", id: "1", document: { title: "A", url } }),
+    expected: [[0, 2]],
+  },
   "a document without an address, from Cohere": {
     ...cohere("It is so", 0, 2, { type: "document", id: "1", document: { id: "1", snippet: "x" } }),
     expected: [],
