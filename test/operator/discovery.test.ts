@@ -78,10 +78,10 @@ describe("discovered models", () => {
   });
 
   it("are not for types whose models can't be listed", () => {
-    const spec = { type: "Watsonx", options: { projectId: "p" }, endpoint: undefined };
+    const spec = { type: "AzureAIFoundry", endpoint: undefined };
     assert.match(
       of(run([provider(spec)], null), "LLMProvider").problems.join(),
-      /can't list the models of type Watsonx/,
+      /can't list the models of type AzureAIFoundry/,
     );
   });
 
