@@ -57,7 +57,7 @@ async function keyFrom(file: string | undefined): Promise<Uint8Array | null> {
 const noRecords = (paths: readonly string[], redis: string | undefined): string =>
   `no audit record was found in ${[...paths, ...(redis === undefined ? [] : ["the store"])].join(", ")}; name the folder of --audit-dir, files out of it, or --redis URL`;
 
-const mostShown = 100;
+const maxShown = 100;
 
 /** Files and the store are two copies, and each is verified on its own. */
 async function verify(
@@ -87,8 +87,8 @@ async function verify(
 }
 
 function list(kind: string, lines: readonly Trouble[]): void {
-  for (const { where: place, what } of lines.slice(0, mostShown)) process.stdout.write(`${kind} ${place}: ${what}\n`);
-  if (lines.length > mostShown) process.stdout.write(`${kind} and ${lines.length - mostShown} more\n`);
+  for (const { where: place, what } of lines.slice(0, maxShown)) process.stdout.write(`${kind} ${place}: ${what}\n`);
+  if (lines.length > maxShown) process.stdout.write(`${kind} and ${lines.length - maxShown} more\n`);
 }
 
 /** Stops reading once the output is closed, as by `head`. */

@@ -37,7 +37,7 @@ interface Measured extends Pair {
 
 /** Distance above the nearest pair that must not share an answer. */
 const margin = 0.01;
-const mostPairs = 10_000;
+const maxPairs = 10_000;
 /** Batch size: fewer inputs than any provider accepts at once. */
 const batch = 64;
 
@@ -51,8 +51,8 @@ export function parsePairs(text: string): Pair[] {
     pairs.push({ kind, texts: [first, two] });
   }
   if (pairs.length === 0) throw new Error("there is no pair in the file");
-  if (pairs.length > mostPairs)
-    throw new Error(`there are ${pairs.length} pairs in the file; at most ${mostPairs} are measured`);
+  if (pairs.length > maxPairs)
+    throw new Error(`there are ${pairs.length} pairs in the file; at most ${maxPairs} are measured`);
   return pairs;
 }
 

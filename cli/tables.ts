@@ -22,12 +22,12 @@ export const markdownCode = (text: string): string => (text === "" ? "" : `\`${m
 
 const markdownLine = (cells: readonly string[]): string =>
   `|${cells.map((cell) => (cell === "" ? " |" : ` ${cell} |`)).join("")}`;
-const mostRows = 100;
+const maxRows = 100;
 
 /** A comment has room for the first rows only. */
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const left = rows.length - mostRows;
+  const left = rows.length - maxRows;
   const more = left > 0 ? [markdownLine([`and ${left} more`, ...head.slice(1).map(() => "")])] : [];
-  const lines = [head, head.map(() => "---"), ...rows.slice(0, mostRows)].map(markdownLine);
+  const lines = [head, head.map(() => "---"), ...rows.slice(0, maxRows)].map(markdownLine);
   return [...lines, ...more].join("\n");
 }

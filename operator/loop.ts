@@ -4,9 +4,9 @@
 
 /** Delay before the next pass while proxies are still moving to a revision, and after a failure. */
 const firstFollowUpMs = 200;
-const longestFollowUpMs = 3_000;
+const maxFollowUpMs = 3_000;
 const firstRetryMs = 500;
-const longestRetryMs = 15_000;
+const maxRetryMs = 15_000;
 /** Changes within this time are compiled together. */
 const settleMs = 50;
 
@@ -66,13 +66,13 @@ export class Loop {
       if (settled) this.#followUpMs = firstFollowUpMs;
       else {
         next = this.#followUpMs;
-        this.#followUpMs = Math.min(longestFollowUpMs, this.#followUpMs * 2);
+        this.#followUpMs = Math.min(maxFollowUpMs, this.#followUpMs * 2);
       }
       this.#retryMs = firstRetryMs;
     } catch (cause) {
       this.#failed(cause);
       next = this.#retryMs;
-      this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+      this.#retryMs = Math.min(maxRetryMs, this.#retryMs * 2);
       this.#lastResyncMs = 0;
     }
     this.#running = null;

@@ -8,7 +8,7 @@ import type { PemFacts, PublicHalf, Unusable } from "./compile/world.ts";
  * A chain of five certificates with 4,096-bit RSA keys takes about 12 KiB. All that proxies mount must fit into one
  * Secret of 1 MiB.
  */
-const mostBytes = 32_768;
+const maxBytes = 32_768;
 
 const certificateBegins = "-----BEGIN CERTIFICATE-----";
 const keyBegins = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
@@ -53,7 +53,7 @@ function privateKeyOf(pem: string): PublicHalf | Unusable {
 export function pemFacts(value: string): PemFacts {
   // Most values are API keys, for which this is the only check.
   if (!value.includes("-----BEGIN ")) return {};
-  const large = Buffer.byteLength(value) > mostBytes ? { unusable: "is larger than 32 KiB" } : null;
+  const large = Buffer.byteLength(value) > maxBytes ? { unusable: "is larger than 32 KiB" } : null;
   return {
     ...(value.includes(certificateBegins) ? { certificate: large ?? certificateOf(value) } : {}),
     ...(keyBegins.test(value) ? { privateKey: large ?? privateKeyOf(value) } : {}),

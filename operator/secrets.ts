@@ -1,7 +1,7 @@
 /** Turns a Secret's value into what may be known of it outside. */
 import { Buffer } from "node:buffer";
 import { keyedDigest } from "../proxy/config/encode.ts";
-import { leastKeyCharacters } from "../proxy/config/key-record.ts";
+import { minKeyCharacters } from "../proxy/config/key-record.ts";
 import type { SecretFact } from "./compile/world.ts";
 import { pemFacts } from "./pem.ts";
 
@@ -9,7 +9,7 @@ import { pemFacts } from "./pem.ts";
 const ownKey = /^slc_[A-Za-z0-9_-]{8,}$/;
 const shownCharacters = 8;
 /** No server takes a larger header, and all that proxies mount must fit into one Secret of 1 MiB. */
-const mostBytes = 16_384;
+const maxBytes = 16_384;
 const moment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/;
 
 export function secretFact(pepper: Uint8Array, value: string): SecretFact {
@@ -18,12 +18,12 @@ export function secretFact(pepper: Uint8Array, value: string): SecretFact {
     digest: keyedDigest(pepper, value),
     displayPrefix,
     length: Buffer.byteLength(value),
-    ...([...value.slice(0, 2 * leastKeyCharacters)].length < leastKeyCharacters ? { shortForKey: true as const } : {}),
+    ...([...value.slice(0, 2 * minKeyCharacters)].length < minKeyCharacters ? { shortForKey: true as const } : {}),
     ...(moment.test(value) ? { momentMs: Date.parse(value) } : {}),
     ...pemFacts(value),
   };
   if (value.trim() === "") return { ...fact, unusable: "the value is empty" };
-  if (Buffer.byteLength(value) > mostBytes) return { ...fact, unusable: "the value is larger than 16 KiB" };
+  if (Buffer.byteLength(value) > maxBytes) return { ...fact, unusable: "the value is larger than 16 KiB" };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(value))
     return {

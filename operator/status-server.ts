@@ -3,7 +3,7 @@ import fastify, { type FastifyInstance } from "fastify";
 import type { OperatorMetrics } from "./metrics.ts";
 
 /** After this time without a sign of the API server a restart may help: its address, the network or this process. */
-const longestSilenceMs = 180_000;
+const maxSilenceMs = 180_000;
 
 /**
  * `unready`: why the operator can't do its work; "" if it can. `silentMs`: how long the API server has sent nothing. A
@@ -16,7 +16,7 @@ export function operatorStatusServer(
 ): FastifyInstance {
   const app = fastify({ logger: false });
   app.get("/livez", async (_request, reply) => {
-    if (silentMs() < longestSilenceMs) return "ok";
+    if (silentMs() < maxSilenceMs) return "ok";
     reply.code(503);
     return "the API server has sent nothing for 3 minutes";
   });

@@ -83,7 +83,7 @@ const routesOf = (snapshot: Snapshot) =>
   [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
 
 /** How long copies under way may delay the end of the process, within the drain time. */
-const mostShadowDrainMs = 5_000;
+const maxShadowDrainMs = 5_000;
 
 /** How often the country database is checked for a new edition. */
 const countriesEveryMs = 60_000;
@@ -232,7 +232,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       const began = performance.now();
       shadows.stop();
       await drain.run({ drainMs: settings.drainMs, delayMs: settings.drainDelayMs, patient });
-      await shadows.drain(Math.min(mostShadowDrainMs, Math.max(0, settings.drainMs - (performance.now() - began))));
+      await shadows.drain(Math.min(maxShadowDrainMs, Math.max(0, settings.drainMs - (performance.now() - began))));
       gateway.texts.close();
       records.drain();
       cell.close();

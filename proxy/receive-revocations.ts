@@ -3,7 +3,7 @@
  * lets nobody else in.
  */
 import type { FastifyInstance } from "fastify";
-import { mostRevocations } from "./config/revocations.ts";
+import { maxRevocations } from "./config/revocations.ts";
 import type { Current } from "./snapshot/current.ts";
 
 export const revocationsPath = "/revocations";
@@ -11,7 +11,7 @@ export const revocationsPath = "/revocations";
 const bytesOfEach = 70;
 
 export function receiveRevocations(app: FastifyInstance, current: Current): void {
-  const bodyLimit = mostRevocations * bytesOfEach;
+  const bodyLimit = maxRevocations * bytesOfEach;
   app.put<{ Body: unknown }>(revocationsPath, { bodyLimit }, async ({ body }, reply) => {
     const problem = current.revoke(JSON.stringify(body));
     return problem === null ? { revocations: current.revocations() } : reply.code(400).send({ message: problem });

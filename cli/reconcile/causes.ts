@@ -86,7 +86,7 @@ export function causesOf({ billed, ledger }: Compared, toleranceShare: number): 
 }
 
 /** The zones of the world. */
-const mostHours = 14;
+const maxHours = 14;
 
 /**
  * By how many hours days must begin later for a model's figures to agree, if they nearly do then; null if that isn't
@@ -112,7 +112,7 @@ export function shiftOf(model: string, all: readonly Compared[], rows: readonly 
   };
   const now = errorAt(0);
   let best = { hours: 0, error: now };
-  for (let hours = 1; hours <= mostHours; hours++)
+  for (let hours = 1; hours <= maxHours; hours++)
     for (const shift of [hours, -hours]) {
       const error = errorAt(shift);
       if (error < best.error) best = { hours: shift, error };

@@ -38,10 +38,10 @@ export interface CacheOptions<T extends KubernetesObject> extends CacheEvents {
 const pageSize = 500;
 const appliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration";
 const firstPauseMs = 500;
-const longestPauseMs = 30_000;
+const maxPauseMs = 30_000;
 
 /** Most texts that objects share. */
-const mostTexts = 10_000;
+const maxTexts = 10_000;
 
 /** Keeps texts once that many objects have: those of their conditions. */
 class SharedTexts {
@@ -50,7 +50,7 @@ class SharedTexts {
   #one(text: string): string {
     const known = this.#texts.get(text);
     if (known !== undefined) return known;
-    if (this.#texts.size >= mostTexts) this.#texts.clear();
+    if (this.#texts.size >= maxTexts) this.#texts.clear();
     this.#texts.set(text, text);
     return text;
   }
@@ -148,6 +148,6 @@ export class ObjectCache<T extends KubernetesObject> {
       this.#timer = null;
       this.#start();
     }, this.#pauseMs);
-    this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
+    this.#pauseMs = Math.min(maxPauseMs, this.#pauseMs * 2);
   }
 }

@@ -9,7 +9,7 @@ import { statusText } from "./status-writer.ts";
 
 /** This many statuses of a namespace written again are no accident, such as an edit by hand. */
 const repeatsOfContest = 3;
-const mostWritten = 10_000;
+const maxWritten = 10_000;
 
 export interface Contest {
   namespace: string;
@@ -81,7 +81,7 @@ export class Contests {
     this.#written.delete(meta.uid);
     this.#written.set(meta.uid, { text, meta: object.meta });
     for (const oldest of this.#written.keys()) {
-      if (this.#written.size <= mostWritten) break;
+      if (this.#written.size <= maxWritten) break;
       this.#written.delete(oldest);
     }
     if (!again) return;

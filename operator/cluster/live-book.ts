@@ -44,7 +44,7 @@ interface Awaited {
 }
 
 /** A proxy that is further behind than this counts as one without a config. */
-const mostRevisions = 256;
+const maxRevisions = 256;
 
 /** The order in which revisions came. */
 class Revisions {
@@ -60,7 +60,7 @@ class Revisions {
     this.#places.delete(revision);
     this.#places.set(revision, ++this.#count);
     const [oldest] = this.#places.keys();
-    if (this.#places.size > mostRevisions && oldest !== undefined) this.#places.delete(oldest);
+    if (this.#places.size > maxRevisions && oldest !== undefined) this.#places.delete(oldest);
     return this.#count;
   }
 

@@ -169,7 +169,7 @@ export async function askFleet(cluster: Cluster, settings: OperatorSettings, tok
   };
 }
 
-const mostNudges = 6;
+const maxNudges = 6;
 
 /**
  * Kubelet refreshes a Pod's volumes at once when the Pod changes, and slowly otherwise. It watches Pods and ConfigMaps
@@ -191,7 +191,7 @@ export class Nudger {
   async nudge(revision: string): Promise<void> {
     if (revision !== this.#revision) this.#count = 0;
     this.#revision = revision;
-    if (this.#count >= mostNudges) return;
+    if (this.#count >= maxNudges) return;
     this.#count++;
     await nudgeAll(this.#cluster, this.#settings, this.#count === 1 ? revision : `${revision}.${this.#count}`);
   }

@@ -14,7 +14,7 @@ import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
 import { configMapNames, configMapsOf, credentialsSecretsOf, statusSecretName } from "../publish/layout.ts";
 import type { Cluster } from "./api.ts";
-import { mostBytes, PublishedObjects } from "./published-objects.ts";
+import { maxBytes, PublishedObjects } from "./published-objects.ts";
 
 const pepperBytes = 32;
 const pepperNames = ["pepper", "pepper-copy", "pepper-previous"];
@@ -186,10 +186,10 @@ export class Publisher {
       only(wanted, inUse),
     ];
     const fitting = choices.find((some) =>
-      [...credentialsSecretsOf(this.#prefix, some).values()].every((data) => secretBytes(data) <= mostBytes),
+      [...credentialsSecretsOf(this.#prefix, some).values()].every((data) => secretBytes(data) <= maxBytes),
     );
     if (fitting !== undefined) return fitting;
-    throw new Error(`the credentials in use take more than ${mostBytes} bytes in one Secret`);
+    throw new Error(`the credentials in use take more than ${maxBytes} bytes in one Secret`);
   }
 
   /** Writes what differs: shards first, and the manifest once everything that it names exists. */

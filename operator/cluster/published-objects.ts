@@ -16,7 +16,7 @@ const writesAtOnce = 8;
 /** In how many resyncs all ConfigMaps are read: 50 of them at each would be most of the traffic at rest. */
 const looksInTurn = 4;
 /** The API server's limit on the values of one ConfigMap or Secret. */
-export const mostBytes = 1_048_576;
+export const maxBytes = 1_048_576;
 
 /** Values by key; those of a Secret in base64. */
 type Data = Readonly<Record<string, string>>;
@@ -120,9 +120,9 @@ export class PublishedObjects {
   /** Writes shards first, and `main` once everything that it names exists. Returns how many were written. */
   async putMaps(maps: Iterable<readonly [string, Data]>, main: string | undefined): Promise<number> {
     const due = [...maps].filter(([name, data]) => this.#isNews(name, data));
-    const large = due.find(([, data]) => bytesOf(data) > mostBytes);
+    const large = due.find(([, data]) => bytesOf(data) > maxBytes);
     if (large !== undefined)
-      throw new Error(`ConfigMap ${large[0]} would take ${bytesOf(large[1])} bytes; it may take ${mostBytes}`);
+      throw new Error(`ConfigMap ${large[0]} would take ${bytesOf(large[1])} bytes; it may take ${maxBytes}`);
     const shards = due.filter(([name]) => name !== main);
     const [failure] = await eachOf(shards, writesAtOnce, ([name, data]) => this.putMap(name, data));
     if (failure !== undefined) throw failure;

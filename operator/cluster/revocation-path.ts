@@ -11,7 +11,7 @@ import { LatestRun } from "./latest-run.ts";
 import { publishedLabels } from "./published-objects.ts";
 
 const firstRetryMs = 200;
-const longestRetryMs = 5_000;
+const maxRetryMs = 5_000;
 
 export interface RevocationPathOptions {
   cluster: Cluster;
@@ -174,7 +174,7 @@ export class RevocationPath {
       this.#update(this.#hurry);
     }, this.#retryMs);
     this.#retry.unref();
-    this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+    this.#retryMs = Math.min(maxRetryMs, this.#retryMs * 2);
   }
 
   async #writeNow(): Promise<void> {

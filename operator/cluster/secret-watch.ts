@@ -9,7 +9,7 @@ const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=
 /** By then a watch has sent all Secrets that exist. */
 const replayMs = 5_000;
 const firstPauseMs = 500;
-const longestPauseMs = 30_000;
+const maxPauseMs = 30_000;
 
 export interface SecretChanges {
   /** `version` is "" for a Secret that is deleted. */
@@ -118,7 +118,7 @@ export class SecretWatch {
       quiet ? firstPauseMs : this.#pauseMs,
     );
     this.#retryTimer.unref();
-    if (!quiet) this.#pauseMs = Math.min(longestPauseMs, this.#pauseMs * 2);
+    if (!quiet) this.#pauseMs = Math.min(maxPauseMs, this.#pauseMs * 2);
   }
 
   stop(): void {

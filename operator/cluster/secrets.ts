@@ -16,7 +16,7 @@ export type SecretValues = Readonly<Record<string, string>>;
 
 const readsAtOnce = 16;
 /** With 50,000 keys a resync must not take 50,000 requests. */
-const mostRereads = 1_000;
+const maxRereads = 1_000;
 
 interface Tracked {
   /** null: does not exist. undefined: not read yet. */
@@ -136,9 +136,9 @@ export class SecretReader {
   /** Marks some of the Secrets to be read again, in turn, unless all are watched. */
   resync(): void {
     // No watch reports that the operator may read them again.
-    for (const ref of [...this.#forbidden].slice(0, mostRereads)) this.#stale.add(ref);
+    for (const ref of [...this.#forbidden].slice(0, maxRereads)) this.#stale.add(ref);
     if (this.#watches.length > 0 && this.#watches.every(({ running }) => running)) return;
-    let left = mostRereads;
+    let left = maxRereads;
     for (const [ref, tracked] of [...this.#tracked]) {
       if (left-- <= 0) return;
       this.#stale.add(ref);

@@ -13,7 +13,7 @@ const burstMs = 1_000;
 /** How long the watch may take to return what was written. */
 const echoMs = 10_000;
 const firstRetryMs = 500;
-const longestRetryMs = 15_000;
+const maxRetryMs = 15_000;
 
 const refOf = ({ verdict: { kind, meta } }: StatusWrite): string => `${kind}/${meta.namespace}/${meta.name}`;
 
@@ -165,7 +165,7 @@ export class StatusWriter {
       this.#retry = null;
       this.#again();
     }, this.#retryMs);
-    this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+    this.#retryMs = Math.min(maxRetryMs, this.#retryMs * 2);
   }
 
   /** Resolves when nothing is left to write. */

@@ -98,7 +98,7 @@ function secretOf(
   return mail ? "" : noMail(path);
 }
 
-const leastSigningKey = 16;
+const minSigningKey = 16;
 
 /** Digest of the signing key, null if there is none; or the problem. */
 function signingKeyOf(
@@ -112,11 +112,11 @@ function signingKeyOf(
   const where = [...path, "webhook", "signingKeyRef"];
   const forbidden = unreadable(world, namespace, ref.name, where);
   if (forbidden !== null) return forbidden;
-  const length = own(own(world.secrets, `${namespace}/${ref.name}`) ?? {}, ref.key)?.length ?? leastSigningKey;
-  if (length >= leastSigningKey) return digestOf(ref, namespace, world, where);
+  const length = own(own(world.secrets, `${namespace}/${ref.name}`) ?? {}, ref.key)?.length ?? minSigningKey;
+  if (length >= minSigningKey) return digestOf(ref, namespace, world, where);
   return problem(
     "SecretUnusable",
-    `Secret ${ref.name}, key ${ref.key}: a signing key has at least ${leastSigningKey} bytes, such as openssl rand -hex 32 makes`,
+    `Secret ${ref.name}, key ${ref.key}: a signing key has at least ${minSigningKey} bytes, such as openssl rand -hex 32 makes`,
     where,
   );
 }
@@ -150,8 +150,8 @@ export function channelNames(entries: AlertsSpec | undefined): ChannelName[] {
   });
 }
 
-const shortestDigestMs = 60_000;
-const longestDigestMs = 86_400_000;
+const minDigestMs = 60_000;
+const maxDigestMs = 86_400_000;
 
 function timingOf(
   { silencedUntil, digest }: Entry,
@@ -159,7 +159,7 @@ function timingOf(
   accepted: Problem[],
 ): Pick<Channel, "silencedUntilMs" | "digestMs"> {
   const digestMs = digest === undefined ? null : durationMs(digest);
-  const fits = digestMs === null || (digestMs >= shortestDigestMs && digestMs <= longestDigestMs);
+  const fits = digestMs === null || (digestMs >= minDigestMs && digestMs <= maxDigestMs);
   if (!fits) accepted.push(problem("Invalid", `digest must be from 1m to 24h, not ${digest}`, path));
   return {
     ...(silencedUntil === undefined ? {} : { silencedUntilMs: Date.parse(silencedUntil) }),

@@ -65,7 +65,7 @@ function fitAll<T extends { id: string }>(all: readonly Fitting<T>[], loadOf: (e
 }
 
 /** Assumed length of a value whose Secret does not give it: the largest allowed. */
-const longestCredentialBytes = 16_384;
+const maxCredentialBytes = 16_384;
 /** In the manifest, with quotes and comma. */
 const namedBytes = 48;
 
@@ -73,12 +73,12 @@ const namedBytes = 48;
 function credentialLengths(providers: Iterable<ProviderConfig>, secrets: World["secrets"]): (name: string) => number {
   let count = 0;
   for (const provider of providers) count += credentialNames(provider).length;
-  if (count * longestCredentialBytes <= documentBytes) return () => longestCredentialBytes;
+  if (count * maxCredentialBytes <= documentBytes) return () => maxCredentialBytes;
   const lengths = new Map<string, number>();
   for (const facts of Object.values(secrets))
     for (const { digest, length } of Object.values(facts))
       if (length !== undefined) lengths.set(credentialName(digest), length);
-  return (name) => lengths.get(name) ?? longestCredentialBytes;
+  return (name) => lengths.get(name) ?? maxCredentialBytes;
 }
 
 export function fitProviders(

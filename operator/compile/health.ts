@@ -27,7 +27,7 @@ export type ProxyReport = ReadonlyMap<string, ProviderReport>;
 
 type Bare = Verdict["conditions"][number];
 
-const mostNames = 8;
+const maxNames = 8;
 
 function count<T>(items: readonly T[]): [T, number][] {
   const counts = new Map<T, number>();
@@ -37,8 +37,8 @@ function count<T>(items: readonly T[]): [T, number][] {
 
 /** "a on 2, b on 1" */
 function listed(counts: readonly [string, number][]): string {
-  const shown = counts.slice(0, mostNames).map(([name, proxies]) => `${name} on ${proxies}`);
-  return [...shown, ...(counts.length > mostNames ? [`${counts.length - mostNames} more`] : [])].join(", ");
+  const shown = counts.slice(0, maxNames).map(([name, proxies]) => `${name} on ${proxies}`);
+  return [...shown, ...(counts.length > maxNames ? [`${counts.length - maxNames} more`] : [])].join(", ");
 }
 
 function withCause(model: string, { causes }: ProviderReport): string {

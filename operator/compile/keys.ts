@@ -1,7 +1,7 @@
 /** ApiKey → KeyRecord. Holds digests only. */
 import { durationMs } from "../../crds/quantity.ts";
 import { sha256Hex } from "../../proxy/config/encode.ts";
-import { type KeyRecord, leastKeyCharacters } from "../../proxy/config/key-record.ts";
+import { type KeyRecord, minKeyCharacters } from "../../proxy/config/key-record.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import { browserOrigin } from "../../proxy/config/origin.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
@@ -146,7 +146,7 @@ function weakness({ name, key }: WriteTo, fact: SecretFact, rules: KeyRules): Pr
     return problem("WeakKey", message, path);
   }
   if (fact.shortForKey !== true) return null;
-  const message = `Secret ${name}, key ${key}: an API key has at least ${leastKeyCharacters} characters; ${advice}`;
+  const message = `Secret ${name}, key ${key}: an API key has at least ${minKeyCharacters} characters; ${advice}`;
   return problem("WeakKey", message, path);
 }
 

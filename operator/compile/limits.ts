@@ -11,7 +11,7 @@ type LimitSpec = NonNullable<RoutingPolicySpec["limits"]>[number] | NonNullable<
 
 type SessionSpec = NonNullable<RoutingPolicySpec["limits"]>[number] | NonNullable<BudgetSpec["limits"]>[number];
 
-const shortestMs = 1_000;
+const minMs = 1_000;
 const longestMs = 31 * 86_400_000;
 
 function limitOf(spec: LimitSpec, per: LimitConfig["per"]): LimitConfig {
@@ -41,7 +41,7 @@ export function compileLimits(
     const limit = limitOf(spec, per);
     limits.push(limit);
     const path = ["spec", "limits", index];
-    if (limit.of !== "Concurrency" && (limit.windowMs < shortestMs || limit.windowMs > longestMs))
+    if (limit.of !== "Concurrency" && (limit.windowMs < minMs || limit.windowMs > longestMs))
       accepted.push(problem("Invalid", "window must be at least 1s and at most 31d", [...path, "window"]));
     if (limits.some((other) => other !== limit && identityOf(other) === identityOf(limit)))
       accepted.push(
@@ -65,7 +65,7 @@ export function compileSessionTime(
     if (duration === undefined) continue;
     const maxMs = durationMs(duration);
     const path = ["spec", "limits", index];
-    if (maxMs < shortestMs || maxMs > longestMs)
+    if (maxMs < minMs || maxMs > longestMs)
       accepted.push(problem("Invalid", "duration must be at least 1s and at most 31d", [...path, "duration"]));
     if (shortest !== null)
       accepted.push(problem("Invalid", "two limits set a duration; keep the one that is meant", path));

@@ -20,7 +20,7 @@ interface Claim {
 }
 
 /** Most claims that one warning names. */
-const mostNamed = 4;
+const maxNamed = 4;
 
 /** Whether all that `narrow` matches is matched by `wide` and settled before it. */
 const isNarrower = (narrow: ModelPattern, wide: ModelPattern): boolean =>
@@ -54,7 +54,7 @@ class Claims {
   /** Claims that come before the wildcard `wide` of `route`, for some of its callers. */
   before(route: RouteConfig, wide: ModelPattern): Claim[] {
     const claims: Claim[] = [];
-    for (let index = this.#first(wide.prefix); index < this.#sorted.length && claims.length <= mostNamed; index++) {
+    for (let index = this.#first(wide.prefix); index < this.#sorted.length && claims.length <= maxNamed; index++) {
       const claim = this.#sorted[index] as Claim;
       if (!claim.name.startsWith(wide.prefix)) break;
       if (takesFrom(claim.name, wide) && sameCallers(claim.route, route)) claims.push(claim);
@@ -64,8 +64,8 @@ class Claims {
 }
 
 function warning(route: RouteConfig, wide: string, claims: readonly Claim[]): Problem {
-  const shown = claims.slice(0, mostNamed);
-  const more = claims.length > mostNamed ? " and others" : "";
+  const shown = claims.slice(0, maxNamed);
+  const more = claims.length > maxNamed ? " and others" : "";
   const written = (seesAll: boolean): string =>
     shown
       .map(({ name, route: other }) => {

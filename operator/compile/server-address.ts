@@ -1,11 +1,11 @@
 /** `host:port` of servers, as they are published. Pure. */
 
 /** All servers are published, and proxies weigh them all for each call. */
-const mostPods = 256;
+const maxPods = 256;
 
 const written = (address: string, port: number): string =>
   address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 
 /** Each address at each port, once, sorted. */
 export const atPort = (addresses: readonly string[], ports: readonly number[]): string[] =>
-  [...new Set(addresses.flatMap((address) => ports.map((port) => written(address, port))))].sort().slice(0, mostPods);
+  [...new Set(addresses.flatMap((address) => ports.map((port) => written(address, port))))].sort().slice(0, maxPods);

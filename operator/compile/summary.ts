@@ -10,9 +10,9 @@ type Bare = Verdict["conditions"][number];
 /** Reasons of Programmed=False that pass without anybody's help. */
 const passing: ReadonlySet<string> = new Set(["Pending", "NotPublished", "NoProxies"]);
 
-const mostWarnings = 5;
-const longestMessage = 1_024;
-const longestWarning = 2_048;
+const maxWarnings = 5;
+const maxMessageLength = 1_024;
+const maxWarningLength = 2_048;
 
 /** The text, cut off where it is longer. */
 export function bounded(text: string, length: number): string {
@@ -26,14 +26,14 @@ function ready(programmed: Bare, wrong: Bare | undefined): Bare {
     return { type, status: "True", reason: "Live", message: "every ready proxy serves the object as it is written" };
   const cause = passing.has(programmed.reason) ? undefined : wrong;
   const { reason } = programmed;
-  return { type, status: "False", reason, message: bounded(cause?.message ?? programmed.message, longestMessage) };
+  return { type, status: "False", reason, message: bounded(cause?.message ?? programmed.message, maxMessageLength) };
 }
 
 /** Present only while it is True: at most one of the two is. */
 function progress(programmed: Bare, wrong: Bare | undefined): Bare[] {
   if (programmed.status === "True") return [];
   const { reason } = wrong ?? programmed;
-  const message = bounded((wrong ?? programmed).message, longestMessage);
+  const message = bounded((wrong ?? programmed).message, maxMessageLength);
   // An object that isn't valid stays Stalled while its earlier form, or the rest of it, is on its way.
   return passing.has(programmed.reason) && wrong === undefined
     ? [{ type: "Reconciling", status: "True", reason, message }]
@@ -44,7 +44,7 @@ function warning(problems: readonly Problem[]): Bare[] {
   const [first] = problems;
   if (first === undefined) return [];
   const messages = [...new Set(problems.map(({ message }) => message))];
-  const shown = messages.slice(0, mostWarnings).map((message) => bounded(message, longestWarning));
+  const shown = messages.slice(0, maxWarnings).map((message) => bounded(message, maxWarningLength));
   const more = messages.length > shown.length ? [`and ${messages.length - shown.length} more`] : [];
   return [{ type: "Warning", status: "True", reason: first.reason, message: [...shown, ...more].join("; ") }];
 }

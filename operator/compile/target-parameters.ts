@@ -23,12 +23,12 @@ const word = (...words: string[]): Rule => ({
 });
 const boolean: Rule = { accepts: (value) => typeof value === "boolean", form: "true or false" };
 
-const mostStops = 16;
+const maxStops = 16;
 const isStop = (value: unknown): boolean => typeof value === "string" && value.length > 0 && value.length <= 256;
 const stops: Rule = {
   accepts: (value) =>
-    isStop(value) || (Array.isArray(value) && value.length > 0 && value.length <= mostStops && value.every(isStop)),
-  form: `a text, or a list of 1 to ${mostStops} texts`,
+    isStop(value) || (Array.isArray(value) && value.length > 0 && value.length <= maxStops && value.every(isStop)),
+  form: `a text, or a list of 1 to ${maxStops} texts`,
 };
 
 /** Parameters whose values are known; others are sent as they are. */
@@ -71,7 +71,7 @@ const refused: ReadonlySet<string> = new Set([
   ...["max_output_tokens", "response_format", "prefer_provider", "user", "metadata"],
 ]);
 
-const mostBytes = 4096;
+const maxBytes = 4096;
 
 export function checkTargetParameters(
   parameters: Readonly<Record<string, unknown>> | undefined,
@@ -83,8 +83,8 @@ export function checkTargetParameters(
     .join("")
     .slice(1);
   const problems: Problem[] = [];
-  if (JSON.stringify(parameters).length > mostBytes)
-    problems.push(problem("Invalid", `${where} must be at most ${mostBytes} characters of JSON`, path));
+  if (JSON.stringify(parameters).length > maxBytes)
+    problems.push(problem("Invalid", `${where} must be at most ${maxBytes} characters of JSON`, path));
   for (const [name, value] of Object.entries(parameters)) {
     const rule = own(rules, name);
     if (name === "model")

@@ -1,6 +1,6 @@
 /** Intl is slow to create a format, and few zones are in use, so the first ones are cached. */
 const known = new Map<string, boolean>();
-const mostNames = 1_000;
+const maxNames = 1_000;
 
 function look(name: string): boolean {
   try {
@@ -16,6 +16,6 @@ export function knownTimeZone(name: string): boolean {
   const before = known.get(name);
   if (before !== undefined) return before;
   const answer = look(name);
-  if (known.size < mostNames) known.set(name, answer);
+  if (known.size < maxNames) known.set(name, answer);
   return answer;
 }

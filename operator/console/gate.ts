@@ -14,7 +14,7 @@ export const openGate: Gate = { login: "none", viewer: () => Promise.resolve(eve
 
 export const sessionCookie = "sluice-console";
 /** Browsers keep cookies of up to 4,096 bytes, with their attributes. */
-export const mostTokenChars = 3_800;
+export const maxTokenChars = 3_800;
 const sessionSeconds = 8 * 3_600;
 const tokenForm = /^[A-Za-z0-9._~+/=-]+$/;
 

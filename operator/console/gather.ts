@@ -15,7 +15,7 @@ export interface ConsoleFacts extends PublishedState {
 const stateForMs = 900;
 const budgetsForMs = 2_500;
 const usageForMs = 10_000;
-const mostKept = 32;
+const maxKept = 32;
 
 /** Calls with equal names share one answer for a while. */
 class Kept<T> {
@@ -32,7 +32,7 @@ class Kept<T> {
     const nowMs = this.#nowMs();
     const known = this.#answers.get(name);
     if (known !== undefined && nowMs - known.atMs < this.#forMs) return known.answer;
-    if (this.#answers.size >= mostKept) this.#answers.clear();
+    if (this.#answers.size >= maxKept) this.#answers.clear();
     const answer = ask();
     this.#answers.set(name, { atMs: nowMs, answer });
     answer.catch(() => this.#answers.delete(name));

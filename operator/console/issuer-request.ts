@@ -6,7 +6,7 @@ import { tunnelAgent } from "../../proxy/config/egress/agents.ts";
 import type { Egress } from "../../proxy/config/egress/egress.ts";
 
 const timeoutMs = 10_000;
-const mostBytes = 1_048_576;
+const maxBytes = 1_048_576;
 
 export interface IssuerRequest {
   method: "GET" | "POST";
@@ -57,7 +57,7 @@ export function askIssuer(url: string, request: IssuerRequest, route: IssuerRout
       let bytes = 0;
       response.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
-        if (bytes > mostBytes) response.destroy(new Error(`its answer is larger than ${mostBytes} bytes`));
+        if (bytes > maxBytes) response.destroy(new Error(`its answer is larger than ${maxBytes} bytes`));
         else chunks.push(chunk);
       });
       response.on("error", failed);

@@ -20,7 +20,7 @@ export class HolderRefused extends Error {
 
 /** Names that only Kubernetes gives out, such as system:masters. */
 const reserved = /^system:/;
-const longestName = 256;
+const maxNameLength = 256;
 
 function member(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null && Object.hasOwn(value, name)
@@ -33,7 +33,7 @@ const claimAt = (payload: JWTPayload, path: string): unknown =>
   member(payload, path) ?? path.split(".").reduce<unknown>(member, payload);
 
 const isName = (value: unknown): value is string =>
-  typeof value === "string" && value !== "" && value.length <= longestName && !/[\p{C}\p{Zl}\p{Zp}]/u.test(value);
+  typeof value === "string" && value !== "" && value.length <= maxNameLength && !/[\p{C}\p{Zl}\p{Zp}]/u.test(value);
 
 export function holderOf(payload: JWTPayload, settings: ConsoleOidc, userClaim: string): OidcHolder {
   const claim = settings.userClaim || userClaim;

@@ -9,7 +9,7 @@ import type { IdentityIssuer } from "../../proxy/config/identity.ts";
 import type { Reviews, TokenHolder } from "../cluster/reviews.ts";
 import type { ConsoleOidc } from "../settings/console.ts";
 import { consolePath } from "./assets.ts";
-import { cookieIn, mostTokenChars, sessionCookie } from "./gate.ts";
+import { cookieIn, maxTokenChars, sessionCookie } from "./gate.ts";
 import { OidcClient, type PendingLogin } from "./oidc-client.ts";
 import { HolderRefused, holderOf } from "./oidc-holder.ts";
 import type { CookieSeal } from "./sealed-cookie.ts";
@@ -126,7 +126,7 @@ export class OidcLogin {
       const { user, groups } = holderOf(await this.#client.claimsOf(code, pending), settings, issuer.claims.user);
       const seconds = settings.sessionMinutes * 60;
       const session = sessionMark + (await seal.seal("console-session", { sub: user, groups }, seconds));
-      if (session.length > mostTokenChars) return this.#back(reply, "too_many_groups");
+      if (session.length > maxTokenChars) return this.#back(reply, "too_many_groups");
       reply.header("set-cookie", this.#cookie(sessionCookie, session, seconds, consolePath, "Strict"));
       return this.#back(reply, null);
     } catch (cause) {

@@ -1,7 +1,7 @@
 /** The console: a page, and the JSON that it shows. Nothing can be changed through it. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { consolePath, protect, serveAssets } from "./assets.ts";
-import { type Gate, isLocalHost, isTokenForm, logIn, logOut, mostTokenChars, tokenIn } from "./gate.ts";
+import { type Gate, isLocalHost, isTokenForm, logIn, logOut, maxTokenChars, tokenIn } from "./gate.ts";
 import { type ConsoleFacts, Gatherer } from "./gather.ts";
 import type { OidcLogin } from "./oidc-login.ts";
 import type { ConsoleSource } from "./source.ts";
@@ -112,10 +112,10 @@ function isForeign({ headers }: FastifyRequest): boolean {
 async function logInBy(gate: Gate, request: FastifyRequest, reply: FastifyReply): Promise<object> {
   if (isForeign(request)) return reply.code(403).send({ message: "log in on the console's own page" });
   const token = String((request.body as { token?: unknown } | null)?.token ?? "").trim();
-  if (token.length > mostTokenChars)
+  if (token.length > maxTokenChars)
     return reply
       .code(400)
-      .send({ message: `the token is longer than ${mostTokenChars} characters; use a ServiceAccount's` });
+      .send({ message: `the token is longer than ${maxTokenChars} characters; use a ServiceAccount's` });
   const viewer = isTokenForm(token) ? await gate.viewer(token) : null;
   if (viewer === null) return reply.code(401).send({ message: "the API server does not accept this token" });
   logIn(request, reply, token);

@@ -15,7 +15,7 @@ import { cookieSeal } from "./sealed-cookie.ts";
 import { serveConsole } from "./server.ts";
 import { tokenGate } from "./token-gate.ts";
 
-const mostBodyBytes = 16_384;
+const maxBodyBytes = 16_384;
 
 function oidcLogin(
   { identity }: OperatorSettings,
@@ -41,7 +41,7 @@ export async function startConsole(
 ): Promise<{ url: string; close(): Promise<void> } | null> {
   if (settings.console === null) return null;
   const { port } = settings.console;
-  const app = fastify({ logger: false, bodyLimit: mostBodyBytes });
+  const app = fastify({ logger: false, bodyLimit: maxBodyBytes });
   const view = clusterView(cluster, settings, source, Date.now);
   const namespaces = (): string[] => [...new Set(source.objects().map(({ meta }) => meta.namespace))];
   const kubernetes = clusterReviews(cluster);

@@ -11,7 +11,7 @@ import type { Viewer } from "./viewer.ts";
 /** How long an answer of the API server counts: a right that is withdrawn ends within this time. */
 const validForMs = 60_000;
 const invalidForMs = 5_000;
-const mostKept = 500;
+const maxKept = 500;
 const reviewsAtOnce = 16;
 
 type Rights = Readonly<Record<Kind, "all" | ReadonlySet<string>>>;
@@ -70,7 +70,7 @@ export function tokenGate(reviews: Reviews, namespaces: () => readonly string[],
       const digest = hash("sha256", token, "base64url");
       const known = kept.get(digest);
       if (known !== undefined && nowMs() < known.untilMs) return known.viewer;
-      if (kept.size >= mostKept) kept.clear();
+      if (kept.size >= maxKept) kept.clear();
       const entry = { untilMs: nowMs() + validForMs, viewer: ask(token) };
       kept.set(digest, entry);
       try {

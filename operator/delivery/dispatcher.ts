@@ -10,10 +10,10 @@ import { readyAlerts } from "./quiet-channels.ts";
 import { adviceOf, type Sent } from "./send.ts";
 
 const firstRetryMs = 5_000;
-const longestRetryMs = 300_000;
+const maxRetryMs = 300_000;
 const giveUpAfterMs = 86_400_000;
 /** A delivery to one receiver. */
-const mostAtOnce = 4;
+const maxAtOnce = 4;
 
 export interface AlertOutcome {
   type: ChannelType;
@@ -101,7 +101,7 @@ export class AlertDispatcher {
    */
   #enter(lane: string, target: string): boolean {
     const there = this.#targets.get(target) ?? 0;
-    if (this.#lanes.has(lane) || there >= mostAtOnce) {
+    if (this.#lanes.has(lane) || there >= maxAtOnce) {
       this.#heldBack = true;
       return false;
     }
@@ -136,7 +136,7 @@ export class AlertDispatcher {
       this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice, ...refused }, pending);
     const late = sent.outcome === "retry" && nowMs - pending.alert.atMs >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
-      const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);
+      const pause = Math.min(maxRetryMs, firstRetryMs * 2 ** waiting.failures++);
       waiting.nextMs = nowMs + Math.max(sent.afterMs ?? 0, pause * (0.5 + this.#with.random() / 2));
       report("retried");
       this.#with.wake(waiting.nextMs - nowMs);

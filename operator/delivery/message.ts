@@ -99,13 +99,13 @@ export const slackBody = (alert: Alert, channel: Channel): object => ({
   text: slackText(alert, channel),
 });
 
-const longestDedupKey = 255;
+const maxDedupKeyLength = 255;
 
 /** PagerDuty's limit, in characters; truncation must not merge two incidents. */
 function dedupKey(incident: string): string {
-  if (incident.length <= longestDedupKey) return incident;
+  if (incident.length <= maxDedupKeyLength) return incident;
   const digest = createHash("sha256").update(incident).digest("hex");
-  return `${incident.slice(0, longestDedupKey - digest.length - 1)}|${digest}`;
+  return `${incident.slice(0, maxDedupKeyLength - digest.length - 1)}|${digest}`;
 }
 
 /**

@@ -67,13 +67,13 @@ const timeoutMs = 10_000;
  * operator's shutdown.
  */
 const defaultMailTimeoutMs = 20_000;
-const longestRetryAfterMs = 3_600_000;
+const maxRetryAfterMs = 3_600_000;
 
 function retryAfter(value: string | undefined, nowMs: number): number | null {
   if (value === undefined) return null;
   const seconds = Number(value);
   const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - nowMs;
-  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, longestRetryAfterMs) : null;
+  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, maxRetryAfterMs) : null;
 }
 
 function judge(status: number, after: string | undefined, nowMs: number): Sent {

@@ -8,7 +8,7 @@
  */
 import { canonicalJson, sha256Hex } from "../../proxy/config/encode.ts";
 import { type KeyRecord, namespaceOfKey } from "../../proxy/config/key-record.ts";
-import { mostRevocations } from "../../proxy/config/revocations.ts";
+import { maxRevocations } from "../../proxy/config/revocations.ts";
 import { schemaVersion } from "../../proxy/config/schema.ts";
 
 /** "Gone": deleted, or of another installation. */
@@ -24,7 +24,7 @@ interface Entry {
 }
 
 const idLength = 12;
-const mostUnread = 100_000;
+const maxUnread = 100_000;
 
 /** Takes from every namespace in turn, so that one that deletes thousands of keys keeps no other's revocation out. */
 function fairShare(entries: ReadonlyMap<string, Entry>, most: number): string[] {
@@ -92,7 +92,7 @@ export class RevocationBook {
   #note(id: string, state: KeyState): void {
     this.#unread.set(id, { turn: ++this.#turn, state });
     // A process that does not lead makes no passes.
-    const oldest = this.#unread.size > mostUnread ? this.#unread.keys().next().value : undefined;
+    const oldest = this.#unread.size > maxUnread ? this.#unread.keys().next().value : undefined;
     if (oldest !== undefined) this.#unread.delete(oldest);
   }
 
@@ -159,7 +159,7 @@ export class RevocationBook {
 
   /** The document to publish, and the name of its content; "" if it has no entry. */
   document(): { id: string; digests: string[]; text: string } {
-    const digests = fairShare(this.#entries, mostRevocations).sort();
+    const digests = fairShare(this.#entries, maxRevocations).sort();
     const id = digests.length === 0 ? "" : sha256Hex(canonicalJson(digests)).slice(0, idLength);
     return { id, digests, text: canonicalJson({ schemaVersion, id, digests }) };
   }

@@ -59,7 +59,7 @@ interface Peer {
 }
 
 /** Number of peers to keep. */
-const mostPeers = 1_000;
+const maxPeers = 1_000;
 
 export interface HeaderLookup {
   /** By name in lower case. */
@@ -90,7 +90,7 @@ export class Origins {
     if (known !== undefined) return known;
     const address = canonicalAddress(socketAddress);
     const peer = { address, trusted: address !== null && !this.#trusted.empty && this.#trusted.has(address) };
-    if (this.#peers.size >= mostPeers) this.#peers.clear();
+    if (this.#peers.size >= maxPeers) this.#peers.clear();
     this.#peers.set(socketAddress, peer);
     return peer;
   }

@@ -18,7 +18,7 @@ export interface Denial {
 }
 
 const apartMs = 1_000;
-const longestText = 256;
+const maxTextLength = 256;
 
 interface Counted {
   last: Denial;
@@ -28,7 +28,7 @@ interface Counted {
 function membersOf({ what, reason, address, subject = "", path = "" }: Denial, count: number): string {
   const texts = { what, reason, address, subject, path };
   const shown = Object.entries(texts).filter(([, text]) => text !== "");
-  return `${shown.map(([name, text]) => `"${name}":${JSON.stringify(text.slice(0, longestText))}`).join(",")},"count":${count}`;
+  return `${shown.map(([name, text]) => `"${name}":${JSON.stringify(text.slice(0, maxTextLength))}`).join(",")},"count":${count}`;
 }
 
 export class Denials {

@@ -4,9 +4,9 @@ import type { Sealer } from "../seal/seal.ts";
 import type { AuditSink, RefusedRecords } from "./sink.ts";
 
 /** How many characters may wait for one sink. */
-const mostWaiting = 16_777_216;
+const maxWaiting = 16_777_216;
 const firstPauseMs = 100;
-const longestPauseMs = 5_000;
+const maxPauseMs = 5_000;
 /** Records that a sink did not take, as an inclusive range of numbers in the chain. */
 interface Gap {
   from: number;
@@ -76,7 +76,7 @@ export class Outlet {
 
   push(line: string, seq: number): void {
     this.#taken++;
-    if (this.#size + line.length > mostWaiting) {
+    if (this.#size + line.length > maxWaiting) {
       this.#lost++;
       this.#gap = { from: this.#gap?.from ?? seq, to: seq };
       this.#figures.dropped.set(this.sink.name, (this.#figures.dropped.get(this.sink.name) ?? 0) + 1);
@@ -143,7 +143,7 @@ export class Outlet {
         this.#waiting = [...batch, ...this.#waiting];
         this.#waitingMs = this.#writing.sinceMs;
         this.#writing = null;
-        this.#pauseMs = Math.min(longestPauseMs, Math.max(firstPauseMs, this.#pauseMs * 2));
+        this.#pauseMs = Math.min(maxPauseMs, Math.max(firstPauseMs, this.#pauseMs * 2));
         await new Promise<void>((resolve) => this.#with.after(this.#pauseMs, resolve));
       }
     }

@@ -16,8 +16,8 @@ const dayMs = 86_400_000;
 /** How long a start waits for the connection to learn what was written last, in milliseconds. */
 const readyMs = 2_000;
 /** Size of one command: the server does nothing else meanwhile, and must answer in time. */
-const mostLines = 500;
-const mostChars = 1_048_576;
+const maxLines = 500;
+const maxChars = 1_048_576;
 /** Entries per read: a record with bodies can have 100 KiB. */
 const page = 200;
 
@@ -69,7 +69,7 @@ export class RedisSink implements AuditSink {
     let size = 0;
     for (const line of lines.split("\n")) {
       if (line === "") continue;
-      if (args.length >= 2 * mostLines || size + line.length > mostChars) {
+      if (args.length >= 2 * maxLines || size + line.length > maxChars) {
         await this.#append(args);
         args = [];
         size = 0;

@@ -16,9 +16,9 @@ const placeOf = (route: string): string => `${streamKey}:${route}`;
 /** How long a vector may be unknown to other proxies, in milliseconds. */
 const everyMs = 500;
 /** Entries per read, so that look-ups in between don't wait long. */
-const mostAtOnce = 50;
+const maxAtOnce = 50;
 /** Upper limit of entries kept for proxies that start, whatever the policies configure: about 3 KiB each. */
-const mostKept = 10_000;
+const maxKept = 10_000;
 
 const head = z.object({
   from: z.string(),
@@ -105,7 +105,7 @@ export class SharedVectors implements VectorIndex {
   async #tell(route: string, entry: VectorEntry): Promise<void> {
     const limits = [...this.#routes.values()];
     const longestMs = Math.max(1, ...limits.map(({ ttlMs }) => ttlMs));
-    const most = limits.reduce((sum, { maxEntries }) => Math.min(mostKept, sum + maxEntries), 0);
+    const most = limits.reduce((sum, { maxEntries }) => Math.min(maxKept, sum + maxEntries), 0);
     const sealed = this.#sealer.seal(placeOf(route), pack(this.#name, entry));
     await Promise.all([
       this.#client.xadd(streamKey, "MAXLEN", "~", most, "*", "r", route, "v", sealed),
@@ -126,12 +126,12 @@ export class SharedVectors implements VectorIndex {
     if (this.#routes.size === 0) return;
     for (let more = true; more && !this.#closed; ) {
       const entries =
-        (await this.#client.xreadBuffer("COUNT", mostAtOnce, "STREAMS", streamKey, this.#read))?.[0]?.[1] ?? [];
+        (await this.#client.xreadBuffer("COUNT", maxAtOnce, "STREAMS", streamKey, this.#read))?.[0]?.[1] ?? [];
       for (const [id, fields] of entries) {
         this.#read = id.toString();
         this.#take(fields[1]?.toString() ?? "", fields[3] ?? Buffer.alloc(0));
       }
-      more = entries.length === mostAtOnce;
+      more = entries.length === maxAtOnce;
     }
   }
 

@@ -5,7 +5,7 @@
 import { newSpanId, newTraceId, sampleNumberOf, type TraceParent, traceparentOf } from "./trace-context.ts";
 
 /** A shorter stage took no time worth a span. */
-const leastStageMs = 0.5;
+const minStageMs = 0.5;
 
 export interface StageTime {
   name: string;
@@ -116,7 +116,7 @@ export class CallTrace {
   }
 
   #leave(nowMs: number): void {
-    if (this.#stage !== null && nowMs - this.#stageFromMs >= leastStageMs)
+    if (this.#stage !== null && nowMs - this.#stageFromMs >= minStageMs)
       this.stages.push({ name: this.#stage, fromMs: this.#stageFromMs, toMs: nowMs });
   }
 }

@@ -5,8 +5,8 @@
 
 /** A session that makes no call for this long is forgotten, in milliseconds. */
 export const sessionIdleMs = 24 * 3_600_000;
-const mostOfKey = 10_000;
-const mostInAll = 100_000;
+const maxOfKey = 10_000;
+const maxInAll = 100_000;
 
 export interface SessionRoomBounds {
   ofKey: number;
@@ -19,7 +19,7 @@ export class SessionRoom {
   readonly #keys = new Map<string, Map<string, number>>();
   #size = 0;
 
-  constructor(bounds: SessionRoomBounds = { ofKey: mostOfKey, inAll: mostInAll }) {
+  constructor(bounds: SessionRoomBounds = { ofKey: maxOfKey, inAll: maxInAll }) {
     this.#bounds = bounds;
   }
 

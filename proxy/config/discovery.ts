@@ -22,12 +22,12 @@ export interface DiscoveryReading {
   reason: string | null;
 }
 
-const mostCharacters = 128;
+const maxCharacters = 128;
 /** As names of models in LLMProviders. */
 const name = /^[A-Za-z0-9]([A-Za-z0-9._:/@+-]*[A-Za-z0-9])?$/;
 
 /** Those of a provider's models that are to be taken on, sorted. Others have names that can't be used. */
 export const taken = (names: readonly string[], { models }: Pick<DiscoveryConfig, "models">): string[] =>
   [...new Set(names)]
-    .filter((model) => model.length <= mostCharacters && name.test(model) && listsModel(models, model))
+    .filter((model) => model.length <= maxCharacters && name.test(model) && listsModel(models, model))
     .sort();

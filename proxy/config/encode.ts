@@ -55,7 +55,7 @@ export function keyedDigest(pepper: Uint8Array, secret: string | Uint8Array): st
 
 const blockBytes = 64;
 /** Characters of a secret, each at most three bytes. */
-const longestInPlace = 512;
+const maxInPlaceLength = 512;
 
 /**
  * `keyedDigest` for one pepper and many secrets: HMAC-SHA-256 as in RFC 2104, with both pads computed once. Node's
@@ -64,7 +64,7 @@ const longestInPlace = 512;
 export class KeyedDigester {
   readonly #inner: Buffer;
   readonly #outer = Buffer.alloc(blockBytes + 32);
-  readonly #keyed = Buffer.alloc(blockBytes + longestInPlace * 3);
+  readonly #keyed = Buffer.alloc(blockBytes + maxInPlaceLength * 3);
 
   constructor(pepper: Uint8Array) {
     const key = Buffer.alloc(blockBytes);
@@ -82,7 +82,8 @@ export class KeyedDigester {
 
   /** The hash of the inner text in hex, in place for all but long secrets: it is wiped once it is hashed. */
   #innerHash(secret: string): string {
-    if (secret.length > longestInPlace) return hash("sha256", Buffer.concat([this.#inner, Buffer.from(secret)]), "hex");
+    if (secret.length > maxInPlaceLength)
+      return hash("sha256", Buffer.concat([this.#inner, Buffer.from(secret)]), "hex");
     const keyed = this.#keyed;
     const end = blockBytes + keyed.write(secret, blockBytes);
     const digest = hash("sha256", keyed.subarray(0, end), "hex");

@@ -40,7 +40,7 @@ export const keyRecord = z.object({
 export type KeyRecord = z.output<typeof keyRecord>;
 
 /** Shorter keys are refused: they could be guessed. */
-export const leastKeyCharacters = 20;
+export const minKeyCharacters = 20;
 
 /** The namespace of the ApiKey. */
 export const namespaceOfKey = ({ id }: Pick<KeyRecord, "id">): string => id.slice(0, id.indexOf("/"));

@@ -7,7 +7,7 @@ import { z } from "zod";
 export const revocationsName = "revocations.json";
 
 /** More than this would not fit into one ConfigMap; further revocations go out with the key records. */
-export const mostRevocations = 10_000;
+export const maxRevocations = 10_000;
 
 export const revocationsDocument = z.object({
   schemaVersion: z.int(),

@@ -12,7 +12,7 @@ export interface LimitReading {
 /** Those that are made again and again: below a second by milliseconds, and up to two hours by seconds. */
 const shortDurations = new Map<number, string>();
 const longDurations = new Map<number, string>();
-const mostSeconds = 7_200;
+const maxSeconds = 7_200;
 
 function kept(durations: Map<number, string>, count: number, make: (count: number) => string): string {
   let text = durations.get(count);
@@ -24,7 +24,7 @@ function kept(durations: Map<number, string>, count: number, make: (count: numbe
 function goDuration(ms: number): string {
   if (ms < 1_000) return kept(shortDurations, Math.max(0, Math.ceil(ms)), inMilliseconds);
   const seconds = Math.ceil(ms / 1_000);
-  return seconds <= mostSeconds ? kept(longDurations, seconds, inUnits) : inUnits(seconds);
+  return seconds <= maxSeconds ? kept(longDurations, seconds, inUnits) : inUnits(seconds);
 }
 
 const inMilliseconds = (count: number): string => [count, "ms"].join("");

@@ -3,10 +3,10 @@ import { isObject, type JsonObject } from "../wire/json.ts";
 import type { Units, Usage } from "./canonical.ts";
 
 /** No call has this many tokens, and their cost still fits a safe integer. */
-const mostTokens = 1e9;
+const maxTokens = 1e9;
 
 /** A count as sent by the provider. Anything but a positive number that a call can have becomes 0. */
-export function count(value: unknown, most = mostTokens): number {
+export function count(value: unknown, most = maxTokens): number {
   return typeof value === "number" && value > 0 && value <= most ? Math.floor(value) : 0;
 }
 
@@ -27,7 +27,7 @@ export class Counts {
   readonly #most: number;
 
   /** `most`: of one count. A batch has more than a call. */
-  constructor(most = mostTokens) {
+  constructor(most = maxTokens) {
     this.#most = most;
   }
 

@@ -4,7 +4,7 @@ import type { CounterSpec, Slice } from "./slice.ts";
 import { type FleetView, WindowSlice } from "./window-slice.ts";
 
 /** Beyond this number of counters, idle ones are forgotten. */
-const mostSlices = 20_000;
+const maxSlices = 20_000;
 
 export class Holdings {
   readonly #nowMs: () => number;
@@ -62,7 +62,7 @@ export class Holdings {
   /** Checks what there is to report to the store, and puts long idle slices to sleep. */
   review(): void {
     const nowMs = this.#nowMs();
-    const crowded = this.#awake.size > mostSlices;
+    const crowded = this.#awake.size > maxSlices;
     for (const [key, slice] of this.#awake) {
       slice.review(nowMs);
       if (!slice.due && slice.done(nowMs, crowded)) this.#putToSleep(key, slice);
@@ -72,7 +72,7 @@ export class Holdings {
   #putToSleep(key: string, slice: Slice): void {
     this.#awake.delete(key);
     if (slice.spec.kind !== "period") return;
-    if (this.#asleep.size >= mostSlices) this.#asleep.delete(this.#asleep.keys().next().value ?? "");
+    if (this.#asleep.size >= maxSlices) this.#asleep.delete(this.#asleep.keys().next().value ?? "");
     this.#asleep.set(key, slice);
   }
 

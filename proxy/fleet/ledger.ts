@@ -12,7 +12,7 @@ import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 
 export const hourMs = 3_600_000;
 /** Beyond this many rows in one hour, calls are summed under "other", so that the total stays right. */
-const mostRows = 20_000;
+const maxRows = 20_000;
 const other = "other";
 
 type Dimensions = Pick<CallRecord, "user" | "team" | "role" | "key" | "route" | "model" | "provider">;
@@ -129,7 +129,7 @@ class HourRows {
 
   #newRow(call: CallRecord): LedgerRow {
     const namespace = namespaceOfCall(call);
-    if (this.rows.length >= mostRows) return this.#others.get(namespace) ?? this.#newOther(namespace);
+    if (this.rows.length >= maxRows) return this.#others.get(namespace) ?? this.#newOther(namespace);
     const { key, user, team, role, route, model, provider } = call;
     const row = emptyRow(this.hourMs, namespace, call);
     this.#tree.at(key).at(user).at(team).at(role).at(route).at(model).at(provider).row = row;

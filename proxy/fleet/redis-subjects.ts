@@ -13,7 +13,7 @@ const earlierKey = (period: string): string => `sluice:i:${period}`;
 /** An index outlives its period's counters a little. */
 const keptMs = 62 * 86_400_000;
 /** Number of indexed keys remembered, so that each is indexed only once. */
-const mostRemembered = 100_000;
+const maxRemembered = 100_000;
 
 type Add = (...args: (string | number)[]) => Promise<unknown>;
 
@@ -35,7 +35,7 @@ export class RedisSubjects {
     if (!isNew && this.#indexed.get(key) === expiresAtMs) return;
     const parts = partsOfBudgetKey(key);
     if (parts === null) return;
-    if (this.#indexed.size > mostRemembered) this.#indexed.clear();
+    if (this.#indexed.size > maxRemembered) this.#indexed.clear();
     this.#indexed.set(key, expiresAtMs);
     this.#add(indexKey(parts.period), expiresAtMs ?? "+inf", parts.subject, keptMs).catch(() =>
       this.#indexed.delete(key),

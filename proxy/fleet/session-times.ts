@@ -12,7 +12,7 @@ const renewMs = 3_600_000;
 /** How long the store keeps a session after it was last reported, in milliseconds. */
 const keptMs = sessionIdleMs + renewMs;
 /** Number of sessions remembered; the one used least recently is forgotten. */
-const mostKnown = 100_000;
+const maxKnown = 100_000;
 
 interface Known {
   firstMs: number;
@@ -89,7 +89,7 @@ export class SessionTimes {
   #keep(session: string, known: Known): void {
     this.#known.delete(session);
     this.#known.set(session, known);
-    if (this.#known.size <= mostKnown) return;
+    if (this.#known.size <= maxKnown) return;
     for (const oldest of this.#known.keys()) {
       this.#known.delete(oldest);
       return;

@@ -213,11 +213,11 @@ export const usualLedgerMs = 62 * 86_400_000;
 const slicesPerWindow = 120;
 
 /** A store with this much latency is still of use to short windows, in milliseconds. */
-const leastLifeMs = 250;
+const minLifeMs = 250;
 
 /** How long units of a window may be spent after they were granted, in milliseconds. */
 export const windowLifeMs = (windowMs: number): number =>
-  Math.min(1_000, Math.max(sliceMsOf(windowMs), Math.min(leastLifeMs, Math.floor(windowMs / 20))));
+  Math.min(1_000, Math.max(sliceMsOf(windowMs), Math.min(minLifeMs, Math.floor(windowMs / 20))));
 export const sliceMsOf = (windowMs: number): number => Math.max(1, Math.floor(windowMs / slicesPerWindow));
 
 /** The prefix that the keys of all of a budget's subjects share. */

@@ -15,7 +15,7 @@ const HASH = 35;
 const SEMICOLON = 59;
 
 /** How often an escape may itself be escaped. */
-const mostNested = 8;
+const maxNested = 8;
 
 /** What hides in addresses and numbers: https://html.spec.whatwg.org/multipage/named-characters.html */
 const names: ReadonlyMap<string, number> = new Map([
@@ -57,9 +57,9 @@ const names: ReadonlyMap<string, number> = new Map([
     ["NoBreak", 0x2060],
   ] as const),
 ]);
-const longestName = Math.max(...[...names.keys()].map(({ length }) => length));
+const maxNameLength = Math.max(...[...names.keys()].map(({ length }) => length));
 /** Digits of a number that a character can have, with leading zeros. */
-const mostDigits = 8;
+const maxDigits = 8;
 const lastCode = 0x10ffff;
 
 const pending = (text: string): Escape => ({ code: -1, end: text.length });
@@ -76,7 +76,7 @@ const isHexAt = (text: string, start: number): boolean => hexValue(text.charCode
 /** Where the digits begin of an escape that is itself escaped; null if the text may go on with more. */
 function digitsAt(text: string, percent: number): number | null {
   let start = percent + 1;
-  for (let nested = 0; nested < mostNested && text.startsWith("25", start); nested++) {
+  for (let nested = 0; nested < maxNested && text.startsWith("25", start); nested++) {
     const next = start + 2;
     if (next === text.length || (next + 1 === text.length && isHexAt(text, next))) return null;
     if (!isHexAt(text, next) || !isHexAt(text, next + 1)) break;
@@ -131,7 +131,7 @@ function wordEnd(text: string, start: number, most: number, isPart: (code: numbe
 function numbered(text: string, hash: number): Escape | null {
   const isHex = (text.charCodeAt(hash + 1) | 32) === 120;
   const start = isHex ? hash + 2 : hash + 1;
-  const end = wordEnd(text, start, mostDigits, (code) => (isHex ? hexValue(code) >= 0 : code >= 48 && code <= 57));
+  const end = wordEnd(text, start, maxDigits, (code) => (isHex ? hexValue(code) >= 0 : code >= 48 && code <= 57));
   if (end >= text.length) return pending(text);
   if (end === start || text.charCodeAt(end) !== SEMICOLON) return null;
   const code = Number.parseInt(text.slice(start, end), isHex ? 16 : 10);
@@ -140,9 +140,9 @@ function numbered(text: string, hash: number): Escape | null {
 
 function htmlEscape(text: string, ampersand: number): Escape | null {
   let start = ampersand + 1;
-  for (let nested = 0; nested < mostNested && text.startsWith("amp;", start); nested++) start += 4;
+  for (let nested = 0; nested < maxNested && text.startsWith("amp;", start); nested++) start += 4;
   if (text.charCodeAt(start) === HASH) return numbered(text, start);
-  const end = wordEnd(text, start, longestName, isNameCharacter);
+  const end = wordEnd(text, start, maxNameLength, isNameCharacter);
   if (end >= text.length) return pending(text);
   const code = text.charCodeAt(end) === SEMICOLON ? names.get(text.slice(start, end)) : undefined;
   return code === undefined ? null : { code, end: end + 1 };

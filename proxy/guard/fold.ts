@@ -29,10 +29,10 @@ const AMPERSAND = 38;
 const DROP = 0xffff;
 const SAME = 0xfffe;
 
-const mostBlanks = 3;
-const mostIndent = 8;
+const maxBlanks = 3;
+const maxIndent = 8;
 /** JSON within JSON within JSON has seven backslashes before an escape. */
-const mostBackslashes = 8;
+const maxBackslashes = 8;
 
 const decimal = /\p{Nd}/u;
 const format = /\p{Cf}/u;
@@ -104,7 +104,7 @@ const escapes: Readonly<Record<string, number>> = { n: NEWLINE, r: NEWLINE, t: B
 
 /** One blank or line break for a run of them, unless the run separates what surrounds it. */
 function gapOf(blanks: number, lines: number): number {
-  if (lines > 1 || blanks > (lines === 1 ? mostIndent : mostBlanks)) return BREAK;
+  if (lines > 1 || blanks > (lines === 1 ? maxIndent : maxBlanks)) return BREAK;
   return lines === 1 ? NEWLINE : BLANK;
 }
 
@@ -227,7 +227,7 @@ class Folding {
     let index = start + 1;
     while (text.charCodeAt(index) === BACKSLASH) index++;
     const plain = escapes[text[index] ?? ""];
-    if (index - start > mostBackslashes) this.#as(BACKSLASH, index);
+    if (index - start > maxBackslashes) this.#as(BACKSLASH, index);
     else if (index >= text.length) this.#as(PENDING, index);
     else if (plain !== undefined) this.#as(plain, index + 1);
     else if (text[index] === "u") this.#unicode(index);

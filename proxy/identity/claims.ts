@@ -5,11 +5,11 @@ import type { KeyRecord } from "../config/key-record.ts";
 
 const namespaceName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const serviceAccountName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-const longestName = 128;
+const maxNameLength = 128;
 /** Control, format and private characters, separators of lines, and blanks at either end: they make one name look like another. */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}]|^\s|\s$/u;
 /** A token of the largest size that headers may have holds no more. */
-const mostTags = 1024;
+const maxTags = 1024;
 
 export interface TokenCaller {
   key: KeyRecord;
@@ -55,7 +55,7 @@ function nameIn(value: unknown, path: string): string {
   if (typeof value !== "string") throw new UnusableClaimError(path, `it is a ${typeof value}, not a text`);
   const name = value.normalize("NFC");
   if (name === "") throw new UnusableClaimError(path, "it is empty");
-  if (name.length > longestName) throw new UnusableClaimError(path, `it is longer than ${longestName} characters`);
+  if (name.length > maxNameLength) throw new UnusableClaimError(path, `it is longer than ${maxNameLength} characters`);
   if (unprintable.test(name))
     throw new UnusableClaimError(path, "it has control characters, or blanks at its beginning or end");
   return name;
@@ -76,11 +76,11 @@ function manyNames(payload: JWTPayload, path: string | null): string[] | null {
   if (value === undefined || value === null) return null;
   const words: unknown[] = typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
   const names = words.flatMap((word) => {
-    if (typeof word !== "string" || word === "" || word.length > longestName) return [];
+    if (typeof word !== "string" || word === "" || word.length > maxNameLength) return [];
     const name = word.normalize("NFC");
     return unprintable.test(name) ? [] : [name];
   });
-  return [...new Set(names)].slice(0, mostTags).sort();
+  return [...new Set(names)].slice(0, maxTags).sort();
 }
 
 /**
@@ -144,7 +144,7 @@ function workload(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
   if (payload.sub !== user)
     throw new UnusableClaimError("sub", "it is another ServiceAccount than kubernetes.io names");
   const uid = own(own(about, "serviceaccount"), "uid");
-  if (typeof uid !== "string" || uid === "" || uid.length > longestName)
+  if (typeof uid !== "string" || uid === "" || uid.length > maxNameLength)
     throw new UnusableClaimError("kubernetes.io", "it does not have the uid of the ServiceAccount");
   return { ...record(issuer, payload, namespace, user), uid };
 }

@@ -19,11 +19,11 @@ export type FetchJson = (url: string, issuer: Pick<IdentityIssuer, "allowPrivate
 /** Of requests for a fetch that is under way. */
 const patienceMs = 5_000;
 /** Requests that wait for the keys of one issuer. */
-const mostWaiting = 64;
+const maxWaiting = 64;
 /** How long a key id that no key of the cluster has may belong to one that the operator is about to publish. */
 const graceMs = 15_000;
 const graceRetryMs = 5_000;
-const mostRemembered = 1_000;
+const maxRemembered = 1_000;
 
 export class KeysUnavailableError extends Error {
   override readonly name = "KeysUnavailableError";
@@ -37,7 +37,7 @@ export class KeysUnavailableError extends Error {
 }
 
 function remember<V>(map: Map<string, V>, key: string, value: V): void {
-  if (map.size >= mostRemembered) {
+  if (map.size >= maxRemembered) {
     const oldest = map.keys().next().value;
     if (oldest !== undefined) map.delete(oldest);
   }
@@ -125,7 +125,7 @@ export class IssuerKeys {
     const leftMs = this.#triedMs + (before === null ? firstPauseMs : pauseMs) - this.#nowMs();
     const { name } = this.#issuer;
     if (this.#fetching === null && leftMs > 0) throw new KeysUnavailableError(name, leftMs);
-    if (this.#waiting >= mostWaiting) throw new KeysUnavailableError(name, patienceMs);
+    if (this.#waiting >= maxWaiting) throw new KeysUnavailableError(name, patienceMs);
     this.#waiting++;
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, patienceMs);

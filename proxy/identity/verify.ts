@@ -27,7 +27,7 @@ const maxKept = 10_000;
  */
 const checks = { running: 16, waitingOfSource: 256, waiting: 4_096 };
 /** Keys tried for a token that does not say which one signed it. */
-const mostTried = 8;
+const maxTried = 8;
 /** RFC 8725, 3.11: what is signed for another use, such as a logout token, is no proof of who calls. */
 const tokenTypes: ReadonlySet<string> = new Set(["jwt", "at+jwt"]);
 /** Keycloak says in a claim what a token is for. */
@@ -113,7 +113,7 @@ async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyO
     if (!(cause instanceof errors.JWKSMultipleMatchingKeys)) throw cause;
     let tried = 0;
     for await (const key of cause) {
-      if (++tried > mostTried) break;
+      if (++tried > maxTried) break;
       try {
         return (await jwtVerify(token, key, options)).payload;
       } catch (wrong) {

@@ -5,13 +5,13 @@
 import type { Candidate } from "./cards.ts";
 import { type DigitGroups, DOT, isDigit, isWordCharacter, OPEN } from "./digit-groups.ts";
 
-const fewestDigits = 6;
-const mostDigits = 12;
-const mostGroups = 6;
-const mostWords = 4;
+const minDigits = 6;
+const maxDigits = 12;
+const maxGroups = 6;
+const maxWords = 4;
 /** A stream keeps little more of what it has sent. */
-const longestWord = 16;
-const longestGap = 6;
+const maxWordLength = 16;
+const maxGap = 6;
 const gap = " .:(#=";
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
@@ -30,10 +30,10 @@ const isLetter = (code: number): boolean => code > 127 || (isWordCharacter(code)
 /** The word that ends before `end`, in lower case, and where it begins; null if there is none close by. */
 function wordBefore(text: string, end: number): { word: string; start: number } | null {
   let last = end;
-  while (last > 0 && end - last <= longestGap && gap.includes(text[last - 1] ?? "")) last--;
+  while (last > 0 && end - last <= maxGap && gap.includes(text[last - 1] ?? "")) last--;
   let start = last;
-  while (start > 0 && last - start <= longestWord && isLetter(text.charCodeAt(start - 1))) start--;
-  if (start === last || last - start > longestWord) return null;
+  while (start > 0 && last - start <= maxWordLength && isLetter(text.charCodeAt(start - 1))) start--;
+  if (start === last || last - start > maxWordLength) return null;
   return { word: text.slice(start, last).toLowerCase(), start };
 }
 
@@ -45,7 +45,7 @@ function isOwned(text: string, start: number): boolean {
 /** Whether the words directly before this offset say that a telephone number follows. */
 function isAnnounced(text: string, offset: number): boolean {
   let end = offset;
-  for (let count = 0; count < mostWords; count++) {
+  for (let count = 0; count < maxWords; count++) {
     const before = wordBefore(text, end);
     if (before === null) return false;
     const { word, start } = before;
@@ -92,9 +92,9 @@ export function announcedAt(groups: DigitGroups, index: number): Candidate | nul
   while (groups.has(last + 1) && groups.joined(last + 1) && !groups.breaks(last + 1)) {
     last++;
     total += groups.length(last);
-    if (total > mostDigits || last - index >= mostGroups) return null;
+    if (total > maxDigits || last - index >= maxGroups) return null;
   }
-  if (total < fewestDigits) return null;
+  if (total < minDigits) return null;
   const { text } = groups;
   const end = groups.end(last);
   if (isWordCharacter(text.charCodeAt(end)) || isOther(groups, index, last)) return null;

@@ -8,9 +8,9 @@ export interface Candidate {
   last: number;
 }
 
-const longestCard = 19;
+const maxCardLength = 19;
 /** 4-4-4-4-3 has five groups; other ways to split a card number need few more. */
-const mostCardGroups = 6;
+const maxCardGroups = 6;
 
 /** First and last prefix as four digits, inclusive, and the lengths of the issuer's numbers. */
 const brands: readonly (readonly [number, number, readonly number[]])[] = [
@@ -60,7 +60,7 @@ const isLetter = (code: number): boolean => isWordCharacter(code) && !isDigit(co
  * Single digits separated by blanks are a card only if nothing else is in the row. Otherwise they are a row of a table.
  */
 function mayBeParted(groups: DigitGroups, from: number, to: number): boolean {
-  if (to - from < mostCardGroups) return true;
+  if (to - from < maxCardGroups) return true;
   for (let index = from; index <= to; index++) if (groups.length(index) !== 1) return false;
   return !groups.joined(from) && !(groups.has(to + 1) && groups.joined(to + 1));
 }
@@ -72,7 +72,7 @@ const joinsCard = (groups: DigitGroups, index: number): boolean => {
 
 /** How many groups to examine from here. Rows of single digits are examined only from their start. */
 function cardReach(groups: DigitGroups, index: number): number {
-  return groups.length(index) === 1 && !groups.joined(index) ? longestCard : mostCardGroups;
+  return groups.length(index) === 1 && !groups.joined(index) ? maxCardLength : maxCardGroups;
 }
 
 /** Lengths of card numbers that begin with the four digits found here, as bits. */
@@ -85,14 +85,14 @@ function lengthsFrom(groups: DigitGroups, index: number): number {
   return count < 4 ? 0 : (issued[first] as number);
 }
 
-const shortestCard = Math.min(...brands.flatMap(([, , lengths]) => lengths));
+const minCardLength = Math.min(...brands.flatMap(([, , lengths]) => lengths));
 
 /** Whether these groups have too few digits for any card. Cheap, since rows of short numbers ask for each of them. */
 function tooShort(groups: DigitGroups, from: number, to: number): boolean {
   let total = 0;
   for (let index = from; index < to && groups.has(index); index++) {
     total += groups.length(index);
-    if (total >= shortestCard) return false;
+    if (total >= minCardLength) return false;
   }
   return true;
 }
@@ -109,7 +109,7 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
   for (let last = index; last < reach && groups.has(last); last++) {
     if (last > index && !joinsCard(groups, last)) break;
     total += groups.length(last);
-    if (total > longestCard) break;
+    if (total > maxCardLength) break;
     const end = groups.end(last);
     if ((lengths & (1 << total)) === 0 || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
     if (passesLuhn(digitsOf(groups, index, last))) best = { start, end, last };

@@ -39,7 +39,7 @@ export class Restore implements TextChange {
 
 const contextLength = 48;
 /** How much text to hold before examining it again, as long as it can only be the middle of a match. */
-const mostUnread = 384;
+const maxUnread = 384;
 
 /** Characters that end neither a number nor a word. */
 const goesOn = (text: string): boolean => /^(?:[\p{Nd}\p{Cf}\s+().\-/:]*|[\w@.%+\\-]*)$/u.test(text);
@@ -74,7 +74,7 @@ export class MaskAnswer implements TextChange {
     const held = this.#held.get(channel) ?? { before: "", text: "", unread: 0 };
     held.unread += text.length;
     // Pieces are short: examining all the held text for each one would be most of the work.
-    const waits = held.text.length + text.length < mostUnread && goesOn(text);
+    const waits = held.text.length + text.length < maxUnread && goesOn(text);
     if (held.text !== "" && (waits || held.unread < this.#stride)) {
       held.text += text;
       return "";

@@ -5,7 +5,7 @@
 
 /** More groups than any number has. */
 const kept = 64;
-const longestJoint = 5;
+const maxJointLength = 5;
 
 export const NEWLINE = 10;
 export const BLANK = 32;
@@ -42,7 +42,7 @@ function withCharacter(joint: number, code: number): number {
 
 /** What can join two groups: at most one mark, brackets and a few blanks. */
 function jointOf(text: string, from: number, to: number): number {
-  if (to - from > longestJoint) return UNJOINED;
+  if (to - from > maxJointLength) return UNJOINED;
   let joint = 0;
   for (let index = from; index < to && joint !== UNJOINED; index++)
     joint = withCharacter(joint, text.charCodeAt(index));
@@ -80,7 +80,7 @@ export class DigitGroups {
     let end = start + 1;
     while (end < text.length && isDigit(text.charCodeAt(end))) end++;
     this.#read = end;
-    const before = this.#count === 0 ? -longestJoint - 1 : this.end(this.#count - 1);
+    const before = this.#count === 0 ? -maxJointLength - 1 : this.end(this.#count - 1);
     const slot = this.#count++ & (kept - 1);
     this.#start[slot] = start;
     this.#end[slot] = end;

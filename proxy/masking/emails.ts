@@ -1,8 +1,8 @@
 /** E-mail addresses in a folded text, found outwards from their @. Examines each character at most twice. Pure. */
 import { BREAK, PENDING } from "../guard/fold.ts";
 
-const longestLocal = 64;
-const longestDomain = 253;
+const maxLocalLength = 64;
+const maxDomainLength = 253;
 const AT = 64;
 
 /** Character classes; 0 means not computed yet. */
@@ -42,7 +42,7 @@ const picture = /^\d+x\.[A-Za-z]+$/;
 function domainRun(text: string, index: number): number {
   let end = index + 1;
   let before = DOT;
-  while (end < text.length && end - index <= longestDomain) {
+  while (end < text.length && end - index <= maxDomainLength) {
     const kind = classOf(text.charCodeAt(end));
     if (!isDomain(kind) || (kind === DOT && before === DOT)) break;
     before = kind;
@@ -68,7 +68,7 @@ function domainEnd(text: string, index: number): number {
 /** Where the address before the @ begins, at or after `floor`; `at` if there is none. */
 function localStart(text: string, index: number, floor: number): number {
   let start = index;
-  while (start > floor && index - start < longestLocal && isLocal(classOf(text.charCodeAt(start - 1)))) start--;
+  while (start > floor && index - start < maxLocalLength && isLocal(classOf(text.charCodeAt(start - 1)))) start--;
   for (;;) {
     const kind = classOf(text.charCodeAt(start));
     if (start === index || (kind !== DOT && kind !== EDGE_MARK)) return start;

@@ -12,7 +12,7 @@ interface Custom {
 /** Longest match of a custom pattern in a stream, in characters. */
 const customReach = 128;
 /** How much of a stream's end may belong to an incomplete match, in characters. */
-const longestToken = 320;
+const maxTokenLength = 320;
 
 /** Characters of a folded text that may occur in a number. A colon distinguishes a time or an address from a number. */
 const inNumber = 1;
@@ -102,7 +102,7 @@ export class Masker {
 
 /** Examines only the end, with any escape that may have started there. */
 function openEnd(text: string): number {
-  const skipped = Math.max(0, text.length - longestToken);
+  const skipped = Math.max(0, text.length - maxTokenLength);
   const folded = fold(skipped === 0 ? text : text.slice(skipped));
   const back = (from: number, kind: number): number => {
     let index = from;

@@ -19,10 +19,10 @@ import {
 } from "./digit-groups.ts";
 
 /** E.164 allows fifteen digits; `(0)` doesn't count. */
-const mostDigits = 15;
-const fewestInternational = 7;
-const fewestNational = 9;
-const mostNational = 12;
+const maxDigits = 15;
+const minInternational = 7;
+const minNational = 9;
+const maxNational = 12;
 const colon = 58;
 const letterX = 120;
 
@@ -103,16 +103,16 @@ function nextOf(groups: DigitGroups, index: number, limit: number, over: boolean
 /** The longest number from here that may exist. With `strict`, returns nothing if no such number exists. */
 function dialled(groups: DigitGroups, index: number, skip: number, strict: boolean): Span | null {
   const number = new Dialled();
-  const limit = index + mostDigits;
+  const limit = index + maxDigits;
   let possible: Span | null = null;
   let any: Span | null = null;
   for (let last = index; last >= 0; last = nextOf(groups, last, limit, possible !== null)) {
     number.add(groups, last, last === index ? skip : 0);
-    if (number.total > mostDigits) break;
+    if (number.total > maxDigits) break;
     const span = { end: groups.end(last), last };
     if (!mayEnd(groups.text, span.end)) continue;
     if (number.possible) possible = span;
-    if (number.total >= fewestInternational && (last === index || !groups.breaks(last))) any = span;
+    if (number.total >= minInternational && (last === index || !groups.breaks(last))) any = span;
   }
   return possible ?? (strict ? null : any);
 }
@@ -229,7 +229,7 @@ function nationalStart(groups: DigitGroups, index: number): { start: number; few
   const inBrackets = isInBrackets(groups, index);
   if (!inBrackets && isSsnShape(groups, index)) return null;
   const start = inBrackets ? groups.start(index) - 1 : groups.start(index);
-  const fewest = inBrackets && groups.digit(index) !== 0 ? fewestNational - 1 : fewestNational;
+  const fewest = inBrackets && groups.digit(index) !== 0 ? minNational - 1 : minNational;
   return beginsApart(groups.text, start) ? { start, fewest } : null;
 }
 
@@ -251,7 +251,7 @@ function nationalAt(groups: DigitGroups, index: number): Candidate | null {
   const begun = nationalStart(groups, index);
   if (begun === null) return null;
   // Twelve digits that follow others on the same line are usually part of something longer, such as a card number.
-  const most = isWithin(groups, index) ? mostNational - 1 : mostNational;
+  const most = isWithin(groups, index) ? maxNational - 1 : maxNational;
   let mark = 0;
   let total = groups.length(index);
   let found: Candidate | null = null;

@@ -11,7 +11,7 @@ import { findInParts, replaceInParts } from "./parts.ts";
  */
 const placeholder = /\[[A-Z0-9_]{1,140}\]/g;
 const unfinished = /^\[[A-Z0-9_]*$/;
-const longestPlaceholder = 142;
+const maxPlaceholderLength = 142;
 
 /** Value of a type → its placeholder. Equal values get the same placeholder throughout a call. */
 export class Tally {
@@ -114,7 +114,7 @@ export class Tally {
   /** Where the end of a text begins that may be the start of a placeholder. */
   openEnd(text: string): number {
     const index = text.lastIndexOf("[");
-    if (index < 0 || text.length - index > longestPlaceholder || this.#byPlaceholder.size === 0) return text.length;
+    if (index < 0 || text.length - index > maxPlaceholderLength || this.#byPlaceholder.size === 0) return text.length;
     return unfinished.test(text.slice(index)) ? index : text.length;
   }
 }

@@ -10,10 +10,10 @@ import { byTokens, type MediaFormat, type MediaRequest, noUsage, roughTokens, te
 /** Tokens of a second of recorded speech that is read, and of the words in it. */
 const recordedPerSecond = 17;
 const wordsPerSecond = 4;
-const mostRecordedPerSecond = 32;
+const maxRecordedPerSecond = 32;
 /** Tokens of speech per character that is read aloud, usually and at most. */
 const spokenPerCharacter = 1.4;
-const mostSpokenPerCharacter = 6;
+const maxSpokenPerCharacter = 6;
 
 const charactersIn = (text: string): number => {
   let count = 0;
@@ -55,7 +55,7 @@ export const speech: MediaFormat = {
   settable: new Set(["voice", "instructions", "response_format", "speed", "stream_format"]),
   answerKind: (json) => (json["stream_format"] === "sse" ? "events" : "bytes"),
   usageOf: usageOfSpeech,
-  most: (request, price) => spoken(request, price, mostSpokenPerCharacter),
+  most: (request, price) => spoken(request, price, maxSpokenPerCharacter),
   expected: (request, price) => spoken(request, price, spokenPerCharacter),
 };
 
@@ -99,7 +99,7 @@ function recorded({ json, parts }: MediaRequest, price: Price | null, most: bool
   if (most) audioSecond = atMost;
   const usage: Usage = { ...noUsage, units: { audioSecond }, estimated: true };
   if (price?.uses?.["audioSecond"] !== undefined || !byTokens(price)) return usage;
-  const inputAudio = audioSecond * (most ? mostRecordedPerSecond : recordedPerSecond);
+  const inputAudio = audioSecond * (most ? maxRecordedPerSecond : recordedPerSecond);
   const prompt = inputAudio + Buffer.byteLength(textIn(json["prompt"]));
   return { ...usage, prompt, completion: audioSecond * wordsPerSecond, units: { audioSecond, inputAudio } };
 }

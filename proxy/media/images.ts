@@ -6,9 +6,9 @@ import type { JsonObject } from "../wire/json.ts";
 import { byTokens, type MediaFormat, type MediaRequest, noUsage, roughTokens, textIn } from "./format.ts";
 
 /** Most tokens of one image that is made, at the largest size. */
-const mostMade = 16_384;
+const maxMade = 16_384;
 /** Most tokens of one image that is sent, at high fidelity. */
-const mostSent = 8_192;
+const maxSent = 8_192;
 const usuallySent = 1_024;
 const perPartialImage = 100;
 
@@ -78,8 +78,8 @@ function most(request: MediaRequest, price: Price | null): Usage {
   const image = countOf(json["n"], 1);
   const usage = { ...noUsage, units: { image }, image: shapeOf(json) };
   if (isSoldByImage(price) || !byTokens(price)) return usage;
-  const inputImage = sentImages(request) * mostSent;
-  const outputImage = image * mostMade + countOf(json["partial_images"], 0) * perPartialImage;
+  const inputImage = sentImages(request) * maxSent;
+  const outputImage = image * maxMade + countOf(json["partial_images"], 0) * perPartialImage;
   const prompt = Buffer.byteLength(textIn(json["prompt"])) + inputImage;
   return { ...usage, ...tokensOf(prompt, outputImage, true), units: { image, inputImage, outputImage } };
 }

@@ -149,19 +149,19 @@ function surfaceFor(operation: Operation): SurfaceName {
 
 /** Addresses of paths that were asked before. Clients use few, and each is resolved once for a snapshot. */
 const resolved = new WeakMap<Snapshot, Map<string, Addressed>>();
-const mostResolved = 256;
-const longestResolved = 128;
+const maxResolved = 256;
+const maxResolvedLength = 128;
 
 /** The address of a call before its caller is known. */
 export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
-  if (method !== "POST" || path.length > longestResolved) return addressBy(method, path, snapshot, () => true);
+  if (method !== "POST" || path.length > maxResolvedLength) return addressBy(method, path, snapshot, () => true);
   let known = resolved.get(snapshot);
   if (known === undefined) resolved.set(snapshot, (known = new Map()));
   const before = known.get(path);
   if (before !== undefined) return before;
   const addressed = addressBy(method, path, snapshot, () => true);
   if (isFailure(addressed)) return addressed;
-  if (known.size >= mostResolved) known.clear();
+  if (known.size >= maxResolved) known.clear();
   known.set(path, addressed);
   return addressed;
 }

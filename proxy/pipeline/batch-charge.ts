@@ -39,18 +39,18 @@ const rememberedMs = 90 * 86_400_000;
 const finalStatuses: ReadonlySet<unknown> = new Set(["completed", "expired", "cancelled", "failed"]);
 
 /** Most requests of a batch: https://platform.openai.com/docs/guides/batch. */
-const mostRequests = 50_000;
+const maxRequests = 50_000;
 /** Ten times what any model reads and writes in one request, and what a request usually has. */
-const mostTokens = 20_000_000;
+const maxTokens = 20_000_000;
 const usualTokens = 1_024;
 /** Of one count, so that its cost fits a safe integer. */
-const mostOfBatch = 1e11;
+const maxOfBatch = 1e11;
 
 /** What a batch reports, or what its requests usually have if that can't be true. */
 function plausibleUsage(object: JsonObject): Usage | null {
   const given = isObject(object["request_counts"]) ? object["request_counts"]["total"] : null;
-  const requests = typeof given === "number" && given >= 0 ? Math.min(given, mostRequests) : mostRequests;
-  const usage = usageOf(object, Math.min(mostOfBatch, requests * mostTokens));
+  const requests = typeof given === "number" && given >= 0 ? Math.min(given, maxRequests) : maxRequests;
+  const usage = usageOf(object, Math.min(maxOfBatch, requests * maxTokens));
   if (usage?.implausible !== true) return usage;
   const tokens = given === null ? 0 : requests * usualTokens;
   const none = { cachedPrompt: 0, cacheWrite: 0, reasoning: 0 };

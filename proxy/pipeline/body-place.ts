@@ -24,7 +24,7 @@ function fewest(limits: readonly LimitConfig[]): number {
  * How many calls of this caller can be in flight, by the limits that are known before the body names a model: those of
  * its key and of the policies that it may call. Bodies beyond that number are not read.
  */
-function mostArriving(path: PathEntry, identity: Identity): number {
+function maxArriving(path: PathEntry, identity: Identity): number {
   const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? none);
   let ofPolicies = 0;
   const { routes } = path;
@@ -50,7 +50,7 @@ export function bodyPlace(
 ): BodyPlace | Failure {
   const announced = client.header("content-length");
   const bytes = announced === null ? firstBytes : Number(announced);
-  return room.place(roomOwner(identity, address), Math.min(bytes, maxBytes), mostArriving(path, identity));
+  return room.place(roomOwner(identity, address), Math.min(bytes, maxBytes), maxArriving(path, identity));
 }
 
 export const isPlace = (place: BodyPlace | Failure): place is BodyPlace => place instanceof BodyPlace;

@@ -72,13 +72,13 @@ export type BudgetCounter = CounterSpec & { startsAtMs: number; resetsAtMs: numb
 
 const counters = new WeakMap<MoneyBudget, Map<string, BudgetCounter>>();
 /** Most subjects of one budget whose counters are cached. */
-const mostKept = 10_000;
+const maxKept = 10_000;
 
 /** The counter of a budget for a subject at a given time. */
 function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number, recounts?: Recounts): BudgetCounter {
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
   let made = counters.get(budget);
-  if (made === undefined || made.size > mostKept) counters.set(budget, (made = new Map()));
+  if (made === undefined || made.size > maxKept) counters.set(budget, (made = new Map()));
   const known = made.get(subject);
   const expiresAtMs = budget.per === "Session" ? sessionExpiry(nowMs) : endMs === null ? null : endMs + keptMs;
   if (known !== undefined && known.startsAtMs === startMs && known.expiresAtMs === expiresAtMs) return known;

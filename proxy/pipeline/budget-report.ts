@@ -7,9 +7,9 @@ import { budgetPeriodAt, isMoney, type MoneyBudget } from "./budget-claims.ts";
 import { counterIdOf, type Recounts } from "./recounts.ts";
 
 /** Most subjects reported per budget: those who spent most. */
-const mostGroups = 100;
+const maxGroups = 100;
 /** Subjects of one budget whose calls were refused, as shown in the status. */
-const mostRefused = 500;
+const maxRefused = 500;
 
 /** How long after a period's end calls that began in it are waited for. */
 const lateMs = 3_600_000;
@@ -65,8 +65,8 @@ export function readBudgets(
         spentNanoUsd: sumOf(groups),
         ...(readings ? await periodBefore(budget, startMs, nowMs, store) : {}),
         groupCount: groups.length,
-        groups: groups.slice(0, mostGroups),
-        refused: refused.slice(0, mostRefused),
+        groups: groups.slice(0, maxGroups),
+        refused: refused.slice(0, maxRefused),
       };
     }),
   );

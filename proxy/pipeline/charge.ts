@@ -20,7 +20,7 @@ import { countedPrompt, countedUsage, estimatedUsage, expectedUsage } from "./es
 import { mediaChargeOf } from "./media-charge.ts";
 import type { Tried } from "./try-target.ts";
 import type { ModelHabits, UsageHabits } from "./usage-habits.ts";
-import { isImplausible, mostTokens } from "./worst-case.ts";
+import { isImplausible, maxTokens } from "./worst-case.ts";
 
 export type AttemptCharge = Pick<AttemptRecord, "usage" | "costNanoUsd" | "implausible" | "unpriced">;
 
@@ -35,12 +35,12 @@ function isErrorBody(bytes: Uint8Array): boolean {
 /** How much a provider generates before it notices the disconnect, in milliseconds at the stream's own pace. */
 const unseenMs = 50;
 /** At most this share of what was received. */
-const mostUnseen = 0.25;
+const maxUnseen = 0.25;
 
 /** Characters of a stream whose caller disconnected: received, and still in flight. */
 function producedLength(received: number, { firstByteMs, durationMs }: Timing): number {
   const streamedMs = durationMs - (firstByteMs ?? durationMs);
-  return streamedMs <= 0 ? received : Math.ceil(received * (1 + Math.min(mostUnseen, unseenMs / streamedMs)));
+  return streamedMs <= 0 ? received : Math.ceil(received * (1 + Math.min(maxUnseen, unseenMs / streamedMs)));
 }
 
 interface Timing {
@@ -98,7 +98,7 @@ function usageOf({ result, whole }: Tried, durationMs: number, shaped: Shaped, h
 
 /** Caps an estimate at what was reserved. */
 function withinMost(usage: Usage, shaped: Shaped, target: ResolvedTarget): Usage {
-  const most = mostTokens(shaped, target);
+  const most = maxTokens(shaped, target);
   return {
     ...usage,
     prompt: Math.max(Math.min(usage.prompt, most.prompt), usage.cachedPrompt + usage.cacheWrite),

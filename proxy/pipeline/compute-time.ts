@@ -12,5 +12,5 @@ export function withComputeTime(usage: Usage, durationMs: number, price: Price |
 }
 
 /** nano-USD of the longest attempt that the time limits allow. */
-export const mostComputeCost = (price: Price | null, { timeouts }: Pick<ProviderConfig, "timeouts">): number =>
+export const maxComputeCost = (price: Price | null, { timeouts }: Pick<ProviderConfig, "timeouts">): number =>
   Math.ceil(((rateOf(price) ?? 0) * timeouts.totalMs) / 1_000);

@@ -57,7 +57,7 @@ export interface Embedded {
 export type NoVector = Exclude<SemanticLookup["result"], "hit" | "miss" | "would_hit">;
 
 /** Most dimensions of a vector: comparing takes time in proportion to their number and blocks everything else. */
-const mostDimensions = 4_096;
+const maxDimensions = 4_096;
 
 /** Builds the request that a client would send for embeddings. */
 function shapedOf(text: string, model: string): Shaped | null {
@@ -91,7 +91,7 @@ function vectorOf(body: Uint8Array | string): Float32Array | null {
     if (
       !Array.isArray(values) ||
       values.length === 0 ||
-      values.length > mostDimensions ||
+      values.length > maxDimensions ||
       !values.every((value) => typeof value === "number")
     )
       return null;

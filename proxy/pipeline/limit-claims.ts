@@ -132,7 +132,7 @@ function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failu
 }
 
 /** Most callers of one limit whose counters are cached. */
-const mostKept = 10_000;
+const maxKept = 10_000;
 
 /** A limit where it is set, with the counters of its callers. */
 class LimitSource {
@@ -158,7 +158,7 @@ class LimitSource {
     const kind = of === "Concurrency" ? "held" : "window";
     const key = this.#start + subject;
     const counter: CounterSpec = { key, kind, limit: amount, windowMs, seed: 0, expiresAtMs: null, onStateLoss };
-    if (this.#counters.size >= mostKept) this.#counters.clear();
+    if (this.#counters.size >= maxKept) this.#counters.clear();
     this.#counters.set(subject, counter);
     return counter;
   }

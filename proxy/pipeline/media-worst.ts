@@ -4,7 +4,7 @@ import type { MediaFormat, MediaRequest } from "../media/format.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import type { ExpectedTokens, WorstCost } from "./call-bounds.ts";
-import { mostComputeCost } from "./compute-time.ts";
+import { maxComputeCost } from "./compute-time.ts";
 
 /** The request as it is sent. */
 export const mediaRequestOf = ({ received, edits }: Shaped): MediaRequest => ({
@@ -21,7 +21,7 @@ export function worstMedia(shaped: Shaped, targets: readonly ResolvedTarget[], m
     const most = media.most(request, price);
     const cost = costNanoUsd(most, price);
     if (cost === null || unpriced(most, price).length > 0) return null;
-    nanoUsd = Math.max(nanoUsd, cost + mostComputeCost(price, entry.account.config));
+    nanoUsd = Math.max(nanoUsd, cost + maxComputeCost(price, entry.account.config));
   }
   return { nanoUsd, cap: null };
 }

@@ -69,11 +69,11 @@ const plus = (before: Usage, more: Usage): Usage => {
 };
 
 /** Ten times what any model reads and writes. */
-const mostPrompt = 20_000_000;
-const mostCompletion = 2_000_000;
+const maxPrompt = 20_000_000;
+const maxCompletion = 2_000_000;
 
 const isImplausible = ({ prompt, completion, implausible }: Usage): boolean =>
-  implausible === true || prompt > mostPrompt || completion > mostCompletion;
+  implausible === true || prompt > maxPrompt || completion > maxCompletion;
 
 /** What an answer used whose report can't be true: its own length, and a prompt as its other requests had on average. */
 const estimatedOf = (content: unknown, before: Usage | undefined, requests: number): Usage => ({

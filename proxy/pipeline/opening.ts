@@ -4,10 +4,10 @@
  */
 import { isObject, type JsonObject } from "../wire/json.ts";
 
-const mostCharacters = 16_384;
+const maxCharacters = 16_384;
 
 const textOf = (value: unknown): string =>
-  typeof value === "string" ? value.slice(0, mostCharacters) : JSON.stringify(value).slice(0, mostCharacters);
+  typeof value === "string" ? value.slice(0, maxCharacters) : JSON.stringify(value).slice(0, maxCharacters);
 
 /** "" if nothing is known. */
 export function openingOf(json: JsonObject): string {
@@ -18,7 +18,7 @@ export function openingOf(json: JsonObject): string {
   let opening = before;
   for (const turn of turns as unknown[]) {
     opening += `\n${textOf(turn)}`;
-    if (opening.length >= mostCharacters || !isObject(turn) || turn["role"] === "user") break;
+    if (opening.length >= maxCharacters || !isObject(turn) || turn["role"] === "user") break;
   }
   return opening;
 }

@@ -30,7 +30,7 @@ export interface BudgetStanding {
 }
 
 /** Sessions of a key that are listed: those that spent most. */
-const mostSessions = 20;
+const maxSessions = 20;
 
 interface Sources {
   ledger: Pick<FleetStore, "readBudget">;
@@ -86,7 +86,7 @@ function ownShares(
 ): [subject: string, nanoUsd: number][] {
   if (per !== "Session") return [...spent];
   const own = [...spent].filter(([subject]) => subject.endsWith(`@${key.id}`));
-  return own.sort((a, b) => b[1] - a[1]).slice(0, mostSessions);
+  return own.sort((a, b) => b[1] - a[1]).slice(0, maxSessions);
 }
 
 const covers = (budget: BudgetConfig, { key }: KeyIdentity, nowMs: number): budget is MoneyBudget =>

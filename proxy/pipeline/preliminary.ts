@@ -30,13 +30,13 @@ const ancient = failure("invalid_value", "The request must be HTTP/1.0 or HTTP/1
 
 /** One bit per such header; 0 for all others. Cached by spelling, as clients use few spellings. */
 const bits = new Map([...single].map((name, index) => [name, 1 << index]));
-const mostSpellings = 256;
+const maxSpellings = 256;
 
 function bitOf(spelled: string): number {
   let bit = bits.get(spelled);
   if (bit === undefined) {
     bit = bits.get(spelled.toLowerCase()) ?? 0;
-    if (bits.size < mostSpellings) bits.set(spelled, bit);
+    if (bits.size < maxSpellings) bits.set(spelled, bit);
   }
   return bit;
 }

@@ -48,13 +48,13 @@ export function noToken(cause: AttemptCause): ProviderError {
 }
 
 /** Shortest value that is removed: shorter ones would remove ordinary words from a text. */
-const shortestSecret = 8;
+const minSecretLength = 8;
 
 /** Removes the account's credentials, as a provider may repeat what it was sent to the caller or a log. */
 export function withoutCredentials(text: string, account: Pick<ProviderAccount, "credentials" | "additions">): string {
   let clean = text;
   for (const secret of accountSecrets(account)) {
-    if (secret.length < shortestSecret) continue;
+    if (secret.length < minSecretLength) continue;
     for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]))
       clean = clean.replaceAll(form, "[credential]");
   }

@@ -18,7 +18,7 @@ export const counterIdOf = ({ id, counting }: BudgetConfig): string =>
 const none: Sums = new Map();
 const hourMs = 3_600_000;
 /** Most cached recounts, by budget and period; the oldest is dropped first. */
-const mostKept = 1_000;
+const maxKept = 1_000;
 
 /** Tags and selectors are matched with the key as it is now; the ledger has the rest as of the call. */
 function callerOf({ key, user, team, role }: LedgerRow, keys: KeyLookup | null): Caller | null {
@@ -82,7 +82,7 @@ export class Recounts {
     if (key === null) return none;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const oldest = this.#known.size >= mostKept ? this.#known.keys().next().value : undefined;
+    const oldest = this.#known.size >= maxKept ? this.#known.keys().next().value : undefined;
     if (oldest !== undefined) this.#known.delete(oldest);
     const reading = this.#count(budget, periodStartMs);
     this.#known.set(key, reading);

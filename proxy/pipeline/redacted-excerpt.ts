@@ -12,14 +12,14 @@ import { jsonIn } from "../wire/json.ts";
 /** Length of each body's excerpt, in characters. */
 const most = 16_384;
 /** Largest body that is parsed for its excerpt. */
-const mostParsed = 1_048_576;
+const maxParsed = 1_048_576;
 const deepest = 64;
 /** Shortest secret that is removed: shorter ones can't be distinguished from words. */
-const leastSecret = 8;
+const minSecretLength = 8;
 /** Any Sluice API key. */
 const ownKey = /\bslc_[\w-]{8,}/g;
 
-const isLong = (secret: string): boolean => secret.length >= leastSecret;
+const isLong = (secret: string): boolean => secret.length >= minSecretLength;
 
 /** Credentials of all providers in a snapshot, which is immutable. */
 const gatewaySecrets = new WeakMap<Snapshot["providers"], readonly string[]>();
@@ -113,7 +113,7 @@ const unescaped = (text: string): string =>
 /** `masker`: null keeps personal data. */
 export function excerpt(body: Uint8Array | string, masker: Masker | null, secrets: readonly string[]): string {
   const cleaner = new Redactor(masker, secrets);
-  const json = masker !== null && body.length <= mostParsed ? jsonIn(textOf(body, mostParsed)) : undefined;
+  const json = masker !== null && body.length <= maxParsed ? jsonIn(textOf(body, maxParsed)) : undefined;
   if (json === undefined || typeof json !== "object") {
     const text = textOf(body, 4 * most);
     return cleaner.text(masker === null ? text : unescaped(text)).slice(0, most);

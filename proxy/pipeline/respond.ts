@@ -13,7 +13,7 @@ import { allowedAt } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 
 /** A Retry-After that the SDKs obey: they wait at most 60 s. */
-const longestWaitMs = 60_000;
+const maxWaitMs = 60_000;
 
 export function answerJson(client: ClientConnection, body: object): void {
   void client.reply(
@@ -74,7 +74,7 @@ function failureHeaders(client: ClientConnection, failed: Failure, length: numbe
   };
   const wait = failed.retryAfterMs;
   if (wait !== null) headers["retry-after"] = Math.max(1, Math.ceil(wait / 1000));
-  const retry = wait !== null && wait > longestWaitMs ? false : row.retry;
+  const retry = wait !== null && wait > maxWaitMs ? false : row.retry;
   if (retry !== null) headers["x-should-retry"] = String(retry);
   const { requestId } = failed.theirs ?? {};
   if (typeof requestId === "string") headers["x-provider-request-id"] = requestId;

@@ -172,7 +172,7 @@ export function resident(route: Route, entry: ProviderEntry): boolean {
 /** By model, for each policy of a snapshot. */
 const resolvedTargets = new WeakMap<Route, Map<string | null, readonly ResolvedTarget[]>>();
 /** A policy that fixes its targets' models takes any name. */
-const mostResolved = 64;
+const maxResolved = 64;
 
 /** Targets that have the model and may get the data, in config order. Later stages know no other targets. */
 export function resolveTargets(route: Route, model: string | null): readonly ResolvedTarget[] {
@@ -182,7 +182,7 @@ export function resolveTargets(route: Route, model: string | null): readonly Res
   if (before !== undefined) return before;
   const resolved = targetsWith(route, model);
   // What no provider has is the caller's free text.
-  if (resolved.length > 0 && known.size < mostResolved) known.set(model, resolved);
+  if (resolved.length > 0 && known.size < maxResolved) known.set(model, resolved);
   return resolved;
 }
 

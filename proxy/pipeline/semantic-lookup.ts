@@ -16,7 +16,7 @@ const breakerLimits: BreakerLimits = {
   halfOpenRequests: 1,
 };
 /** Most answers that are looked up, if the nearest are no longer cached. */
-const mostTries = 3;
+const maxTries = 3;
 
 export interface SemanticMatch {
   answer: CachedAnswer;
@@ -130,7 +130,7 @@ export class SemanticSearch {
     const { store, vectors } = gateway.cache;
     const { id } = route.config;
     record.semantic = { result: "miss", similarity: null };
-    for (let tries = 0; tries < mostTries; tries++) {
+    for (let tries = 0; tries < maxTries; tries++) {
       const match = vectors.nearest(id, this.#question.partition, vector, sinceMs);
       if (match === null) return null;
       record.semantic = { result: "miss", similarity: match.similarity };

@@ -17,7 +17,7 @@ class Moving implements Learned {
   #samples = 0;
 
   add(value: number): void {
-    this.#samples = Math.min(this.#samples + 1, mostSamples);
+    this.#samples = Math.min(this.#samples + 1, maxSamples);
     const share = 1 / this.#samples;
     const distance = value - this.#mean;
     this.#mean += distance * share;
@@ -58,7 +58,7 @@ class Ratio implements Learned {
   }
 }
 
-const mostSamples = 64;
+const maxSamples = 64;
 const enoughSamples = 16;
 /**
  * Which of a model's prompts are compared with the gateway's own count: this many at first, then one in `promptsEvery`.

@@ -12,7 +12,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { ExpectedTokens, WorstCost } from "./call-bounds.ts";
-import { mostComputeCost } from "./compute-time.ts";
+import { maxComputeCost } from "./compute-time.ts";
 import { dearest, usesCost } from "./dearest-price.ts";
 import { type Links, linksOf, linksState } from "./linked.ts";
 import { expectedMedia, worstMedia } from "./media-worst.ts";
@@ -178,7 +178,7 @@ function outputMost(shaped: Shaped, { config, model }: ResolvedTarget): number {
 const largestContext = 2_000_000;
 
 /** The most tokens that one attempt at a target can take. */
-export function mostTokens(shaped: Shaped, target: ResolvedTarget): { prompt: number; completion: number } {
+export function maxTokens(shaped: Shaped, target: ResolvedTarget): { prompt: number; completion: number } {
   const { model } = target;
   const links = linksOf(shaped.received.json);
   const fills = links.files || linksState(shaped);
@@ -199,7 +199,7 @@ export function isImplausible(usage: Usage, shaped: Shaped, target: ResolvedTarg
   const tokens = usage.prompt + usage.completion;
   // A cheap test first: most calls are far below this, whatever their maximum.
   if (tokens <= shaped.received.bytes.length && usage.units === undefined) return false;
-  const most = mostTokens(shaped, target);
+  const most = maxTokens(shaped, target);
   if (tokens <= most.prompt + most.completion) return false;
   const reserved = worstCost(shaped, [target])?.nanoUsd ?? 0;
   const cost = costNanoUsd(usage, target.model.config.price) ?? 0;
@@ -229,7 +229,7 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
     if (most > 0 && maxOutputTokens === null && askedCap(shaped.forTarget(target.config)) === null)
       cap = defaultOutputCap;
     const tokens = dearest(promptOf(bound, model.config, fills, uses.turns), most * times, price, units);
-    const time = mostComputeCost(price, target.entry.account.config);
+    const time = maxComputeCost(price, target.entry.account.config);
     nanoUsd = Math.max(nanoUsd, tokens + usesCost(uses, price, times) + time);
   }
   return { nanoUsd, cap };

@@ -13,9 +13,9 @@ function headerText(reply: ErrorReply, name: string): string | null {
 }
 
 /** Daily quotas are the longest that providers have. A longer wait is a mistake, and would close the model for good. */
-const longestWaitMs = 86_400_000;
+const maxWaitMs = 86_400_000;
 const bounded = (waitMs: number | null): number | null =>
-  waitMs === null ? null : Math.min(Math.max(0, Math.round(waitMs)), longestWaitMs);
+  waitMs === null ? null : Math.min(Math.max(0, Math.round(waitMs)), maxWaitMs);
 /** Seconds since 1970, which some servers send in place of a number of seconds. */
 const isTimestamp = (seconds: number): boolean => seconds >= 1e9 && seconds < 1e10;
 
@@ -35,12 +35,12 @@ function givenWaitMs(reply: ErrorReply): number | null {
 }
 
 /** At least a second, since a 429 asks for a pause. */
-const leastPauseMs = 1_000;
+const minPauseMs = 1_000;
 
 /** Without Retry-After, a 429's rate-limit headers may give the time. */
 function limitWaitMs(reply: ErrorReply): number | null {
   const waitMs = exhaustedForMs(reply.headers, reply.nowMs);
-  return waitMs === null ? null : Math.max(leastPauseMs, waitMs);
+  return waitMs === null ? null : Math.max(minPauseMs, waitMs);
 }
 
 const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"]);

@@ -13,7 +13,7 @@ interface Kept {
 const usualMs = 5 * 60_000;
 /** For prompts written for an hour. */
 const longMs = 3_600_000;
-const mostSessions = 20_000;
+const maxSessions = 20_000;
 const none: ReadonlyMap<string, Kept> = new Map();
 
 export class CachedPrompts {
@@ -28,7 +28,7 @@ export class CachedPrompts {
     const kept = [...before].filter(([name, { untilMs }]) => name !== target && untilMs > nowMs);
     if (tokens > 0) kept.push([target, { tokens, untilMs: nowMs + (isLong ? longMs : usualMs) }]);
     if (kept.length === 0) return;
-    if (this.#sessions.size >= mostSessions) this.#sessions.delete(this.#sessions.keys().next().value ?? "");
+    if (this.#sessions.size >= maxSessions) this.#sessions.delete(this.#sessions.keys().next().value ?? "");
     this.#sessions.set(session, new Map(kept));
   }
 

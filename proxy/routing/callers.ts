@@ -6,10 +6,10 @@
 import { Breaker, type BreakerLimits } from "./breaker.ts";
 
 const firstHoldBackMs = 1_000;
-const longestHoldBackMs = 60_000;
+const maxHoldBackMs = 60_000;
 
 /** Only callers whose last call failed are kept. Beyond this number, the oldest are forgotten. */
-const mostCallers = 1_000;
+const maxCallers = 1_000;
 /** After this long without another caller, the model is judged by its sole caller's calls alone. */
 const soleAfterMs = 600_000;
 
@@ -21,7 +21,7 @@ export class CallerHealth {
   /** If the provider doesn't say how long to wait, the pause doubles each time, up to a minute. */
   holdBack(retryAfterMs: number | null, nowMs: number): void {
     this.heldUntilMs = nowMs + (retryAfterMs ?? this.#holdBackMs);
-    this.#holdBackMs = Math.min(longestHoldBackMs, this.#holdBackMs * 2);
+    this.#holdBackMs = Math.min(maxHoldBackMs, this.#holdBackMs * 2);
   }
 
   /** Makes the next pause a short one again. */
@@ -66,7 +66,7 @@ export class Callers {
   failed(caller: string): CallerHealth {
     let health = this.#health.get(caller);
     if (health !== undefined) return health;
-    if (this.#health.size >= mostCallers) this.#health.delete(this.#health.keys().next().value ?? "");
+    if (this.#health.size >= maxCallers) this.#health.delete(this.#health.keys().next().value ?? "");
     this.#health.set(caller, (health = new CallerHealth()));
     return health;
   }

@@ -11,9 +11,9 @@ import { accountIdentity } from "./health-checks.ts";
 /** Names of a provider's models, or why there are none. Must not reject. */
 export type ListModels = (entry: ProviderEntry) => Promise<readonly string[] | string>;
 
-const longestFirstWaitMs = 1_000;
+const maxFirstWaitMs = 1_000;
 /** A failed look is repeated sooner. */
-const longestRetryMs = 60_000;
+const maxRetryMs = 60_000;
 const jitter = 0.1;
 
 const nothing: DiscoveryReading = { models: null, matching: 0, reason: null };
@@ -34,7 +34,7 @@ class Lookout {
     this.#config = config;
     this.#clock = clock;
     this.#list = list;
-    const firstMs = clock.random() * Math.min(longestFirstWaitMs, config.intervalMs);
+    const firstMs = clock.random() * Math.min(maxFirstWaitMs, config.intervalMs);
     this.#cancel = clock.after(firstMs, () => void this.#look());
   }
 
@@ -47,7 +47,7 @@ class Lookout {
       this.reading = { models: matching.slice(0, this.#config.most), matching: matching.length, reason: null };
     }
     const { intervalMs } = this.#config;
-    const waitMs = typeof models === "string" ? Math.min(longestRetryMs, intervalMs) : intervalMs;
+    const waitMs = typeof models === "string" ? Math.min(maxRetryMs, intervalMs) : intervalMs;
     this.#cancel = this.#clock.after(
       waitMs * (1 - jitter + 2 * jitter * this.#clock.random()),
       () => void this.#look(),

@@ -29,7 +29,7 @@ export interface CheckEvents {
 export type Probe = (entry: ProviderEntry, check: HealthCheckConfig) => Promise<string | null>;
 
 /** The first check runs within this time, so that a start needn't wait for a long interval. */
-const longestFirstWaitMs = 1_000;
+const maxFirstWaitMs = 1_000;
 /** Spreads the checks of proxies that started together. */
 const jitter = 0.1;
 
@@ -66,7 +66,7 @@ class Check {
     this.#clock = clock;
     this.#probe = probe;
     this.#changed = changed;
-    this.#cancel = clock.after(clock.random() * Math.min(longestFirstWaitMs, check.intervalMs), () => void this.#ask());
+    this.#cancel = clock.after(clock.random() * Math.min(maxFirstWaitMs, check.intervalMs), () => void this.#ask());
   }
 
   async #ask(): Promise<void> {

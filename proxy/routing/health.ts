@@ -9,7 +9,7 @@ import { LatencySamples, SlidingCount } from "./windows.ts";
 
 /** The most samples that a policy may ask for. */
 const latencySamples = 1_000;
-const leastSamples = 5;
+const minSamples = 5;
 /**
  * First tokens within this window decide whether a target is slow. Older ones are forgotten, so that the target is
  * tried again.
@@ -19,10 +19,10 @@ const slowSamples = 20;
 const retryWindowMs = 10_000;
 /** Retries may be this share of the requests, and at least this many per window. */
 const retryShare = 0.2;
-const leastRetries = 10;
+const minRetries = 10;
 
 /** This many refusals of our credential, without an answer in between, are not specific to one request. */
-const leastRefusals = 3;
+const minRefusals = 3;
 /** An older refusal is ignored, since the credential may have changed. */
 const refusalsCountMs = 600_000;
 
@@ -74,7 +74,7 @@ export class ModelHealth {
    * Whether the provider, or its token service, has refused our credential several times without answering in between.
    */
   refused(nowMs: number): boolean {
-    return this.#refusals >= leastRefusals && nowMs - this.#refusedMs < refusalsCountMs;
+    return this.#refusals >= minRefusals && nowMs - this.#refusedMs < refusalsCountMs;
   }
 
   spare(untilMs: number): void {
@@ -83,7 +83,7 @@ export class ModelHealth {
 
   /** Whether more than half of the first tokens in the last minute took longer than this. */
   slowerThan(ms: number, nowMs: number): boolean {
-    return (this.#firstTokens.median(leastSamples, nowMs, slowWindowMs, slowSamples) ?? 0) > ms;
+    return (this.#firstTokens.median(minSamples, nowMs, slowWindowMs, slowSamples) ?? 0) > ms;
   }
 
   /** Records how long a stream's first token took, or was waited for. */
@@ -209,7 +209,7 @@ export class ProviderHealth {
 
   /** Takes one retry from the retry budget, if one is left. The budget keeps retries from multiplying an outage. */
   takeRetry(nowMs: number): boolean {
-    const allowed = Math.max(leastRetries, this.#recent.total(nowMs) * retryShare);
+    const allowed = Math.max(minRetries, this.#recent.total(nowMs) * retryShare);
     if (this.#retries.total(nowMs) + 1 > allowed) return false;
     this.#retries.add(1, nowMs);
     return true;

@@ -50,7 +50,7 @@ function get(
 }
 
 /** More pages than this are no list of models that somebody can use. */
-const mostPages = 20;
+const maxPages = 20;
 
 /** Where the lists are, and how the account signs in there. */
 interface Place {
@@ -88,7 +88,7 @@ class Lister {
       if (listed === null) return "the answer is no list of models";
       for (const name of listed) names.add(name);
       const next = list.next?.(path, body.json) ?? null;
-      if (next !== null && next !== path && paths.length < mostPages) paths.push(next);
+      if (next !== null && next !== path && paths.length < maxPages) paths.push(next);
     }
     return [...names];
   }

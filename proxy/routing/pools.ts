@@ -4,7 +4,7 @@ import { choosePod, type PodLoad } from "./pod-choice.ts";
 
 /** After a failed connection, a server comes last for this long, doubling with each further one. */
 const firstSpareMs = 2_000;
-const longestSpareMs = 60_000;
+const maxSpareMs = 60_000;
 
 interface PodState {
   inFlight: number;
@@ -104,7 +104,7 @@ class Seat implements PodSeat {
     if (!unreachable) state.spareMs = firstSpareMs;
     else {
       state.sparedUntilMs = this.#nowMs() + state.spareMs;
-      state.spareMs = Math.min(longestSpareMs, state.spareMs * 2);
+      state.spareMs = Math.min(maxSpareMs, state.spareMs * 2);
     }
   }
 }

@@ -18,7 +18,7 @@ interface Stay {
 
 /** Providers keep prompts for minutes to an hour. */
 const idleMs = 3_600_000;
-const mostKept = 20_000;
+const maxKept = 20_000;
 
 /** What `tokens` of a prompt cost more where no cache has them than where one has; null if a price is unknown. */
 export function moveCost(from: Price | null, to: Price | null, tokens: number): number | null {
@@ -40,7 +40,7 @@ export class SessionTargets {
   note(session: string, target: ResolvedTarget, usage: Usage | null, nowMs: number): SessionMove | null {
     const before = this.#stays.get(session);
     this.#stays.delete(session);
-    if (this.#stays.size >= mostKept) this.#stays.delete(this.#stays.keys().next().value ?? "");
+    if (this.#stays.size >= maxKept) this.#stays.delete(this.#stays.keys().next().value ?? "");
     const cachedTokens = usage === null ? 0 : usage.cachedPrompt + usage.cacheWrite;
     const { price } = target.model.config;
     const to = target.config.name;

@@ -18,7 +18,7 @@ import { type TakenTarget, TargetPermit } from "./target-permit.ts";
 
 /** Suggested wait if nothing says how long: a breaker's trial or a quota's next slice is near. */
 const defaultWaitMs = 5_000;
-const longestWaitMs = 60_000;
+const maxWaitMs = 60_000;
 
 export interface BreakerReading {
   provider: string;
@@ -162,7 +162,7 @@ export class TargetRouting implements Routing {
         : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs, caller) === "closed" };
     });
     return {
-      ms: Math.min(longestWaitMs, ...waits.map(({ ms }) => ms)),
+      ms: Math.min(maxWaitMs, ...waits.map(({ ms }) => ms)),
       rateLimited: waits.length > 0 && waits.every(({ rateLimited }) => rateLimited),
     };
   }
@@ -176,7 +176,7 @@ export class TargetRouting implements Routing {
   }
 
   spare(target: ResolvedTarget, ms: number): void {
-    this.#healthOf(target).model.spare(this.#nowMs() + Math.min(longestWaitMs, ms));
+    this.#healthOf(target).model.spare(this.#nowMs() + Math.min(maxWaitMs, ms));
   }
 
   answered(request: PlanRequest, target: ResolvedTarget, usage: Usage | null): SessionMove | null {

@@ -73,7 +73,7 @@ class SortedView {
 }
 
 /** Most policies with different windows that share a target, for which medians are kept at hand. */
-const mostViews = 8;
+const maxViews = 8;
 
 /**
  * The newest latency samples, in a ring, and their median. The median is kept up to date as samples come and go, since
@@ -108,7 +108,7 @@ export class LatencySamples {
     if (existing !== undefined) return existing;
     const made = new SortedView(windowMs, most);
     for (let back = Math.min(most, this.#samples.length); back > 0; back--) made.add(this.#back(back)?.ms ?? 0);
-    if (this.#views.length === mostViews) this.#views.shift();
+    if (this.#views.length === maxViews) this.#views.shift();
     this.#views.push(made);
     return made;
   }

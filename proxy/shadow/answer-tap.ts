@@ -4,7 +4,7 @@ import type { ReplyFilter } from "../wire/reply-filter.ts";
 import type { ShadowRoom } from "./room.ts";
 
 /** Most bytes kept of a stream. A whole answer is kept only if it is not larger than this. */
-const mostKept = 262_144;
+const maxKept = 262_144;
 
 export class AnswerTap implements ReplyFilter {
   readonly #room: ShadowRoom;
@@ -32,7 +32,7 @@ export class AnswerTap implements ReplyFilter {
 
   #keep(bytes: Uint8Array | string): void {
     const length = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
-    this.#full = this.#bytes + length > mostKept || !this.#room.take(length);
+    this.#full = this.#bytes + length > maxKept || !this.#room.take(length);
     if (this.#full) return;
     this.#bytes += length;
     // Copied, because the connection reuses its memory.

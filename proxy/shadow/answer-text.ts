@@ -6,7 +6,7 @@ import { isObject, type JsonObject, jsonIn, objectsIn } from "../wire/json.ts";
 import { SseDecoder } from "../wire/sse.ts";
 
 /** Most characters that are compared. */
-export const mostCompared = 16_000;
+export const maxCompared = 16_000;
 
 const textsIn = (holder: unknown, ...members: readonly string[]): string[] =>
   isObject(holder) ? members.flatMap((name) => (typeof holder[name] === "string" ? [String(holder[name])] : [])) : [];
@@ -51,7 +51,7 @@ function streamText(format: WireFormat, bytes: Buffer): string {
   for (const { event, data } of new SseDecoder(Number.MAX_SAFE_INTEGER).push(bytes)) {
     const json = jsonIn(data);
     if (isObject(json)) read(json, event, marks);
-    if (text.length >= mostCompared) break;
+    if (text.length >= maxCompared) break;
   }
   return text;
 }
@@ -60,7 +60,7 @@ function streamText(format: WireFormat, bytes: Buffer): string {
 export function answerText(format: WireFormat, stream: boolean, bytes: Buffer): string | null {
   const whole = wholeTexts[format];
   if (whole === undefined || bytes.length === 0) return null;
-  if (stream) return streamText(format, bytes).slice(0, mostCompared);
+  if (stream) return streamText(format, bytes).slice(0, maxCompared);
   const body = jsonIn(bytes.toString("utf8"));
-  return isObject(body) ? whole(body).join("\n").slice(0, mostCompared) : null;
+  return isObject(body) ? whole(body).join("\n").slice(0, maxCompared) : null;
 }

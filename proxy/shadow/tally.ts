@@ -2,11 +2,11 @@
 import { type Comparison, type ShadowDrop, type ShadowReading, ShadowRows } from "../config/shadow-report.ts";
 
 /** Names of models come from the config, so this is far more than an installation has. */
-const mostRows = 5_000;
+const maxRows = 5_000;
 
 export class ShadowTally {
   readonly #since: string;
-  readonly #rows = new ShadowRows(mostRows);
+  readonly #rows = new ShadowRows(maxRows);
   readonly #dropped = new Map<string, Map<ShadowDrop, number>>();
 
   constructor(nowMs: number) {

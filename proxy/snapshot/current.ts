@@ -46,7 +46,7 @@ const sliceMs = 1;
  * How many configs in a row may be dropped half way for a newer one. Without this limit, configs that change quickly
  * would never go live.
  */
-const mostDropped = 3;
+const maxDropped = 3;
 
 class LiveConfig implements Current {
   readonly #source: ConfigSource;
@@ -167,7 +167,7 @@ class LiveConfig implements Current {
       return;
     }
     const superseded = async (): Promise<boolean> =>
-      this.#again && this.#dropped < mostDropped && version !== null && (await source.version?.()) !== version;
+      this.#again && this.#dropped < maxDropped && version !== null && (await source.version?.()) !== version;
     this.#revoked.begin();
     const usable = await this.#readRevocations();
     const prepared = await paced(this.#prepare(await source.current()), sliceMs, superseded);

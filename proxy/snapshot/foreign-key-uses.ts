@@ -3,7 +3,7 @@ import { type ForeignKeyUse, foreignKeyLabel } from "../config/foreign-key-use.t
 
 const hourMs = 3_600_000;
 /** Most keys that are remembered; the one that was used first is forgotten. */
-const mostKept = 20_000;
+const maxKept = 20_000;
 
 interface Use {
   key: string;
@@ -23,7 +23,7 @@ export class ForeignKeyUses {
       known.hourMs = hour;
       return;
     }
-    if (this.#uses.size >= mostKept) this.#uses.delete(this.#uses.keys().next().value ?? "");
+    if (this.#uses.size >= maxKept) this.#uses.delete(this.#uses.keys().next().value ?? "");
     this.#uses.set(id, { key, value, hourMs: hour });
   }
 

@@ -3,7 +3,7 @@
  * closures that are recreated on every swap with a variable of another one.
  */
 import { type KeyedDigester, sha256Hex } from "../config/encode.ts";
-import { type KeyRecord, leastKeyCharacters } from "../config/key-record.ts";
+import { type KeyRecord, minKeyCharacters } from "../config/key-record.ts";
 import type { FoundKey, KeyIndex } from "./keys.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -82,6 +82,6 @@ export class IndexedSnapshot implements Snapshot {
   /** By plain SHA-256, for keys that another gateway issued. */
   #findForeign(clear: string): FoundKey | null {
     const keys = this.#keys;
-    return keys.hasForeign && clear.length >= leastKeyCharacters ? keys.findForeign(sha256Hex(clear)) : null;
+    return keys.hasForeign && clear.length >= minKeyCharacters ? keys.findForeign(sha256Hex(clear)) : null;
   }
 }

@@ -17,7 +17,7 @@ const chunkBytes = 65_536;
 const maxWaitingBytes = 16_777_216;
 
 /** Written chunks that are kept for reuse. */
-const mostSpare = 4;
+const maxSpare = 4;
 
 interface Out {
   write(chunk: Buffer): unknown;
@@ -40,7 +40,7 @@ class Lines {
   constructor(out: Out) {
     this.#out = out;
     out.on("drain", () => {
-      this.#spare = [...this.#spare, ...this.#lent].slice(0, mostSpare);
+      this.#spare = [...this.#spare, ...this.#lent].slice(0, maxSpare);
       this.#lent = [];
     });
   }
@@ -66,7 +66,7 @@ class Lines {
     if (this.#used === 0) return;
     const chunk = this.#chunk;
     const full = chunk.subarray(0, this.#used);
-    if (this.#lent.length < mostSpare) this.#lent.push(chunk);
+    if (this.#lent.length < maxSpare) this.#lent.push(chunk);
     this.#chunk = this.#spare.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
     this.#used = 0;
     this.#out.write(full);

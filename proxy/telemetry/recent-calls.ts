@@ -5,9 +5,9 @@ import { failures } from "../failure.ts";
 import { clean } from "./call-fields.ts";
 import { isLogged } from "./log.ts";
 
-const mostCalls = 500;
-const mostCauseChars = 300;
-const mostAttempts = 16;
+const maxCalls = 500;
+const maxCauseChars = 300;
+const maxAttempts = 16;
 
 function endingOf({ broken, abandoned, stalled, code }: CallRecord): RecentCall["ending"] {
   if (stalled) return "stalled";
@@ -16,7 +16,7 @@ function endingOf({ broken, abandoned, stalled, code }: CallRecord): RecentCall[
 }
 
 function attemptsOf({ attempts }: CallRecord): RecentCall["attempts"] {
-  return attempts.slice(-mostAttempts).map(({ provider, target, model, outcome, durationMs, cause }) => ({
+  return attempts.slice(-maxAttempts).map(({ provider, target, model, outcome, durationMs, cause }) => ({
     provider,
     target,
     model,
@@ -49,7 +49,7 @@ function recentOf(call: CallRecord): RecentCall {
     status: call.status,
     code,
     blame: code === null ? null : failures[code].blame,
-    cause: call.cause === null ? null : clean(call.cause).slice(0, mostCauseChars),
+    cause: call.cause === null ? null : clean(call.cause).slice(0, maxCauseChars),
     ending: endingOf(call),
     stream: call.stream,
     promptTokens: usage?.prompt ?? null,
@@ -73,11 +73,11 @@ export class RecentCalls {
     if (!isLogged(call)) return;
     this.#ring[this.#next] =
       call.payloads === null && call.audited === null ? call : { ...call, payloads: null, audited: null };
-    this.#next = (this.#next + 1) % mostCalls;
+    this.#next = (this.#next + 1) % maxCalls;
   }
 
   /** Newest first. */
-  read(limit = mostCalls): RecentCall[] {
+  read(limit = maxCalls): RecentCall[] {
     const inOrder = [...this.#ring.slice(this.#next), ...this.#ring.slice(0, this.#next)];
     return inOrder.reverse().slice(0, limit).map(recentOf);
   }

@@ -12,7 +12,7 @@ export const needsNoEscape = /^[ !#-[\]-~]*$/;
 export const quoted = (text: string): string => (needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text));
 
 /** Bytes of text to keep. Beyond that everything is dropped, since users come and go. */
-const mostKept = 1_048_576;
+const maxKept = 1_048_576;
 
 interface Place {
   region: string;
@@ -77,7 +77,7 @@ export class SharedFields {
 
   #keep(text: Buffer): void {
     this.#kept += text.length;
-    if (this.#kept <= mostKept) return;
+    if (this.#kept <= maxKept) return;
     this.#places = newPlaces();
     this.#callers = newCallers();
     this.#kept = text.length;

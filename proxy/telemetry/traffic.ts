@@ -13,7 +13,7 @@ import { type FailureCode, failures } from "../failure.ts";
 import { by } from "../growing-map.ts";
 
 /** Series with a name of their own. Calls beyond that are counted together, in a series without a name. */
-const mostSeries = 512;
+const maxSeries = 512;
 const width = trafficFigures.length + trafficLatencyBoundsMs.length + 1;
 const placeOf = Object.fromEntries(trafficFigures.map((name, index) => [name, index])) as Record<TrafficFigure, number>;
 
@@ -77,7 +77,7 @@ class Marks {
 
   add(namespace: string, { masked, code }: CallRecord): void {
     if (masked === null && code === null) return;
-    const name = this.#of.has(namespace) || this.#of.size < mostSeries ? namespace : "";
+    const name = this.#of.has(namespace) || this.#of.size < maxSeries ? namespace : "";
     let marks = this.#of.get(name);
     if (marks === undefined) this.#of.set(name, (marks = { masked: new Map(), failures: new Map() }));
     for (const [type, values] of Object.entries(masked ?? {}))
@@ -139,8 +139,8 @@ export class TrafficTally {
   }
 
   #newSeries(names: Names): Series {
-    if (this.#all.length >= mostSeries) this.#forgetIdle();
-    if (this.#all.length >= mostSeries) return this.#others[names.kind];
+    if (this.#all.length >= maxSeries) this.#forgetIdle();
+    if (this.#all.length >= maxSeries) return this.#others[names.kind];
     const series = new Series(names);
     this.#all.push(series);
     return series;

@@ -3,7 +3,7 @@ import type { RE2JS } from "re2js";
 import type { Masker } from "../masking/masker.ts";
 
 /** Longest time, in nanoseconds, that one text may take on the event loop. A worker costs about a tenth of it. */
-const mostNs = 5_000_000;
+const maxNs = 5_000_000;
 /** Measured on the worst texts (test/proxy/linear.test.ts): for each character, and for each instruction of a pattern. */
 const detectorsNs = 150;
 const foldNs = 60;
@@ -38,7 +38,7 @@ function known<K extends WeakKey>(costs: WeakMap<K, number>, subject: K, measure
 
 /** `rules`: of a policy, which is immutable. */
 export const isLongRequest = (length: number, rules: TextRules): boolean =>
-  length * known(requests, rules, readNs) > mostNs;
+  length * known(requests, rules, readNs) > maxNs;
 
 export const isLongAnswer = (length: number, masker: Masker): boolean =>
-  length * known(answers, masker, maskNs) > mostNs;
+  length * known(answers, masker, maskNs) > maxNs;

@@ -55,12 +55,12 @@ export type ResultOf<Job extends TextJob> = Job extends RequestJob ? RequestText
 
 /** Compiled rules by what they are written as: compiling costs more than most texts. */
 const compiled = new Map<string, unknown>();
-const mostCompiled = 256;
+const maxCompiled = 256;
 
 function once<T>(key: string, make: () => T): T {
   const known = compiled.get(key);
   if (known !== undefined) return known as T;
-  if (compiled.size >= mostCompiled) compiled.clear();
+  if (compiled.size >= maxCompiled) compiled.clear();
   const made = make();
   compiled.set(key, made);
   return made;

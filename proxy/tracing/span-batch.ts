@@ -7,9 +7,9 @@ import type { OtlpEncoding } from "./otlp.ts";
 
 const firstBytes = 65_536;
 /** What goes before the spans is written last, since it may hold their length. */
-const mostBefore = 512;
+const maxBefore = 512;
 /** A larger buffer isn't kept for the next batch. */
-const mostKeptBytes = 2_097_152;
+const maxKeptBytes = 2_097_152;
 
 let spare: Buffer | null = null;
 
@@ -22,7 +22,7 @@ function takeSpare(): Buffer {
 export class SpanBatch {
   readonly #encoding: OtlpEncoding;
   #bytes = takeSpare();
-  #used = mostBefore;
+  #used = maxBefore;
   count = 0;
 
   constructor(encoding: OtlpEncoding) {
@@ -49,8 +49,8 @@ export class SpanBatch {
   /** The request's body. No span can be added afterwards. */
   body(): Buffer {
     const { traces, charset } = this.#encoding;
-    const before = traces.before(this.#used - mostBefore);
-    const from = mostBefore - Buffer.byteLength(before, charset);
+    const before = traces.before(this.#used - maxBefore);
+    const from = maxBefore - Buffer.byteLength(before, charset);
     this.#bytes.write(before, from, charset);
     this.#write(traces.after);
     return this.#bytes.subarray(from, this.#used);
@@ -58,6 +58,6 @@ export class SpanBatch {
 
   /** Call it when the body is no longer in use. */
   release(): void {
-    if (this.#bytes.length <= mostKeptBytes) spare = this.#bytes;
+    if (this.#bytes.length <= maxKeptBytes) spare = this.#bytes;
   }
 }

@@ -20,7 +20,7 @@ export interface SpanQueueOptions {
 const maxWaiting = 8_192;
 const maxBatch = 512;
 const everyMs = 1_000;
-const longestPauseMs = 30_000;
+const maxPauseMs = 30_000;
 
 /** In memory and bounded. */
 export class SpanQueue {
@@ -87,7 +87,7 @@ export class SpanQueue {
       return true;
     }
     this.figures.dropped.not_sent += count;
-    this.#pauseMs = outcome.again ? Math.min(this.#pauseMs * 2, longestPauseMs) : everyMs;
+    this.#pauseMs = outcome.again ? Math.min(this.#pauseMs * 2, maxPauseMs) : everyMs;
     this.#options.trouble(outcome.why);
     return false;
   }

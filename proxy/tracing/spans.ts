@@ -36,7 +36,7 @@ type Caller = Pick<CallRecord, "user" | "team" | "role" | "tags">;
 const noCaller = (): Caller & { text: string } => ({ user: "", team: "", role: "", tags: [], text: "" });
 /** By key, policy and model. Keys and models come and go; what is current is soon known again. */
 const newCallers = by(by(by(noCaller)));
-const mostCallers = 4_096;
+const maxCallers = 4_096;
 
 /** Differs from the call's id, and from stage to stage. */
 const stageId = (callId: string, index: number): string =>
@@ -132,7 +132,7 @@ export class SpanWriter {
     const { route, model, key, user, team, role, tags } = call;
     const known = this.#callers.get(key)?.get(route)?.get(model);
     if (known?.user === user && known.team === team && known.role === role && known.tags === tags) return known.text;
-    if (++this.#callersKept > mostCallers) {
+    if (++this.#callersKept > maxCallers) {
       this.#callers = newCallers();
       this.#callersKept = 1;
     }

@@ -29,12 +29,12 @@ import { type ResponseSink, SocketExchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 
 /** As OpenAI documents them. */
-const mostUnderWay = 16;
-const mostLanes = 32;
+const maxUnderWay = 16;
+const maxLanes = 32;
 /** Events that wait for their turn; a client that sends more is not read for now. */
-const mostWaiting = 8;
+const maxWaiting = 8;
 /** A connection with this many events that can't be read is not this API's. */
-const mostRefused = 100;
+const maxRefused = 100;
 /** How long a client that was cut off has to read why. */
 const cutOffMs = 2_000;
 
@@ -144,7 +144,7 @@ export class ResponsesSocket implements IndexedMember {
   /** A client that sends without reading is not read either. */
   #refuse(problem: EventProblem): void {
     this.#problem(problem, "");
-    if (++this.#refused > mostRefused) {
+    if (++this.#refused > maxRefused) {
       this.#ws.close(statusCodes.policy, "too many events that can't be read");
       return;
     }
@@ -165,7 +165,7 @@ export class ResponsesSocket implements IndexedMember {
     }
     const lane = this.#lanes.get(event.lane) ?? this.#newLane(event.lane);
     if (lane === null) {
-      const message = `A connection has at most ${mostLanes} values of stream_id. Open another connection.`;
+      const message = `A connection has at most ${maxLanes} values of stream_id. Open another connection.`;
       this.#problem({ code: "websocket_stream_limit_reached", message, param: "stream_id" }, event.lane);
       return;
     }
@@ -173,11 +173,11 @@ export class ResponsesSocket implements IndexedMember {
     this.#parts.room.waits(event.bytes.length);
     this.#waiting++;
     this.#advance();
-    if (this.#waiting > mostWaiting) this.#ws.pause();
+    if (this.#waiting > maxWaiting) this.#ws.pause();
   }
 
   #newLane(name: string): Lane | null {
-    if (this.#lanes.size >= mostLanes) return null;
+    if (this.#lanes.size >= maxLanes) return null;
     const lane = new Lane(name);
     this.#lanes.set(name, lane);
     return lane;
@@ -186,7 +186,7 @@ export class ResponsesSocket implements IndexedMember {
   /** Starts what may start. */
   #advance(): void {
     for (const lane of this.#lanes.values()) {
-      if (this.#underWay.size >= mostUnderWay) break;
+      if (this.#underWay.size >= maxUnderWay) break;
       if (lane.isBusy) continue;
       const event = lane.waiting.shift();
       if (event === undefined) continue;
@@ -194,7 +194,7 @@ export class ResponsesSocket implements IndexedMember {
       this.#waiting--;
       this.#start(lane, event);
     }
-    if (this.#waiting <= mostWaiting && this.#ws.isPaused && this.#ws.readyState === WebSocket.OPEN) this.#ws.resume();
+    if (this.#waiting <= maxWaiting && this.#ws.isPaused && this.#ws.readyState === WebSocket.OPEN) this.#ws.resume();
   }
 
   #start(lane: Lane, event: CreateEvent): void {

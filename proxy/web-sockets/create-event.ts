@@ -3,7 +3,7 @@
  * (https://developers.openai.com/api/docs/guides/websocket-mode).
  */
 import { Buffer } from "node:buffer";
-import { deepestJson, isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn, maxJsonDepth } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import { type Outline, outline } from "../wire/json-outline.ts";
 
@@ -23,7 +23,7 @@ export interface EventProblem {
   param: string | null;
 }
 
-const longestLane = 64;
+const maxLaneLength = 64;
 
 const problem = (code: string, message: string, param: string | null = null): EventProblem => ({
   code,
@@ -43,14 +43,14 @@ const ofEvent = {
 };
 
 export function readEvent(bytes: Buffer): CreateEvent | EventProblem {
-  const members = outline(bytes, deepestJson);
+  const members = outline(bytes, maxJsonDepth);
   const json = typeof members === "string" ? null : jsonIn(bytes.toString("utf8"));
   if (typeof members === "string" || !isObject(json)) return unreadable;
   const { type, stream_id: lane, previous_response_id: previous, background } = json;
   if (type !== "response.create")
     return problem("invalid_value", "Only events of type response.create are taken here.", "type");
-  if (lane !== undefined && (typeof lane !== "string" || lane === "" || lane.length > longestLane))
-    return problem("invalid_value", `stream_id must be a string of 1 to ${longestLane} characters.`, "stream_id");
+  if (lane !== undefined && (typeof lane !== "string" || lane === "" || lane.length > maxLaneLength))
+    return problem("invalid_value", `stream_id must be a string of 1 to ${maxLaneLength} characters.`, "stream_id");
   if (background === true)
     return problem("unsupported_parameter", "background has no effect over a WebSocket. Leave it out.", "background");
   return { bytes, outline: members, json, lane: lane ?? "", previous: typeof previous === "string" ? previous : "" };

@@ -20,7 +20,7 @@ import type { UpstreamAddress } from "./upstream-address.ts";
 import { WriteWatch } from "./write-watch.ts";
 
 const idleMs = 30_000;
-const longestIdleMs = 300_000;
+const maxIdleMs = 300_000;
 
 export function undiciConnectorOf(address: UpstreamAddress, egress: Egress): buildConnector.connector {
   const { ca = null, serverName = null, client = null } = address.tls ?? {};
@@ -120,7 +120,7 @@ export class UndiciConnection implements ProviderConnection {
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: idleMs,
-      keepAliveMaxTimeout: longestIdleMs,
+      keepAliveMaxTimeout: maxIdleMs,
       pipelining: 1,
       allowH2: false,
     });

@@ -20,7 +20,7 @@ export interface DeadlineClock {
 }
 
 /** Longest delay that `setTimeout` supports, in milliseconds. */
-const longestWaitMs = 2 ** 31 - 1;
+const maxWaitMs = 2 ** 31 - 1;
 
 const ownClock: DeadlineClock = {
   nowMs: () => performance.now(),
@@ -61,7 +61,7 @@ export class Deadlines {
   #wake(dueMs: number): void {
     this.#callOff?.();
     this.#wakesMs = dueMs;
-    const waitMs = Math.min(longestWaitMs, Math.max(0, Math.ceil(dueMs - this.#clock.nowMs())));
+    const waitMs = Math.min(maxWaitMs, Math.max(0, Math.ceil(dueMs - this.#clock.nowMs())));
     this.#callOff = this.#clock.after(waitMs, () => this.#look());
   }
 

@@ -26,7 +26,7 @@ interface Reader extends ReadBounds {
 export const paceMs = 5_000;
 
 /** Most bytes that are gathered before the body is requested. */
-const mostUnaskedBytes = 65_536;
+const maxUnaskedBytes = 65_536;
 
 const nothing = Buffer.alloc(0);
 const none: Buffer[] = [];
@@ -47,7 +47,7 @@ export class GatheredBody {
     if (this.#pieces.length === 0) this.#pieces = [piece];
     else this.#pieces.push(piece);
     this.#bytes += piece.length;
-    if (this.#reader === null) return this.#bytes < mostUnaskedBytes;
+    if (this.#reader === null) return this.#bytes < maxUnaskedBytes;
     if (this.#bytes > this.#reader.maxBytes) this.#settle("too_large");
     else if (this.#reader.grow?.(this.#bytes) === false) this.#settle("no_room");
     else return true;

@@ -12,7 +12,7 @@ export type Edits = Readonly<Record<string, unknown>>;
  * Cached JSON of short names, strings and numbers: most calls insert the same ones, such as the upstream's model name.
  */
 const kept = new Map<string | number, Buffer>();
-const mostKept = 256;
+const maxKept = 256;
 const keptLength = 64;
 
 function jsonOf(value: unknown): Buffer {
@@ -20,7 +20,7 @@ function jsonOf(value: unknown): Buffer {
     return Buffer.from(JSON.stringify(value));
   let json = kept.get(value);
   if (json === undefined) {
-    if (kept.size >= mostKept) kept.clear();
+    if (kept.size >= maxKept) kept.clear();
     kept.set(value, (json = Buffer.from(JSON.stringify(value))));
   }
   return json;
@@ -35,7 +35,7 @@ function memberBytes(name: string, value: unknown): Buffer {
   if (known !== undefined && known.value === value) return known.bytes;
   const bytes = Buffer.from(`${JSON.stringify(name)}:${JSON.stringify(value)},`);
   if (typeof value === "number" && name.length <= keptLength) {
-    if (lastAdded.size >= mostKept) lastAdded.clear();
+    if (lastAdded.size >= maxKept) lastAdded.clear();
     lastAdded.set(name, { value, bytes });
   }
   return bytes;

@@ -153,7 +153,7 @@ const words: ReadonlyMap<string, unknown> = new Map([
 const ends = (code: number): boolean => code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || blank(code);
 
 /** Deepest nesting accepted. No legitimate value nests deeper, and the limit makes recursion over values safe. */
-export const deepestJson = 500;
+export const maxJsonDepth = 500;
 
 /** Whether objects and lists nest deeper than `most`. The text must be valid JSON; strings are skipped. */
 function nestsDeeper(text: string, most: number): boolean {
@@ -169,14 +169,14 @@ function nestsDeeper(text: string, most: number): boolean {
   return false;
 }
 
-/** Parses and throws as JSON.parse does; also throws if the text nests deeper than `deepestJson`. */
+/** Parses and throws as JSON.parse does; also throws if the text nests deeper than `maxJsonDepth`. */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  if (nestsDeeper(text, deepestJson)) throw new SyntaxError(`JSON nests deeper than ${deepestJson} levels`);
+  if (nestsDeeper(text, maxJsonDepth)) throw new SyntaxError(`JSON nests deeper than ${maxJsonDepth} levels`);
   return hasEscapedName(text) ? new Reader(text).value() : value;
 }
 
-/** Returns undefined if the text isn't JSON, or nests deeper than `deepestJson`. */
+/** Returns undefined if the text isn't JSON, or nests deeper than `maxJsonDepth`. */
 export function jsonIn(text: string): unknown {
   try {
     return parseJson(text);

@@ -6,9 +6,9 @@ import { Buffer } from "node:buffer";
 
 const firstBytes = 8_192;
 /** A buffer that grew beyond this for one text is not kept. */
-const mostKept = 262_144;
+const maxKept = 262_144;
 /** Longer texts are copied by native code, which takes a while to call. */
-const longestCopied = 16;
+const maxCopiedLength = 16;
 const largestInteger = 0x7fff_ffff;
 
 export class TextBytes {
@@ -21,7 +21,7 @@ export class TextBytes {
 
   clear(): this {
     this.#length = 0;
-    if (this.#bytes.length > mostKept) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
+    if (this.#bytes.length > maxKept) this.#bytes = Buffer.allocUnsafeSlow(firstBytes);
     return this;
   }
 
@@ -58,7 +58,7 @@ export class TextBytes {
   /** Adds a text in UTF-8. */
   utf8(text: string): this {
     this.#reserve(text.length * 3);
-    const copied = text.length <= longestCopied ? this.#ascii(text) : 0;
+    const copied = text.length <= maxCopiedLength ? this.#ascii(text) : 0;
     if (copied < text.length) this.#length += this.#bytes.write(copied === 0 ? text : text.slice(copied), this.#length);
     return this;
   }
@@ -66,7 +66,7 @@ export class TextBytes {
   /** Adds a text whose characters are all below U+0100, one byte each. */
   latin1(text: string): this {
     this.#reserve(text.length);
-    const copied = text.length <= longestCopied ? this.#ascii(text) : 0;
+    const copied = text.length <= maxCopiedLength ? this.#ascii(text) : 0;
     if (copied < text.length)
       this.#length += this.#bytes.write(copied === 0 ? text : text.slice(copied), this.#length, "latin1");
     return this;

@@ -16,7 +16,7 @@ interface Failed {
 
 /** After a failed renewal, the old token is used for this long before the next attempt. */
 const renewalPauseMs = 5_000;
-const longestPauseMs = 30_000;
+const maxPauseMs = 30_000;
 
 export class TokenCache<Value = string> {
   readonly #held = new Map<string, Held<Value>>();
@@ -62,7 +62,7 @@ export class TokenCache<Value = string> {
       return held.value;
     }
     const count = (this.#failed.get(key)?.count ?? 0) + 1;
-    const pauseMs = Math.min(this.#pauseMs * 2 ** (count - 1), longestPauseMs);
+    const pauseMs = Math.min(this.#pauseMs * 2 ** (count - 1), maxPauseMs);
     if (pauseMs > 0) this.#failed.set(key, { error, count, retryAtMs: nowMs + pauseMs });
     throw error;
   }

@@ -17,8 +17,8 @@ import { benchObject, clearKey, startProxy, writeConfig } from "./servers.ts";
 const { values } = parseArgs({ options: { streams: { type: "string", default: "1000,10000" } } });
 /** Each stream takes two of the proxy's open files, which the machine limits. */
 const mostFiles = Number(/Max open files +(\d+)/.exec(await readFile("/proc/self/limits", "utf8"))?.[1] ?? 1024);
-const mostStreams = Math.floor((mostFiles - 200) / 2);
-const counts = values.streams.split(",").map((count) => Math.min(Number(count), mostStreams));
+const maxStreams = Math.floor((mostFiles - 200) / 2);
+const counts = values.streams.split(",").map((count) => Math.min(Number(count), maxStreams));
 /** Opened at once. */
 const batch = 100;
 const collecting = ["--expose-gc", "--import", "data:text/javascript,process.on('SIGUSR2',()=>gc())"];

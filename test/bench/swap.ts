@@ -32,7 +32,7 @@ const give = async (name: string): Promise<void> => {
 };
 
 /** The longest that anything else had to wait while the work went on. */
-async function longestWaitMs(work: () => Promise<void>): Promise<number> {
+async function maxWaitMs(work: () => Promise<void>): Promise<number> {
   let [longest, running, lastMs] = [0, true, performance.now()];
   const look = (): void => {
     const nowMs = performance.now();
@@ -58,13 +58,13 @@ const proxy = await startProxy({
 async function swap(name: string): Promise<void> {
   const began = process.cpuUsage();
   const beganMs = performance.now();
-  const stallMs = await longestWaitMs(() => proxy.refresh());
+  const stallMs = await maxWaitMs(() => proxy.refresh());
   const { user, system } = process.cpuUsage(began);
   const tookMs = performance.now() - beganMs;
   note(`proxy, ${name}: processor time`, (user + system) / 1000);
   note(`proxy, ${name}: until it is live, by the clock`, tookMs);
   note(`proxy, ${name}: longest stall, by the clock`, stallMs);
-  const idle = await longestWaitMs(() => new Promise((resolve) => setTimeout(resolve, tookMs)));
+  const idle = await maxWaitMs(() => new Promise((resolve) => setTimeout(resolve, tookMs)));
   note("proxy, nothing to do for as long: longest stall", idle);
 }
 

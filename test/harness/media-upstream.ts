@@ -25,7 +25,7 @@ export interface MediaUpstream {
   close(): Promise<void>;
 }
 
-const mostAudioBytes = 25 * 1024 * 1024;
+const maxAudioBytes = 25 * 1024 * 1024;
 
 const imageFields = ["model", "prompt", "n", "size", "quality", "response_format", "user", "style", "stream"];
 const gptFields = [...imageFields, "background", "moderation", "output_format", "output_compression", "partial_images"];
@@ -233,7 +233,7 @@ export async function startMediaUpstream(): Promise<MediaUpstream> {
       if (!/^Bearer sk-|^key-/.test(String(request.headers.authorization ?? request.headers["api-key"] ?? "")))
         return error(response, 401, "Incorrect API key provided.");
       const body = Buffer.concat(pieces);
-      if (operation.startsWith("/audio") && body.length > mostAudioBytes)
+      if (operation.startsWith("/audio") && body.length > maxAudioBytes)
         return error(response, 413, "Maximum content size limit (26214400) exceeded");
       read(path, surface, body, request.headers).then(
         (one) => {

@@ -6,7 +6,7 @@ import { RevocationPath } from "../../operator/cluster/revocation-path.ts";
 import { type KeyState, RevocationBook } from "../../operator/publish/revocation-book.ts";
 import { sha256Hex } from "../../proxy/config/encode.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
-import { mostRevocations, revocationsName } from "../../proxy/config/revocations.ts";
+import { maxRevocations, revocationsName } from "../../proxy/config/revocations.ts";
 import { keyRecord } from "../harness/key-record.ts";
 import fc, { runs } from "../harness/property.ts";
 import { until } from "../harness/until.ts";
@@ -127,14 +127,14 @@ describe("the document of revocations", () => {
   });
 
   it("has room for every namespace, though one of them deletes thousands of keys", () => {
-    const mine = Array.from({ length: mostRevocations + 10 }, (_, index) => `a/${index}`);
+    const mine = Array.from({ length: maxRevocations + 10 }, (_, index) => `a/${index}`);
     const book = new RevocationBook(() => "Gone");
     book.found(
       [...mine, "b/one"].map((id) => keyRecord(digestOf(id), id)),
       [],
     );
     const { digests, text } = book.document();
-    assert.equal(digests.length, mostRevocations);
+    assert.equal(digests.length, maxRevocations);
     assert.ok(digests.includes(digestOf("b/one")));
     assert.ok(text.length < 1_000_000, `${text.length} bytes`);
   });

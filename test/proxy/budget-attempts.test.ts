@@ -109,21 +109,21 @@ const billOf = (from: number): number =>
   biller.attempts.slice(from).reduce((sum: number, { nanoUsd }: BilledAttempt) => sum + nanoUsd, 0);
 
 /** The highest cost of one of these calls: one token per byte of its body, plus its cap. */
-const mostUsd = (calls: number): string =>
+const maxUsd = (calls: number): string =>
   ((calls * (400 * tokenPrices.input + 1_000 * tokenPrices.output)) / 1e9).toFixed(6);
 
 test("a budget with room for one attempt allows no retry or fallback", async () => {
   const from = biller.attempts.length;
-  const { url } = await gateway([budget({ amount: mostUsd(1) })], { attempts: 3 });
+  const { url } = await gateway([budget({ amount: maxUsd(1) })], { attempts: 3 });
   const first = await call(url, "broken");
   assert.notEqual(first.status, 429);
   assert.equal(biller.attempts.length - from, 1, "the second attempt could have passed the amount");
-  assert.ok(billOf(from) <= Number(mostUsd(1)) * 1e9);
+  assert.ok(billOf(from) <= Number(maxUsd(1)) * 1e9);
 });
 
 test("attempts that the reservation covers are made and charged, and the log has each charge", async () => {
   const from = biller.attempts.length;
-  const running = await gateway([budget({ amount: mostUsd(10) })], { attempts: 2 });
+  const running = await gateway([budget({ amount: maxUsd(10) })], { attempts: 2 });
   const { id, status } = await call(running.url, "broken once");
   assert.equal(status, 200);
   const line = await eventually(() => running.logs.find((log) => log["request_id"] === id && log["msg"] === "call"));
@@ -141,7 +141,7 @@ test("attempts that the reservation covers are made and charged, and the log has
 
 test("a hard budget is never billed beyond its amount, whatever breaks", async () => {
   const from = biller.attempts.length;
-  const amount = mostUsd(4);
+  const amount = maxUsd(4);
   const { url } = await gateway([budget({ amount })], { attempts: 2 });
   for (let round = 0; round < 40; round++)
     await Promise.all(["broken", "broken once", "fine"].map((fault) => call(url, fault)));
@@ -186,7 +186,7 @@ for (const fault of ["a billion", "eleven times", "negative", "enormous", "a tex
     const line = await eventually(() => running.logs.find((log) => log["request_id"] === id && log["msg"] === "call"));
     assert.equal(line["estimated"], true);
     const cost = Number(line["cost_nano_usd"]);
-    assert.ok(cost > 0 && cost <= Number(mostUsd(1)) * 1e9, `charged ${cost}`);
+    assert.ok(cost > 0 && cost <= Number(maxUsd(1)) * 1e9, `charged ${cost}`);
     assert.match(
       await running.metrics(),
       /ai_gateway_implausible_usage_total\{provider="default\/a",model="gpt-4o"\} 1/,

@@ -15,7 +15,7 @@ const connecting = (port: string): string => `
   for (let at = 0; at < ${burst}; at++) connect(${port}, "127.0.0.1", () => ++made === ${burst} && end()).on("error", () => undefined);
   setTimeout(end, 4_000);`;
 
-const mostOfKernel = (): number => {
+const maxOfKernel = (): number => {
   try {
     return Number(readFileSync("/proc/sys/net/core/somaxconn", "utf8"));
   } catch {
@@ -25,7 +25,7 @@ const mostOfKernel = (): number => {
 
 describe("simultaneous connections", () => {
   it("are kept until they are accepted", {
-    skip: mostOfKernel() < burst && "this kernel keeps fewer, whatever is asked of it",
+    skip: maxOfKernel() < burst && "this kernel keeps fewer, whatever is asked of it",
   }, async (context) => {
     const gateway = await startGateway([]);
     context.after(() => gateway.close());

@@ -16,7 +16,7 @@ const clear = "slc_alice_key_0001";
 /** The SDKs' own timeout if the provider hangs. Long enough for an answer on a busy machine. */
 const hangMs = 2_500;
 /** Attempts of an SDK with its defaults, plus one of the gateway's own. */
-const mostAttempts = 4;
+const maxAttempts = 4;
 
 const kinds = ["500", "503", "429", "529", "reset", "hang"] as const;
 const dialects = ["chat", "messages"] as const;
@@ -150,7 +150,7 @@ describe("an official SDK with its defaults", () => {
       const worse = models.filter((model) => without[model] === true && within[model] !== true);
       assert.deepEqual(worse, []);
       assert.ok(Object.values(without).some((succeeded) => succeeded));
-      const many = models.filter((model) => (through.attempts.get(model) ?? 0) > mostAttempts);
+      const many = models.filter((model) => (through.attempts.get(model) ?? 0) > maxAttempts);
       assert.deepEqual(many, [], "attempts of SDK and gateway are not multiplied");
     });
   }

@@ -10,7 +10,7 @@ import { eventually, key, policy, provider, secret, startGateway, type TestGatew
 
 const clear = "slc_slow_alice_0000001";
 const readers = 24;
-const mostBytes = 256 * 1024;
+const maxBytes = 256 * 1024;
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -145,6 +145,6 @@ describe("slow readers", () => {
       await Promise.all(Array.from({ length: readers }, () => stalled(path, model)));
       await atRest();
       const each = ((await ofGateway()) - least) / readers;
-      assert.ok(each <= mostBytes, `${Math.round(each / 1024)} KiB`);
+      assert.ok(each <= maxBytes, `${Math.round(each / 1024)} KiB`);
     });
 });

@@ -1,6 +1,6 @@
 /** Virtual keys → ApiKeys, with their budgets. */
 import { exampleKeyDigests } from "../../../operator/compile/keys.ts";
-import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
+import { minKeyCharacters } from "../../../proxy/config/key-record.ts";
 import { decimalText, periodOf, secondsOf } from "../amounts.ts";
 import { boundedNumber, maxKeyModels, takeFirst } from "../bounds.ts";
 import type { ImportedObject, Manifests, Spec } from "../manifests.ts";
@@ -20,7 +20,7 @@ function writeKey(key: Setting, object: ImportedObject, manifests: Manifests): v
   }
   const setting = key.get("key");
   const value = secretFrom(setting);
-  if (value !== null && !("clear" in value && value.clear.length < leastKeyCharacters)) {
+  if (value !== null && !("clear" in value && value.clear.length < minKeyCharacters)) {
     const secret = manifests.secret(`${object.name}-llm-key`);
     secret.values.set("apiKey", value);
     object.spec["writeTo"] = { name: secret.name };
@@ -30,7 +30,7 @@ function writeKey(key: Setting, object: ImportedObject, manifests: Manifests): v
   object.spec["writeTo"] = { name: `${object.name}-llm-key` };
   for (const part of [hash, setting])
     part.changed(
-      `the ApiKey gets a new key: this one is known from examples, or shorter than ${leastKeyCharacters} characters`,
+      `the ApiKey gets a new key: this one is known from examples, or shorter than ${minKeyCharacters} characters`,
     );
 }
 

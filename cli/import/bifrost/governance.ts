@@ -1,5 +1,5 @@
 /** `governance`: virtual keys → ApiKeys, and budgets and rate limits of keys, teams and customers → Budgets. */
-import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
+import { minKeyCharacters } from "../../../proxy/config/key-record.ts";
 import { decimalText, periodOf, secondsOf } from "../amounts.ts";
 import { boundedNumber, maxKeyModels, takeFirst } from "../bounds.ts";
 import type { Manifests, Spec } from "../manifests.ts";
@@ -92,8 +92,8 @@ function writeValue(key: Setting, name: string, manifests: Manifests): string {
   const setting = key.get("value");
   const value = secretFrom(setting);
   const secretName = `${objectNameFrom(name)}-llm-key`;
-  if (value === null || ("clear" in value && value.clear.length < leastKeyCharacters)) {
-    setting.changed(`the ApiKey gets a new key: this one is missing, or shorter than ${leastKeyCharacters} characters`);
+  if (value === null || ("clear" in value && value.clear.length < minKeyCharacters)) {
+    setting.changed(`the ApiKey gets a new key: this one is missing, or shorter than ${minKeyCharacters} characters`);
     return secretName;
   }
   const secret = manifests.secret(secretName);

@@ -1,5 +1,5 @@
 /** Consumers with keys → ApiKeys. */
-import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
+import { minKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { Manifests } from "../manifests.ts";
 import { objectNameFrom, subjectFrom } from "../names.ts";
 import { markSecret, secretFrom } from "../secret-value.ts";
@@ -11,7 +11,7 @@ function addKey(consumer: Setting, setting: Setting, manifests: Manifests): void
   const team = group?.text ?? group?.get("name").text;
   const tags = consumer.get("tags").texts.map(subjectFrom);
   const value = secretFrom(setting);
-  const isWeak = value !== null && "clear" in value && value.clear.length < leastKeyCharacters;
+  const isWeak = value !== null && "clear" in value && value.clear.length < minKeyCharacters;
   const spec = {
     user: name,
     ...(team === undefined ? {} : { team: subjectFrom(team) }),
@@ -20,7 +20,7 @@ function addKey(consumer: Setting, setting: Setting, manifests: Manifests): void
   if (value === null || isWeak) {
     const object = manifests.add("ApiKey", name, { ...spec, writeTo: { name: `${objectNameFrom(name)}-llm-key` } });
     setting.changed(
-      `ApiKey ${object.name} gets a new key: this one is shorter than ${leastKeyCharacters} characters, and would be refused`,
+      `ApiKey ${object.name} gets a new key: this one is shorter than ${minKeyCharacters} characters, and would be refused`,
     );
     return;
   }

@@ -1,5 +1,5 @@
 /** Settings of the whole proxy: keys, alerts, and what the report says of the rest. */
-import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
+import { minKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import type { Outcome } from "../report.ts";
 import { markSecret } from "../secret-value.ts";
@@ -10,14 +10,14 @@ function addMasterKey(config: Config, manifests: Manifests): void {
   const setting = config.find(["general_settings", "master_key"]);
   const value = setting === undefined ? null : config.secret(setting);
   if (setting === undefined || value === null) return;
-  if ("clear" in value && value.clear.length < leastKeyCharacters) {
+  if ("clear" in value && value.clear.length < minKeyCharacters) {
     manifests.add("ApiKey", "litellm-master", {
       user: "litellm-master",
       role: "admin",
       writeTo: { name: "litellm-master-key" },
     });
     setting.changed(
-      `ApiKey litellm-master gets a new key: this one is shorter than ${leastKeyCharacters} characters, and would be refused`,
+      `ApiKey litellm-master gets a new key: this one is shorter than ${minKeyCharacters} characters, and would be refused`,
     );
     return;
   }

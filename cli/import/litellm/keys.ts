@@ -1,6 +1,6 @@
 /** The value of a virtual key: its hash, or in a list of keys its clear text. */
 import { exampleKeyDigests } from "../../../operator/compile/keys.ts";
-import { leastKeyCharacters } from "../../../proxy/config/key-record.ts";
+import { minKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { ImportedObject, Manifests } from "../manifests.ts";
 import { objectNameFrom } from "../names.ts";
 import { markSecret, secretFrom } from "../secret-value.ts";
@@ -23,7 +23,7 @@ export function writeKey(row: Setting, object: ImportedObject, manifests: Manife
     .map((name) => row.get(name))
     .find((setting) => setting.text !== undefined && !isHash(setting.text));
   const value = setting === undefined ? null : secretFrom(setting);
-  if (setting !== undefined && value !== null && !("clear" in value && value.clear.length < leastKeyCharacters)) {
+  if (setting !== undefined && value !== null && !("clear" in value && value.clear.length < minKeyCharacters)) {
     const secret = manifests.secret(`${object.name}-llm-key`);
     secret.values.set("apiKey", value);
     object.spec["writeTo"] = { name: secret.name };

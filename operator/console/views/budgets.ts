@@ -35,7 +35,7 @@ export interface BudgetRow {
 const hourMs = 3_600_000;
 /** Less of a period says little about the rest. */
 const tellingShare = 0.02;
-const mostGroups = 20;
+const maxGroups = 20;
 
 function scopeOf({ scope }: BudgetConfig): string[] {
   const names = (what: string, all: readonly string[] | null): string[] =>
@@ -132,9 +132,9 @@ export function budgetView(
     resetsAtMs,
     ...pace,
     state: stateOf(amountNanoUsd, spentNanoUsd, refused.length, pace.emptyAtMs),
-    groups: groups.slice(0, mostGroups).filter(({ subject }) => subject !== ""),
+    groups: groups.slice(0, maxGroups).filter(({ subject }) => subject !== ""),
     groupCount,
-    refused: refused.slice(0, mostGroups),
+    refused: refused.slice(0, maxGroups),
     burn: per === null ? burnOf(rows, periodStartMs, nowMs) : [],
   };
 }

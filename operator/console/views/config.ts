@@ -21,7 +21,7 @@ export interface ConfigView {
   total: number;
 }
 
-const mostObjects = 500;
+const maxObjects = 500;
 
 /** `search`: part of a kind or name, or of what is wrong. */
 export function configView(facts: ConsoleFacts, viewer: Viewer, search: string): ConfigView {
@@ -44,7 +44,7 @@ export function configView(facts: ConsoleFacts, viewer: Viewer, search: string):
       keys: report?.keys ?? 0,
       inFlight: report?.inFlight ?? 0,
     })),
-    objects: objects.slice(0, mostObjects),
+    objects: objects.slice(0, maxObjects),
     total: objects.length,
   };
 }

@@ -34,7 +34,7 @@ export interface CostView {
 }
 
 const hourMs = 3_600_000;
-const mostRows = 200;
+const maxRows = 200;
 
 export function costSpan(period: CostPeriod, nowMs: number): { fromMs: number; toMs: number } {
   const stepMs = period === "24h" ? hourMs : 24 * hourMs;
@@ -86,7 +86,7 @@ export function costView(
   return {
     by,
     period,
-    rows: groups.slice(0, mostRows).map((group) => costRow(group.by[by] ?? "", group.sums)),
+    rows: groups.slice(0, maxRows).map((group) => costRow(group.by[by] ?? "", group.sums)),
     total: groups.length,
     sum: whole === undefined ? { name: "", ...none } : costRow("", whole.sums),
     unpriced: whole?.sums.unpriced ?? 0,

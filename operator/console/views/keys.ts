@@ -31,7 +31,7 @@ export interface KeysView {
 }
 
 export const keyUsageDays = 30;
-const mostRows = 500;
+const maxRows = 500;
 
 interface Used {
   lastMs: number;
@@ -90,5 +90,5 @@ export function keysView(facts: ConsoleFacts, rows: readonly LedgerRow[], viewer
     ...[...states.values()].filter(({ id }) => !served.has(id)).map(unserved),
   ].filter(({ id, user, team, role }) => `${id} ${user} ${team} ${role}`.toLowerCase().includes(wanted));
   all.sort((a, b) => (b.lastUsedMs ?? 0) - (a.lastUsedMs ?? 0) || (a.id < b.id ? -1 : 1));
-  return { keys: all.slice(0, mostRows), total: all.length, days: keyUsageDays };
+  return { keys: all.slice(0, maxRows), total: all.length, days: keyUsageDays };
 }

@@ -23,7 +23,7 @@ const soonMs = 14 * dayMs;
 const recentMs = 300_000;
 const enoughCalls = 20;
 const badShare = 0.05;
-const mostProblems = 50;
+const maxProblems = 50;
 
 const pages: Readonly<Record<string, string>> = {
   LLMProvider: "providers",
@@ -157,5 +157,5 @@ export function problemsNow(facts: ConsoleFacts, readings: readonly BudgetReadin
   return [
     ...all.filter((problem) => problem.severity === "error"),
     ...all.filter((problem) => problem.severity === "warning"),
-  ].slice(0, mostProblems);
+  ].slice(0, maxProblems);
 }

@@ -19,7 +19,7 @@ export interface Sighting {
 export const quietMs = 60_000;
 /** The 95th percentile is above a bound where more than this share is. */
 const tail = 0.05;
-const mostNames = 8;
+const maxNames = 8;
 
 type Counts = WatchReading["counts"];
 
@@ -48,8 +48,8 @@ function added(watch: ObjectAlertWatch, readings: readonly WatchReading[]): Coun
 function listed(names: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  const shown = [...counts].slice(0, mostNames).map(([name, proxies]) => `${name} on ${proxies}`);
-  return [...shown, ...(counts.size > mostNames ? [`${counts.size - mostNames} more`] : [])].join(", ");
+  const shown = [...counts].slice(0, maxNames).map(([name, proxies]) => `${name} on ${proxies}`);
+  return [...shown, ...(counts.size > maxNames ? [`${counts.size - maxNames} more`] : [])].join(", ");
 }
 
 function breakerOpen(

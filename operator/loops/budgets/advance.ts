@@ -9,8 +9,8 @@ import { openIncidents } from "./incidents.ts";
 import { isoTime, nanoOfText, usdText } from "./money.ts";
 import type { BudgetState } from "./state.ts";
 
-const mostGroups = 100;
-const mostHistory = 14;
+const maxGroups = 100;
+const maxHistory = 14;
 
 const reached = (reports: readonly BudgetReadings[], id: string) =>
   reports.flatMap(({ shared, budgets }) =>
@@ -44,15 +44,15 @@ function totalOf(
 }
 
 const topOf = (groups: ReadonlyMap<string, number>): Map<string, number> =>
-  new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, mostGroups));
+  new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, maxGroups));
 
 function closed(before: BudgetState): BudgetState["history"] {
   const last = { periodStart: isoTime(before.periodStartMs), spent: usdText(before.spentNanoUsd) };
-  return [...before.history, last].slice(-mostHistory);
+  return [...before.history, last].slice(-maxHistory);
 }
 
 /** By then each has been given up, or its channel can't be used. */
-const longestUnresolvedMs = 172_800_000;
+const maxUnresolvedMs = 172_800_000;
 
 /** What is kept from one pass to the next, and into the next period. Periods of other terms are no history. */
 function carriedOver(
@@ -66,7 +66,7 @@ function carriedOver(
   const same = sameTerms && before.periodStartMs === periodStartMs;
   const open = same ? before.unresolved : openIncidents(before, nowMs);
   return {
-    unresolved: open.filter(({ at }) => nowMs - Date.parse(at) < longestUnresolvedMs),
+    unresolved: open.filter(({ at }) => nowMs - Date.parse(at) < maxUnresolvedMs),
     history: same ? before.history : sameTerms ? closed(before) : [],
     rearmed: before.rearmed + (sameTerms ? 0 : 1),
   };

@@ -5,10 +5,10 @@ import { openedBy, unresolvedOf, withUnresolved } from "./incidents.ts";
 import { isoTime, nanoOfText, usdText } from "./money.ts";
 import type { BudgetState } from "./state.ts";
 
-const mostCrossings = 500;
+const maxCrossings = 500;
 /** With fewer periods, nothing is usual. */
-const leastHistory = 3;
-const mostPercent = 10_000_000;
+const minHistory = 3;
+const maxPercent = 10_000_000;
 
 export const isExpired = ({ config }: BudgetRules, nowMs: number): boolean =>
   config.expiresAtMs !== null && nowMs >= config.expiresAtMs;
@@ -47,10 +47,10 @@ function stillCrossed(watch: BudgetRules, state: BudgetState, crossing: BudgetCr
 
 /** Spending against the usual, in percent; null if it is no spike, or if there is too little to compare with. */
 function spikeOf({ spike }: BudgetRules, { history, spentNanoUsd }: BudgetState): number | null {
-  if (spike === null || history.length < leastHistory || spentNanoUsd < spike.minimumNanoUsd) return null;
+  if (spike === null || history.length < minHistory || spentNanoUsd < spike.minimumNanoUsd) return null;
   const usual = history.reduce((total, { spent }) => total + nanoOfText(spent), 0) / history.length;
   if (spentNanoUsd <= usual * spike.factor) return null;
-  return usual === 0 ? mostPercent : Math.min(mostPercent, Math.round((spentNanoUsd / usual) * 100));
+  return usual === 0 ? maxPercent : Math.min(maxPercent, Math.round((spentNanoUsd / usual) * 100));
 }
 
 const nameOf = ({ event, percent, subject }: Pick<BudgetCrossing, "event" | "percent" | "subject">): string =>
@@ -70,7 +70,7 @@ export function crossingsOf(watch: BudgetRules, state: BudgetState, nowMs: numbe
   const fresh = now
     .filter((crossed) => !known.has(nameOf(crossed)))
     .map((crossed) => ({ ...crossed, at: isoTime(nowMs), spent: usdText(spent(crossed)), told: [], ...again }));
-  return [...state.crossings, ...fresh].slice(0, mostCrossings);
+  return [...state.crossings, ...fresh].slice(0, maxCrossings);
 }
 
 /** Without the crossings that are none under the current spec; their incidents must be resolved. */

@@ -8,13 +8,13 @@ import type { BudgetState } from "./state.ts";
 export const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] =>
   told.filter((id) => hasIncidents(id) && !givenUp.includes(id));
 
-const mostUnresolved = 500;
+const maxUnresolved = 500;
 
 /** With incidents that are to be resolved, the newest first to stay. */
 export const withUnresolved = (
   before: readonly BudgetUnresolved[],
   more: readonly BudgetUnresolved[],
-): BudgetUnresolved[] => [...before, ...more.filter(({ channels }) => channels.length > 0)].slice(-mostUnresolved);
+): BudgetUnresolved[] => [...before, ...more.filter(({ channels }) => channels.length > 0)].slice(-maxUnresolved);
 
 /** Of an incident that is over: its period ended, or the spec changed. */
 export const unresolvedOf = (

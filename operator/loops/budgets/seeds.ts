@@ -5,7 +5,7 @@ import type { BudgetState } from "./state.ts";
 
 /** Rendered seeds lag behind by at most this share of the amount, while they may be rendered again. */
 const lag = 0.05;
-const mostSeeds = 2_000;
+const maxSeeds = 2_000;
 
 /** Seeds of one budget. Those already rendered stay while they are near enough. */
 export function seedsOf({ config }: BudgetRules, state: BudgetState, rendered: readonly BudgetSeed[]): BudgetSeed[] {
@@ -26,6 +26,6 @@ export function seedsOf({ config }: BudgetRules, state: BudgetState, rendered: r
 
 /** The largest seeds, in a fixed order. */
 export function boundedSeeds(seeds: readonly BudgetSeed[]): BudgetSeed[] {
-  const kept = [...seeds].sort((a, b) => b.spentNanoUsd - a.spentNanoUsd).slice(0, mostSeeds);
+  const kept = [...seeds].sort((a, b) => b.spentNanoUsd - a.spentNanoUsd).slice(0, maxSeeds);
   return kept.sort((a, b) => (`${a.budget} ${a.subject}` < `${b.budget} ${b.subject}` ? -1 : 1));
 }

@@ -27,7 +27,7 @@ export interface Measured {
   costIncrease: number | null;
 }
 
-const mostSamples = 48;
+const maxSamples = 48;
 
 const empty = (): ReportedSide => ({ requests: 0, failures: 0, priced: 0, cost: 0, latency: [] });
 
@@ -65,7 +65,7 @@ export function merge(before: readonly CanarySample[], reports: readonly CanaryS
   }
   const nameless = gone.filter((sample) => sample.proxy === "");
   const named = gone.filter((sample) => sample.proxy !== "");
-  const room = Math.max(0, mostSamples - fresh.size);
+  const room = Math.max(0, maxSamples - fresh.size);
   const folded = [...nameless, ...named.slice(0, Math.max(0, named.length - room))];
   const kept = named.slice(Math.max(0, named.length - room));
   return [...(folded.length === 0 ? [] : [added(folded)]), ...kept, ...fresh.values()];

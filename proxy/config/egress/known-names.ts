@@ -10,7 +10,7 @@ import { addressAllowed } from "../destination.ts";
 const patienceMs = 1_000;
 /** How long a name that has no addresses here is not asked for again. */
 const forgetMs = 30_000;
-const mostNames = 1_000;
+const maxNames = 1_000;
 
 export class KnownNames {
   /** Names without addresses, and since when. */
@@ -46,7 +46,7 @@ export class KnownNames {
   }
 
   #note(name: string): readonly LookupAddress[] {
-    if (this.#unknown.size >= mostNames) this.#unknown.clear();
+    if (this.#unknown.size >= maxNames) this.#unknown.clear();
     this.#unknown.set(name, performance.now());
     return [];
   }

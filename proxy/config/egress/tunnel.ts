@@ -43,7 +43,7 @@ export interface OpeningTunnel {
   destroy(): void;
 }
 
-const longestHead = 16_384;
+const maxHeadLength = 16_384;
 const keepAliveMs = 60_000;
 
 function codeOf(status: number): TunnelCode | null {
@@ -68,7 +68,7 @@ function socketTo({ secure, host, port }: EgressProxy): Socket {
 /** The answer's head, as far as it has arrived. `undefined`: more is to come. Nothing may follow the head. */
 function judge(arrived: Buffer): TunnelCode | null | undefined {
   const end = arrived.indexOf("\r\n\r\n");
-  if (end < 0) return arrived.length > longestHead ? "ESLUICEPROXYBROKE" : undefined;
+  if (end < 0) return arrived.length > maxHeadLength ? "ESLUICEPROXYBROKE" : undefined;
   const status = /^HTTP\/1\.[01] (\d{3})(?: |\r\n)/.exec(arrived.toString("latin1", 0, 64))?.[1];
   if (status === undefined) return "ESLUICEPROXYBROKE";
   const code = codeOf(Number(status));

@@ -24,7 +24,7 @@ const BRACE = 123;
 const LESS = 60;
 
 /** Largest error, in bytes, that is looked for in place of a file. */
-export const mostErrorBytes = 65_536;
+export const maxErrorBytes = 65_536;
 
 /** Whether bytes may be a text's. Samples of sound soon have some that aren't. */
 const isTextual = (bytes: Uint8Array): boolean => bytes.every((byte) => byte > 31 || (byte >= 9 && byte <= 13));
@@ -42,7 +42,7 @@ export class FileStart {
     this.#bytes += bytes.length;
     this.#first ??= bytes.find((byte) => byte > 32);
     const mayBegin = this.#first === undefined || this.#first === BRACE || this.#first === LESS;
-    return mayBegin && this.#bytes <= mostErrorBytes && isTextual(bytes) ? nothing : this.#release();
+    return mayBegin && this.#bytes <= maxErrorBytes && isTextual(bytes) ? nothing : this.#release();
   }
 
   #release(): Buffer {

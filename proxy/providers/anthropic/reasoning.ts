@@ -45,7 +45,7 @@ const budgets: Readonly<Record<string, number>> = {
   xhigh: 8192,
   max: 16_384,
 };
-const leastBudget = 1024;
+const minBudget = 1024;
 
 /** Thinking allows only the tool choices auto and none. */
 const forcesTool = ({ tools, tool_choice }: ChatRequest): boolean =>
@@ -89,11 +89,11 @@ function adaptive(request: ChatRequest, effort: string, facts: ModelFacts): Reas
 /** `asked`: the budget that the caller named. */
 function budgeted(request: ChatRequest, effort: string, maxTokens: number, asked: number | null): Reasoning {
   if (effort === "none") return nothing;
-  if (maxTokens <= leastBudget || forcesTool(request) || continuesWithoutThinking(request.messages))
+  if (maxTokens <= minBudget || forcesTool(request) || continuesWithoutThinking(request.messages))
     return { ...nothing, dropped: ["reasoning_effort"] };
   // At most half of the answer, so that thinking leaves room for the text.
   const most = asked === null ? Math.floor(maxTokens / 2) : maxTokens - 1;
-  const budget = Math.max(leastBudget, Math.min(asked ?? budgets[effort] ?? leastBudget, most));
+  const budget = Math.max(minBudget, Math.min(asked ?? budgets[effort] ?? minBudget, most));
   return { ...nothing, thinking: { type: "enabled", budget_tokens: budget } };
 }
 

@@ -59,10 +59,10 @@ export function ownFields(
   };
 }
 
-const longestLabel = 256;
+const maxLabelLength = 256;
 const label = /^[a-zA-Z0-9\s:_@$#=/+,.-]*$/;
-const fits = (text: string): boolean => text.length <= longestLabel && label.test(text);
-const mostLabels = 16;
+const fits = (text: string): boolean => text.length <= maxLabelLength && label.test(text);
+const maxLabels = 16;
 
 /**
  * Labels in AWS's logs of calls: `metadata`, and `user` as `user_id`
@@ -73,9 +73,9 @@ export function labelsOf(request: ChatRequest): { labels: Record<string, string>
   const pairs = given.filter(
     (pair): pair is [string, string] => pair[0] !== "" && fits(pair[0]) && typeof pair[1] === "string" && fits(pair[1]),
   );
-  const kept = pairs.slice(0, mostLabels);
+  const kept = pairs.slice(0, maxLabels);
   const user = request["safety_identifier"] ?? request.user;
-  const hasUser = typeof user === "string" && user !== "" && fits(user) && kept.length < mostLabels;
+  const hasUser = typeof user === "string" && user !== "" && fits(user) && kept.length < maxLabels;
   const labels = Object.fromEntries(hasUser ? [...kept, ["user_id", user]] : kept);
   return {
     labels: Object.keys(labels).length > 0 ? labels : null,

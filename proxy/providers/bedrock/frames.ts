@@ -13,7 +13,7 @@ const maxFrameBytes = 1_048_576;
 
 const preludeBytes = 12;
 /** The prelude and the CRC at the end. */
-const leastFrameBytes = 16;
+const minFrameBytes = 16;
 
 /** The stream is not an event stream, or was damaged in transit. */
 export class FrameError extends Error {
@@ -60,7 +60,7 @@ function frameLength(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
   if (crc32(bytes.subarray(0, 8)) !== bytes.readUInt32BE(8)) throw new FrameError("the checksum of a prelude is wrong");
   if (length > maxFrameBytes) throw new FrameTooLargeError(`a frame of ${length} bytes is too large`);
-  if (length < leastFrameBytes) throw new FrameError(`a frame of ${length} bytes is out of bounds`);
+  if (length < minFrameBytes) throw new FrameError(`a frame of ${length} bytes is out of bounds`);
   return length;
 }
 

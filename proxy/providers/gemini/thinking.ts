@@ -32,7 +32,7 @@ const budgets: Readonly<Record<string, number>> = {
 };
 
 /** Smallest thinking budget of 2.5 Pro, in tokens. */
-const leastProBudget = 128;
+const minProBudget = 128;
 
 /**
  * By the option, otherwise by the model's name. Names without a version (`gemini-flash-latest`) get a budget, which
@@ -54,10 +54,10 @@ function levelOf(model: string, effort: string): string | undefined {
 
 function budgetOf(model: string, effort: string): number | undefined {
   const budget = budgets[effort];
-  return budget === 0 && /-pro\b/.test(model) ? leastProBudget : budget;
+  return budget === 0 && /-pro\b/.test(model) ? minProBudget : budget;
 }
 
-const mostBudget = (model: string): number => (/-pro\b/.test(model) ? 32_768 : 24_576);
+const maxBudget = (model: string): number => (/-pro\b/.test(model) ? 32_768 : 24_576);
 
 /** Returns null if the model doesn't think. The effort is then dropped. */
 /** `asked`: the budget that the caller named, in tokens. */
@@ -73,6 +73,6 @@ export function thinkingConfig(
   const amount =
     thinking === "Level"
       ? { thinkingLevel: levelOf(model, effort) }
-      : { thinkingBudget: asked === null ? budgetOf(model, effort) : Math.min(asked, mostBudget(model)) };
+      : { thinkingBudget: asked === null ? budgetOf(model, effort) : Math.min(asked, maxBudget(model)) };
   return { ...amount, includeThoughts: effort !== "none" };
 }

@@ -55,7 +55,7 @@ const foreign = ["thinking_blocks", "reasoning_content", "reasoning", "images"] 
 const idRule = { characters: "A-Za-z0-9_-", longest: 40 };
 
 /** Servers of the same format may take ids that OpenAI refuses, such as their own. */
-const longestElsewhere = 64;
+const maxElsewhereLength = 64;
 
 const isForeignId = (id: unknown, longest: number): boolean =>
   typeof id === "string" && (carriesValue(id) || id.length > longest);
@@ -114,7 +114,7 @@ export function messageEdits(
   strict: boolean,
 ): Readonly<Record<string, unknown>> {
   if (!Array.isArray(messages)) return none;
-  const longest = strict ? idRule.longest : longestElsewhere;
+  const longest = strict ? idRule.longest : maxElsewhereLength;
   if (areOwn(messages, strict, longest)) return none;
   const mended = (message: unknown): unknown => withOwnIds(strict ? withoutForeign(message) : message, longest);
   return { messages: messages.map(mended) };

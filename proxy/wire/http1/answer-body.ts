@@ -15,7 +15,7 @@ export const goesOn = -1;
 export const malformed = -2;
 
 /** Longest line of a chunk's size with its extensions, and of all trailers together, in bytes; the same as llhttp's. */
-const longestLine = 16_384;
+const maxLineLength = 16_384;
 
 const CR = 13;
 const LF = 10;
@@ -143,7 +143,7 @@ export class AnswerBody {
       return end + 1;
     }
     const line = this.#line + bytes.toString("latin1", from, end < 0 ? bytes.length : end);
-    if (line.length > longestLine) return malformed;
+    if (line.length > maxLineLength) return malformed;
     this.#line = end < 0 ? line : "";
     if (end < 0) return this.#expected === "end" && line !== "\r" ? malformed : bytes.length;
     if (!line.endsWith("\r") || !this.#lineEnded(line.slice(0, -1))) return malformed;
@@ -185,7 +185,7 @@ export class AnswerBody {
       return true;
     }
     this.#trailerBytes += line.length;
-    return this.#trailerBytes <= longestLine && trailer.test(line);
+    return this.#trailerBytes <= maxLineLength && trailer.test(line);
   }
 }
 

@@ -14,10 +14,10 @@ import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
 import { readAccepted, releaseReads } from "./reads.ts";
 
 /** Requests that may wait for their turn while the connection is read on, so that a disconnect is noticed. */
-const mostQueued = 8;
+const maxQueued = 8;
 
 /** How much is read, and for how long, after the last answer: a client that still sends would miss the answer. */
-const mostLingeringBytes = 262_144;
+const maxLingeringBytes = 262_144;
 const lingeringMs = 2_000;
 
 const headEnds = new Map<number, Buffer>();
@@ -144,7 +144,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#completed = null;
     if (this.#receiving?.flow() === false) this.#full = true;
     this.#advance();
-    this.#paused = this.#full || this.#queued > mostQueued;
+    this.#paused = this.#full || this.#queued > maxQueued;
     return !this.#paused;
   }
 
@@ -155,7 +155,7 @@ export class ClientWire implements MessageSink, IndexedMember {
 
   #discard(bytes: number): boolean {
     this.#lingeringBytes += bytes;
-    if (this.#lingeringBytes > mostLingeringBytes) this.socket.destroy();
+    if (this.#lingeringBytes > maxLingeringBytes) this.socket.destroy();
     return true;
   }
 

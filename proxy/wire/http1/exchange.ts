@@ -31,7 +31,7 @@ interface ExchangeWire {
 type AnswerFraming = "unsent" | "length" | "chunked" | "close" | "none";
 
 /** Most bytes of an answer that wait for an earlier one. */
-const mostEarlyBytes = 65_536;
+const maxEarlyBytes = 65_536;
 
 const nothing: (string | Buffer)[] = [];
 
@@ -163,13 +163,13 @@ export class Http1Exchange implements ClientExchange, Task {
       if (this.#early === nothing) this.#early = [out];
       else this.#early.push(out);
       this.#earlyBytes += out.length;
-      return this.#earlyBytes < mostEarlyBytes;
+      return this.#earlyBytes < maxEarlyBytes;
     }
     return typeof out === "string" ? this.#wire.socket.write(out, "latin1") : this.#wire.socket.write(out);
   }
 
   get #full(): boolean {
-    return this.#early === null ? this.#wire.socket.writableNeedDrain : this.#earlyBytes >= mostEarlyBytes;
+    return this.#early === null ? this.#wire.socket.writableNeedDrain : this.#earlyBytes >= maxEarlyBytes;
   }
 
   onGone(listener: () => void): void {

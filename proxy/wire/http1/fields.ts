@@ -28,13 +28,13 @@ const firstCounts: ReadonlySet<string> = new Set([
 
 /** Names in lower case by spelling, as clients use few spellings. */
 const lowered = new Map<string, string>();
-const mostSpellings = 512;
+const maxSpellings = 512;
 
 function lowerCase(spelled: string): string {
   let name = lowered.get(spelled);
   if (name === undefined) {
     name = spelled.toLowerCase();
-    if (lowered.size < mostSpellings && spelled.length <= 64) lowered.set(spelled, name);
+    if (lowered.size < maxSpellings && spelled.length <= 64) lowered.set(spelled, name);
   }
   return name;
 }
@@ -98,7 +98,7 @@ function nameOf(name: string): FieldName {
   if (known !== undefined) return known;
   if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
   const made = { start: Buffer.from(`${name}: `), value: null, line: null };
-  if (knownNames.size < mostSpellings) knownNames.set(name, made);
+  if (knownNames.size < maxSpellings) knownNames.set(name, made);
   return made;
 }
 

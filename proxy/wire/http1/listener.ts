@@ -14,7 +14,7 @@ const lookMs = 1_000;
  * A client with more than this ahead of it has its provider paused. What one turn of the event loop reads is added to it,
  * in the client's own form. Connections with TLS keep Node's 64 KiB: it has no setting for them.
  */
-const mostUnsentBytes = 16_384;
+const maxUnsentBytes = 16_384;
 
 /** `tls`: null for plain HTTP. */
 export function http1Listener(tls: TlsMaterial | null, times: ServerTimes, handler: ExchangeHandler): TrafficListener {
@@ -31,7 +31,7 @@ export function http1Listener(tls: TlsMaterial | null, times: ServerTimes, handl
   };
   const options = {
     noDelay: true,
-    highWaterMark: mostUnsentBytes,
+    highWaterMark: maxUnsentBytes,
     // A complete answer may take minutes, during which nothing moves on its connection.
     keepAlive: true,
     keepAliveInitialDelay: times.tcpKeepAliveMs,

@@ -177,7 +177,7 @@ function made(isRequest: boolean): Bound {
 
 /** Parsers that no connection needs for now. */
 const idle = { request: [] as Bound[], response: [] as Bound[] };
-const mostIdle = 64;
+const maxIdle = 64;
 
 /**
  * A native parser is 10 KB large, so a connection has one only while a message is arriving: most connections wait for
@@ -229,7 +229,7 @@ export class MessageParser {
     native.inBody = false;
     if (native.flushed.length > 0) native.flushed = [];
     native.flushedUrl = "";
-    if (idle[this.#type].length < mostIdle) idle[this.#type].push(native);
+    if (idle[this.#type].length < maxIdle) idle[this.#type].push(native);
     else native.close();
   }
 

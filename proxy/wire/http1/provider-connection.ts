@@ -15,7 +15,7 @@ const maxHeaderBytes = 16_384;
 
 /** How long an idle connection is kept, in milliseconds, unless the provider says something else. */
 const idleMs = 30_000;
-const longestIdleMs = 300_000;
+const maxIdleMs = 300_000;
 /** By how much the provider's own limit is taken as shorter: the next request needs time to arrive. */
 const idleMarginMs = 2_000;
 
@@ -33,7 +33,7 @@ class ClosedError extends Error {
 function toldIdleMs(field: string | string[] | undefined): number | null {
   if (typeof field !== "string") return null;
   const seconds = /timeout=(\d+)/i.exec(field)?.[1];
-  return seconds === undefined ? null : Math.min(longestIdleMs, Number(seconds) * 1_000 - idleMarginMs);
+  return seconds === undefined ? null : Math.min(maxIdleMs, Number(seconds) * 1_000 - idleMarginMs);
 }
 
 /** The kernel refused bytes, so the provider did not get the whole request and can't have acted on it. */

@@ -18,14 +18,14 @@ export function bytesOf(body: UpstreamRequest["body"]): Uint8Array | null {
 
 /** Starts of heads, as a connection's requests have few paths. */
 const starts = new Map<string, Map<string, Buffer>>();
-const mostStarts = 1_024;
-const longestKept = 256;
+const maxStarts = 1_024;
+const maxKeptLength = 256;
 
 /** The request line and the connection's own fields. Throws if the path could be read as more than that. */
 function startOf(method: UpstreamRequest["method"], path: string, host: string): Buffer {
   let ofHost = starts.get(host);
   if (ofHost === undefined) {
-    if (starts.size >= mostStarts) starts.clear();
+    if (starts.size >= maxStarts) starts.clear();
     starts.set(host, (ofHost = new Map()));
   }
   const known = method === "POST" ? ofHost.get(path) : undefined;
@@ -33,7 +33,7 @@ function startOf(method: UpstreamRequest["method"], path: string, host: string):
   if (outOfPath.test(path)) throw new TypeError("the path has a character that is not allowed");
   const start = Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`, "latin1");
   // Other methods name what they are about.
-  if (method === "POST" && path.length <= longestKept && ofHost.size < mostStarts) ofHost.set(path, start);
+  if (method === "POST" && path.length <= maxKeptLength && ofHost.size < maxStarts) ofHost.set(path, start);
   return start;
 }
 

@@ -58,7 +58,7 @@ interface Shape {
 }
 
 const none = (): number => 0;
-const mostTargets = 32;
+const maxTargets = 32;
 
 const shapes: readonly Shape[] = [
   {
@@ -115,7 +115,7 @@ const shapes: readonly Shape[] = [
     source: "kong",
     what: "targets of a service",
     input: (models) => kong([{ name: "chat", targets: list(models, (n) => kongTarget(`gpt-${n}`)) }]),
-    beyond: (models) => models - mostTargets,
+    beyond: (models) => models - maxTargets,
   },
   {
     source: "litellm",
@@ -131,7 +131,7 @@ const shapes: readonly Shape[] = [
     source: "litellm",
     what: "deployments of a group",
     input: (models) => ({ model_list: list(models, (n) => litellmModel(n, "chat")) }),
-    beyond: (models) => models - mostTargets,
+    beyond: (models) => models - maxTargets,
   },
   {
     source: "portkey",
@@ -145,7 +145,7 @@ const shapes: readonly Shape[] = [
         override_params: { model: `gpt-${n}` },
       })),
     }),
-    beyond: (models) => models - mostTargets,
+    beyond: (models) => models - maxTargets,
   },
 ];
 

@@ -31,7 +31,7 @@ interface Scene {
 }
 
 /** Of one play, so that four of them end well before the runner's own limit. */
-const mostMs = 90_000;
+const maxMs = 90_000;
 
 /** `reach`: until this much of the budget is billed, or time is up. */
 async function play(
@@ -50,7 +50,7 @@ async function play(
   });
   let atFirstRefusal = 0;
   const began = performance.now();
-  const deadline = began + mostMs;
+  const deadline = began + maxMs;
   let quiet = { refused: 0, completed: -1, atMs: 0 };
   // Ends when nothing was billed for three seconds in which calls were refused.
   const over = (tally: Tally): boolean => {
@@ -66,7 +66,7 @@ async function play(
     over,
   );
   const reached = (share: number): boolean => bill.completed >= share * amountNanoUsd || performance.now() > deadline;
-  await during({ redis, fleet }, (share) => eventually(() => reached(share), 2 * mostMs));
+  await during({ redis, fleet }, (share) => eventually(() => reached(share), 2 * maxMs));
   await running.done;
   const inTime = performance.now() <= deadline;
   const store = RedisStore.open(redis.url, null, null);
