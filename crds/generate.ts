@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { stringify } from "yaml";
 import type { Capabilities } from "../proxy/config/capabilities.ts";
-import type { MetricSpec } from "../proxy/metrics/catalogue.ts";
+import type { MetricSpec } from "../proxy/metrics/metric-spec.ts";
 import type { ArgoScripts } from "./argocd.ts";
 import type { Kind } from "./kinds.ts";
 import {

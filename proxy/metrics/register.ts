@@ -1,6 +1,7 @@
 /** Registers metrics of the catalogue with prom-client. */
 import { Counter, Gauge, type Registry } from "prom-client";
-import { type MetricNameOf, type MetricSpec, metricCatalogue } from "./catalogue.ts";
+import { type MetricNameOf, metricCatalogue } from "./catalogue.ts";
+import type { MetricSpec } from "./metric-spec.ts";
 
 /** `collect` sets the values at each scrape. */
 export function registerGauge(

@@ -5,7 +5,8 @@
  */
 import type { Metric, Registry } from "prom-client";
 import type { ExportedTrace } from "../call/trace-context.ts";
-import { type MetricNameOf, type MetricSpec, metricCatalogue } from "./catalogue.ts";
+import { type MetricNameOf, metricCatalogue } from "./catalogue.ts";
+import type { MetricSpec } from "./metric-spec.ts";
 
 export type Labels = Readonly<Record<string, string | number>>;
 
