@@ -234,7 +234,7 @@ class Folding {
     else this.#as(BACKSLASH, index);
   }
 
-  /** `at`: position of the u of \uXXXX. */
+  /** `index`: position of the u of \uXXXX. */
   #unicode(index: number): void {
     const text = this.#text;
     let end = index + 1;

@@ -120,7 +120,7 @@ class Finds {
 const isBefore = (emails: Emails, number: Typed): boolean =>
   emails.start < number.start || (emails.start === number.start && emails.end >= number.end);
 
-/** Offset in the folded text of the character at or after `at` in the original. */
+/** Offset in the folded text of the character at or after `index` in the original. */
 function foldedOffset({ text, from }: Folded, index: number): number {
   if (from === null) return index;
   let low = 0;

@@ -65,7 +65,7 @@ function domainEnd(text: string, index: number): number {
   return end - index < 16 && picture.test(text.slice(index + 1, end)) ? -1 : end;
 }
 
-/** Where the address before the @ begins, at or after `floor`; `at` if there is none. */
+/** Where the address before the @ begins, at or after `floor`; `index` if there is none. */
 function localStart(text: string, index: number, floor: number): number {
   let start = index;
   while (start > floor && index - start < maxLocalLength && isLocal(classOf(text.charCodeAt(start - 1)))) start--;

@@ -47,7 +47,7 @@ const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"])
 
 /**
  * Makes a provider's message fit to show: one line, at most 512 characters, replaced by the gateway's own if it may
- * echo a credential. `found`: what the provider's own decoder knows. `blame` decides what the decoder leaves open or
+ * echo a credential. `blamed`: what the provider's own decoder knows. `blame` decides what the decoder leaves open or
  * vague.
  */
 export function providerError(

@@ -36,7 +36,7 @@ export function closingQuoteIn(body: Buffer, open: number): number {
   return -1;
 }
 
-/** Offset after the string that opens at `at`. */
+/** Offset after the string that opens at `offset`. */
 function stringEnd(body: Buffer, offset: number): number {
   const close = closingQuoteIn(body, offset);
   return close < 0 ? body.length : close + 1;
@@ -54,7 +54,7 @@ function skipBlank(body: Buffer, from: number): number {
 const problems = { depth: -1, duplicate: -2, proto: -3 } as const;
 const named: Readonly<Record<number, OutlineProblem>> = { [-1]: "depth", [-2]: "duplicate", [-3]: "proto" };
 
-/** Offset after the value that starts at `at`, or a negative number for a problem in it. */
+/** Offset after the value that starts at `offset`, or a negative number for a problem in it. */
 export function valueEnd(body: Buffer, offset: number, maxDepth: number): number {
   const first = body[offset];
   if (first === QUOTE) return stringEnd(body, offset);
