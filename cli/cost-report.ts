@@ -26,7 +26,8 @@ export const costReportUsage = `sluice cost-report: what was spent, exactly, fro
   --group-by LIST       of ${groupings.join(", ")}
                         and label:KEY (default user,model)
 ${where}
-  --format focus        CSV with the columns of FOCUS, the FinOps Open Cost and Usage Specification; it takes --group-by
+  --format focus        the columns of FOCUS, the FinOps Open Cost and Usage Specification, as csv (default) or with
+                        -o parquet as a Parquet file; it takes --group-by
                         of ${ledgerDimensions.join(", ")},
                         and hour or day (default namespace,team,key,day); model and provider are always apart
     --billing-account ID  the account that is charged (default sluice)
@@ -122,8 +123,10 @@ function providerNamesOf(texts: readonly string[]): Map<string, string> {
 
 function focusOptionsOf(values: CostValues): Omit<FocusOptions, "keys" | "timeZone"> {
   if (values.format !== "focus") throw new UsageError(`--format is focus, not ${values.format}`);
-  if (values.output !== undefined && values.output !== "csv")
-    throw new UsageError(`--format focus writes csv, not ${values.output}`);
+  if (values.output !== undefined && values.output !== "csv" && values.output !== "parquet")
+    throw new UsageError(`--format focus writes csv or parquet, not ${values.output}`);
+  if (values.output === "parquet" && process.stdout.isTTY)
+    throw new UsageError("a Parquet file is not text: write it to a file, as with > focus.parquet");
   const names = (values["group-by"] ?? "namespace,team,key,day").split(",");
   const unknown = names.find((name) => !focusGroupings.includes(name));
   if (unknown !== undefined)
@@ -142,7 +145,12 @@ async function writeFocus(values: CostValues): Promise<void> {
   const how = focusOptionsOf(values);
   const { span, ledger } = await readReport(values, values.ledger === undefined);
   const { rows, keys } = ledger;
-  process.stdout.write(`${focusCsv(rows, { ...how, keys, timeZone: span.timeZone })}\r\n`);
+  const options = { ...how, keys, timeZone: span.timeZone };
+  if (values.output === "parquet") {
+    // Loaded only here: no other command needs it.
+    const { focusParquet } = await import("./focus-parquet.ts");
+    process.stdout.write(focusParquet(rows, options));
+  } else process.stdout.write(`${focusCsv(rows, options)}\r\n`);
   const total = rows.length === 0 ? null : totalOf(rows);
   for (const note of notesOf(span, ledger, { groupBy: [], total }, values.url !== undefined))
     process.stderr.write(`${note}\n`);

@@ -22,7 +22,7 @@ export interface FocusOptions {
   providerNames: ReadonlyMap<string, string>;
 }
 
-type Cell = string | null;
+export type Cell = string | null;
 type Dimensions = Record<LedgerDimension, string>;
 
 interface Charge {
@@ -133,6 +133,19 @@ export const focusColumns: Readonly<Record<string, Column>> = {
   x_UnpricedRequests: figure("unpriced"),
   x_User: dimension("user"),
 };
+
+/** What a column holds, for formats with types. A decimal has at most nine decimals. */
+export type FocusType = "decimal" | "count" | "moment" | "text";
+
+const decimalColumns: ReadonlySet<string> = new Set([
+  ...["BilledCost", "ConsumedQuantity", "ContractedCost", "EffectiveCost", "ListCost", "PricingQuantity"],
+]);
+
+export function focusTypeOf(column: string): FocusType {
+  if (decimalColumns.has(column)) return "decimal";
+  if (/Period(Start|End)$/.test(column)) return "moment";
+  return /^x_\w*(Tokens|Requests|Errors)$/.test(column) ? "count" : "text";
+}
 
 /** A charge is of something used: refused calls are none. */
 const isCharge = (row: LedgerRow): boolean =>

@@ -4,7 +4,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { type FocusOptions, focusCsv } from "../../cli/focus.ts";
+import { parquetMetadata, parquetReadObjects, parquetSchema } from "hyparquet";
+import { type FocusOptions, focusCsv, focusTypeOf } from "../../cli/focus.ts";
+import { focusParquet } from "../../cli/focus-parquet.ts";
 import { CsvReader, csvLine } from "../../operator/csv.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { exportedRow } from "../../proxy/config/usage-report.ts";
@@ -266,6 +268,61 @@ describe("a FOCUS dataset", () => {
   });
 });
 
+/** The cells of a Parquet file as the CSV writes them. The reader gives decimals as numbers. */
+async function parquetLines(file: Buffer): Promise<Line[]> {
+  const rows = await parquetReadObjects({ file: Uint8Array.from(file).buffer });
+  const cell = (name: string, value: unknown): string => {
+    if (value === null || value === undefined) return "";
+    if (focusTypeOf(name) === "decimal") return (value as number).toFixed(9);
+    return value instanceof Date ? value.toISOString().replace(".000Z", "Z") : String(value);
+  };
+  return rows.map((cells) =>
+    Object.fromEntries(Object.entries(cells).map(([name, value]) => [name, cell(name, value)])),
+  );
+}
+
+const withDecimals = (line: Line): Line =>
+  Object.fromEntries(
+    Object.entries(line).map(([name, value]) => [
+      name,
+      focusTypeOf(name) === "decimal" ? Number(value).toFixed(9) : value,
+    ]),
+  );
+
+describe("a FOCUS dataset as a Parquet file", () => {
+  it("has the columns of the CSV in the specification's types", () => {
+    const schema = parquetSchema(parquetMetadata(Uint8Array.from(focusParquet([], options)).buffer));
+    const types = Object.fromEntries(
+      schema.children.map(({ element: { name, type, converted_type: kind, precision, scale } }) => [
+        name,
+        [type, kind, precision, scale].filter((part) => part !== undefined).join(" "),
+      ]),
+    );
+    assert.deepEqual(Object.keys(types), focusCsv([], options).split(","));
+    assert.equal(types["EffectiveCost"], "FIXED_LEN_BYTE_ARRAY DECIMAL 38 9");
+    assert.equal(types["ChargePeriodStart"], "INT64 TIMESTAMP_MILLIS");
+    assert.equal(types["x_Requests"], "INT64");
+    assert.equal(types["Tags"], "BYTE_ARRAY UTF8");
+  });
+
+  it("has the rows of the CSV", async () => {
+    const rows = [
+      row(),
+      row({ user: "bob", team: "", costNanoUsd: 1, provider: "", promptTokens: 0, completionTokens: 1 }),
+      row({
+        hourMs: Date.parse("2027-02-28T23:00:00Z"),
+        namespace: "",
+        key: "b/none",
+        model: "",
+        costNanoUsd: 999_999_999_999,
+      }),
+    ];
+    const wanted = linesOf(focusCsv(rows, options)).map(withDecimals);
+    assert.equal(wanted.length, 3);
+    assert.deepEqual(await parquetLines(focusParquet(rows, options)), wanted);
+  });
+});
+
 describe("cost-report --format focus", () => {
   let folder: string;
   let file: string;
@@ -291,6 +348,12 @@ describe("cost-report --format focus", () => {
     );
   });
 
+  it("writes a Parquet file", async () => {
+    const { code, stdout } = await sluice("cost-report", "--ledger", file, "--format", "focus", "-o", "parquet");
+    assert.equal(code, 0);
+    assert.ok(stdout.startsWith("PAR1") && stdout.endsWith("PAR1"));
+  });
+
   it("has a table of the same file", async () => {
     const { code, stdout } = await sluice("cost-report", "--ledger", file, "--group-by", "user,day", "-o", "csv");
     assert.equal(code, 0);
@@ -299,7 +362,7 @@ describe("cost-report --format focus", () => {
 
   for (const [name, args, why] of [
     ["another format", ["--format", "focux"], /--format is focus, not focux/],
-    ["another output", ["--format", "focus", "-o", "json"], /--format focus writes csv, not json/],
+    ["another output", ["--format", "focus", "-o", "json"], /--format focus writes csv or parquet, not json/],
     [
       "a group that is none",
       ["--format", "focus", "--group-by", "month"],
