@@ -31,10 +31,10 @@ const suffixLength = plainMark.length + 2 * tagLength + macLength;
 const plainId = /^[A-Za-z0-9][A-Za-z0-9_-]{0,199}$/;
 const sealedForm = /^[A-Za-z0-9_-]{1,300}_s[12][A-Za-z0-9_-]{38}$/;
 /** Longer ids are nobody's. */
-export const maxIdLength = 344;
+export const maxSealedIdLength = 344;
 
 /** Whether a text has the form of a sealed id. The seal is not checked. */
-export const looksSealed = (text: string): boolean => text.length <= maxIdLength && sealedForm.test(text);
+export const looksSealed = (text: string): boolean => text.length <= maxSealedIdLength && sealedForm.test(text);
 
 class Key {
   readonly #secret: Uint8Array;

@@ -1,7 +1,7 @@
 /** Metrics of calls, counted when a call is over. */
 import { callLabels, type MetricSpec, modelLabels } from "./metric-spec.ts";
 
-export const callMetrics = {
+export const callCatalogue = {
   ai_gateway_requests_total: {
     type: "counter",
     help: "Calls by outcome.",

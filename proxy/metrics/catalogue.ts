@@ -4,13 +4,13 @@
  * `ai_…` is about calls and what serves them: providers, models, policies, keys, the cache. `sluice_…` is about the
  * installation's own parts: budgets, the shared store, the ledger, the audit log, certificates.
  */
-import { callMetrics } from "./calls-catalogue.ts";
+import { callCatalogue } from "./calls-catalogue.ts";
 import type { MetricSpec } from "./metric-spec.ts";
-import { installationMetrics } from "./parts-catalogue.ts";
-import { stateMetrics } from "./states-catalogue.ts";
+import { installationCatalogue } from "./parts-catalogue.ts";
+import { stateCatalogue } from "./states-catalogue.ts";
 
-export const metricGroups = { calls: callMetrics, states: stateMetrics, parts: installationMetrics };
-export const metricCatalogue = { ...callMetrics, ...stateMetrics, ...installationMetrics };
+export const metricGroups = { calls: callCatalogue, states: stateCatalogue, parts: installationCatalogue };
+export const metricCatalogue = { ...callCatalogue, ...stateCatalogue, ...installationCatalogue };
 
 type Catalogue = typeof metricCatalogue;
 export type MetricName = keyof Catalogue;

@@ -3,7 +3,7 @@ import type { MetricSpec } from "./metric-spec.ts";
 
 const budget = ["namespace", "budget"] as const;
 
-export const installationMetrics = {
+export const installationCatalogue = {
   sluice_budget_spent: {
     type: "gauge",
     help: "USD spent in the budget's current period, by all its subjects together.",

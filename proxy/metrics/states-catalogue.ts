@@ -1,7 +1,7 @@
 /** Metrics of what a proxy serves and holds now. */
 import { type MetricSpec, modelLabels } from "./metric-spec.ts";
 
-export const stateMetrics = {
+export const stateCatalogue = {
   ai_gateway_requests_in_flight: { type: "gauge", help: "Calls being served now.", labels: [] },
   ai_gateway_shadow_copies_in_flight: { type: "gauge", help: "Copies under way now.", labels: [] },
   ai_gateway_shadow_held_bytes: {

@@ -101,7 +101,7 @@ export const stages: readonly Stage[] = [
   {
     name: "open socket",
     does: "Takes the connection over as a WebSocket, if it asks for one. Its responses are then calls of their own.",
-    files: ["pipeline/open-socket.ts"],
+    files: ["pipeline/open-socket.ts", "web-sockets/server.ts"],
     codes: ["invalid_value", "upgrade_required", "overloaded"],
   },
   {

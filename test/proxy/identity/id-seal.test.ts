@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
-import { IdSeal, maxIdLength, type Owner } from "../../../proxy/identity/id-seal.ts";
+import { IdSeal, maxSealedIdLength, type Owner } from "../../../proxy/identity/id-seal.ts";
 import fc from "../../harness/property.ts";
 
 const providers = ["a/one", "a/two"];
@@ -30,7 +30,7 @@ describe("a sealed id", () => {
 
   it("does not open once a letter of it is another", () => {
     const sealed = seal.seal(alice, "a/one", "resp_0123456789abcdef");
-    assert.ok(sealed.length <= maxIdLength);
+    assert.ok(sealed.length <= maxSealedIdLength);
     for (let index = 0; index < sealed.length - 1; index++) {
       const changed = sealed.slice(0, index) + (sealed[index] === "x" ? "y" : "x") + sealed.slice(index + 1);
       assert.equal(seal.open(alice, changed), null, changed);
