@@ -41,8 +41,9 @@ const contextLength = 48;
 /** How much text to hold before examining it again, as long as it can only be the middle of a match. */
 const maxUnread = 384;
 
-/** Characters that end neither a number nor a word. */
-const goesOn = (text: string): boolean => /^(?:[\p{Nd}\p{Cf}\s+().\-/:]*|[\w@.%+\\-]*)$/u.test(text);
+/** Whether no character ends a number, or none a word. The semicolon of an HTML escape ends no word. */
+const goesOn = (text: string): boolean =>
+  /^(?:[\p{Nd}\p{Cf}\s+().\-/:]*|(?:#?\w*;)?(?:[^\s,;:<>()[\]"]|&#?\w*;)*)$/u.test(text);
 
 interface Held {
   /** The last characters that were released. What precedes a match decides whether it is one. */
@@ -81,8 +82,8 @@ export class MaskAnswer implements TextChange {
     }
     const all = held.before + held.text + text;
     const from = held.before.length;
-    const findings = this.#masker.find(all, from);
-    let cut = Math.max(from, this.#masker.openEnd(all));
+    const { findings, open } = this.#masker.examine(all, from);
+    let cut = Math.max(from, open);
     // A match that ends where the text does may continue in the next piece.
     for (const { start, end } of findings) if (start < cut && (end > cut || end === all.length)) cut = start;
     let out = "";

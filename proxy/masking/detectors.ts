@@ -41,7 +41,7 @@ export const mayHold = (text: string): boolean =>
   worthALook.test(text) || (!ascii.test(text) && worthALookFolded.test(text));
 
 /** Texts are examined in blocks, so that the memory used doesn't grow with the text. */
-const blockLength = 16_384;
+export const blockLength = 16_384;
 /** Context before a block, needed to decide whether a number begins there. */
 const context = 64;
 /** The longest match, plus its right context. */
@@ -121,7 +121,7 @@ const isBefore = (emails: Emails, number: Typed): boolean =>
   emails.start < number.start || (emails.start === number.start && emails.end >= number.end);
 
 /** Offset in the folded text of the character at or after `index` in the original. */
-function foldedOffset({ text, from }: Folded, index: number): number {
+export function foldedOffset({ text, from }: Folded, index: number): number {
   if (from === null) return index;
   let low = 0;
   let high = text.length;
@@ -133,18 +133,19 @@ function foldedOffset({ text, from }: Folded, index: number): number {
   return low;
 }
 
-/** Matches of one block that begin in it, after `floor`. Positions refer to the whole text. */
+/** Matches of one block that begin in it, after `floor`. Positions refer to the whole text. `whole`: of the whole text. */
 function* findsInBlock(
   text: string,
   begin: number,
   floor: number,
   wanted: ReadonlySet<DetectorName>,
+  whole: Folded | null,
 ): Generator<Finding> {
   const low = Math.max(0, begin - context);
   const high = begin + blockLength + reach;
   const block = low === 0 && high >= text.length ? text : text.slice(low, high);
   if (!mayHold(block)) return;
-  const folded = fold(block);
+  const folded = block === text && whole !== null ? whole : fold(block);
   const from = foldedOffset(folded, Math.max(floor, begin) - low);
   for (const { start, end, type } of new Finds(folded.text, from, wanted).run()) {
     const first = low + (folded.from === null ? start : (folded.from[start] as number));
@@ -153,13 +154,21 @@ function* findsInBlock(
   }
 }
 
-/** Matches that begin at or after `from`. The text before it serves as context to decide whether a match begins. */
-export function findAll(text: string, wanted: ReadonlySet<DetectorName>, from = 0): Finding[] {
+/**
+ * Matches that begin at or after `from`. The text before it serves as context to decide whether a match begins.
+ * `whole`: the folded text, if the caller has it.
+ */
+export function findAll(
+  text: string,
+  wanted: ReadonlySet<DetectorName>,
+  from = 0,
+  whole: Folded | null = null,
+): Finding[] {
   const findings: Finding[] = [];
   let floor = from;
   for (let begin = from; begin < text.length; begin += blockLength) {
     if (floor >= begin + blockLength) continue;
-    for (const finding of findsInBlock(text, begin, floor, wanted)) {
+    for (const finding of findsInBlock(text, begin, floor, wanted, whole)) {
       findings.push(finding);
       floor = finding.end;
     }

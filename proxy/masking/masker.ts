@@ -2,7 +2,15 @@
 import { RE2JS } from "re2js";
 import type { MaskConfig } from "../config/masking.ts";
 import { BREAK, type Folded, fold, PENDING } from "../guard/fold.ts";
-import { type DetectorName, detectorNames, type Finding, findAll, settled } from "./detectors.ts";
+import {
+  blockLength,
+  type DetectorName,
+  detectorNames,
+  type Finding,
+  findAll,
+  foldedOffset,
+  settled,
+} from "./detectors.ts";
 
 interface Custom {
   name: string;
@@ -63,9 +71,32 @@ export class Masker {
 
   /** Matches that begin at or after `from`. The text before it has been released and serves only as context. */
   find(text: string, from = 0): Finding[] {
-    const findings = findAll(text, this.#detect, from);
+    return this.#find(text, from, null);
+  }
+
+  /** As `find`, and where the end of the text begins that may be the start of a match and must wait for what follows. */
+  examine(text: string, from: number): { findings: Finding[]; open: number } {
+    if (text.length > blockLength) return { findings: this.find(text, from), open: this.openEnd(text) };
+    const folded = fold(text);
+    return { findings: this.#find(text, from, folded), open: this.#openEnd(text, folded) };
+  }
+
+  /** Where the end of a text begins that may be the start of a match and must wait for what follows. */
+  openEnd(text: string): number {
+    const skipped = Math.max(0, text.length - maxTokenLength);
+    const end = text.slice(skipped);
+    return skipped + this.#openEnd(end, fold(end));
+  }
+
+  #openEnd(text: string, folded: Folded): number {
+    const open = openEnd(text, folded);
+    return this.#custom.length === 0 ? open : Math.min(open, Math.max(0, text.length - customReach));
+  }
+
+  #find(text: string, from: number, folded: Folded | null): Finding[] {
+    const findings = findAll(text, this.#detect, from, folded);
     if (this.#custom.length === 0) return findings;
-    for (const custom of this.findCustom(text))
+    for (const custom of this.#findCustom(text, folded ?? fold(text)))
       if (custom.end > from) findings.push({ ...custom, start: Math.max(custom.start, from) });
     return settled(findings);
   }
@@ -77,9 +108,11 @@ export class Masker {
 
   /** Matches of the policy's own patterns, in the text as written and as read. */
   findCustom(text: string): Finding[] {
-    if (this.#custom.length === 0) return [];
+    return this.#custom.length === 0 ? [] : this.#findCustom(text, fold(text));
+  }
+
+  #findCustom(text: string, folded: Folded): Finding[] {
     const findings: Finding[] = [];
-    const folded = fold(text);
     for (const { name, pattern } of this.#custom) {
       for (const match of matchesOf(pattern, text)) findings.push({ ...match, type: name });
       if (folded.from === null) continue;
@@ -92,21 +125,14 @@ export class Masker {
   replacement(type: string): string {
     return this.#replacements.get(type) ?? "[MASKED]";
   }
-
-  /** Where the end of a text begins that may be the start of a match and must wait for what follows. */
-  openEnd(text: string): number {
-    const from = openEnd(text);
-    return this.#custom.length === 0 ? from : Math.min(from, Math.max(0, text.length - customReach));
-  }
 }
 
 /** Examines only the end, with any escape that may have started there. */
-function openEnd(text: string): number {
-  const skipped = Math.max(0, text.length - maxTokenLength);
-  const folded = fold(skipped === 0 ? text : text.slice(skipped));
+function openEnd(text: string, folded: Folded): number {
+  const least = foldedOffset(folded, Math.max(0, text.length - maxTokenLength));
   const back = (from: number, kind: number): number => {
     let index = from;
-    while (index > 0 && isKind(folded.text, index - 1, kind)) index--;
+    while (index > least && isKind(folded.text, index - 1, kind)) index--;
     return index;
   };
   let from = back(back(folded.text.length, inNumber), inWord);
@@ -116,7 +142,7 @@ function openEnd(text: string): number {
     if (!holdsDigit(folded.text, first, from)) break;
     from = back(first, inWord);
   }
-  return skipped + original(folded, from);
+  return original(folded, from);
 }
 
 function holdsDigit(text: string, from: number, to: number): boolean {
