@@ -59,9 +59,13 @@ function wantedKeys(objects: readonly WorldObject[], ref: string): string[] {
   return [...new Set([...fields, "apiKey", "tls.crt", "tls.key", ...named])];
 }
 
-/** The world with these Secrets, which hold every key that objects ask for. */
+/** The world with these Secrets, which hold every key that objects ask for and which the objects may use. */
 export function withAssumed(world: World, refs: Iterable<string>): World {
   const secrets = { ...world.secrets };
-  for (const ref of refs) secrets[ref] = assumedFacts(ref, wantedKeys(world.objects, ref));
-  return { ...world, secrets };
+  const secretRights = { ...world.secretRights };
+  for (const ref of refs) {
+    secrets[ref] = assumedFacts(ref, wantedKeys(world.objects, ref));
+    delete secretRights[ref];
+  }
+  return { ...world, secrets, ...(world.secretRights === undefined ? {} : { secretRights }) };
 }
