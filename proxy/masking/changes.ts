@@ -43,7 +43,7 @@ const maxUnread = 384;
 
 /** Whether no character ends a number, or none a word. The semicolon of an HTML escape ends no word. */
 const goesOn = (text: string): boolean =>
-  /^(?:[\p{Nd}\p{Cf}\s+().\-/:]*|(?:#?\w*;)?(?:[^\s,;:<>()[\]"]|&#?\w*;)*)$/u.test(text);
+  /^(?:[\p{Nd}\p{Cf}\p{Cs}\s+().\-/:]*|(?:#?\w*;)?(?:[^\s,;:<>()[\]"]|&#?\w*;)*)$/u.test(text);
 
 interface Held {
   /** The last characters that were released. What precedes a match decides whether it is one. */

@@ -129,7 +129,8 @@ export class Masker {
 
 /** Examines only the end, with any escape that may have started there. */
 function openEnd(text: string, folded: Folded): number {
-  const least = foldedOffset(folded, Math.max(0, text.length - maxTokenLength));
+  const skipped = Math.max(0, text.length - maxTokenLength);
+  const least = foldedOffset(folded, skipped);
   const back = (from: number, kind: number): number => {
     let index = from;
     while (index > least && isKind(folded.text, index - 1, kind)) index--;
@@ -142,7 +143,8 @@ function openEnd(text: string, folded: Folded): number {
     if (!holdsDigit(folded.text, first, from)) break;
     from = back(first, inWord);
   }
-  return original(folded, from);
+  // What nobody sees may have no place in the folded text.
+  return Math.max(skipped, original(folded, from));
 }
 
 function holdsDigit(text: string, from: number, to: number): boolean {

@@ -23,7 +23,22 @@ import { fill, itIsLinear, listOf, type Make, prose } from "../harness/linear.ts
 
 /** Texts that consist of real or apparent personal data. */
 const baits = [
-  ...["@", "'a'@", "a@b.co ", "1 ", "+1", "4 4 4 4 ", "4444 ", "415-555-", "(0) ", "\u200b1", "\\u0040", "\u0661 "],
+  ...[
+    "@",
+    "'a'@",
+    "a@b.co ",
+    "1 ",
+    "+1",
+    "4 4 4 4 ",
+    "4444 ",
+    "415-555-",
+    "(0) ",
+    "\u200b1",
+    "\u200b",
+    "\u{1d7d8} ",
+    "\\u0040",
+    "\u0661 ",
+  ],
   ...["%25", "%C2", "&amp;", "%E2%80", "&#64;", "&#6", "%2540"],
 ];
 /** The most expensive of them, for texts of 10 MB. */
