@@ -51,7 +51,7 @@ const ids = new IdSeal(Buffer.alloc(32, 1), ["a/p"]);
 const owner = ownerOf(identity, route, new Map());
 const target = {
   config: {},
-  entry: { account: { config: { id: "a/p" } } },
+  entry: { account: { config: { id: "a/p", timeouts: { totalMs: 60_000 } } } },
   model: {
     name: "m",
     config: { price: { tiers: [] }, maxOutputTokens: 10, contextTokens: 100 },
