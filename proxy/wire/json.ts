@@ -26,6 +26,10 @@ export function isObject(value: unknown): value is JsonObject {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
+/** Names of the members that have a value other than null, but for those in `read`. */
+export const givenBesides = (body: Readonly<Record<string, unknown>>, read: ReadonlySet<string>): string[] =>
+  Object.keys(body).filter((name) => !read.has(name) && (body[name] ?? null) !== null);
+
 /** The objects of a list; none if it is no list. */
 export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 

@@ -1,5 +1,5 @@
 /** A Messages body → canonical request (https://platform.claude.com/docs/en/api/messages/create). */
-import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
+import { givenBesides, isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import {
   type ChatMessage,
   type ChatRequest,
@@ -213,7 +213,7 @@ export function dropped(body: JsonObject): string[] {
   const tools = objectsIn(body["tools"]);
   const types = tools.filter((tool) => !isCustom(tool)).map((tool) => String(tool["type"]).slice(0, 64));
   return [
-    ...Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null),
+    ...givenBesides(body, known),
     ...new Set(types.map((type) => `tools.${type}`)),
     ...leftOutBlocks(body).map((type) => `messages.content.${type}`),
   ];

@@ -3,7 +3,7 @@
  * the prompt becomes a user message. OpenAI's default of 16 tokens isn't carried over, since it predates reasoning
  * models.
  */
-import type { JsonObject } from "../../wire/json.ts";
+import { givenBesides, type JsonObject } from "../../wire/json.ts";
 import { type ChatRequest, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
@@ -70,5 +70,5 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
 }
 
 export function dropped(body: JsonObject): string[] {
-  return Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null);
+  return givenBesides(body, known);
 }

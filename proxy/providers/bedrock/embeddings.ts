@@ -10,7 +10,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
+import { givenBesides, isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderModel } from "../provider.ts";
 import { inputTexts, isVector } from "../vectors.ts";
 
@@ -125,7 +125,7 @@ export function bedrockEmbeddings(
     path: `${path}/invoke`,
     headers: { accept: "application/json" },
     body: JSON.stringify(form.body(texts, request)),
-    dropped: Object.keys(request).filter((name) => !read.has(name) && (request[name] ?? null) !== null),
+    dropped: givenBesides(request, read),
     decodeReply: (body, headers) =>
       decode(body, headers["x-amzn-bedrock-input-token-count"], upstream, { form, wanted: texts.length }),
   };

@@ -8,7 +8,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { givenBesides, isObject, type JsonObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { inputTexts, isVector } from "../vectors.ts";
 import { capabilities } from "./capabilities.ts";
@@ -45,7 +45,7 @@ export function cohereEmbeddings(
   return {
     path: `${account.basePath}/embed`,
     body: JSON.stringify(body),
-    dropped: Object.keys(request).filter((key) => !read.has(key) && (request[key] ?? null) !== null),
+    dropped: givenBesides(request, read),
     decodeReply: (reply) => decodeEmbeddings(reply, model.config.upstream, texts.length),
   };
 }

@@ -8,7 +8,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject, objectsIn } from "../../wire/json.ts";
+import { givenBesides, isObject, objectsIn } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { inputTexts, isVector } from "../vectors.ts";
 import { usageOf } from "./reply.ts";
@@ -39,7 +39,7 @@ export function geminiEmbeddings(
     body: JSON.stringify({
       requests: texts.map((text) => ({ model: `models/${name}`, content: { parts: [{ text }] }, ...size })),
     }),
-    dropped: Object.keys(request).filter((key) => !read.has(key) && (request[key] ?? null) !== null),
+    dropped: givenBesides(request, read),
     decodeReply: (body) => decodeEmbeddings(body, model.config.upstream, texts.length),
   };
 }

@@ -12,7 +12,7 @@ import {
   refusal,
   type ToolCall,
 } from "../../dialects/canonical.ts";
-import type { JsonObject } from "../../wire/json.ts";
+import { givenBesides, type JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */
@@ -129,6 +129,6 @@ export function encodeChat(
   if ((request.seed ?? null) !== null) body["random_seed"] = request.seed;
   if ((request.tool_choice ?? null) !== null)
     body["tool_choice"] = request.tool_choice === "required" ? "any" : request.tool_choice;
-  const dropped = Object.keys(request).filter((name) => !handled.has(name) && (request[name] ?? null) !== null);
+  const dropped = givenBesides(request, handled);
   return { body, dropped };
 }

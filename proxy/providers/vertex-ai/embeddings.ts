@@ -7,7 +7,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../../wire/json.ts";
+import { givenBesides, isObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { inputTexts, isVector } from "../vectors.ts";
 import { apiOf, geminiBase } from "./address.ts";
@@ -48,7 +48,7 @@ export function vertexEmbeddings(
   return {
     path: `${geminiBase(account)}/models/${encodeURIComponent(upstream.replace(/^models\//, ""))}:predict`,
     body: JSON.stringify({ instances: texts.map((content) => ({ content })), ...size }),
-    dropped: Object.keys(request).filter((key) => !read.has(key) && (request[key] ?? null) !== null),
+    dropped: givenBesides(request, read),
     decodeReply: (body) => decodeEmbeddings(body, upstream, texts.length),
   };
 }

@@ -8,7 +8,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../../wire/json.ts";
+import { givenBesides, isObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { inputTexts, isVector } from "../vectors.ts";
 import { owner } from "./request.ts";
@@ -37,7 +37,7 @@ export function watsonxEmbeddings(
   return {
     path,
     body: JSON.stringify({ model_id: model.config.upstream, ...owner(account), inputs: texts }),
-    dropped: Object.keys(request).filter((name) => !read.has(name) && (request[name] ?? null) !== null),
+    dropped: givenBesides(request, read),
     decodeReply: (body) => decode(body, model.config.upstream, texts.length),
   };
 }
