@@ -25,7 +25,12 @@ export async function startOperator(settings: OperatorSettings, config: PooledKu
   );
   await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));
   const statusUrl = status.listeningOrigin;
-  const shown = await startConsole(settings, cluster, source, operator.warn("the console could not read its data"));
+  const shown = await startConsole(
+    settings,
+    cluster,
+    source,
+    operator.failures.warn("the console could not read its data"),
+  );
   log.info({ status: statusUrl, ...(shown === null ? {} : { console: shown.url }) }, "operator running");
   return {
     statusUrl,

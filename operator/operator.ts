@@ -2,10 +2,9 @@
 
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { type Logger, pino } from "pino";
-import { type Egress, egressOf } from "../proxy/config/egress/egress.ts";
+import type { Logger } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
-import { type Cluster, connectCluster, inWords, statusCode } from "./cluster/api.ts";
+import { type Cluster, connectCluster } from "./cluster/api.ts";
 import type { Contests } from "./cluster/contests.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
@@ -22,7 +21,9 @@ import type { StatusWriter } from "./cluster/status-writer.ts";
 import { openStatuses } from "./cluster/statuses.ts";
 import { CompileMemo } from "./compile/memo.ts";
 import { AlertLoop } from "./delivery/alert-loop.ts";
+import { alertEgress } from "./delivery/egress.ts";
 import { smtpOf } from "./delivery/smtp.ts";
+import { FailureLog } from "./failure-log.ts";
 import { Loop } from "./loop.ts";
 import { ObjectAlertBook } from "./loops/alerts/book.ts";
 import { BudgetBook } from "./loops/budgets/book.ts";
@@ -36,18 +37,11 @@ import type { OperatorSettings } from "./settings/settings.ts";
 /** On shutdown, pending statuses are written within this time; the next leader writes the rest. */
 const lastStatusesMs = 5_000;
 
-const operatorLog = (level: string): Logger =>
-  pino({
-    level,
-    base: { name: "sluice-operator" },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  });
-
 export class Operator {
   readonly cluster: Cluster;
-  readonly log: Logger;
   readonly metrics = operatorMetrics();
+  readonly failures: FailureLog;
+  readonly log: Logger;
   readonly source: ClusterSource;
   readonly #settings: OperatorSettings;
   readonly #rollouts = new RolloutClock();
@@ -77,7 +71,8 @@ export class Operator {
 
   constructor(settings: OperatorSettings, config: PooledKubeConfig) {
     this.#settings = settings;
-    this.log = operatorLog(settings.logLevel);
+    this.failures = new FailureLog(settings.logLevel, this.metrics);
+    this.log = this.failures.log;
     this.cluster = connectCluster(config);
     const leading = (): boolean => this.leading();
     this.#publisher = new Publisher(this.cluster, settings.namespace, settings.publishPrefix, leading);
@@ -89,7 +84,7 @@ export class Operator {
     ({ contests: this.#contests, writer: this.#statuses } = openStatuses(this.cluster, settings, {
       log: this.log,
       leading,
-      failed: this.warnAndCount("a status could not be written; trying again"),
+      failed: this.failures.warnAndCount("a status could not be written; trying again"),
       again: () => this.#observing.trigger(),
     }));
     this.#context = this.#reconciler();
@@ -97,14 +92,14 @@ export class Operator {
     this.#publishing = new Loop(
       (resync) => this.#publish(resync),
       resyncMs,
-      this.warnAndCount("pass failed; trying again", () => {
+      this.failures.warnAndCount("pass failed; trying again", () => {
         this.#fresh = true;
       }),
     );
     this.#observing = new Loop(
       () => this.#observe(),
       resyncMs,
-      this.warnAndCount("the state of the proxies could not be read; trying again", () => {
+      this.failures.warnAndCount("the state of the proxies could not be read; trying again", () => {
         this.#unsaved = true;
       }),
     );
@@ -144,32 +139,13 @@ export class Operator {
     await this.source.stop();
   }
 
-  /** Logs a failure of a call to the API server. */
-  warn(message: string): (cause: unknown) => void {
-    return (cause) => this.log.warn({ status: statusCode(cause), err: inWords(cause) }, message);
-  }
-
-  /** As `warn`, for what the operator can't do without. */
-  warnAndCount(message: string, then: () => void = () => undefined): (cause: unknown) => void {
-    const warn = this.warn(message);
-    return (cause) => {
-      this.metrics.failed();
-      then();
-      warn(cause);
-    };
-  }
-
   #clusterSource(): ClusterSource {
     return new ClusterSource(this.cluster, this.#settings, {
       changed: () => {
         this.#rollouts.changed(Date.now());
         this.#publishing.trigger();
       },
-      failed: (path, cause) => {
-        this.metrics.watchFailed();
-        const failure = { path, status: statusCode(cause), err: inWords(cause) };
-        this.log.warn(failure, "list or watch failed; starting again");
-      },
+      failed: (path, cause) => this.failures.watchFailed(path, cause),
     });
   }
 
@@ -189,7 +165,7 @@ export class Operator {
         await this.#nudger.nudge(this.#revocations.mark(this.#publisher.revision()));
       },
       written: (keys) => this.log.info({ keys }, "revocations published"),
-      failed: this.warnAndCount("revocations could not be published; trying again"),
+      failed: this.failures.warnAndCount("revocations could not be published; trying again"),
     });
   }
 
@@ -229,18 +205,11 @@ export class Operator {
     for (const book of [this.#canaries, this.#discovery, this.#budgets, this.#alarms]) book.forget();
   }
 
-  #egress(): Egress {
-    const egress = egressOf(process.env);
-    const proxy = egress.summary();
-    if (proxy !== null) this.log.info({ proxy }, "alerts are sent through the egress proxy");
-    return egress;
-  }
-
   #alertLoop(): AlertLoop {
     return new AlertLoop({
       settings: this.#settings,
       smtp: smtpOf(this.#settings.alerts.smtp, process.env),
-      egress: this.#egress(),
+      egress: alertEgress(process.env, this.log),
       books: [this.#budgets, this.#alarms],
       cluster: this.cluster,
       metrics: this.metrics,
@@ -262,7 +231,7 @@ export class Operator {
         this.cluster,
         this.#settings.identity,
         Date.now,
-        this.warn("the API server did not return its token keys; the keys read before stay in use"),
+        this.failures.warn("the API server did not return its token keys; the keys read before stay in use"),
         () => this.#publisher.previous(),
       ),
       publisher: this.#publisher,

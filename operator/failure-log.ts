@@ -1,0 +1,42 @@
+/** The operator's log, and its way to report failures of calls to the API server. */
+import { type Logger, pino } from "pino";
+import { inWords, statusCode } from "./cluster/api.ts";
+import type { OperatorMetrics } from "./metrics.ts";
+
+type FailureCounts = Pick<OperatorMetrics, "failed" | "watchFailed">;
+type Report = (cause: unknown) => void;
+
+export class FailureLog {
+  readonly log: Logger;
+  readonly #metrics: FailureCounts;
+
+  constructor(level: string, metrics: FailureCounts) {
+    this.#metrics = metrics;
+    this.log = pino({
+      level,
+      base: { name: "sluice-operator" },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    });
+  }
+
+  /** Logs a failure of a call to the API server. */
+  warn(message: string): Report {
+    return (cause) => this.log.warn({ status: statusCode(cause), err: inWords(cause) }, message);
+  }
+
+  /** As `warn`, for what the operator can't do without. */
+  warnAndCount(message: string, then: () => void = () => undefined): Report {
+    const warn = this.warn(message);
+    return (cause) => {
+      this.#metrics.failed();
+      then();
+      warn(cause);
+    };
+  }
+
+  watchFailed(path: string, cause: unknown): void {
+    this.#metrics.watchFailed();
+    this.log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting again");
+  }
+}
