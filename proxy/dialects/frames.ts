@@ -10,6 +10,7 @@ import { closingQuoteIn } from "../wire/json-outline.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
+import { readFrame } from "./frame-lines.ts";
 import { type LineEnds, lineEndsIn, toLineFeeds } from "./line-ends.ts";
 import type { StreamProgress } from "./verdict/answer.ts";
 
@@ -94,37 +95,6 @@ function quotedLength(work: Buffer, from: number, end: number): number {
   // The marker ends with the opening quote.
   const close = closingQuoteIn(work, from - 1);
   return (close < 0 ? end : Math.min(close, end)) - from;
-}
-
-export interface FrameText {
-  event: string;
-  /** The `data` lines joined by LF; null if there are none. */
-  data: string | null;
-  /** Whether there are lines of other fields, such as `event:` and `id:`. Comments don't count. */
-  others: boolean;
-  /** The frame without those lines. */
-  stripped: string;
-}
-
-function readLine(line: string, read: FrameText): void {
-  const colon = line.indexOf(":");
-  const field = colon < 0 ? line : line.slice(0, colon);
-  const value = colon < 0 ? "" : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1);
-  if (field === "data") read.data = read.data === null ? value : `${read.data}\n${value}`;
-  if (field === "event") read.event = value;
-  if (field === "data" || field === "") read.stripped += `${line}\n`;
-  else read.others = true;
-}
-
-/** Parses a frame line by line. */
-export function readFrame(frame: Buffer): FrameText {
-  const read: FrameText = { event: "", data: null, others: false, stripped: "" };
-  for (const line of frame.toString("utf8").split("\n")) {
-    const bare = line.endsWith("\r") ? line.slice(0, -1) : line;
-    if (bare !== "") readLine(bare, read);
-  }
-  if (read.stripped !== "") read.stripped += "\n";
-  return read;
 }
 
 /** What to pass on of a read: runs of unchanged frames, and replacements between them. */

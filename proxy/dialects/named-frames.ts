@@ -4,7 +4,8 @@
  */
 import type { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
-import { FrameObserver, type FrameVerdict, Needle, otherFrameLength, readFrame, textLength } from "./frames.ts";
+import { readFrame } from "./frame-lines.ts";
+import { FrameObserver, type FrameVerdict, Needle, otherFrameLength, textLength } from "./frames.ts";
 import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;

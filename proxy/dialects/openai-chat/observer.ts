@@ -8,15 +8,8 @@ import { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn, objectsIn } from "../../wire/json.ts";
 import { applyEdits } from "../../wire/json-edit.ts";
 import { outline } from "../../wire/json-outline.ts";
-import {
-  FrameObserver,
-  type FrameVerdict,
-  isOneLine,
-  Needle,
-  otherFrameLength,
-  readFrame,
-  textLength,
-} from "../frames.ts";
+import { readFrame } from "../frame-lines.ts";
+import { FrameObserver, type FrameVerdict, isOneLine, Needle, otherFrameLength, textLength } from "../frames.ts";
 import { choiceError, errorEnvelope, flatError, progressOfChunk } from "../verdict/answer.ts";
 import { decodeUsage } from "./usage.ts";
 
