@@ -181,3 +181,12 @@ function clientOf(address: StoreAddress, options: Options): Client {
   }
   return new Redis({ ...options, host: first?.host ?? "", port: first?.port ?? 6_379, db: address.db });
 }
+
+export type ScriptCommand = (...args: (string | number)[]) => Promise<unknown>;
+
+/** A Lua script with one key, as a function. */
+export function scriptCommand(client: Client, name: string, lua: string): ScriptCommand {
+  client.defineCommand(name, { numberOfKeys: 1, lua });
+  const command = (client as unknown as Record<string, ScriptCommand>)[name] as ScriptCommand;
+  return command.bind(client);
+}

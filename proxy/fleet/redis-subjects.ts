@@ -2,7 +2,7 @@
  * The subjects of each budget's period, so that their counters can be listed. An entry goes when its counter has
  * expired.
  */
-import type { Client } from "./redis-client.ts";
+import { type Client, type ScriptCommand, scriptCommand } from "./redis-client.ts";
 import { addSubjectScript } from "./scripts.ts";
 import { type LeaseOp, partsOfBudgetKey } from "./store.ts";
 
@@ -15,19 +15,15 @@ const keptMs = 62 * 86_400_000;
 /** Number of indexed keys remembered, so that each is indexed only once. */
 const maxRemembered = 100_000;
 
-type Add = (...args: (string | number)[]) => Promise<unknown>;
-
 export class RedisSubjects {
   readonly #client: Client;
-  readonly #add: Add;
+  readonly #add: ScriptCommand;
   /** Indexed counters, and the time that the index has of each. */
   readonly #indexed = new Map<string, number | null>();
 
   constructor(client: Client) {
     this.#client = client;
-    client.defineCommand("sluiceAddSubject", { numberOfKeys: 1, lua: addSubjectScript });
-    const added = client as unknown as { sluiceAddSubject: Add };
-    this.#add = (...args) => added.sluiceAddSubject(...args);
+    this.#add = scriptCommand(client, "sluiceAddSubject", addSubjectScript);
   }
 
   /** `isNew`: whether the store didn't know the counter. If entering it fails, the next operation tries again. */
