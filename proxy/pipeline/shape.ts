@@ -21,6 +21,7 @@ import { mediaFormat } from "../media/registry.ts";
 import { takenFor } from "../snapshot/acted-names.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
+import { type Prompts, promptsOf, withPrompts } from "./prompts.ts";
 import type { Masked } from "./proof.ts";
 import type { Routed } from "./route.ts";
 import { missingMemberHint } from "./unknown-url.ts";
@@ -89,50 +90,6 @@ function takeWish(json: JsonObject): Wish | Failure {
     return failure("invalid_value", "`prefer_provider` must be the name of a target.", { param: wishName });
   delete json[wishName];
   return { given: true, preferred: wish };
-}
-
-/** The route's rendered prompts: those before the caller's messages and those after them. */
-interface Prompts {
-  before: ChatMessage[];
-  behind: ChatMessage[];
-}
-
-function promptMessages(
-  route: Route,
-  position: "Prepend" | "Append",
-  variables: Readonly<Record<string, string>>,
-): ChatMessage[] {
-  return route.config.request.prompts
-    .filter((prompt) => prompt.position === position)
-    .map((prompt) => ({ role: prompt.role as ChatMessage["role"], content: fillIn(prompt.content, variables) }));
-}
-
-function promptsOf(route: Route, identity: Identity, model: string | null, nowMs: number): Prompts {
-  const variables = variablesOf(identity, model, nowMs);
-  return { before: promptMessages(route, "Prepend", variables), behind: promptMessages(route, "Append", variables) };
-}
-
-const withPrompts = ({ before, behind }: Prompts, messages: readonly ChatMessage[]): ChatMessage[] => [
-  ...before,
-  ...messages,
-  ...behind,
-];
-
-function fillIn(template: string, variables: Readonly<Record<string, string>>): string {
-  return template.replace(/\{\{ *([a-z]+) *\}\}/g, (whole, name: string) =>
-    Object.hasOwn(variables, name) ? (variables[name] ?? "") : whole,
-  );
-}
-
-function variablesOf(identity: Identity, model: string | null, nowMs: number): Record<string, string> {
-  const key = identity.anonymous ? null : identity.key;
-  return {
-    user: key?.user ?? "",
-    team: key?.team ?? "",
-    role: key?.role ?? "",
-    model: model ?? "",
-    date: new Date(nowMs).toISOString().slice(0, 10),
-  };
 }
 
 /** Returns a new object: the body with the edits applied. */
