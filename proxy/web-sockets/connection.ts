@@ -12,25 +12,15 @@ import { randomId } from "../random-id.ts";
 import type { ClientExchange } from "../wire/client-exchange.ts";
 import type { IndexedMember } from "../wire/indexed-set.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { Chains } from "./chains.ts";
-import {
-  type CreateEvent,
-  type EventProblem,
-  inputItems,
-  joinedItems,
-  outputItems,
-  ownBody,
-  readEvent,
-  warmedUp,
-  wholeBody,
-} from "./create-event.ts";
+import type { Chains, EarlierTurns } from "./chains.ts";
+import { type CreateEvent, type EventProblem, joinedItems, outputItems, readEvent, warmedUp } from "./create-event.ts";
 import type { EventRoom } from "./event-room.ts";
 import { type ResponseSink, SocketExchange } from "./exchange.ts";
-import { Lane } from "./lane.ts";
+import { type Lane, Lanes, maxLanes } from "./lanes.ts";
+import { nextTurn } from "./next-turn.ts";
 
 /** As OpenAI documents them. */
 const maxUnderWay = 16;
-const maxLanes = 32;
 /** Events that wait for their turn; a client that sends more is not read for now. */
 const maxWaiting = 8;
 /** A connection with this many events that can't be read is not this API's. */
@@ -64,13 +54,12 @@ export class ResponsesSocket implements IndexedMember {
   place = -1;
   readonly #ws: WebSocket;
   readonly #parts: SocketParts;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Lanes();
   readonly #underWay = new Set<SocketExchange>();
   readonly #openedMs: number;
   #usedMs: number;
   #pingedMs: number;
   #answersPings = true;
-  #waiting = 0;
   #refused = 0;
   #limitSaid = false;
 
@@ -96,7 +85,7 @@ export class ResponsesSocket implements IndexedMember {
   onClose(listener: () => void): void {
     this.#ws.on("close", () => {
       for (const exchange of this.#underWay) exchange.lose();
-      for (const lane of this.#lanes.values()) this.#parts.chains.forget(lane);
+      for (const lane of this.#lanes.all()) this.#parts.chains.forget(lane);
       this.#parts.room.release();
       listener();
     });
@@ -111,7 +100,7 @@ export class ResponsesSocket implements IndexedMember {
   }
 
   get isIdle(): boolean {
-    return this.#underWay.size === 0 && this.#waiting === 0 && this.#ws.readyState === WebSocket.OPEN;
+    return this.#underWay.size === 0 && this.#lanes.waiting === 0 && this.#ws.readyState === WebSocket.OPEN;
   }
 
   /** Another owner, who has fewer connections, gets the place. */
@@ -163,57 +152,41 @@ export class ResponsesSocket implements IndexedMember {
       this.#sayLimit();
       return;
     }
-    const lane = this.#lanes.get(event.lane) ?? this.#newLane(event.lane);
-    if (lane === null) {
+    if (!this.#lanes.add(event)) {
       const message = `A connection has at most ${maxLanes} values of stream_id. Open another connection.`;
       this.#problem({ code: "websocket_stream_limit_reached", message, param: "stream_id" }, event.lane);
       return;
     }
-    lane.waiting.push(event);
     this.#parts.room.waits(event.bytes.length);
-    this.#waiting++;
     this.#advance();
-    if (this.#waiting > maxWaiting) this.#ws.pause();
-  }
-
-  #newLane(name: string): Lane | null {
-    if (this.#lanes.size >= maxLanes) return null;
-    const lane = new Lane(name);
-    this.#lanes.set(name, lane);
-    return lane;
+    if (this.#lanes.waiting > maxWaiting) this.#ws.pause();
   }
 
   /** Starts what may start. */
   #advance(): void {
-    for (const lane of this.#lanes.values()) {
+    for (const lane of this.#lanes.all()) {
       if (this.#underWay.size >= maxUnderWay) break;
-      if (lane.isBusy) continue;
-      const event = lane.waiting.shift();
-      if (event === undefined) continue;
+      const event = this.#lanes.next(lane);
+      if (event === null) continue;
       this.#parts.room.begins(event.bytes.length);
-      this.#waiting--;
       this.#start(lane, event);
     }
-    if (this.#waiting <= maxWaiting && this.#ws.isPaused && this.#ws.readyState === WebSocket.OPEN) this.#ws.resume();
+    if (this.#lanes.waiting <= maxWaiting && this.#ws.isPaused && this.#ws.readyState === WebSocket.OPEN)
+      this.#ws.resume();
   }
 
   #start(lane: Lane, event: CreateEvent): void {
-    const input = inputItems(event);
-    const chain = event.previous === "" ? null : this.#chainOf(event.previous);
-    const isStored = event.json["store"] !== false;
-    if (event.previous !== "" && chain === null && !isStored) {
-      const message = `Previous response with id '${event.previous.slice(0, 128)}' is not in this connection's memory. Send the whole input without previous_response_id.`;
-      this.#problem({ code: "previous_response_not_found", message, param: "previous_response_id" }, lane.name);
+    const turn = nextTurn(event, event.previous === "" ? null : this.#earlierTurns(event.previous));
+    if (turn.kind === "problem") {
+      this.#problem(turn.problem, lane.name);
       this.#next(lane);
       return;
     }
-    const items =
-      input === null || (chain === null && event.previous !== "") ? null : joinedItems(chain?.items ?? "", input);
-    if (event.json["generate"] === false && items !== null) {
-      this.#warmUp(lane, event, items);
+    if (turn.kind === "warmUp") {
+      this.#warmUp(lane, event, turn.items);
       return;
     }
-    const body = chain === null || items === null ? ownBody(event) : wholeBody(event, items);
+    const { body, items, isStored } = turn;
     lane.isBusy = true;
     const exchange = new SocketExchange(this.#parts.url, this.#parts.rawHeaders, body, {
       ...this.#sinkOf(lane, items, isStored),
@@ -246,10 +219,10 @@ export class ResponsesSocket implements IndexedMember {
   }
 
   /** A new lane may go on from a response of another. */
-  #chainOf(responseId: string): { items: string } | null {
-    for (const lane of this.#lanes.values()) {
-      const chain = this.#parts.chains.of(lane, responseId);
-      if (chain !== null) return chain;
+  #earlierTurns(responseId: string): EarlierTurns | null {
+    for (const lane of this.#lanes.all()) {
+      const turns = this.#parts.chains.of(lane, responseId);
+      if (turns !== null) return turns;
     }
     return null;
   }
