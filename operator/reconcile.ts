@@ -63,7 +63,7 @@ export interface Reconciler {
   losses(): ((verdict: Verdict) => string) | null;
   /** Ready proxies at the last answer; null before the first. */
   ready: number | null;
-  /** What was published when this process became leader; null before its first pass. */
+  /** What was published when this process became leader; null before its first pass, and of no use after the first report. */
   takenOver: { config: RenderedConfig | null } | null;
   /** Call when something that is compiled has changed. */
   changed(): void;
@@ -175,6 +175,8 @@ export async function observePass(context: Reconciler): Promise<boolean> {
     context.statuses.offer(
       context.book.due(objects, verdicts, { revision, proxies }, context.nowMs(), context.takenOver?.config),
     );
+  // Only the first report needs it.
+  if (context.leading()) context.takenOver = { config: null };
   if (context.leading()) context.alert(compiled, values);
   const refusing = revocations.every((id) => context.revocations.isEnough(id));
   await hasten(context, revision, { everywhere, refusing });

@@ -10,6 +10,7 @@ import {
   type ObjectCache as Objects,
 } from "@kubernetes/client-node";
 import type { Cluster } from "./api.ts";
+import { SharedConditions } from "./shared-conditions.ts";
 
 /** Receives what the caches and watches of a source report. */
 export interface CacheEvents {
@@ -36,51 +37,40 @@ export interface CacheOptions<T extends KubernetesObject> extends CacheEvents {
 
 /** Objects in one answer: of 20,000 in one, text and objects together would take most of the memory. */
 const pageSize = 500;
+type Metadata = NonNullable<KubernetesObject["metadata"]>;
+
 const appliedAnnotation = "kubectl.kubernetes.io/last-applied-configuration";
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;
 
-/** Most texts that objects share. */
-const maxTexts = 10_000;
-
-/** Keeps texts once that many objects have: those of their conditions. */
-class SharedTexts {
-  readonly #texts = new Map<string, string>();
-
-  #one(text: string): string {
-    const known = this.#texts.get(text);
-    if (known !== undefined) return known;
-    if (this.#texts.size >= maxTexts) this.#texts.clear();
-    this.#texts.set(text, text);
-    return text;
-  }
-
-  shareIn(status: unknown): void {
-    const { conditions } = (status ?? {}) as { conditions?: unknown };
-    if (!Array.isArray(conditions)) return;
-    for (const condition of conditions as Record<string, unknown>[])
-      for (const [name, value] of Object.entries(condition ?? {}))
-        if (typeof value === "string") condition[name] = this.#one(value);
-  }
+/**
+ * Leaves out what no part of the operator reads: for most objects it is larger than the rest. Built as a new object,
+ * since one that members are deleted from takes several times the memory.
+ */
+function leanMetadata(metadata: Metadata): Metadata {
+  const { name, namespace, uid, resourceVersion, generation, creationTimestamp } = metadata;
+  const lean = { name, namespace, uid, resourceVersion, generation, creationTimestamp } as Metadata;
+  const { labels, annotations = {}, deletionTimestamp } = metadata;
+  const { [appliedAnnotation]: _, ...others } = annotations;
+  if (labels !== undefined) lean.labels = labels;
+  if (Object.keys(others).length > 0) lean.annotations = others;
+  if (deletionTimestamp !== undefined) lean.deletionTimestamp = deletionTimestamp;
+  return lean;
 }
 
-/** Leaves out what no part of the operator reads: for most objects it is larger than the rest. */
-function slim(object: KubernetesObject, texts: SharedTexts): void {
-  const { metadata, status } = object as KubernetesObject & { status?: unknown };
-  texts.shareIn(status);
-  if (metadata === undefined) return;
-  delete metadata.managedFields;
-  if (metadata.annotations !== undefined) delete metadata.annotations[appliedAnnotation];
+function slim(object: KubernetesObject & { status?: unknown }, shared: SharedConditions): void {
+  if (object.metadata !== undefined) object.metadata = leanMetadata(object.metadata);
+  if (object.status !== undefined) object.status = shared.in(object.status);
 }
 
 async function listAll<T extends KubernetesObject>(
   list: ListPage<T>,
-  texts: SharedTexts,
+  shared: SharedConditions,
 ): Promise<KubernetesListObject<T>> {
   const items: T[] = [];
   for (let _continue = ""; ; ) {
     const page = await list({ limit: pageSize, ...(_continue === "" ? {} : { _continue }) });
-    for (const item of page.items) slim(item, texts);
+    for (const item of page.items) slim(item, shared);
     items.push(...page.items);
     _continue = page.metadata?._continue ?? (page.metadata as { continue?: string } | undefined)?.continue ?? "";
     if (_continue === "") return { ...page, items };
@@ -90,7 +80,7 @@ async function listAll<T extends KubernetesObject>(
 export class ObjectCache<T extends KubernetesObject> {
   readonly #options: CacheOptions<T>;
   readonly #informer: Informer<T> & Objects<T>;
-  readonly #texts = new SharedTexts();
+  readonly #shared = new SharedConditions();
   #synced = false;
   #pauseMs = firstPauseMs;
   #timer: NodeJS.Timeout | null = null;
@@ -101,7 +91,7 @@ export class ObjectCache<T extends KubernetesObject> {
     this.#informer = makeInformer<T>(cluster.config, options.path, () => this.#list(), options.labelSelector);
     for (const verb of ["add", "update", "delete"] as const)
       this.#informer.on(verb, (object) => {
-        slim(object, this.#texts);
+        slim(object, this.#shared);
         options.seen?.(object);
         options.changed();
       });
@@ -129,7 +119,7 @@ export class ObjectCache<T extends KubernetesObject> {
   }
 
   async #list(): Promise<KubernetesListObject<T>> {
-    const answer = await listAll(this.#options.list, this.#texts);
+    const answer = await listAll(this.#options.list, this.#shared);
     this.#pauseMs = firstPauseMs;
     this.#synced = true;
     // The informer reports the objects it sees, not an empty list.

@@ -5,7 +5,7 @@
  */
 import type { WorldObject } from "../compile/world.ts";
 import type { StatusWrite } from "./status-book.ts";
-import { statusText } from "./status-writer.ts";
+import { statusDigest } from "./status-writer.ts";
 
 /** This many statuses of a namespace written again are no accident, such as an edit by hand. */
 const repeatsOfContest = 3;
@@ -35,7 +35,7 @@ export class Contests {
   readonly #nowMs: () => number;
   readonly #noticed: (contest: Contest) => void;
   /** The status that was written last, by uid, and the form of the object that it was for; oldest first. */
-  readonly #written = new Map<string, { text: string; meta: WorldObject["meta"] }>();
+  readonly #written = new Map<string, { digest: string; meta: WorldObject["meta"] }>();
   readonly #repeats = new Map<string, number>();
   readonly #contested = new Map<string, Contested>();
   #sinceMs: number;
@@ -68,18 +68,18 @@ export class Contests {
     }
     if (this.#yields(contested)) return null;
     const status = { ...write.status, writtenBy: this.#me };
-    return statusText(status) === statusText(write.object.status) ? null : { ...write, status };
+    return statusDigest(status) === statusDigest(write.object.status) ? null : { ...write, status };
   }
 
   /** Call after a status was written. */
   wrote({ verdict: { meta }, object, status }: StatusWrite): void {
     const { writtenBy: _name, ...own } = status as { writtenBy?: string };
-    const text = statusText(own);
+    const digest = statusDigest(own);
     const before = this.#written.get(meta.uid);
     // If the watch has returned nothing since, this process itself wrote twice.
-    const again = before?.text === text && before.meta !== object.meta;
+    const again = before?.digest === digest && before.meta !== object.meta;
     this.#written.delete(meta.uid);
-    this.#written.set(meta.uid, { text, meta: object.meta });
+    this.#written.set(meta.uid, { digest, meta: object.meta });
     for (const oldest of this.#written.keys()) {
       if (this.#written.size <= maxWritten) break;
       this.#written.delete(oldest);

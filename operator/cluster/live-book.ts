@@ -7,10 +7,10 @@ import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Programmed, previousConditions } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
-import type { ObjectRef } from "../compile/world.ts";
 import { entriesOf } from "../publish/unpublished.ts";
 
-const refOf = (verdict: Verdict): ObjectRef => `${verdict.kind}/${verdict.meta.namespace}/${verdict.meta.name}`;
+/** The uid is in memory anyway; a text made of names would be another. */
+const refOf = ({ kind, meta }: Verdict): string => meta.uid || `${kind}/${meta.namespace}/${meta.name}`;
 
 /** What an earlier process found, read from the condition that it wrote. */
 export function stateIn(status: unknown, generation: number): Programmed | null {

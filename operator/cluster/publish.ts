@@ -229,6 +229,8 @@ export class Publisher {
       this.#latest = { ...published, config };
       this.#latestSecret = wanted;
       this.#asLatest = true;
+      // A second copy.
+      this.#parsed = null;
       return { written, live: this.#latest, failure: null };
     } catch (failure) {
       await this.#restore();

@@ -3,6 +3,7 @@
  * while thousands of statuses are being written. Namespaces take turns, and only the newest status of each object is
  * written.
  */
+import { hash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StatusWrite } from "./status-book.ts";
 
@@ -17,9 +18,13 @@ const maxRetryMs = 15_000;
 
 const refOf = ({ verdict: { kind, meta } }: StatusWrite): string => `${kind}/${meta.namespace}/${meta.name}`;
 
-/** The status without the transition times of its conditions. */
-export const statusText = (status: unknown): string =>
-  JSON.stringify(status, (name, value: unknown) => (name === "lastTransitionTime" ? undefined : value));
+/** Equal for statuses that differ only in the transition times of their conditions. */
+export const statusDigest = (status: unknown): string =>
+  hash(
+    "sha1",
+    JSON.stringify(status, (name, value: unknown) => (name === "lastTransitionTime" ? undefined : value)),
+    "base64",
+  );
 
 export class StatusWriter {
   readonly #write: (due: StatusWrite) => Promise<void>;
@@ -28,9 +33,9 @@ export class StatusWriter {
   readonly #perSecond: number;
   /** Namespace → object → its newest status. */
   readonly #waiting = new Map<string, Map<string, StatusWrite>>();
-  readonly #running = new Map<string, { done: Promise<void>; text: string }>();
+  readonly #running = new Map<string, { done: Promise<void>; digest: string }>();
   /** Recent writes, oldest first. */
-  readonly #written = new Map<string, { uid: string; text: string; status: Record<string, unknown>; atMs: number }>();
+  readonly #written = new Map<string, { uid: string; digest: string; status: Record<string, unknown>; atMs: number }>();
   #nextMs = 0;
   #retryMs = firstRetryMs;
   #retry: NodeJS.Timeout | null = null;
@@ -97,9 +102,12 @@ export class StatusWriter {
       due
         .map((write) => [refOf(write), write] as const)
         .filter(([ref, { verdict, status }]) => {
-          const text = statusText(status);
+          const digest = statusDigest(status);
           const written = this.#written.get(ref);
-          return this.#running.get(ref)?.text !== text && (written?.uid !== verdict.meta.uid || written.text !== text);
+          return (
+            this.#running.get(ref)?.digest !== digest &&
+            (written?.uid !== verdict.meta.uid || written.digest !== digest)
+          );
         }),
     );
   }
@@ -113,7 +121,7 @@ export class StatusWriter {
         this.#running.delete(ref);
         this.#pump();
       });
-      this.#running.set(ref, { done, text: statusText(next.status) });
+      this.#running.set(ref, { done, digest: statusDigest(next.status) });
     }
   }
 
@@ -141,7 +149,7 @@ export class StatusWriter {
       await this.#write(this.#afterOwnWrite(ref, due));
       this.#written.delete(ref);
       const { uid } = due.verdict.meta;
-      this.#written.set(ref, { uid, text: statusText(due.status), status: due.status, atMs: performance.now() });
+      this.#written.set(ref, { uid, digest: statusDigest(due.status), status: due.status, atMs: performance.now() });
       this.#retryMs = firstRetryMs;
     } catch (cause) {
       this.#failed(cause);

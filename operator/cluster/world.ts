@@ -13,6 +13,10 @@ export interface CustomObject extends KubernetesObject {
   status?: unknown;
 }
 
+/** Shared by the many objects without. */
+const noStatus = {};
+const noLabels: Record<string, string> = {};
+
 function worldObject(kind: Kind, object: CustomObject): WorldObject {
   const meta = object.metadata ?? {};
   return {
@@ -23,11 +27,11 @@ function worldObject(kind: Kind, object: CustomObject): WorldObject {
       uid: meta.uid ?? "",
       generation: meta.generation ?? 0,
       createdAtMs: meta.creationTimestamp ? new Date(meta.creationTimestamp).getTime() : 0,
-      labels: meta.labels ?? {},
+      labels: meta.labels ?? noLabels,
       ...(meta.annotations === undefined ? {} : { annotations: meta.annotations }),
     },
     spec: object.spec,
-    status: object.status ?? {},
+    status: object.status ?? noStatus,
   };
 }
 

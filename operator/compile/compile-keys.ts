@@ -7,7 +7,16 @@
 import { applyDelta, delta } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type KeyContext, KeyContextMemo, type KeySurroundings } from "./key-context.ts";
-import { always, digestsOf, KeyEntry, type KeyOutcome, overlap, type Span, within } from "./key-entry.ts";
+import {
+  always,
+  digestsOf,
+  type KeyDependencies,
+  KeyEntry,
+  type KeyOutcome,
+  overlap,
+  type Span,
+  within,
+} from "./key-entry.ts";
 import type { VerdictDraft } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
 
@@ -82,6 +91,18 @@ function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<
   return older;
 }
 
+/** Of keys that depend on nothing but what selects them, one object for each selection: most of thousands are equal. */
+function sharing(): (dependencies: KeyDependencies) => KeyDependencies {
+  const plain = new Map<KeyDependencies["selecting"], KeyDependencies>();
+  return (dependencies) => {
+    const { owner, role, unserved, last, selecting } = dependencies;
+    if (owner !== undefined || role !== null || unserved.length > 0 || last !== undefined) return dependencies;
+    const known = plain.get(selecting);
+    if (known === undefined) plain.set(selecting, dependencies);
+    return known ?? dependencies;
+  };
+}
+
 /** Settles keys against `owners`, which are settled, and adds to them; null in the same case as `olderOf`. */
 function settle(
   all: KeyEntry[],
@@ -96,6 +117,7 @@ function settle(
   const lastOf = memo.ground.last(input.previous?.keys);
   const settled: Settled = { others: new Set(), outcomes: [], holds: always };
   const held = new Set<string>();
+  const shared = sharing();
   const freeLast = (entry: KeyEntry): KeyRecord | undefined => {
     const last = lastOf(entry.id);
     const digests = last === undefined ? [] : digestsOf(last);
@@ -114,7 +136,7 @@ function settle(
       last: live ? undefined : freeLast(entry),
       selecting: ground.selecting(namespace),
     };
-    const outcome = entry.settle(dependencies, input.nowMs);
+    const outcome = entry.settle(shared(dependencies), input.nowMs);
     settled.outcomes.push(outcome);
     if (live) settled.holds = overlap(settled.holds, outcome.holds);
     else settled.others.add(entry);

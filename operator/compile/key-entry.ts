@@ -1,5 +1,5 @@
 /** One ApiKey with its verdict and its record, recomputed only when an input changed. */
-import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
+import { parseSpec, type SpecProblem } from "../../crds/parse.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { anyKey, type CompiledKey, compileKey, type KeyRules, type Rotation } from "./keys.ts";
 import { idOf, isError, namespaceOf, newVerdict, own, type ParsedObject, problem, problemsOf } from "./outcome.ts";
@@ -17,12 +17,13 @@ export interface Span {
 
 export const within = (nowMs: number, { fromMs, untilMs }: Span): boolean => nowMs >= fromMs && nowMs < untilMs;
 
-export const overlap = (a: Span, b: Span): Span => ({
-  fromMs: Math.max(a.fromMs, b.fromMs),
-  untilMs: Math.min(a.untilMs, b.untilMs),
-});
-
 export const always: Span = { fromMs: Number.NEGATIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY };
+
+export function overlap(a: Span, b: Span): Span {
+  if (a === always) return b;
+  if (b === always) return a;
+  return { fromMs: Math.max(a.fromMs, b.fromMs), untilMs: Math.min(a.untilMs, b.untilMs) };
+}
 
 /** The interval between changes that contains `nowMs`. */
 function sideOf(atMs: number | null, nowMs: number): Span {
@@ -139,7 +140,8 @@ export class KeyEntry {
   readonly object: WorldObject;
   /** null if the spec is not valid on its own. */
   readonly key: ParsedObject<"ApiKey"> | null;
-  readonly #parsed: ParsedSpec<"ApiKey">;
+  /** Why the spec is not valid; empty if it is. */
+  readonly #problems: readonly SpecProblem[];
   readonly #secretRef: string;
   #ownResult: OwnResult | null = null;
   #outcome: (KeyOutcome & { ownResult: OwnResult | null; dependencies: KeyDependencies }) | null = null;
@@ -147,9 +149,10 @@ export class KeyEntry {
   constructor(object: WorldObject) {
     this.object = object;
     this.id = idOf(object.meta);
-    this.#parsed = parseSpec("ApiKey", object.spec ?? {});
-    this.key = this.#parsed.ok ? { kind: "ApiKey", meta: object.meta, id: this.id, spec: this.#parsed.spec } : null;
-    const writeTo = this.#parsed.ok ? this.#parsed.spec.writeTo : undefined;
+    const parsed = parseSpec("ApiKey", object.spec ?? {});
+    this.key = parsed.ok ? { kind: "ApiKey", meta: object.meta, id: this.id, spec: parsed.spec } : null;
+    this.#problems = parsed.ok ? [] : parsed.problems;
+    const writeTo = parsed.ok ? parsed.spec.writeTo : undefined;
     this.#secretRef = writeTo === undefined ? "" : `${object.meta.namespace}/${writeTo.name}`;
   }
 
@@ -203,8 +206,8 @@ export class KeyEntry {
   #make(dependencies: KeyDependencies, nowMs: number): KeyOutcome {
     const ownResult = this.#ownResult;
     const verdict = newVerdict("ApiKey", this.object.meta);
-    if (!this.#parsed.ok) {
-      verdict.accepted = problemsOf(this.#parsed.problems);
+    if (this.key === null) {
+      verdict.accepted = problemsOf(this.#problems);
       verdict.refsUnknown = true;
     }
     const record = this.#record(verdict, ownResult, dependencies);

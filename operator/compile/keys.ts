@@ -29,6 +29,7 @@ function rotationOf(
   const nextAtMs =
     rotation?.every === undefined || sinceMs === null || key.spec.revoked ? null : sinceMs + durationMs(rotation.every);
   const graceEndsMs = before === undefined || before.unusable !== undefined ? null : untilMs;
+  if (rotatedAtMs === null && nextAtMs === null && before === undefined) return neverRotated;
   return { rotatedAtMs, nextAtMs, previous: lasts ? { digest: before.digest, untilMs } : null, graceEndsMs };
 }
 
@@ -39,6 +40,9 @@ export interface Rotation {
   /** The moment at which the record changes by time alone. */
   graceEndsMs: number | null;
 }
+
+/** One object for the many keys that are never rotated. */
+const neverRotated: Rotation = { rotatedAtMs: null, nextAtMs: null, previous: null, graceEndsMs: null };
 
 /** For a key that was rotated by hand, in a folder. */
 const defaultGrace = "24h";
@@ -235,7 +239,7 @@ interface FromSecret {
 
 const withoutSecret: FromSecret = {
   digest: null,
-  rotation: { rotatedAtMs: null, nextAtMs: null, previous: null, graceEndsMs: null },
+  rotation: neverRotated,
   displayPrefix: "",
   rotationRefusal: null,
   wrong: null,

@@ -5,7 +5,7 @@ import { it } from "node:test";
 import { run } from "../harness/command.ts";
 
 /** Bytes of heap for a key: its object, what compile and encode remember, its record and its status. */
-const budgetBytes = 6_500;
+const budgetBytes = 5_200;
 const youngBytes = 20_000_000;
 const [few, many] = [500, 3_000];
 

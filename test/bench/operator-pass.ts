@@ -12,6 +12,7 @@ import { Publisher } from "../../operator/cluster/publish.ts";
 import { report } from "../../operator/cluster/report.ts";
 import { RevocationPath } from "../../operator/cluster/revocation-path.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
+import { SharedConditions } from "../../operator/cluster/shared-conditions.ts";
 import type { ClusterSource } from "../../operator/cluster/source.ts";
 import { StatusBook } from "../../operator/cluster/status-book.ts";
 import { StatusWriter } from "../../operator/cluster/status-writer.ts";
@@ -54,6 +55,8 @@ export async function startPasses(
     raw.get(kind)?.set(meta.name, { metadata, spec: spec as Record<string, unknown>, status: {} });
   }
   const maps = new Map<string, Data>();
+  // As the cache of objects does.
+  const shared = new SharedConditions();
   let [configMaps, statuses] = [0, 0];
   const kindOf = new Map(kindNames.map((kind) => [kinds[kind].plural, kind]));
   const cluster = {
@@ -63,7 +66,7 @@ export async function startPasses(
     },
     async applyStatus(plural: string, { metadata, status }: { metadata: { name: string }; status: unknown }) {
       const all = raw.get(kindOf.get(plural) as Kind);
-      all?.set(metadata.name, { ...all.get(metadata.name), status });
+      all?.set(metadata.name, { ...all.get(metadata.name), status: shared.in(status) });
       statuses++;
     },
     core: { listNamespacedPod: async () => ({ items: [] }), readNamespacedSecret: async () => ({}) },
