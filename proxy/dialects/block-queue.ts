@@ -7,8 +7,9 @@
 import { isObject, type JsonObject } from "../wire/json.ts";
 import type { StreamEvent } from "./canonical.ts";
 import { type Citation, citationsIn, type PlacedCitation, placedCitations } from "./citations.ts";
+import { type WebSearch, webSearches } from "./web-search.ts";
 
-export type BlockKind = "text" | "refusal" | "thinking" | "redacted" | "tool" | "image";
+export type BlockKind = "text" | "refusal" | "thinking" | "redacted" | "tool" | "image" | "search" | "found";
 
 export interface Block {
   readonly kind: BlockKind;
@@ -24,6 +25,8 @@ export interface Block {
   data: JsonObject | null;
   /** A picture, as a data URL. */
   url: string;
+  /** Of the kinds `search` and `found`. */
+  search: WebSearch | null;
   /** Length of the answer's text before this block. */
   readonly from: number;
   /** Pages that the text cites. */
@@ -42,6 +45,8 @@ export interface BlockWriter {
    * its client has read it.
    */
   readonly wholeTexts: boolean;
+  /** Whether what a search found is a block of its own. */
+  readonly findings: boolean;
   open(block: Block): string;
   /** `logprobs`: of the tokens in this text. */
   delta(block: Block, text: string, logprobs: readonly unknown[]): string;
@@ -131,6 +136,7 @@ export class BlockQueue {
         delta.reasoning_content,
       );
     for (const block of delta.thinking_blocks ?? []) this.#thinking(block);
+    for (const search of delta[webSearches] ?? []) this.#search(search);
     if (delta.content) this.#text(delta.content, logprobs);
     this.#cite(citationsIn(delta.annotations), (block, citation) => block.citations.push(citation));
     this.#cite(placedCitations(delta), (block, { citation }) => block.sources.push(citation));
@@ -147,7 +153,7 @@ export class BlockQueue {
 
   #push(kind: BlockKind, tool = -1): Waiting {
     const from = this.#textLength;
-    const open = { id: "", name: "", text: "", signature: "", data: null, url: "", index: -1 };
+    const open = { id: "", name: "", text: "", signature: "", data: null, url: "", search: null, index: -1 };
     const block: Block = { kind, tool, ...open, from, citations: [], sources: [], logprobs: [] };
     const waiting = { block, opened: false, unwritten: "", logprobs: [], json: new JsonEnd() };
     this.#queue.push(waiting);
@@ -158,6 +164,11 @@ export class BlockQueue {
   #last(kind: BlockKind, more: (block: Block) => boolean = () => true): Waiting {
     const last = this.#queue.at(-1);
     return last?.block.kind === kind && more(last.block) ? last : this.#push(kind);
+  }
+
+  #search(search: WebSearch): void {
+    this.#push("search").block.search = search;
+    if (this.#writer.findings) this.#push("found").block.search = search;
   }
 
   #text(content: string, logprobs: unknown): void {

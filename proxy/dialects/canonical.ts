@@ -9,6 +9,7 @@ import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { blockOrder, OrderedBlock } from "./block-order.ts";
 import type { claudeCitations, DocumentWish, documentWish, PlacedCitation } from "./citations.ts";
+import type { WebSearch, WebSearchWish, webSearch, webSearches } from "./web-search.ts";
 
 /** Asks Claude's providers to cache the prompt up to here. */
 interface CacheMark {
@@ -86,6 +87,7 @@ export interface ClaudeWish {
 
 export interface ChatRequest {
   [claudeWish]?: ClaudeWish;
+  [webSearch]?: WebSearchWish;
   model: string;
   messages: ChatMessage[];
   stream?: boolean | null;
@@ -176,6 +178,8 @@ export interface ChatChoice {
     [blockOrder]?: readonly OrderedBlock[];
     /** Absent if the text cites nothing but web pages, or nothing. */
     [claudeCitations]?: readonly PlacedCitation[];
+    /** Absent if the provider made none. */
+    [webSearches]?: readonly WebSearch[];
     [key: string]: unknown;
   };
   logprobs?: unknown;
@@ -216,6 +220,7 @@ export interface ChatDelta {
   /** As a chat message has them, for text that has been sent. */
   annotations?: JsonObject[];
   [claudeCitations]?: readonly PlacedCitation[];
+  [webSearches]?: readonly WebSearch[];
   tool_calls?: ToolCallDelta[];
 }
 

@@ -12,6 +12,7 @@ import type {
   Refusal,
   StreamEvent,
 } from "../dialects/canonical.ts";
+import type { WebSearchWish, webSearch } from "../dialects/web-search.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
 
@@ -154,6 +155,9 @@ export interface EmbeddingsCall {
   ): EmbeddingsReply | ProviderError;
 }
 
+/** A chat that asks for web search. */
+export type SearchingRequest = ChatRequest & { [webSearch]: WebSearchWish };
+
 /** A request whose prompt's tokens are to be counted. */
 export interface CountedPrompt {
   request: ChatRequest;
@@ -239,6 +243,8 @@ export interface ModelList {
 
 export interface Provider {
   readonly capabilities: Capabilities;
+  /** Whether the provider can search the web for this request as it asks. Absent: never. */
+  searches?(request: SearchingRequest, account: ProviderAccount, model: ProviderModel): boolean;
   /** What this model's translation carries, for types with several APIs. Absent: the same for all, as in `capabilities`. */
   carries?(account: ProviderAccount, model: ProviderModel): Capabilities["carries"];
   /**

@@ -14,6 +14,7 @@ import {
   type StreamEvent,
   type ToolCallDelta,
 } from "../dialects/canonical.ts";
+import { webSearch } from "../dialects/web-search.ts";
 import { type BoundedNames, boundedRequest } from "./bounds.ts";
 import { plainRequest } from "./plain-messages.ts";
 import type { CallOptions, ChatCall, ChatStreamDecoder, Provider, ProviderAccount, ProviderModel } from "./provider.ts";
@@ -115,25 +116,43 @@ function unheard({ modalities }: ChatRequest, images: boolean): Refusal | null {
       );
 }
 
+/** Without web search, where the provider can't search as the request asks. */
+function withoutSearch(
+  request: ChatRequest,
+  provider: Provider,
+  { account, model }: Target,
+): { request: ChatRequest; dropped: string[] } {
+  const { [webSearch]: wish, ...rest } = request;
+  if (wish === undefined) return { request, dropped: [] };
+  const can = provider.searches?.({ ...request, [webSearch]: wish }, account, model) === true;
+  return can ? { request, dropped: [] } : { request: rest, dropped: [wish.name] };
+}
+
+interface Target {
+  account: ProviderAccount;
+  model: ProviderModel;
+}
+
 /** `seed`: the call's own id. Returns null if the provider has no chat. */
 export function translatedChat(
   provider: Provider,
   request: ChatRequest,
-  target: { account: ProviderAccount; model: ProviderModel },
+  target: Target,
   options: CallOptions & { seed: string },
 ): ChatCall | Refusal | null {
   if (provider.chat === null) return null;
   const carries = provider.carries?.(target.account, target.model) ?? provider.capabilities.carries;
   const silent = unheard(request, carries?.imageModality === true);
   if (silent !== null) return silent;
-  const plain = plainRequest(withoutIdleMembers(request), carries);
+  const searching = withoutSearch(withoutIdleMembers(request), provider, target);
+  const plain = plainRequest(searching.request, carries);
   const bounded = boundedRequest(plain.request, provider.capabilities.bounds);
   const call = provider.chat(bounded.request, target.account, target.model, options);
   if (isRefusal(call)) return call;
   const calls: Calls = { names: bounded.names, onlyOne: request.parallel_tool_calls === false, seed: options.seed };
   return {
     ...call,
-    dropped: [...plain.dropped, ...call.dropped],
+    dropped: [...searching.dropped, ...plain.dropped, ...call.dropped],
     decodeReply(body, headers) {
       const answer = call.decodeReply(body, headers);
       if (!isReply(answer)) return answer;

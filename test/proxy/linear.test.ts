@@ -199,6 +199,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
     (text) => () => {
       const queue = new BlockQueue({
         wholeTexts: true,
+        findings: false,
         open: () => "",
         delta: (_block, piece) => piece,
         close: ({ text: all }) => all,

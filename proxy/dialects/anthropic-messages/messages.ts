@@ -10,6 +10,7 @@ import {
   type ToolCall,
 } from "../canonical.ts";
 import * as is from "../check.ts";
+import { isMadeSearch } from "../web-search.ts";
 import { contentOf, inputText, joined, markOf, partOf, partsOf } from "./blocks.ts";
 
 type Messages = ChatMessage[] | Refusal;
@@ -119,7 +120,7 @@ const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
 /** Types of the blocks that are left out. */
 export function leftOutBlocks({ messages }: JsonObject): string[] {
   const turns = objectsIn(messages);
-  const blocks = turns.flatMap(({ content }) => objectsIn(content));
+  const blocks = turns.flatMap(({ content }) => objectsIn(content)).filter((block) => !isMadeSearch(block));
   return [...new Set(blocks.map((block) => String(block["type"])).filter((type) => hosted.test(type)))];
 }
 

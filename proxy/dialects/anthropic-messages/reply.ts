@@ -4,6 +4,7 @@ import { orderOf } from "../block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ToolCall } from "../canonical.ts";
 import { citedPieces, type PlacedCitation, placedCitations } from "../citations.ts";
 import type { ReplyContext } from "../dialect.ts";
+import { searchBlocks, webSearches } from "../web-search.ts";
 import { inputOf } from "./blocks.ts";
 import { encodeUsage } from "./usage.ts";
 
@@ -73,7 +74,13 @@ const toolUse = ({ id, function: { name, arguments: args } }: ToolCall): JsonObj
   input: inputOf(args),
 });
 
-function contentOf(message: ChatChoice["message"]): JsonObject[] {
+/** Searches come before the text that uses what they found. */
+function contentOf(message: ChatChoice["message"], answer: string): JsonObject[] {
+  const searched = (message[webSearches] ?? []).flatMap((search, index) => searchBlocks(search, answer, index));
+  return [...searched, ...saidIn(message)];
+}
+
+function saidIn(message: ChatChoice["message"]): JsonObject[] {
   const { thinking_blocks: signed = [], tool_calls: calls = [], reasoning_content: reasoning, images = [] } = message;
   const pictures = images.map(({ image_url }) => imageBlock(image_url.url));
   const citations = placedCitations(message);
@@ -98,11 +105,12 @@ function contentOf(message: ChatChoice["message"]): JsonObject[] {
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
   const [choice] = reply.choices;
   const message = choice?.message;
-  const content = message === undefined ? [] : contentOf(message);
+  const id = reply.id || context.fallbackId;
+  const content = message === undefined ? [] : contentOf(message, id);
   const stop = choice?.stop_sequence;
   const native = stop === undefined ? choice?.native_finish_reason : "stop_sequence";
   return {
-    ...messageObject(reply.id || context.fallbackId, context, content),
+    ...messageObject(id, context, content),
     stop_reason: stopReason(choice?.finish_reason ?? "stop", native, Boolean(message?.refusal)),
     stop_sequence: stop ?? null,
     usage: encodeUsage(reply.usage),

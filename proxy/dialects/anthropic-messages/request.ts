@@ -13,11 +13,14 @@ import {
 } from "../canonical.ts";
 import * as is from "../check.ts";
 import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
+import { webSearch, wishFrom } from "../web-search.ts";
 import { markOf } from "./blocks.ts";
 import { decodeMessages, leftOutBlocks } from "./messages.ts";
 
 /** Other tools run at Anthropic, or have a schema that only Claude knows. They are dropped. */
 const isCustom = (tool: JsonObject): boolean => (tool["type"] ?? "custom") === "custom";
+
+const isSearch = (tool: JsonObject): boolean => /^web_search_\d{8}$/.test(String(tool["type"]));
 
 function tool(given: JsonObject, param: string): Refusal | null {
   if (!isCustom(given)) return null;
@@ -147,13 +150,22 @@ function toolParameters(body: JsonObject): Optional {
   const given = (body["tools"] ?? []) as JsonObject[];
   const tools = given.filter(isCustom);
   const noneLeft = given.length > 0 && tools.length === 0;
-  const choice = body["tool_choice"] as JsonObject | null | undefined;
-  const asked = choice == null ? undefined : toolChoices[String(choice["type"])]?.(choice);
+  const choice = ownChoice(body, given);
+  const search = given.find(isSearch);
+  const asked = choice === null ? undefined : toolChoices[String(choice["type"])]?.(choice);
   return {
     ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
-    ...(asked === undefined || (noneLeft && asked === "auto") ? {} : { tool_choice: asked }),
+    ...(asked === undefined || (noneLeft && (asked === "auto" || search !== undefined)) ? {} : { tool_choice: asked }),
     ...(choice?.["disable_parallel_tool_use"] === true ? { parallel_tool_calls: false } : {}),
+    ...(search === undefined ? {} : { [webSearch]: wishFrom(search, `tools.${String(search["type"])}`) }),
   };
+}
+
+/** The choice, unless it names a tool that Anthropic runs: other providers can't be made to use theirs. */
+function ownChoice({ tool_choice: choice }: JsonObject, tools: readonly JsonObject[]): JsonObject | null {
+  if (!isObject(choice)) return null;
+  const chosen = choice["type"] === "tool" ? tools.find(({ name }) => name === choice["name"]) : undefined;
+  return chosen === undefined || isCustom(chosen) ? choice : null;
 }
 
 function outputParameters(body: JsonObject): Optional {
@@ -211,7 +223,8 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
  */
 export function dropped(body: JsonObject): string[] {
   const tools = objectsIn(body["tools"]);
-  const types = tools.filter((tool) => !isCustom(tool)).map((tool) => String(tool["type"]).slice(0, 64));
+  const others = tools.filter((tool) => !isCustom(tool) && !isSearch(tool));
+  const types = others.map((tool) => String(tool["type"]).slice(0, 64));
   return [
     ...givenBesides(body, known),
     ...new Set(types.map((type) => `tools.${type}`)),

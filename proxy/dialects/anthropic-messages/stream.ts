@@ -4,6 +4,7 @@ import { type Block, BlockQueue, type BlockWriter } from "../block-queue.ts";
 import type { StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { estimatePromptTokens } from "../estimate.ts";
+import { searchBlocks } from "../web-search.ts";
 import { imageBlock, messageObject, stopReason } from "./reply.ts";
 import { encodeUsage } from "./usage.ts";
 
@@ -11,14 +12,20 @@ function frame(event: JsonObject): string {
   return `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
-const starts: Readonly<Record<Block["kind"], (block: Block) => JsonObject>> = {
+const starts: Readonly<Record<Block["kind"], (block: Block, answer: string) => JsonObject>> = {
   text: () => ({ type: "text", text: "" }),
   refusal: () => ({ type: "text", text: "" }),
   thinking: () => ({ type: "thinking", thinking: "", signature: "" }),
   redacted: (block) => block.data ?? { type: "redacted_thinking", data: "" },
   tool: (block) => ({ type: "tool_use", id: block.id || `toolu_${block.index}`, name: block.name, input: {} }),
   image: (block) => imageBlock(block.url),
+  search: (block, answer) => ({ ...searchIn(block, answer)[0], input: {} }),
+  found: (block, answer) => searchIn(block, answer)[1],
 };
+
+/** The search's block, and the one that follows it with what was found. */
+const searchIn = ({ kind, search, index }: Block, answer: string): [JsonObject, JsonObject] =>
+  searchBlocks(search ?? { query: "", pages: [] }, answer, kind === "found" ? index - 1 : index);
 
 const deltas: Readonly<Record<Block["kind"], (text: string) => JsonObject>> = {
   text: (text) => ({ type: "text_delta", text }),
@@ -26,25 +33,33 @@ const deltas: Readonly<Record<Block["kind"], (text: string) => JsonObject>> = {
   thinking: (thinking) => ({ type: "thinking_delta", thinking }),
   redacted: () => ({}),
   image: () => ({}),
+  search: () => ({}),
+  found: () => ({}),
   tool: (partial_json) => ({ type: "input_json_delta", partial_json }),
 };
 
-const writer: BlockWriter = {
+/** `answer`: the answer's id. */
+const writerOf = (answer: () => string): BlockWriter => ({
   wholeTexts: false,
-  open: (block) => frame({ type: "content_block_start", index: block.index, content_block: starts[block.kind](block) }),
+  findings: true,
+  open: (block) =>
+    frame({ type: "content_block_start", index: block.index, content_block: starts[block.kind](block, answer()) }),
   delta: (block, text) => frame({ type: "content_block_delta", index: block.index, delta: deltas[block.kind](text) }),
   close(block) {
     const last = (delta: JsonObject): string => frame({ type: "content_block_delta", index: block.index, delta });
     const { signature, sources } = block;
+    const asked = block.kind === "search" ? JSON.stringify({ query: block.search?.query ?? "" }) : "";
+    const input = asked === "" ? "" : last({ type: "input_json_delta", partial_json: asked });
     const signed = signature === "" ? "" : last({ type: "signature_delta", signature });
     const cited = sources.map((citation) => last({ type: "citations_delta", citation })).join("");
-    return signed + cited + frame({ type: "content_block_stop", index: block.index });
+    return input + signed + cited + frame({ type: "content_block_stop", index: block.index });
   },
-};
+});
 
 export class AnthropicEncoder implements ChatStreamEncoder {
   readonly #context: ReplyContext;
-  readonly #blocks = new BlockQueue(writer);
+  readonly #blocks = new BlockQueue(writerOf(() => this.#id));
+  #id = "";
   #started = false;
   #refused = false;
   #usage: Usage | null = null;
@@ -82,7 +97,8 @@ export class AnthropicEncoder implements ChatStreamEncoder {
   #start(id: string | null): string {
     if (this.#started) return "";
     this.#started = true;
-    const message = messageObject(id ?? this.#context.fallbackId, this.#context, []);
+    this.#id = id ?? this.#context.fallbackId;
+    const message = messageObject(this.#id, this.#context, []);
     return frame({ type: "message_start", message: { ...message, usage: this.#usageSoFar() } });
   }
 

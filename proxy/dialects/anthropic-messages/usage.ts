@@ -54,6 +54,7 @@ export function encodeUsage(given: Usage | null): JsonObject {
     cache_creation_input_tokens: usage.cacheWrite,
     cache_read_input_tokens: usage.cachedPrompt,
     output_tokens: usage.completion,
+    ...(usage.units?.webSearch ? { server_tool_use: { web_search_requests: usage.units.webSearch } } : {}),
     ...(usage.reasoning > 0 ? { output_tokens_details: { thinking_tokens: usage.reasoning } } : {}),
   };
 }

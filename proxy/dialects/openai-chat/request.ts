@@ -7,6 +7,7 @@ import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ChatRequest, claudeWish, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
+import { webSearch, wishFrom } from "../web-search.ts";
 import { withFunctions } from "./custom-tools.ts";
 import { withTools } from "./legacy-functions.ts";
 import { isReasoning, withCanonicalMembers } from "./reasoning-parts.ts";
@@ -163,7 +164,7 @@ export const parameters: Readonly<Record<string, is.Check>> = {
   reasoning_effort: is.aString,
   user: is.aString,
   audio: untranslatable,
-  web_search_options: untranslatable,
+  web_search_options: is.anObject,
   modalities: is.aStringOrStrings,
 };
 
@@ -176,7 +177,12 @@ export function decode(given: JsonObject): ChatRequest | Refusal {
   const wrong = is.members(body, parameters);
   if (wrong) return wrong;
   const request = withFunctions(body);
-  return isRefusal(request) ? request : withThinking(withCanonicalMembers(request));
+  return isRefusal(request) ? request : withSearch(withThinking(withCanonicalMembers(request)));
+}
+
+function withSearch(request: ChatRequest): ChatRequest {
+  const { web_search_options: options, ...rest } = request;
+  return isObject(options) ? { ...rest, [webSearch]: wishFrom(options, "web_search_options") } : request;
 }
 
 /** Claude's parameter, as gateways in OpenAI's format take it. Other forms are left to the provider. */

@@ -2,7 +2,7 @@
  * `instructions` and `input` → canonical messages. An assistant turn is several items in this format and one message in
  * the canonical one.
  */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { freeformArguments } from "../freeform.ts";
@@ -152,8 +152,7 @@ const items: Readonly<Record<string, ReadItem>> = {
   image_generation_call: (conversation, item) => conversation.image(item),
   // The tools in it are among those of the request.
   additional_tools: () => null,
-  item_reference: (_conversation, item, param) =>
-    isGatewaysReasoning(item["id"]) ? null : unknownItem(param, item["id"]),
+  item_reference: (_conversation, item, param) => (isGatewaysShow(item["id"]) ? null : unknownItem(param, item["id"])),
 };
 
 /** References that could be resolved are gone by now. */
@@ -166,8 +165,8 @@ const unknownItem = (param: string, id: unknown): Refusal =>
       )
     : openAiOnly(`${param}.type`);
 
-/** Reasoning of the gateway's own answers is shown to the client but needed by no provider that lacks signatures. */
-const isGatewaysReasoning = (id: unknown): boolean => isGatewaysItem(id) && String(id).startsWith("rs_");
+/** What the gateway's own answers show of reasoning and searches: providers that lack signatures need none of it. */
+const isGatewaysShow = (id: unknown): boolean => isGatewaysItem(id) && /^(rs|ws)_/.test(String(id));
 
 /** Calls of tools that OpenAI runs, and what belongs to them: other models can't read them. */
 const hosted =
@@ -175,7 +174,8 @@ const hosted =
 
 /** Types of the items that are left out. */
 export function leftOutItems({ input }: JsonObject): string[] {
-  const types = Array.isArray(input) ? input.filter(isObject).map((item) => String(item["type"])) : [];
+  const own = objectsIn(input).filter((item) => !isGatewaysShow(item["id"]));
+  const types = own.map((item) => String(item["type"]));
   return [...new Set(types.filter((type) => hosted.test(type)))];
 }
 

@@ -4,6 +4,7 @@ import { type OrderedBlock, orderOf } from "../block-order.ts";
 import type { ChatChoice, ToolCall } from "../canonical.ts";
 import { type Citation, citationsIn, partAnnotation } from "../citations.ts";
 import { freeformInput } from "../freeform.ts";
+import { type WebSearch, webSearches } from "../web-search.ts";
 import { itemId } from "./made-items.ts";
 import { packThinking } from "./thinking.ts";
 import type { ClientTool } from "./tools.ts";
@@ -21,6 +22,13 @@ export function messageItem(id: string, status: ItemStatus, content: JsonObject[
 /** A picture that the model made; null while it isn't there yet. Its data stands alone, without a data URL's head. */
 export function imageItem(id: string, status: ItemStatus, url: string | null): JsonObject {
   return { id, type: "image_generation_call", status, result: url === null ? null : url.slice(url.indexOf(",") + 1) };
+}
+
+/** A search that the provider made. It is over once it is known, whatever becomes of the answer. */
+export function searchItem(id: string, status: ItemStatus, { query, pages }: WebSearch): JsonObject {
+  const sources = pages.map(({ url }) => ({ type: "url", url }));
+  const action = { type: "search", query, ...(sources.length > 0 ? { sources } : {}) };
+  return { id, type: "web_search_call", status: status === "incomplete" ? "completed" : status, action };
 }
 
 /** A call of a tool, under the name and in the form in which the client knows it. */
@@ -113,6 +121,10 @@ class Items {
     this.list.push(callItem(id, this.#status, { callId, name, text, client }));
   }
 
+  searches({ [webSearches]: searches = [] }: ChatChoice["message"]): void {
+    for (const search of searches) this.list.push(searchItem(this.#next("ws"), this.#status, search));
+  }
+
   images({ images = [] }: ChatChoice["message"]): void {
     for (const { image_url } of images) this.list.push(imageItem(this.#next("ig"), this.#status, image_url.url));
   }
@@ -136,6 +148,7 @@ export function itemsOf(
   const items = new Items(id, status, tools, message["annotations"]);
   const refusals = message.refusal ? [{ type: "refusal", refusal: message.refusal }] : [];
   const order = orderOf(message);
+  items.searches(message);
   if (order !== null) {
     for (const block of order) items.block(block, message);
     items.message(refusals);

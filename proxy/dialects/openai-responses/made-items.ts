@@ -1,7 +1,7 @@
 /** Which items of a Responses conversation the gateway made, rather than OpenAI. */
 
 /** `PREFIX_ANSWER_POSITION`. OpenAI's own ids have no position: a prefix and hexadecimal digits. */
-const madeId = /^(?:rs|msg|fc|ctc|ig)_.*_\d+$/s;
+const madeId = /^(?:rs|msg|fc|ctc|ig|ws)_.*_\d+$/s;
 
 export const itemId = (prefix: string, answer: string, position: number): string => `${prefix}_${answer}_${position}`;
 

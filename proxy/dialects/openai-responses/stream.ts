@@ -8,7 +8,7 @@ import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import { partAnnotation } from "../citations.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { freeformInput } from "../freeform.ts";
-import { callItem, type ItemStatus, imageItem, messageItem, outputText, reasoningItem } from "./items.ts";
+import { callItem, type ItemStatus, imageItem, messageItem, outputText, reasoningItem, searchItem } from "./items.ts";
 import { itemId } from "./made-items.ts";
 import { incompleteReason, type ResponseOutcome, responseObject } from "./reply.ts";
 import { type ClientTool, clientTools } from "./tools.ts";
@@ -20,6 +20,8 @@ const prefixes: Readonly<Record<BlockKind, string>> = {
   redacted: "rs",
   tool: "fc",
   image: "ig",
+  search: "ws",
+  found: "ws",
 };
 
 /** A content part of a message or of a reasoning summary. */
@@ -81,6 +83,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     this.#tools = clientTools(context.body ?? {});
     const writer: BlockWriter = {
       wholeTexts: true,
+      findings: false,
       open: (block) => this.#open(block),
       delta: (block, text, logprobs) => this.#delta(block, text, logprobs),
       close: (block) => this.#close(block),
@@ -153,6 +156,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     if (block.kind === "thinking" || block.kind === "redacted")
       return reasoningItem(id, text, done ? signedBlocks(block) : []);
     if (block.kind === "image") return imageItem(id, status, done ? block.url : null);
+    if (block.search !== null) return searchItem(id, status, block.search);
     const form = parts[block.kind];
     return messageItem(id, status, done && form ? [form.make(text, annotationsOf(block), block.logprobs)] : []);
   }
@@ -169,6 +173,11 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     const form = parts[block.kind];
     if (block.kind === "image")
       return added + this.#frame("response.image_generation_call.in_progress", this.#place(block));
+    if (block.kind === "search") {
+      const place = this.#place(block);
+      const begun = this.#frame("response.web_search_call.in_progress", place);
+      return added + begun + this.#frame("response.web_search_call.searching", place);
+    }
     return form
       ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("", [], []) })
       : added;
@@ -203,6 +212,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
         arguments: block.text,
       });
     if (block.kind === "image") return this.#frame("response.image_generation_call.completed", place);
+    if (block.kind === "search") return this.#frame("response.web_search_call.completed", place);
     const form = parts[block.kind];
     if (form === undefined) return "";
     const annotations = annotationsOf(block);

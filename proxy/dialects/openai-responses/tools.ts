@@ -6,6 +6,7 @@ import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { ChatRequest, FunctionTool, Refusal, ToolChoice } from "../canonical.ts";
 import * as is from "../check.ts";
 import { freeformTool } from "../freeform.ts";
+import { type WebSearchWish, webSearch, wishFrom } from "../web-search.ts";
 import { openAiOnly } from "./content.ts";
 
 /** A tool as the client named it. */
@@ -95,9 +96,21 @@ export function functionsOf(body: JsonObject): FunctionTool[] {
 
 const callable: ReadonlySet<unknown> = new Set(["function", "custom", "namespace"]);
 
+/** A search in the web as it is now. Of OpenAI's index alone, no other provider has a copy. */
+const isLiveSearch = (tool: JsonObject): boolean =>
+  /^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$/.test(String(tool["type"])) && tool["external_web_access"] !== false;
+
+const isHostedSearch = (choice: unknown): boolean => isObject(choice) && isLiveSearch(choice);
+
+function searchWish(body: JsonObject): WebSearchWish | null {
+  const tool = objectsIn(body["tools"]).find(isLiveSearch);
+  return tool === undefined ? null : wishFrom(tool, `tools.${String(tool["type"])}`, body["max_tool_calls"]);
+}
+
 /** Types of the tools that only OpenAI can run. */
 export function hostedTypes(body: JsonObject): string[] {
-  const types = objectsIn(body["tools"]).map((tool) => String(tool["type"]).slice(0, 64));
+  const others = objectsIn(body["tools"]).filter((tool) => !isLiveSearch(tool));
+  const types = others.map((tool) => String(tool["type"]).slice(0, 64));
   return [...new Set(types.filter((type) => !callable.has(type)))];
 }
 
@@ -113,18 +126,19 @@ export const toolChoice: is.Check = (value, param) => {
         `${param}.`,
       ) ?? is.members(value, { mode: is.oneOf("auto", "required") }, `${param}.`)
     );
-  return callable.has(value["type"])
-    ? is.required(value, "name", is.aString, `${param}.`)
-    : openAiOnly(`${param}.type`);
+  if (callable.has(value["type"])) return is.required(value, "name", is.aString, `${param}.`);
+  return isHostedSearch(value) ? null : openAiOnly(`${param}.type`);
 };
 
 function chosen(tool: JsonObject): string {
   return flatName(tool["namespace"], String(tool["name"]));
 }
 
-type ToolMembers = Pick<ChatRequest, "tools" | "tool_choice">;
+type ToolMembers = Pick<ChatRequest, "tools" | "tool_choice" | typeof webSearch>;
 
-function choiceMembers(choice: unknown, tools: FunctionTool[]): ToolMembers {
+/** Other providers can't be made to search. */
+function choiceMembers(given: unknown, tools: FunctionTool[]): ToolMembers {
+  const choice = isHostedSearch(given) ? null : given;
   if (!isObject(choice)) return { tools, ...(choice === null ? {} : { tool_choice: choice as ToolChoice }) };
   if (choice["type"] !== "allowed_tools")
     return { tools, tool_choice: { type: "function", function: { name: chosen(choice) } } };
@@ -135,12 +149,19 @@ function choiceMembers(choice: unknown, tools: FunctionTool[]): ToolMembers {
   };
 }
 
-/** A choice without tools, where only hosted ones were offered, is left out unless it asks for a call. */
 export function toolParameters(body: JsonObject): ToolMembers {
+  const wish = searchWish(body);
+  return { ...functionMembers(body, wish !== null), ...(wish === null ? {} : { [webSearch]: wish }) };
+}
+
+/** A choice without tools, where only hosted ones were offered, is left out unless it asks for a call of another. */
+function functionMembers(body: JsonObject, searches: boolean): ToolMembers {
   const tools = functionsOf(body);
   const members = choiceMembers(body["tool_choice"] ?? null, tools);
   const isForced = members.tool_choice === "required" || typeof members.tool_choice === "object";
   if (tools.length > 0) return members;
   const noneLeft = objectsIn(body["tools"]).length > 0;
-  return members.tool_choice === undefined || (noneLeft && !isForced) ? {} : { tool_choice: members.tool_choice };
+  return members.tool_choice === undefined || (noneLeft && (!isForced || searches))
+    ? {}
+    : { tool_choice: members.tool_choice };
 }

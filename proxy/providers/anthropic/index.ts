@@ -15,6 +15,7 @@ import { decodeReply } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { anthropicDecoder } from "./stream.ts";
 import { claudeTokenCount } from "./token-count.ts";
+import { claudeSearches } from "./tools.ts";
 
 const defaultVersion = "2023-06-01";
 
@@ -66,6 +67,7 @@ export const provider: Provider = {
   passthroughEdits: (format, _account, _model, body) => (format === "anthropic.messages" ? messagesEdits(body) : {}),
   maxOutput: maxOutputBy(claudeFacts),
   authorize,
+  searches: (request, _account, model) => claudeSearches(request, model.config.upstream),
   chat,
   embeddings: null,
   tokenCount: (prompt, account, model) =>

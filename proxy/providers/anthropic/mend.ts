@@ -1,5 +1,6 @@
 /** Makes a conversation with other providers acceptable to Anthropic, where a Messages body passes through. Pure. */
 import { noText } from "../../dialects/citations.ts";
+import { isMadeSearch } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { boundedId } from "../bounds.ts";
 import { isSigned } from "./blocks.ts";
@@ -14,9 +15,9 @@ const idMembers: Readonly<Record<string, string>> = { tool_use: "id", tool_resul
 /** Reasoning of another provider: the gateway gave it no signature, and Anthropic refuses it. */
 const isUnsigned = (block: JsonObject): boolean => block["type"] === "thinking" && !isSigned(block);
 
-/** Pictures of other providers' models: Claude makes none. */
+/** Pictures of other providers' models, of which Claude makes none, and their searches. */
 const isForeign = (block: JsonObject, role: unknown): boolean =>
-  isUnsigned(block) || (role === "assistant" && block["type"] === "image");
+  isUnsigned(block) || isMadeSearch(block) || (role === "assistant" && block["type"] === "image");
 
 /** What other providers' models cited: Anthropic wants its own copy of the page's text. */
 function withOwnCitations(block: JsonObject): JsonObject {

@@ -6,6 +6,7 @@ import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } fro
 import { chatAnnotation, claudeCitations, type PlacedCitation, webAddress } from "../../dialects/citations.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { judgeReply } from "../../dialects/verdict/answer.ts";
+import { searchMember, type WebSearch } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { errorInAnswer } from "../errors.ts";
 import { isSigned } from "./blocks.ts";
@@ -97,6 +98,23 @@ function citationsOf(blocks: readonly JsonObject[]): ReturnType<typeof citedIn> 
   };
 }
 
+/** A search's own block, and the one with what it found; null if the block is of another kind. */
+export function searchIn(block: JsonObject, found: JsonObject | undefined): WebSearch | null {
+  if (block["type"] !== "server_tool_use" || block["name"] !== "web_search") return null;
+  const input = isObject(block["input"]) ? block["input"] : {};
+  const pages = objectsIn(found?.["content"]).flatMap((page) => {
+    const url = webAddress(page["url"]);
+    return url === null ? [] : [{ url, title: text(page["title"]) }];
+  });
+  return { query: text(input["query"]), pages };
+}
+
+const searchesIn = (blocks: readonly JsonObject[]): WebSearch[] =>
+  blocks.flatMap((block) => {
+    const found = blocks.find(({ type, tool_use_id: of }) => type === "web_search_tool_result" && of === block["id"]);
+    return searchIn(block, found) ?? [];
+  });
+
 function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
   const calls = blocks.filter((block) => block["type"] === "tool_use").map(toolCall);
   const content = joined(blocks, "text", "text");
@@ -115,6 +133,7 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
       ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
+      ...searchMember(searchesIn(blocks)),
       ...orderIn(blocks, kindOf, (block) => text(block["text"])),
     },
     finish_reason: reason,

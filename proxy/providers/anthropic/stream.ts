@@ -2,14 +2,15 @@
 
 import { decodeUsage, mergeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import type { ChatDelta } from "../../dialects/canonical.ts";
-import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
+import { searchMember } from "../../dialects/web-search.ts";
+import { isObject, type JsonObject, jsonIn, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
 import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
-import { citedIn, finishReason, nativeReason, refusalOf, text } from "./reply.ts";
+import { citedIn, finishReason, nativeReason, refusalOf, searchIn, text } from "./reply.ts";
 
 /** A block that has begun but not ended. Blocks are identified by their index and may interleave. */
 interface OpenBlock {
@@ -20,6 +21,8 @@ interface OpenBlock {
   signature: string;
   /** Whether part of the tool's input has arrived as JSON text. */
   hasInput: boolean;
+  /** Input of a tool that runs at Anthropic, as JSON text. */
+  input: string;
   /** Length of the answer's text before the block, and what the block's own text cites. */
   from: number;
   citations: JsonObject[];
@@ -29,6 +32,8 @@ const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
 
 class AnthropicStream {
   readonly #blocks = new Map<unknown, OpenBlock>();
+  /** Searches whose results haven't come yet, by id. */
+  readonly #searches = new Map<unknown, JsonObject>();
   #tools = 0;
   #textLength = 0;
   #started = false;
@@ -70,7 +75,7 @@ class AnthropicStream {
 
   #open(index: unknown, start: JsonObject, emit: Emit): void {
     const isTool = start["type"] === "tool_use";
-    const empty = { thinking: "", signature: "", hasInput: false, from: this.#textLength, citations: [] };
+    const empty = { thinking: "", signature: "", hasInput: false, input: "", from: this.#textLength, citations: [] };
     const block: OpenBlock = { start, tool: isTool ? this.#tools++ : -1, ...empty };
     this.#blocks.set(index, block);
     this.#opened = true;
@@ -116,8 +121,11 @@ class AnthropicStream {
   }
 
   #input(block: OpenBlock, json: string, emit: Emit): void {
-    // Blocks of tools that run at Anthropic have input too.
-    if (block.tool < 0 || json === "") return;
+    if (json === "") return;
+    if (block.tool < 0) {
+      block.input += json;
+      return;
+    }
     block.hasInput = true;
     send(emit, { tool_calls: [{ index: block.tool, function: { arguments: json } }] });
   }
@@ -128,9 +136,20 @@ class AnthropicStream {
     this.#blocks.delete(index);
     // A tool without arguments has no input delta, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, JSON.stringify(object(block.start["input"])), emit);
+    this.#search(block, emit);
     if (block.citations.length > 0) send(emit, citedIn(block.citations, block.from, this.#textLength - block.from));
     const signed = { type: "thinking", thinking: block.thinking, signature: block.signature };
     if (isSigned(signed)) send(emit, { thinking_blocks: [signed] });
+  }
+
+  /** A search is known when its results are there. */
+  #search({ start, input }: OpenBlock, emit: Emit): void {
+    if (start["type"] === "server_tool_use")
+      this.#searches.set(start["id"], input === "" ? start : { ...start, input: jsonIn(input) });
+    if (start["type"] !== "web_search_tool_result") return;
+    const search = searchIn(this.#searches.get(start["tool_use_id"]) ?? {}, start);
+    this.#searches.delete(start["tool_use_id"]);
+    if (search !== null) send(emit, searchMember([search]));
   }
 
   /** Usage counts are cumulative. */

@@ -7,8 +7,11 @@ import {
   type Refusal,
   refusal,
 } from "../../dialects/canonical.ts";
+import { lostDetails, type WebSearchWish, webSearch } from "../../dialects/web-search.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import type { ModelFacts } from "../model-facts.ts";
+import type { SearchingRequest } from "../provider.ts";
+import { present } from "./parameters.ts";
 
 export interface Tools {
   tools?: JsonObject[];
@@ -52,18 +55,45 @@ export function toolsMissing({ tools, tool_choice }: ChatRequest): Refusal | nul
     : null;
 }
 
+const searchName = "web_search";
+
+/**
+ * Claude 3.5 and later (https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool). It takes one
+ * list of domains, and names must be unique.
+ */
+export const claudeSearches = ({ [webSearch]: wish, tools }: SearchingRequest, upstream: string): boolean =>
+  !/claude-(2|instant|3-(opus|sonnet|haiku))/.test(upstream) &&
+  (wish.allowedDomains === null || wish.blockedDomains === null) &&
+  (tools ?? []).every((tool) => tool.function.name !== searchName);
+
+const searchTool = (wish: WebSearchWish): JsonObject => ({
+  type: "web_search_20250305",
+  name: searchName,
+  ...present({
+    max_uses: wish.maxUses,
+    allowed_domains: wish.allowedDomains,
+    blocked_domains: wish.blockedDomains,
+    user_location: wish.location && { type: "approximate", ...wish.location },
+  }),
+});
+
 /** `strict`: the model supports structured outputs. */
 export function toolsOf(request: ChatRequest, strict: boolean): Tools | Refusal {
+  const { [webSearch]: wish } = request;
   const tools = request.tools ?? [];
   const missing = toolsMissing(request);
-  if (missing !== null || tools.length === 0) return missing ?? { dropped: [] };
+  if (missing !== null) return missing;
+  if (tools.length === 0 && wish === undefined) return { dropped: [] };
   const choice = toolChoiceOf(request);
   return {
-    tools: tools.map((tool) => toolOf(tool, strict)),
+    tools: [...tools.map((tool) => toolOf(tool, strict)), ...(wish === undefined ? [] : [searchTool(wish)])],
     ...(choice === null ? {} : { tool_choice: choice }),
-    dropped: !strict && tools.some((tool) => tool.function.strict === true) ? ["tools.strict"] : [],
+    dropped: [...strictness(tools, strict), ...(wish === undefined ? [] : lostDetails(wish, "search_context_size"))],
   };
 }
+
+const strictness = (tools: readonly FunctionTool[], strict: boolean): string[] =>
+  !strict && tools.some((tool) => tool.function.strict === true) ? ["tools.strict"] : [];
 
 const jsonOnly = "Answer with a single JSON object: no text before or after it, and no code fence around it.";
 

@@ -8,6 +8,7 @@ import type { ChatRequest, Refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { provider as anthropic } from "../anthropic/index.ts";
+import { claudeSearches } from "../anthropic/tools.ts";
 import { decodeAzureError } from "../azure-openai/failure.ts";
 import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
@@ -94,6 +95,7 @@ export const provider: Provider = {
         : openAiEdits(format, account, model, body),
   passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
   authorize,
+  searches: (request, account, model) => isClaude(account, model) && claudeSearches(request, model.config.upstream),
   chat,
   embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),
   tokenCount: (prompt, account, model) =>

@@ -74,7 +74,8 @@ const place = (value: unknown): number =>
   Number.isSafeInteger(value) && (value as number) > 0 ? (value as number) : 0;
 const title = (value: unknown): string => (typeof value === "string" ? value : "");
 
-function pageOf(chunk: JsonObject | undefined): { url: string; title: string } | null {
+/** A page that was found; null if it has no address on the web. */
+export function pageOf(chunk: JsonObject | undefined): { url: string; title: string } | null {
   const page = [chunk?.["web"], chunk?.["maps"], chunk?.["retrievedContext"]].find(isObject);
   const url = webAddress(page?.["uri"]);
   return url === null ? null : { url, title: title(page?.["title"]) };

@@ -11,6 +11,7 @@ import { geminiEmbeddings } from "./embeddings.ts";
 import { decodeGeminiError } from "./failure.ts";
 import { geminiFacts } from "./models.ts";
 import { geminiChat, modelPath } from "./request.ts";
+import { geminiSearches } from "./search.ts";
 import { geminiTokenCount } from "./token-count.ts";
 
 export const provider: Provider = {
@@ -27,6 +28,7 @@ export const provider: Provider = {
     return outgoing;
   },
   maxOutput: maxOutputBy(geminiFacts),
+  searches: (request, _account, model) => geminiSearches(request, model.config.upstream, {}),
   chat: (request, account, model, options) => geminiChat(request, account, model, options, { tiers: true }),
   embeddings: geminiEmbeddings,
   tokenCount({ request }, account, model) {

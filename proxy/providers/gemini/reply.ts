@@ -16,6 +16,7 @@ import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { annotationsOf, TextPositions } from "./grounding.ts";
+import { chargedSearches, searchesIn, searchesOf } from "./search.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
@@ -37,7 +38,7 @@ function ofModality(details: unknown, modality: string, counts: Counts): number 
  * `promptTokenCount` includes cached tokens; `candidatesTokenCount` excludes thoughts. Modalities have separate prices:
  * https://ai.google.dev/api/generate-content#UsageMetadata.
  */
-export function usageOf(usage: unknown): Usage | null {
+export function usageOf(usage: unknown, webSearch = 0): Usage | null {
   if (!isObject(usage)) return null;
   const counts = new Counts();
   const { promptTokensDetails, toolUsePromptTokensDetails, cacheTokensDetails, candidatesTokensDetails } = usage;
@@ -54,6 +55,7 @@ export function usageOf(usage: unknown): Usage | null {
     },
     {
       units: {
+        webSearch,
         inputAudio: ofModality(input, "AUDIO", counts),
         inputImage: ofModality(input, "IMAGE", counts),
         inputVideo: ofModality(input, "VIDEO", counts),
@@ -208,6 +210,7 @@ function decodeCandidate(candidate: JsonObject, index: number, seen: Set<string>
       content: content === "" && (calls.length > 0 || reason === "content_filter") ? null : content,
       ...(images.length > 0 ? { images } : {}),
       ...(annotations.length > 0 ? { annotations } : {}),
+      ...searchesOf(candidate),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     },
@@ -241,14 +244,16 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
     .find((entry) => entry !== null);
   if (failure != null) return { ...invalidReply(failure), code: "upstream_error" };
   const seen = new Set<string>();
+  const model = text(body["modelVersion"]) ?? "";
+  const searches = candidates.reduce((sum, candidate) => sum + searchesIn(candidate).length, 0);
   return {
     id: text(body["responseId"]) ?? "",
     created: 0,
-    model: text(body["modelVersion"]) ?? "",
+    model,
     choices:
       candidates.length === 0
         ? [blocked(reason ?? "")]
         : candidates.map((candidate, index) => decodeCandidate(candidate, index, seen, newId)),
-    usage: usageOf(body["usageMetadata"]),
+    usage: usageOf(body["usageMetadata"], chargedSearches(searches, model)),
   };
 }

@@ -8,6 +8,7 @@ import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../p
 import { type ContentForms, contentsOf } from "./messages.ts";
 import { geminiFacts } from "./models.ts";
 import { decodeGeminiReply } from "./reply.ts";
+import { type SearchApi, searchTool } from "./search.ts";
 import { type NewId, randomCallId } from "./signature.ts";
 import { geminiChatDecoder } from "./stream.ts";
 import { type Thinking, thinkingConfig, thinkingOf } from "./thinking.ts";
@@ -145,6 +146,7 @@ function generateBody(request: ChatRequest, target: Target, dropped: Set<string>
   return {
     contents: conversation.contents,
     ...(conversation.systemInstruction === null ? {} : { systemInstruction: conversation.systemInstruction }),
+    ...searchTool(request, dropped),
     ...tools,
     ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
   };
@@ -167,7 +169,7 @@ function tierMember({ service_tier: tier }: ChatRequest, dropped: Set<string>): 
 }
 
 /** What differs between the APIs that have Gemini. */
-export interface GeminiApi {
+export interface GeminiApi extends SearchApi {
   /** Generates ids for tool calls. */
   newId?: NewId;
   /** Whether a request may choose how it is processed. */

@@ -5,6 +5,7 @@
  */
 
 import type { ChatDelta } from "../../dialects/canonical.ts";
+import { searchMember } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject, objectsIn, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
 import { streamFailure } from "../errors.ts";
@@ -26,6 +27,7 @@ import {
   toolCall,
   usageOf,
 } from "./reply.ts";
+import { chargedSearches, searchesIn } from "./search.ts";
 import type { NewId } from "./signature.ts";
 
 interface Candidate {
@@ -42,6 +44,8 @@ class GeminiStream {
   readonly #seen = new Set<string>();
   #started = false;
   #usage: unknown = null;
+  #model = "";
+  readonly #queries = new Set<string>();
   #blocked: string | null = null;
 
   constructor(newId: NewId) {
@@ -62,6 +66,7 @@ class GeminiStream {
   #body(body: JsonObject, emit: Emit): void {
     if (isObject(body["usageMetadata"])) this.#usage = body["usageMetadata"];
     this.#blocked ??= blockReason(body);
+    this.#model ||= text(body["modelVersion"]) ?? "";
     if (!this.#started) emit({ kind: "start", id: text(body["responseId"]), model: text(body["modelVersion"]) });
     this.#started = true;
     for (const candidate of objectsIn(body["candidates"])) this.#candidate(candidate, emit);
@@ -78,9 +83,18 @@ class GeminiStream {
     for (const delta of deltas) emit({ kind: "delta", choice, delta });
     const annotations = annotationsOf(raw, candidate.text);
     if (annotations.length > 0) emit({ kind: "delta", choice, delta: { annotations } });
+    this.#search(raw, choice, emit);
     const failure = finishFailure(raw["finishReason"]);
     if (failure !== null) this.#fail(() => emit(streamFailure("upstream_error", failure)), emit);
     candidate.native = text(raw["finishReason"]) ?? candidate.native;
+  }
+
+  /** What was found comes with the last frames, after the text. */
+  #search(raw: JsonObject, choice: number, emit: Emit): void {
+    const searches = searchesIn(raw).filter(({ query }) => !this.#queries.has(query));
+    if (searches.length === 0) return;
+    for (const { query } of searches) this.#queries.add(query);
+    emit({ kind: "delta", choice, delta: searchMember(searches) });
   }
 
   #delta(part: JsonObject, candidate: Candidate): ChatDelta[] {
@@ -104,7 +118,7 @@ class GeminiStream {
   }
 
   #tellUsage(emit: Emit): void {
-    const usage = usageOf(this.#usage);
+    const usage = usageOf(this.#usage, chargedSearches(this.#queries.size, this.#model));
     this.#usage = null;
     if (usage !== null) emit({ kind: "usage", usage });
   }

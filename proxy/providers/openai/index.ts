@@ -9,6 +9,7 @@ import { decodeOpenAiError } from "./failure.ts";
 import { mended, openAiEdits } from "./mend.ts";
 import { openAiFacts } from "./models.ts";
 import { passthroughChat, passthroughEmbeddings } from "./request.ts";
+import { openAiSearches } from "./search.ts";
 import { openAiTokenCount } from "./token-count.ts";
 
 /** Paths below the base URL, which by SDK convention ends in `/v1`. */
@@ -52,6 +53,7 @@ export const provider: Provider = {
   authorize,
   chat: (request, account, model, options) =>
     passthroughChat(mended(request, account, model, true), account, model, options),
+  searches: openAiSearches,
   embeddings: passthroughEmbeddings,
   tokenCount: (prompt, account, model) => openAiTokenCount(`${account.basePath}/responses`, prompt, model),
   decodeError: decodeOpenAiError,

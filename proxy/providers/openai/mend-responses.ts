@@ -10,9 +10,10 @@ const none: Readonly<Record<string, unknown>> = {};
 
 const idRule = { characters: "A-Za-z0-9_-", longest: 64 };
 
-/** Reasoning of another provider is useless to OpenAI, and a reference to what it doesn't have is refused. */
+/** Reasoning and searches of another provider are useless to OpenAI, and a reference to what it doesn't have is refused. */
 function isForeign(item: JsonObject): boolean {
   if (item["type"] === "item_reference") return isGatewaysItem(item["id"]);
+  if (item["type"] === "web_search_call") return isGatewaysItem(item["id"]);
   return item["type"] === "reasoning" && (isGatewaysItem(item["id"]) || isGatewaysThinking(item["encrypted_content"]));
 }
 

@@ -2,13 +2,16 @@
  * Canonical request → OpenAI's format: unchanged. Used when a client of another dialect reaches an OpenAI-like server.
  */
 import { type ChatRequest, type EmbeddingsRequest, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { searchOptions, webSearch } from "../../dialects/web-search.ts";
 import type { CallOptions, ChatCall, EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import type { MendedRequest } from "./mend.ts";
 import { decodeChatReply, decodeEmbeddingsReply } from "./reply.ts";
 import { openAiChatDecoder } from "./stream.ts";
 
 export function chatBody(request: ChatRequest, model: ProviderModel, options: CallOptions): ChatRequest {
+  const { [webSearch]: wish } = request;
   const body: ChatRequest = { ...request, model: model.config.upstream };
+  if (wish !== undefined) body["web_search_options"] = searchOptions(wish);
   if (options.stream) {
     body.stream = true;
     body.stream_options = { ...request.stream_options, include_usage: true };

@@ -4,6 +4,7 @@
  */
 import type { Capabilities, WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import { webSearch } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { decodeError as decodeClaudeError } from "../anthropic/failure.ts";
@@ -12,10 +13,12 @@ import { decodeReply } from "../anthropic/reply.ts";
 import { encodeRequest } from "../anthropic/request.ts";
 import { anthropicDecoder } from "../anthropic/stream.ts";
 import { claudeTokenCount } from "../anthropic/token-count.ts";
+import { claudeSearches } from "../anthropic/tools.ts";
 import { boundedRequest } from "../bounds.ts";
 import { capabilities as geminiCapabilities } from "../gemini/capabilities.ts";
 import { decodeGeminiError } from "../gemini/failure.ts";
 import { type GeminiApi, geminiChat } from "../gemini/request.ts";
+import { geminiSearches } from "../gemini/search.ts";
 import { geminiTokenCount } from "../gemini/token-count.ts";
 import { mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
@@ -34,6 +37,9 @@ import { vertexEmbeddings } from "./embeddings.ts";
 import { vertexModels } from "./model-list.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
 
+/** https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/web-search */
+const searchBeta = { "anthropic-beta": "web-search-2025-03-05" };
+
 /** The version belongs into the body here, and the model into the path. */
 const claudeVersion = "vertex-2023-10-16";
 
@@ -49,6 +55,7 @@ function claudeChat(
   const { model: _model, ...body } = encoded.body;
   return {
     path: claudePath(account, model, options.stream),
+    ...(request[webSearch] === undefined ? {} : { headers: searchBeta }),
     body: JSON.stringify({ anthropic_version: claudeVersion, ...body }),
     dropped: encoded.dropped,
     decodeReply,
@@ -57,7 +64,7 @@ function claudeChat(
 }
 
 /** Google's SDKs refuse ids of calls for Vertex AI. */
-const withoutIds: GeminiApi = { callIds: false };
+const ofVertex: GeminiApi = { callIds: false, excludesDomains: true };
 
 function chat(
   request: ChatRequest,
@@ -76,7 +83,7 @@ function chat(
         options,
       );
     default:
-      return geminiChat(request, { ...account, basePath: geminiBase(account) }, model, options, withoutIds);
+      return geminiChat(request, { ...account, basePath: geminiBase(account) }, model, options, ofVertex);
   }
 }
 
@@ -136,6 +143,11 @@ export const provider: Provider = {
       : {},
   authorize,
   modelList: vertexModels,
+  searches(request, account, model) {
+    const api = apiOf(account, model);
+    if (api === "Claude") return claudeSearches(request, model.config.upstream);
+    return api === "Gemini" && geminiSearches(request, model.config.upstream, ofVertex);
+  },
   chat,
   tokenCount(prompt, account, model) {
     const api = apiOf(account, model);
@@ -145,7 +157,7 @@ export const provider: Provider = {
         { ...account, basePath: geminiBase(account) },
         model,
         countMembers,
-        withoutIds,
+        ofVertex,
       );
     const own = { anthropic_version: claudeVersion };
     return api === "Claude" ? claudeTokenCount(claudeCountPath(account), prompt, account, model, own) : null;
