@@ -1,6 +1,6 @@
 /** Comparisons of calls with their copies, read from the log of a proxy. */
 import { z } from "zod";
-import { type Comparison, ShadowRows } from "../proxy/config/shadow-report.ts";
+import { type Comparison, ShadowRows, type ShadowSpan } from "../proxy/config/shadow-report.ts";
 
 const tokens = z.int().min(0).default(0);
 const cost = z.number().min(0).nullable().default(null);
@@ -57,15 +57,21 @@ export interface LoggedComparisons {
   since: string | null;
 }
 
-/** Other lines are left out: a log has much else. */
-export function comparisonsIn(texts: Iterable<string>): LoggedComparisons {
+const isWithin = (span: ShadowSpan | null, time: string): boolean => {
+  if (span === null) return true;
+  const ms = Date.parse(time);
+  return ms >= span.fromMs && ms < span.toMs;
+};
+
+/** Other lines are left out: a log has much else. `span`: null for all of it. */
+export function comparisonsIn(texts: Iterable<string>, span: ShadowSpan | null): LoggedComparisons {
   const rows = new ShadowRows();
   let since: string | null = null;
   for (const text of texts)
     for (const line of text.split("\n")) {
       if (!line.includes('"msg":"shadow"')) continue;
       const { data } = shadowLine.safeParse(parsed(line));
-      if (data === undefined) continue;
+      if (data === undefined || !isWithin(span, data.time)) continue;
       if (since === null || data.time < since) since = data.time;
       const copy = calledAs(data, data.status < 400 && data.outcome === undefined);
       const call = calledAs(data.compared_with, true);

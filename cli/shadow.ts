@@ -9,11 +9,12 @@ import {
   type ShadowReading,
   type ShadowRow,
   ShadowRows,
+  type ShadowSpan,
 } from "../proxy/config/shadow-report.ts";
 import { usd } from "../proxy/config/usage-report.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import type { Ledger } from "./ledger.ts";
-import { ledgersOf, placeOptions, placeUsage } from "./report-options.ts";
+import { ledgersOf, placeOptions, placeUsage, type SpanValues, spanOf, spanOptions } from "./report-options.ts";
 import { comparisonsIn } from "./shadow-lines.ts";
 import { textTable } from "./tables.ts";
 
@@ -22,6 +23,10 @@ const shadowUsage = `sluice shadow report [FILE…]: compare calls with their co
 Reads FILEs with the log of proxies (- for standard input). Without FILEs, asks the proxies, which count since they
 started:
 ${placeUsage}
+  --period TIME         until now, such as 24h or 7d (default: all that was counted), or
+  --from, --to MOMENT   a day such as 2027-02-01, or a moment such as 2027-02-01T00:00:00Z; proxies count by whole
+                        hours, for up to 31 days
+  --time-zone ZONE      of days, such as Europe/Berlin (default UTC)
   --policy NAME         namespace/name of a policy; repeatable (default: all)
   -o, --output FORMAT   table (default), json or csv; notes on the figures of the last two go to stderr
 
@@ -33,17 +38,20 @@ interface Report {
   notes: string[];
 }
 
-async function readFiles(files: readonly string[]): Promise<Report> {
+async function readFiles(files: readonly string[], span: ShadowSpan | null): Promise<Report> {
   const texts = await Promise.all(
     files.map((file) => (file === "-" ? readAll(process.stdin) : readFile(file, "utf8"))),
   );
-  const { rows, since } = comparisonsIn(texts);
+  const { rows, since } = comparisonsIn(texts, span);
   return { rows: rows.list(), dropped: [], notes: since === null ? [] : [`since ${since}`] };
 }
 
-async function readProxy(proxy: Ledger): Promise<ShadowReading | string> {
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+async function readProxy(proxy: Ledger, span: ShadowSpan | null): Promise<ShadowReading | string> {
+  const query = span === null ? "" : `?${new URLSearchParams({ from: iso(span.fromMs), to: iso(span.toMs) })}`;
   try {
-    return (await proxy.ask("/shadow")) as ShadowReading;
+    return (await proxy.ask(`/shadow${query}`)) as ShadowReading;
   } catch (cause) {
     return proxy.failure(cause instanceof Error ? cause.message : String(cause));
   }
@@ -63,8 +71,22 @@ function summed(readings: readonly ShadowReading[]): Pick<Report, "rows" | "drop
   return { rows: rows.list(), dropped };
 }
 
-async function askProxies(values: Parameters<typeof ledgersOf>[0]): Promise<Report> {
-  const answers = await Promise.all((await ledgersOf(values)).map(readProxy));
+/** What a report on a span lacks or has too much of. */
+function spanNotes(readings: readonly ShadowReading[], span: ShadowSpan): string[] {
+  const begins = readings.flatMap(({ keptFrom }) => (keptFrom === undefined ? [] : [Date.parse(keptFrom)]));
+  const late = begins.filter((ms) => ms > span.fromMs);
+  return [
+    ...(late.length === 0
+      ? []
+      : [`warning: copies before ${iso(Math.max(...late))} are missing: see the proxies' logs`]),
+    ...(begins.length === readings.length
+      ? []
+      : ["warning: a proxy of an older version doesn't count by hours; its copies of other hours are included"]),
+  ];
+}
+
+async function askProxies(values: Parameters<typeof ledgersOf>[0], span: ShadowSpan | null): Promise<Report> {
+  const answers = await Promise.all((await ledgersOf(values)).map((proxy) => readProxy(proxy, span)));
   const missing = answers.filter((answer) => typeof answer === "string");
   const readings = answers.filter((answer) => typeof answer !== "string");
   const own = [...new Map(readings.map((reading) => [reading.instance, reading])).values()];
@@ -72,7 +94,9 @@ async function askProxies(values: Parameters<typeof ledgersOf>[0]): Promise<Repo
   const since = own.map((reading) => reading.since).sort()[0];
   const who = own.length === 1 ? "one proxy" : `${own.length} proxies`;
   const notes = [
-    `counted by ${who} since ${since}; a proxy that restarts begins again, and its log has what came before`,
+    ...(span === null
+      ? [`counted by ${who} since ${since}; a proxy that restarts begins again, and its log has what came before`]
+      : [`counted by ${who} from ${iso(span.fromMs)} to ${iso(span.toMs)}, in whole hours`, ...spanNotes(own, span)]),
     ...missing.map((why) => `warning: comparisons are missing: ${why}`),
   ];
   return { ...summed(own), notes };
@@ -161,6 +185,12 @@ const formats: Readonly<Record<string, (rows: readonly ShadowRow[]) => string>> 
   },
 };
 
+/** null if no span is asked for. */
+function spanAsked(values: SpanValues): ShadowSpan | null {
+  const { period, from, to } = values;
+  return (period ?? from ?? to) === undefined ? null : spanOf(values, Date.now());
+}
+
 export async function runShadow([command, ...args]: readonly string[]): Promise<void> {
   if (command === "--help") {
     process.stdout.write(`${shadowUsage}\n`);
@@ -172,6 +202,7 @@ export async function runShadow([command, ...args]: readonly string[]): Promise<
     allowPositionals: true,
     options: {
       ...placeOptions,
+      ...spanOptions,
       policy: { type: "string", multiple: true },
       output: { type: "string", short: "o", default: "table" },
       help: { type: "boolean" },
@@ -185,7 +216,8 @@ export async function runShadow([command, ...args]: readonly string[]): Promise<
   if (format === undefined) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
   if (positionals.length > 0 && (values.url ?? values["system-namespace"] ?? values.kubeconfig) !== undefined)
     throw new UsageError("give FILEs, or say where the proxies are, not both");
-  const all = positionals.length > 0 ? await readFiles(positionals) : await askProxies(values);
+  const span = spanAsked(values);
+  const all = positionals.length > 0 ? await readFiles(positionals, span) : await askProxies(values, span);
   const isAsked = ({ policy }: { policy: string }): boolean => values.policy?.includes(policy) ?? true;
   const report = { ...all, rows: all.rows.filter(isAsked), dropped: all.dropped.filter(isAsked) };
   const rows = report.rows.toSorted((a, b) => b.pairs - a.pairs);

@@ -173,7 +173,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
   const recounts = new Recounts(ledger, settled, () => cell.snapshot(), Date.now);
   standingMetrics(metrics, cell, fleet, recounts);
-  const shadowTally = new ShadowTally(Date.now());
+  const shadowTally = new ShadowTally(Date.now);
   const room = new ShadowRoom();
   const shadows = new Shadows(
     shadowRecorder({

@@ -46,7 +46,7 @@ export function shadowRecorder({
     copied(copy: CallRecord, comparison: Comparison | null) {
       audit?.write("call", copy);
       ledger.record(charged(copy));
-      metrics.copied(copy, comparison?.similarity ?? null);
+      metrics.copied(copy, comparison);
       if (comparison === null) return;
       tally.compared(comparison);
       if (copy.statistics) logShadow(log, copy, comparison);

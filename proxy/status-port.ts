@@ -75,15 +75,22 @@ function probes(app: FastifyInstance, parts: StatusParts): void {
   });
 }
 
+const notASpan = { message: "from and to must be times such as 2027-02-28T12:00:00Z" };
+
+/** null if one of them is not a time. */
+function spanIn({ from = "", to = "" }: { from?: string; to?: string }): { fromMs: number; toMs: number } | null {
+  const [fromMs, toMs] = [Date.parse(from), Date.parse(to)];
+  return Number.isNaN(fromMs) || Number.isNaN(toMs) ? null : { fromMs, toMs };
+}
+
 /** `instance`: tells this run from the proxy's next one, whose counts start over. */
 function money(app: FastifyInstance, parts: StatusParts, instance: string): void {
   const { current, ledger } = parts;
   // Rows of the usage ledger, for reports. `shared`: whether other proxies return the same rows.
   app.get<{ Querystring: { from?: string; to?: string; keys?: string } }>("/usage", async ({ query }, reply) => {
-    const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
-    if (Number.isNaN(fromMs) || Number.isNaN(toMs))
-      return reply.code(400).send({ message: "from and to must be times such as 2027-02-28T12:00:00Z" });
-    const rows = await ledger.readLedger(fromMs, toMs);
+    const span = spanIn(query);
+    if (span === null) return reply.code(400).send(notASpan);
+    const rows = await ledger.readLedger(span.fromMs, span.toMs);
     const snapshot = current.snapshot();
     const usage: LedgerReading = {
       instance,
@@ -180,8 +187,12 @@ export function proxyStatusServer(parts: StatusParts): FastifyInstance {
   const instance = randomUUID();
   probes(app, parts);
   money(app, parts, instance);
-  // Comparisons of calls with their copies, for reports.
-  app.get("/shadow", async () => parts.shadows.reading(instance));
+  // Comparisons of calls with their copies, for reports; all of them, or those of a span.
+  app.get<{ Querystring: { from?: string; to?: string } }>("/shadow", async ({ query }, reply) => {
+    if (query.from === undefined && query.to === undefined) return parts.shadows.reading(instance);
+    const span = spanIn(query);
+    return span === null ? reply.code(400).send(notASpan) : parts.shadows.reading(instance, span);
+  });
   app.get("/status", async () => statusOf(parts, instance));
   return app;
 }

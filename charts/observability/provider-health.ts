@@ -1,11 +1,12 @@
 import type { Dashboard } from "./dashboard.ts";
+import { shadowRuns } from "./shadow-runs.ts";
 
 const rate = "$__rate_interval";
 
 export const providerHealth: Dashboard = {
   uid: "sluice-providers",
   title: "Sluice / Providers",
-  about: "How each provider does: latency, errors, breakers, failover.",
+  about: "How each provider does: latency, errors, breakers, failover, and how shadows compare.",
   rows: [
     {
       title: "Health",
@@ -141,5 +142,6 @@ export const providerHealth: Dashboard = {
         },
       ],
     },
+    shadowRuns,
   ],
 };

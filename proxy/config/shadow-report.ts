@@ -62,12 +62,20 @@ export interface ShadowRow {
   similarities: Record<string, number>;
 }
 
+/** From, and before, as milliseconds since 1970. */
+export interface ShadowSpan {
+  fromMs: number;
+  toMs: number;
+}
+
 /** A reply of the status port at /shadow. */
 export interface ShadowReading {
   /** Identifies this run of this proxy. */
   instance: string;
   /** When it began to count. */
   since: string;
+  /** Since when hours are kept apart. Proxies of older versions, which don't, leave it out. */
+  keptFrom?: string;
   rows: ShadowRow[];
   dropped: { policy: string; reason: ShadowDrop; calls: number }[];
 }
@@ -160,6 +168,10 @@ export class ShadowRows {
     row.compared += other.compared;
     row.similarity += other.similarity;
     for (const [bucket, count] of Object.entries(other.similarities)) increment(row.similarities, bucket, count);
+  }
+
+  get size(): number {
+    return this.#rows.size;
   }
 
   list(): ShadowRow[] {

@@ -159,6 +159,16 @@ export const callCatalogue = {
     help: "Seconds from sending a copy to the last byte of its answer.",
     labels: callLabels,
   },
+  ai_gateway_shadow_call_cost_total: {
+    type: "counter",
+    help: "USD of the calls that were copied, to compare with ai_gateway_shadow_cost_total.",
+    labels: callLabels,
+  },
+  ai_gateway_shadow_call_duration_seconds: {
+    type: "histogram",
+    help: "Seconds of the calls that were copied, to compare with ai_gateway_shadow_duration_seconds.",
+    labels: callLabels,
+  },
   ai_gateway_shadow_similarity: {
     type: "histogram",
     help: "Share of their words and pairs of words that the answers to a call and to its copy have in common.",

@@ -1,7 +1,7 @@
 /** `sluice shadow report` from proxies and from their logs. */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,9 @@ import {
   type Comparison,
   type ShadowReading,
   ShadowRows,
+  type ShadowSpan,
 } from "../../proxy/config/shadow-report.ts";
+import { ShadowTally } from "../../proxy/shadow/tally.ts";
 import type { Finished } from "../harness/command.ts";
 import { sluiceWith } from "../harness/sluice.ts";
 
@@ -38,9 +40,11 @@ const comparisons = [
 ];
 
 /** As a proxy logs them. */
-const logLine = ({ policy, model, call, copy, similarity }: Comparison): string =>
+const logLine = (comparison: Comparison): string => logLineAt("2026-12-01T10:00:00.000Z", comparison);
+
+const logLineAt = (time: string, { policy, model, call, copy, similarity }: Comparison): string =>
   JSON.stringify({
-    ...{ level: "info", time: "2026-12-01T10:00:00.000Z", operation: "shadow", route: policy, model },
+    ...{ level: "info", time, operation: "shadow", route: policy, model },
     ...{ provider: copy.provider, upstream_model: copy.model, status: copy.status, duration_ms: copy.durationMs },
     ...{ input_tokens: copy.inputTokens, output_tokens: copy.outputTokens, cost_nano_usd: copy.costNanoUsd },
     compared_with: {
@@ -58,10 +62,22 @@ function readingOf(instance: string, all: readonly Comparison[]): ShadowReading 
 }
 
 const servers: Server[] = [];
-async function proxy(reading: ShadowReading): Promise<string> {
+const serve = (reading: (span: ShadowSpan | null) => ShadowReading): Promise<string> =>
+  listening((url, response) => {
+    const [from, to] = ["from", "to"].map((name) => Date.parse(url.searchParams.get(name) ?? ""));
+    const span = from === undefined || to === undefined || Number.isNaN(from + to) ? null : { fromMs: from, toMs: to };
+    response.end(JSON.stringify(reading(span)));
+  });
+
+/** Of a version that knows no spans. */
+const proxy = (reading: ShadowReading): Promise<string> =>
+  listening((_url, response) => response.end(JSON.stringify(reading)));
+
+async function listening(answer: (url: URL, response: ServerResponse) => void): Promise<string> {
   const server = createServer((request, response) => {
-    response.writeHead(request.url === "/shadow" ? 200 : 404, { "content-type": "application/json" });
-    response.end(JSON.stringify(reading));
+    const url = new URL(request.url ?? "", "http://proxy");
+    response.writeHead(url.pathname === "/shadow" ? 200 : 404, { "content-type": "application/json" });
+    answer(url, response);
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -141,7 +157,56 @@ since 2026-12-01T10:00:00.000Z
     assert.deepEqual(more, []);
   });
 
+  it("counts a span of a log", async () => {
+    const times = [
+      "2026-11-30T23:30:00.000Z",
+      "2026-11-30T23:59:59.999Z",
+      "2026-12-01T00:00:00.000Z",
+      "2026-12-01T23:00:00.000Z",
+      "2026-12-02T00:00:00.000Z",
+    ];
+    const log = times.map((time) => logLineAt(time, comparison({}, 1))).join("\n");
+    for (const [span, pairs] of [
+      [["--from", "2026-12-01", "--to", "2026-12-02"], 2],
+      [["--from", "2026-12-01", "--to", "2026-12-02", "--time-zone", "Europe/Berlin"], 3],
+      [["--from", "2026-12-01T23:00:00Z", "--to", "2026-12-03"], 2],
+      [["--to", "2026-12-01T00:00:00Z"], 2],
+      [[], 5],
+    ] as const) {
+      const { stdout, stderr } = await report(["-", "-o", "json", ...span], log);
+      assert.deepEqual(
+        (JSON.parse(stdout) as { pairs: number }[]).map((row) => row.pairs),
+        [pairs],
+        `${span}: ${stderr}`,
+      );
+    }
+  });
+
+  it("counts a span of what proxies have, and says what of it is missing", async () => {
+    let nowMs = Date.parse("2026-12-01T10:30:00Z");
+    const tally = new ShadowTally(() => nowMs);
+    for (let hour = 0; hour < 3; hour++, nowMs += 3_600_000) tally.compared(comparison({}, 1));
+    const url = await serve((span) => tally.reading("a", span));
+    const asked = async (...args: string[]): Promise<[unknown, string]> => {
+      const { stdout } = await report(["--url", url, ...args]);
+      return [/answered +(\d+)/.exec(stdout)?.[1], stdout];
+    };
+    const [hours] = await asked("--from", "2026-12-01T11:00:00Z", "--to", "2026-12-01T13:00:00Z");
+    assert.equal(hours, "2");
+    const [day, text] = await asked("--from", "2026-12-01", "--to", "2026-12-02");
+    assert.equal(day, "3");
+    assert.match(text, /from 2026-12-01T00:00:00.000Z to 2026-12-02T00:00:00.000Z, in whole hours/);
+    assert.match(text, /warning: copies before 2026-12-01T10:30:00.000Z are missing: see the proxies' logs/);
+    const [none, empty] = await asked("--from", "2026-12-02", "--to", "2026-12-03");
+    assert.deepEqual([none, /no copies were compared/.test(empty)], [undefined, true]);
+    const old = await report(["--url", await proxy(readingOf("b", comparisons)), "--period", "24h"]);
+    assert.match(old.stdout, /warning: a proxy of an older version doesn't count by hours/);
+  });
+
   for (const [args, says] of [
+    [["--period", "a week"], /--period must be a time such as 24h or 7d/],
+    [["--period", "7d", "--from", "2026-12-01"], /give --period or --from, not both/],
+    [["proxy.log", "--from", "2026-12-02", "--to", "2026-12-01"], /--from must be before --to/],
     [["-o", "yaml"], /--output is table, json or csv/],
     [["proxy.log", "--url", "http://127.0.0.1:9090"], /give FILEs, or say where the proxies are/],
   ] as const)

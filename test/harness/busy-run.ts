@@ -11,6 +11,8 @@ const priced = {
 };
 const to = (...names: string[]) => ({ targets: names.map((name) => ({ provider: { name }, model: "gpt-4o" })) });
 
+const copiedTo = (name: string) => ({ target: { provider: { name }, model: "gpt-4o" }, percent: 100 });
+
 /** With the labels by which a cluster's operator may use it. */
 const labelled = (manifest: Manifest, labels: Record<string, string>): Manifest => ({
   ...manifest,
@@ -49,6 +51,14 @@ export const busyManifests = (upstream: string, failing: string): Manifest[] => 
     routing: to("main"),
     logging: { payloads: true },
   }),
+  provider("next", upstream, priced),
+  readable("next-credentials", "sk-next"),
+  policy("shadowed", { match: { models: ["shadowed"] }, routing: { ...to("main"), shadow: copiedTo("next") } }),
+  // Its breaker is open, so there is nothing to copy to.
+  policy("copied-nowhere", {
+    match: { models: ["copied-nowhere"] },
+    routing: { ...to("main"), shadow: copiedTo("failing") },
+  }),
   policy("house", { match: { models: ["house"] }, routing: { targets: [{ provider: { name: "unpriced" } }] } }),
   ...callerKey("busy", busyKey, { team: "search", tags: ["prod"] }),
   ...callerKey("poor", poorKey, { team: "interns", limits: [{ requests: 1, window: "1d" }] }),
@@ -78,6 +88,8 @@ export async function busyRound(url: string): Promise<void> {
   await call("cached", "the same question");
   await call("masked", "write to ann@example.com");
   await call("house", "hello");
+  await call("shadowed", "hello");
+  await call("copied-nowhere", "hello");
   await call("masked", "hello", poorKey);
   await call("masked", "hello", poorKey);
   await call("masked", "hello", tightKey);
