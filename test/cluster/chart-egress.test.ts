@@ -93,7 +93,7 @@ describe("the chart's egress proxy", { skip }, () => {
     const find = await render({});
     for (const component of components) {
       const names = ((podOf(find, component).containers[0].env ?? []) as Variable[]).map(({ name }) => name);
-      assert.deepEqual(names, component === "operator" ? ["POD_UID"] : []);
+      assert.deepEqual(names, component === "operator" ? ["POD_UID", "NODE_OPTIONS"] : ["NODE_OPTIONS"]);
     }
   });
 
@@ -143,6 +143,26 @@ describe("the chart's egress proxy", { skip }, () => {
 });
 
 describe("the chart's probes and disruptions", { skip }, () => {
+  it("bound V8's heap by the container's memory, unless the limit or Node.js's options are the user's own", async () => {
+    const heap = { name: "NODE_OPTIONS", value: "--max-old-space-size-percentage=50" };
+    const own = { name: "NODE_OPTIONS", value: "--max-old-space-size=200" };
+    const cases: [what: string, values: object, expected: object[]][] = [
+      ["by default", {}, [heap]],
+      ["without a limit", { resources: { limits: { memory: null } } }, []],
+      ["without resources", { resources: null }, []],
+      ["with options of the user's", { extraEnv: [own] }, [own]],
+      ["with other variables", { extraEnv: [{ name: "TZ", value: "UTC" }] }, [heap]],
+    ];
+    for (const [what, values, expected] of cases) {
+      const find = await render({ operator: values, proxy: values });
+      for (const component of components) {
+        const [{ env = [] }] = podOf(find, component).containers;
+        const options = env.filter(({ name }: { name: string }) => name === heap.name);
+        assert.deepEqual(options, expected, `${component} ${what}`);
+      }
+    }
+  });
+
   it("take timings, and keep what they ask for", async () => {
     const own = {
       startupSeconds: 61,
@@ -159,6 +179,7 @@ describe("the chart's probes and disruptions", { skip }, () => {
       const [{ startupProbe, livenessProbe, readinessProbe }] = pod.containers;
       assert.deepEqual(startupProbe, {
         httpGet: { path: "/livez", port: "status" },
+        initialDelaySeconds: 1,
         periodSeconds: 5,
         timeoutSeconds: 5,
         failureThreshold: 13,

@@ -214,6 +214,18 @@ minAvailable: {{ .minAvailable }}
 {{- end -}}
 {{- end }}
 
+{{/*
+V8's heap within the container's memory. The share is V8's default, which however takes 256 MiB at least: all that a small
+container has. Takes extraEnv and resources.
+*/}}
+{{- define "sluice.heapEnv" -}}
+{{- $own := false }}
+{{- range .extraEnv }}{{ if eq .name "NODE_OPTIONS" }}{{ $own = true }}{{ end }}{{ end }}
+{{- if and (not $own) (dig "limits" "memory" "" (default dict .resources)) -}}
+- { name: NODE_OPTIONS, value: --max-old-space-size-percentage=50 }
+{{- end }}
+{{- end }}
+
 {{/* Environment for connections that leave the network: the egress proxy, and authorities to trust. */}}
 {{- define "sluice.egressEnv" -}}
 {{- with .Values.egressProxy }}
