@@ -12,6 +12,8 @@ import { untilReady } from "./until-ready.ts";
 export interface RedisOptions {
   password?: string;
   port?: number;
+  /** Path of the server, Redis or Valkey. Default: Redis. */
+  server?: string;
   /** PEM; then it speaks nothing else. */
   tls?: { cert: string; key: string; ca: string };
   /** Further lines of its configuration. */
@@ -41,7 +43,7 @@ export async function ensureRedis(): Promise<string> {
 }
 
 export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
-  const binary = await ensureRedis();
+  const binary = options.server ?? (await ensureRedis());
   const dir = await temporaryFolder("redis");
   const port = options.port ?? (await freePort());
   const settings = join(dir, "redis.conf");

@@ -1,4 +1,4 @@
-/** Fleet state in memory and in every form of Redis that a URL can name, each a real server. */
+/** Fleet state in memory and in every form of Redis that a URL can name and in Valkey, each a real server. */
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
@@ -11,6 +11,7 @@ import { certificateAuthority } from "../../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis, startRedisCluster, startSentinel } from "../../harness/redis.ts";
+import { ensureValkey } from "../../harness/valkey.ts";
 import { storeSuite } from "./store-suite.ts";
 
 const dir = await temporaryFolder("store");
@@ -28,6 +29,12 @@ storeSuite("one Redis with a password", async () => {
   const redis = await startRedis({ password: "s3cret" });
   after(() => redis.stop());
   return opened(redis.url);
+});
+
+storeSuite("one Valkey with a password", async () => {
+  const valkey = await startRedis({ password: "s3cret", server: await ensureValkey() });
+  after(() => valkey.stop());
+  return opened(valkey.url);
 });
 
 storeSuite("one Redis with TLS, a private authority and a password", async () => {
