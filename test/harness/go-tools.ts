@@ -20,6 +20,16 @@ export const goTools = {
   "kube-controller-manager": kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager", "kubernetes-node"),
   "kube-scheduler": kubernetes("k8s.io/kubernetes/cmd/kube-scheduler", "kubernetes-node"),
   "kube-proxy": kubernetes("k8s.io/kubernetes/cmd/kube-proxy", "kubernetes-node"),
+  // For HorizontalPodAutoscalers on a real node.
+  "metrics-server": {
+    ...kubernetes("sigs.k8s.io/metrics-server/cmd/metrics-server", "kubernetes-node"),
+    versionOf: "sigs.k8s.io/metrics-server",
+  },
+  // Enforces NetworkPolicies on a real node.
+  "kube-router": {
+    ...kubernetes("github.com/cloudnativelabs/kube-router/v2/cmd/kube-router", "kubernetes-node"),
+    versionOf: "github.com/cloudnativelabs/kube-router/v2",
+  },
   etcd: {
     folder: join(modules, "etcd"),
     package: "go.etcd.io/etcd/server/v3",
@@ -50,20 +60,6 @@ export const goTools = {
     folder: join(modules, "argocd-engine"),
     package: ".",
     versionOf: "github.com/argoproj/argo-cd/gitops-engine",
-    stamps: () => ({}),
-  },
-  // For HorizontalPodAutoscalers on a real node.
-  "metrics-server": {
-    folder: join(modules, "metrics-server"),
-    package: "sigs.k8s.io/metrics-server/cmd/metrics-server",
-    versionOf: "sigs.k8s.io/metrics-server",
-    stamps: () => ({}),
-  },
-  // Enforces NetworkPolicies on a real node.
-  "kube-router": {
-    folder: join(modules, "kube-router"),
-    package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
-    versionOf: "github.com/cloudnativelabs/kube-router/v2",
     stamps: () => ({}),
   },
   kubeconform: {

@@ -10,6 +10,7 @@ import {
   pinnedVersion,
   type ToolName,
 } from "./tools.ts";
+import { ensureValkey } from "./valkey.ts";
 
 const requirements = join(import.meta.dirname, "..", "tools", "requirements.txt");
 
@@ -21,6 +22,7 @@ const parts: Record<string, () => Promise<string>> = {
   nginx: () => ensureDebian("nginx", "nginx"),
   wrk: () => ensureDebian("wrk", "wrk"),
   python: () => ensurePythonEnv(requirements),
+  "valkey-server": ensureValkey,
 };
 
 /** What only the benchmarks and the end-to-end lane need. They get it themselves, so that `make test` doesn't wait for it. */

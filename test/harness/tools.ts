@@ -1,7 +1,7 @@
 /** The real parts that tests stand on: looked for first, then a cached build, then built. */
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { cacheFolder, withLock } from "./cache-folder.ts";
 import { findBinary, lastLines, runAgain } from "./command.ts";
 import { type GoTool, goTools, type ToolName } from "./go-tools.ts";
@@ -28,19 +28,50 @@ export function ensureTool(name: ToolName): Promise<string> {
 export const skipWithout = (...names: ToolName[]): Promise<string | false> =>
   skipReason(...names.map((name) => () => ensureTool(name)));
 
+/** How one tool is built, and where it is then. */
+interface Plan {
+  name: ToolName;
+  tool: GoTool;
+  ldflags: string;
+  target: string;
+}
+
+async function planOf(name: ToolName): Promise<Plan> {
+  const tool: GoTool = goTools[name];
+  const ldflags = await linkerFlags(tool);
+  const target = join(await cacheFolder(), `${name}-${await cacheKey(name, tool, ldflags)}`, name);
+  return { name, tool, ldflags, target };
+}
+
+const builtBy = ({ name, target }: Plan): Promise<string | undefined> => findBinary(name, [dirname(target)]);
+
 async function locate(name: ToolName): Promise<string> {
   const assets = process.env["KUBEBUILDER_ASSETS"];
   const given = assets ? await findBinary(name, [assets]) : undefined;
   if (given) return given;
 
-  const tool: GoTool = goTools[name];
-  const ldflags = await linkerFlags(tool);
-  const target = join(await cacheFolder(), `${name}-${await cacheKey(name, tool, ldflags)}`, name);
-  const built = () => findBinary(name, [dirname(target)]);
-  return (
-    (await built()) ??
-    (await withLock(`${name}-build`, async () => (await built()) ?? (await build(name, tool, ldflags, target))))
+  const plan = await planOf(name);
+  const found = await builtBy(plan);
+  if (found) return found;
+  return withLock(`${basename(plan.tool.folder)}-build`, async () => {
+    if (!(await builtBy(plan))) await build(await withSiblings(plan));
+    return plan.target;
+  });
+}
+
+/**
+ * The tools of the same go.mod that are missing too. One build compiles what they share once, and links one of them while it
+ * compiles another. Go names binaries after their packages then.
+ */
+async function withSiblings(plan: Plan): Promise<[Plan, ...Plan[]]> {
+  const { name, tool, ldflags } = plan;
+  const names = (Object.keys(goTools) as ToolName[]).filter(
+    (other) => other !== name && goTools[other].folder === tool.folder && basename(goTools[other].package) === other,
   );
+  const siblings: Plan[] = [];
+  for (const sibling of await Promise.all(names.map(planOf)))
+    if (sibling.ldflags === ldflags && !(await builtBy(sibling))) siblings.push(sibling);
+  return [plan, ...siblings];
 }
 
 async function linkerFlags(tool: GoTool): Promise<string> {
@@ -86,10 +117,16 @@ async function cacheKey(name: ToolName, tool: GoTool, ldflags: string): Promise<
   return hash.update([tool.package, ldflags, go.stdout].join("\n")).digest("hex").slice(0, 16);
 }
 
-async function build(name: ToolName, tool: GoTool, ldflags: string, target: string): Promise<string> {
-  process.stderr.write(`Building ${name} from its Go module into ${dirname(target)}; the first time takes minutes.\n`);
+async function build(plans: readonly [Plan, ...Plan[]]): Promise<void> {
+  const [{ name, tool, ldflags, target }] = plans;
+  const names = plans.map((plan) => plan.name).join(", ");
+  process.stderr.write(
+    `Building ${names} from Go modules into ${dirname(dirname(target))}; the first time takes minutes.\n`,
+  );
   const partial = `${target}.${process.pid}.partial`;
-  await mkdir(dirname(target), { recursive: true });
+  const output = plans.length === 1 ? partial : `${partial}/`;
+  for (const plan of plans) await mkdir(dirname(plan.target), { recursive: true });
+  const packages = plans.map((plan) => plan.tool.package);
   const args = [
     "build",
     "-mod=readonly",
@@ -98,15 +135,14 @@ async function build(name: ToolName, tool: GoTool, ldflags: string, target: stri
     "-ldflags",
     ldflags,
     "-o",
-    partial,
-    tool.package,
+    output,
+    ...packages,
   ];
   // What was fetched and compiled the first time is not again.
   const done = await runAgain("go", args, { cwd: tool.folder, env: { ...process.env, ...goEnv } });
-  if (done.code !== 0) {
-    await rm(partial, { force: true });
-    throw new MissingTool(name, `go build ${tool.package} failed:\n${lastLines(done.stderr, 20)}`);
-  }
-  await rename(partial, target);
-  return target;
+  if (done.code === 0)
+    for (const plan of plans) await rename(plans.length === 1 ? partial : join(partial, plan.name), plan.target);
+  await rm(partial, { recursive: true, force: true });
+  if (done.code !== 0)
+    throw new MissingTool(name, `go build ${packages.join(" ")} failed:\n${lastLines(done.stderr, 20)}`);
 }
