@@ -10,12 +10,13 @@ import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
 import { lossesBy, rightTexts } from "./cluster/needed-rights.ts";
-import { Nudger, sendRevocations } from "./cluster/proxies.ts";
+import { Nudger, sendRevocations, storedTokens } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { RevocationPath } from "./cluster/revocation-path.ts";
 import type { RightsCheck } from "./cluster/rights-check.ts";
 import { watchRights } from "./cluster/rights-watch.ts";
 import { ClusterSource } from "./cluster/source.ts";
+import { StandbyRevocationPath } from "./cluster/standby-revocation-path.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import type { StatusWriter } from "./cluster/status-writer.ts";
 import { openStatuses } from "./cluster/statuses.ts";
@@ -48,6 +49,7 @@ export class Operator {
   readonly #publisher: Publisher;
   readonly #nudger: Nudger;
   readonly #revocations: RevocationPath;
+  readonly #standbyRevocations: StandbyRevocationPath;
   readonly #canaries = new CanaryBook();
   readonly #discovery = new DiscoveryBook();
   readonly #budgets = new BudgetBook();
@@ -56,6 +58,8 @@ export class Operator {
   readonly #contests: Contests;
   readonly #statuses: StatusWriter;
   readonly #context: Reconciler;
+  /** A container that is started again in the same Pod goes on with the Lease of the one before. */
+  readonly #identity = `${hostname()}_${process.env["POD_UID"] || randomUUID()}`;
   /** Publishes. */
   readonly #publishing: Loop;
   /** Asks the proxies and writes statuses. */
@@ -79,7 +83,11 @@ export class Operator {
     this.#nudger = new Nudger(this.cluster, settings);
     this.source = this.#clusterSource();
     this.#revocations = this.#revocationPath();
-    this.source.onKey((id) => this.#revocations.changed(id));
+    this.#standbyRevocations = this.#standbyPath();
+    this.source.onKey((id, own) => {
+      this.#revocations.changed(id);
+      if (own) this.#standbyRevocations.changed(id);
+    });
     this.#alerts = this.#alertLoop();
     ({ contests: this.#contests, writer: this.#statuses } = openStatuses(this.cluster, settings, {
       log: this.log,
@@ -131,6 +139,7 @@ export class Operator {
     await this.#observing.stop();
     await this.#revocations.idle();
     this.#revocations.stop();
+    this.#standbyRevocations.stop();
     await this.#alerts.idle();
     // The next leader sends every alert again that no status records as sent.
     if (this.#unsaved) await this.#observing.last();
@@ -156,10 +165,7 @@ export class Operator {
       prefix: this.#settings.publishPrefix,
       stateOf: (id) => this.source.keyState(id),
       leading: () => this.leading(),
-      send: async (text) => {
-        const tokens = this.#context.published?.tokens;
-        if (tokens !== undefined) await sendRevocations(this.cluster, this.#settings, tokens, text);
-      },
+      send: (text) => this.#sendRevocations({ text }),
       nudge: async () => {
         this.#observing.trigger();
         await this.#nudger.nudge(this.#revocations.mark(this.#publisher.revision()));
@@ -169,13 +175,32 @@ export class Operator {
     });
   }
 
+  async #sendRevocations(message: { text: string; standby?: boolean }): Promise<void> {
+    const tokens = this.#context.published?.tokens ?? (await storedTokens(this.cluster, this.#settings));
+    if (tokens !== null) await sendRevocations(this.cluster, this.#settings, tokens, message);
+  }
+
+  #standbyPath(): StandbyRevocationPath {
+    return new StandbyRevocationPath({
+      cluster: this.cluster,
+      namespace: this.#settings.namespace,
+      prefix: this.#settings.publishPrefix,
+      sender: this.#identity,
+      stateOf: (id) => this.source.keyState(id),
+      // A new leader has compared all keys with what is published once it is no longer fresh.
+      standsBy: () => this.source.synced() && (this.#fresh || !this.leading()),
+      send: (text) => this.#sendRevocations({ text, standby: true }),
+      sent: (keys) => this.log.warn({ keys }, "the leader has not published revocations; sent them to the proxies"),
+      failed: this.failures.warnAndCount("revocations could not be sent for the leader; trying again"),
+    });
+  }
+
   #elect(): ReturnType<typeof elect> {
     const { namespace, publishPrefix, lease } = this.#settings;
     return elect(this.cluster, {
       namespace,
       name: `${publishPrefix}-operator`,
-      // A container that is started again in the same Pod goes on with the Lease of the one before.
-      identity: `${hostname()}_${process.env["POD_UID"] || randomUUID()}`,
+      identity: this.#identity,
       times: lease,
       // Never moves back: a lease must not last longer because somebody corrected the clock.
       nowMs: () => performance.timeOrigin + performance.now(),

@@ -6,14 +6,21 @@ import type { FastifyInstance } from "fastify";
 import { maxRevocations } from "./config/revocations.ts";
 import type { Current } from "./snapshot/current.ts";
 
-export const revocationsPath = "/revocations";
+const leadersPath = "/revocations";
+const standbysPath = "/revocations/standby";
+/** Paths that only the operator may use. */
+export const revocationPaths: ReadonlySet<string> = new Set([leadersPath, standbysPath]);
 /** A digest in quotes and a comma, with room to spare. */
 const bytesOfEach = 70;
 
 export function receiveRevocations(app: FastifyInstance, current: Current): void {
   const bodyLimit = maxRevocations * bytesOfEach;
-  app.put<{ Body: unknown }>(revocationsPath, { bodyLimit }, async ({ body }, reply) => {
-    const problem = current.revoke(JSON.stringify(body));
-    return problem === null ? { revocations: current.revocations() } : reply.code(400).send({ message: problem });
-  });
+  const receive = (path: string, take: (text: string) => string | null): void => {
+    app.put<{ Body: unknown }>(path, { bodyLimit }, async ({ body }, reply) => {
+      const problem = take(JSON.stringify(body));
+      return problem === null ? { revocations: current.revocations() } : reply.code(400).send({ message: problem });
+    });
+  };
+  receive(leadersPath, (text) => current.revoke(text));
+  receive(standbysPath, (text) => current.revokeForStandby(text));
 }

@@ -8,7 +8,7 @@ import type { Registry } from "prom-client";
 import type { Denial } from "./audit/denials.ts";
 import { operatorTokenHeader, statusTokenHeader } from "./config/status-token.ts";
 import { registerCounter } from "./metrics/register.ts";
-import { revocationsPath } from "./receive-revocations.ts";
+import { revocationPaths } from "./receive-revocations.ts";
 
 const open: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
@@ -48,7 +48,7 @@ export function guardStatus(app: FastifyInstance, access: StatusAccess): void {
     denied({ what: "status_token", reason, address: request.ip, path: pathOf(request) });
   };
   app.addHook("onRequest", async (request, reply) => {
-    if (request.routeOptions.url !== revocationsPath) return;
+    if (!revocationPaths.has(request.routeOptions.url ?? "")) return;
     if (isSame(request.headers[operatorTokenHeader], operatorToken())) return;
     refuse(request, "not_operator");
     await reply.code(401).send({ message: "only the operator may send revocations" });

@@ -1,15 +1,17 @@
 /**
  * The proxies: where their status ports are, what they report, and how to make kubelet refresh their volumes sooner.
  */
+import { Buffer } from "node:buffer";
 import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
 import type { ForeignKeyUse } from "../../proxy/config/foreign-key-use.ts";
-import { operatorTokenHeader, statusTokenHeader } from "../../proxy/config/status-token.ts";
+import { operatorToken, operatorTokenHeader, statusToken, statusTokenHeader } from "../../proxy/config/status-token.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
+import { credentialsSecretName } from "../publish/layout.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
-import { asMerge, type Cluster } from "./api.ts";
+import { asMerge, type Cluster, orNull } from "./api.ts";
 import { type ProxyStatus, parseProxyStatus } from "./proxy-status.ts";
 
 const askTimeoutMs = 1_000;
@@ -115,12 +117,23 @@ export interface StatusTokens {
   operator: string;
 }
 
-/** Sends revocations to every proxy. One that can't be reached reads them from its volume. */
+/**
+ * The tokens, derived from the stored pepper; null if there is none yet. For what can't wait until a pass has them.
+ */
+export async function storedTokens(cluster: Cluster, settings: OperatorSettings): Promise<StatusTokens | null> {
+  const { namespace, publishPrefix } = settings;
+  const name = credentialsSecretName(publishPrefix);
+  const secret = await orNull(cluster.core.readNamespacedSecret({ namespace, name }));
+  const pepper = Buffer.from(secret?.data?.["pepper"] ?? "", "base64");
+  return pepper.length === 0 ? null : { status: statusToken(pepper), operator: operatorToken(pepper) };
+}
+
+/** Sends revocations to every proxy. One that can't be reached reads the leader's from its volume. */
 export async function sendRevocations(
   cluster: Cluster,
   settings: OperatorSettings,
   tokens: StatusTokens,
-  text: string,
+  { text, standby = false }: { text: string; standby?: boolean },
 ): Promise<void> {
   const headers = {
     [statusTokenHeader]: tokens.status,
@@ -128,7 +141,7 @@ export async function sendRevocations(
     "content-type": "application/json",
   };
   const send = (url: string): Promise<unknown> =>
-    fetch(`${url}/revocations`, {
+    fetch(`${url}/revocations${standby ? "/standby" : ""}`, {
       method: "PUT",
       headers,
       body: text,

@@ -1,7 +1,7 @@
 /** All reads of the cluster behind one object: caches of the four kinds and of Namespaces, and Secrets by name. */
 import type { V1Namespace } from "@kubernetes/client-node";
 import { group, type Kind, kindNames, version } from "../../crds/kinds.ts";
-import type { World, WorldObject } from "../compile/world.ts";
+import { classOf, type World, type WorldObject } from "../compile/world.ts";
 import type { KeyState } from "../publish/revocation-book.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import type { Cluster } from "./api.ts";
@@ -75,7 +75,7 @@ export class ClusterSource {
   readonly #changed: () => void;
   readonly #refs = new SecretRefs();
   readonly #facts = new SecretFacts();
-  #keyListener: (id: string) => void = () => undefined;
+  #keyListener: (id: string, own: boolean) => void = () => undefined;
 
   constructor(
     cluster: Cluster,
@@ -102,7 +102,11 @@ export class ClusterSource {
   }
 
   #kindCache(cluster: Cluster, events: CacheEvents, kind: Kind, namespace: string | null): KindCache {
-    const seen = ({ metadata }: CustomObject): void => this.#keyListener(`${metadata?.namespace}/${metadata?.name}`);
+    const { className } = this.#settings;
+    const seen = ({ metadata }: CustomObject): void => {
+      const own = classOf({ labels: metadata?.labels ?? {} }) === className;
+      this.#keyListener(`${metadata?.namespace}/${metadata?.name}`, own);
+    };
     const cache = new ObjectCache<CustomObject>(cluster, {
       ...events,
       ...kindOptions(cluster, kind, namespace),
@@ -167,8 +171,11 @@ export class ClusterSource {
     return keyState(undefined, this.#settings.className);
   }
 
-  /** Calls `listener` with `namespace/name` of each ApiKey that the watch reports, at once. */
-  onKey(listener: (id: string) => void): void {
+  /**
+   * Calls `listener` with `namespace/name` of each ApiKey that the watch reports, at once. `own`: whether it belongs to
+   * this installation, or did when it was deleted.
+   */
+  onKey(listener: (id: string, own: boolean) => void): void {
     this.#keyListener = listener;
   }
 

@@ -60,7 +60,8 @@ export function credentialsSecretsOf(
   return secrets;
 }
 
-function mapOf(prefix: string, document: string): string {
+/** Name of the ConfigMap that holds a document. */
+export function configMapOfDocument(prefix: string, document: string): string {
   if (document === "manifest.json" || document === "config.json" || document === "seeds.json")
     return `${prefix}-config`;
   return `${prefix}-${document.replace(/\.json$/, "")}`;
@@ -70,7 +71,7 @@ function mapOf(prefix: string, document: string): string {
 export function configMapsOf(prefix: string, published: PublishedConfig): Map<string, Record<string, string>> {
   const maps = new Map<string, Record<string, string>>();
   for (const [document, bytes] of Object.entries(published.documents)) {
-    const name = mapOf(prefix, document);
+    const name = configMapOfDocument(prefix, document);
     maps.set(name, { ...maps.get(name), [document]: bytes });
   }
   const main = `${prefix}-config`;

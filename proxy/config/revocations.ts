@@ -16,4 +16,11 @@ export const revocationsDocument = z.object({
   /** Digests of keys. */
   digests: z.array(z.string().length(64)),
 });
+
+/** From an operator that does not lead. Only ever adds to what the leader says. */
+export const standbyRevocations = revocationsDocument.pick({ schemaVersion: true, digests: true }).extend({
+  /** Names the operator: its next message replaces this one. */
+  sender: z.string().min(1).max(300),
+});
+export type StandbyRevocations = z.output<typeof standbyRevocations>;
 export type Revocations = z.output<typeof revocationsDocument>;

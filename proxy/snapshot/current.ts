@@ -25,6 +25,8 @@ export interface Current {
   revocations(): string;
   /** Applies what the operator sent, at once. Returns the reason if it can't be used. */
   revoke(text: string): string | null;
+  /** As `revoke`, from an operator that does not lead: it can only add. */
+  revokeForStandby(text: string): string | null;
   /** Reads the source once. Resolves when the new config is live or rejected. */
   refresh(): Promise<void>;
   close(): void;
@@ -97,6 +99,12 @@ class LiveConfig implements Current {
 
   revoke(text: string): string | null {
     const problem = this.#revoked.send(text);
+    this.#applyRevoked();
+    return problem;
+  }
+
+  revokeForStandby(text: string): string | null {
+    const problem = this.#revoked.sendStandby(text);
     this.#applyRevoked();
     return problem;
   }

@@ -443,6 +443,44 @@ describe("revocations besides the config", () => {
     assert.equal(isRevoked(cell), false);
   });
 
+  const standby = (sender: string, digests: string[]): string => JSON.stringify({ schemaVersion: 1, sender, digests });
+
+  it("sent by an operator that stands by add to the leader's, and each sender takes back only its own", async () => {
+    const { source } = given([]);
+    const { cell } = cellOf(source);
+    await cell.refresh();
+    assert.equal(cell.revokeForStandby(standby("one", [digest])), null);
+    cell.revokeForStandby(standby("two", [digest]));
+    cell.revoke(document([]));
+    // Leaders look for their own message.
+    assert.deepEqual([isRevoked(cell), cell.revocations()], [true, ""]);
+    cell.revokeForStandby(standby("one", []));
+    assert.equal(isRevoked(cell), true);
+    cell.revokeForStandby(standby("two", []));
+    assert.equal(isRevoked(cell), false);
+    for (const text of ["[]", document([digest]), standby("", [digest])])
+      assert.equal(cell.revokeForStandby(text), "revocations.json does not fit the schema");
+  });
+
+  it("sent by an operator that stands by end with a config that was read after them, and with no earlier one", async () => {
+    const { source } = given([]);
+    const { cell } = cellOf(source);
+    await cell.refresh();
+    const files = large(2, 10).files;
+    source.give(files);
+    const current = source.current.bind(source);
+    source.current = () => {
+      cell.revokeForStandby(standby("one", [digest]));
+      source.current = current;
+      return current();
+    };
+    await cell.refresh();
+    assert.deepEqual([isRevoked(cell), cell.snapshot()?.revision], [true, large(2, 10).revision]);
+    source.give(large(3, 10).files);
+    await cell.refresh();
+    assert.equal(isRevoked(cell), false);
+  });
+
   it("that can't be read leave those in use that were read before, and are reported", async () => {
     const { source, next } = given([digest]);
     const { cell, rejected } = cellOf(source);

@@ -40,8 +40,9 @@ describe("the status port", () => {
     const gateway = await start();
     const shown = /sst_[\w-]+/.exec(gateway.printed.join("\n"))?.[0] ?? "";
     for (const headers of [{}, { "x-sluice-status-token": shown }, { "x-sluice-operator-token": shown }])
-      for (const body of ["{}", '{"schemaVersion":1,"id":"x","digests":[]}']) {
-        const answer = await fetch(`${gateway.statusUrl}/revocations`, {
+      for (const path of ["/revocations", "/revocations/standby"]) {
+        const body = '{"schemaVersion":1,"id":"x","sender":"me","digests":[]}';
+        const answer = await fetch(`${gateway.statusUrl}${path}`, {
           method: "PUT",
           headers: { "content-type": "application/json", ...headers },
           body,
