@@ -16,7 +16,16 @@ export interface StatusWrite {
 }
 
 /**
- * Pure: the first status of objects that have none. GitOps tools take an object without a status for a ready one, so it
+ * If more objects than this have changed, statuses that only say that a form is on its way are left out: at 100 writes a
+ * second, they would double the time until the last object says that it is live.
+ */
+const maxAnnounced = 200;
+
+const isReported = ({ meta, status }: WorldObject): boolean =>
+  (status as { observedGeneration?: number } | null)?.observedGeneration === meta.generation;
+
+/**
+ * Pure: the first status of objects that have none, unless they are very many. GitOps tools take an object without a status for a ready one, so it
  * must not wait for the proxies' answers. Alerts, budgets and health are added by the next status.
  */
 export function firstStatuses(
@@ -26,7 +35,7 @@ export function firstStatuses(
   nowMs: number,
 ): StatusWrite[] {
   const bare = objects.filter(({ status }) => previousConditions(status).length === 0);
-  if (bare.length === 0) return [];
+  if (bare.length === 0 || bare.length > maxAnnounced) return [];
   const byMeta = new Map(bare.map((object) => [object.meta, object]));
   return verdicts.flatMap((verdict) => {
     const object = byMeta.get(verdict.meta);
@@ -50,6 +59,14 @@ interface Standing {
   /** Whether it waits for proxies. */
   waits: boolean;
   rest: unknown;
+}
+
+/** A status that may say no more than that a form is on its way. */
+interface Announcement {
+  object: WorldObject;
+  status: Record<string, unknown>;
+  /** Whether very many objects have changed. */
+  crowded: boolean;
 }
 
 /** What a status says of the rollout, and the rest. */
@@ -96,11 +113,12 @@ export class StatusBook {
     // Losing the last proxy, and getting the first one again, change every status.
     if (noProxies || this.#noProxies) this.#open = new Set(verdicts);
     this.#noProxies = noProxies;
+    const crowded = this.#unreported() > maxAnnounced;
     const due: StatusWrite[] = [];
     for (const verdict of [...this.#open]) {
       const object = this.#byMeta.get(verdict.meta);
       const status = object === undefined ? null : newStatus(verdict, object, stateOf(verdict), nowMs);
-      if (object !== undefined && status !== null && !this.#isEarly(object, status, nowMs))
+      if (object !== undefined && status !== null && !this.#isEarly({ object, status, crowded }, nowMs))
         due.push({ verdict, object, status });
       // Once it is written, the object and its verdict are new ones.
       else if (!this.#live.isPending(verdict)) this.#open.delete(verdict);
@@ -109,11 +127,26 @@ export class StatusBook {
     return due;
   }
 
-  /** Whether nothing but the progress of a rollout has changed, which was reported a moment ago. */
-  #isEarly(object: WorldObject, status: Record<string, unknown>, nowMs: number): boolean {
+  /** Objects whose present form no status speaks of yet. */
+  #unreported(): number {
+    let count = 0;
+    for (const { meta } of this.#open) {
+      const object = this.#byMeta.get(meta);
+      if (object !== undefined && !isReported(object)) count++;
+    }
+    return count;
+  }
+
+  /**
+   * Whether nothing but the progress of a rollout has changed, which was reported a moment ago; or whether the form is on
+   * its way like very many others, and will be live in a moment.
+   */
+  #isEarly({ object, status, crowded }: Announcement, nowMs: number): boolean {
     const { uid } = object.meta;
     const [was, is] = [standingIn(object.status), standingIn(status)];
-    if (!was.waits || !is.waits || was.generation !== is.generation || !isDeepStrictEqual(was.rest, is.rest)) {
+    const sameForm = was.generation === is.generation;
+    const onlyProgress = sameForm && was.waits && isDeepStrictEqual(was.rest, is.rest);
+    if (!is.waits || !(onlyProgress || (crowded && !sameForm))) {
       this.#progress.delete(uid);
       return false;
     }

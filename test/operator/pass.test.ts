@@ -275,6 +275,50 @@ describe("which statuses are due", () => {
     assert.deepEqual(names(book.due(told, told.map(verdictOf), everywhere, nowMs + 97_000)), ["k1"]);
   });
 
+  const half: Rollout = { revision: "r1", proxies: ["r1", null] };
+  const crowd = (count: number): WorldObject[] => Array.from({ length: count }, (_, at) => apiKey(`k${at}`, `s${at}`));
+
+  it("for few new objects, that they are on their way; for very many, only that they are live, in one write each", () => {
+    for (const [count, announced] of [
+      [100, 100],
+      [1_000, 0],
+    ] as const) {
+      const book = new StatusBook();
+      const objects = crowd(count);
+      const first = book.due(objects, objects.map(verdictOf), half, nowMs);
+      assert.equal(first.length, announced);
+      const told = written(first, objects);
+      assert.equal(book.due(told, told.map(verdictOf), everywhere, nowMs + 1_000).length, count);
+    }
+  });
+
+  it("of very many, at once what is refused, and after a while those that are still on their way", () => {
+    const book = new StatusBook();
+    const objects = crowd(1_000);
+    const verdicts = objects.map(verdictOf);
+    const refused: Verdict = { ...(verdicts[7] as Verdict), live: "none", entry: null };
+    assert.deepEqual(names(book.due(objects, verdicts.with(7, refused), half, nowMs)), ["k7"]);
+    assert.equal(book.due(objects, verdicts, half, nowMs + 29_000).length, 0);
+    assert.equal(book.due(objects, verdicts, half, nowMs + 31_000).length, 999);
+  });
+
+  it("the same for changes of objects that are live", () => {
+    for (const [count, announced] of [
+      [100, 100],
+      [1_000, 0],
+    ] as const) {
+      const book = new StatusBook();
+      const objects = crowd(count);
+      const live = written(book.due(objects, objects.map(verdictOf), everywhere, nowMs), objects);
+      book.due(live, live.map(verdictOf), everywhere, nowMs);
+      const changed = live.map((object) => ({ ...object, meta: { ...object.meta, generation: 2 } }));
+      const verdicts = changed.map((object) => ({ ...verdictOf(object), entry: { id: object.meta.name, form: 2 } }));
+      const rollout: Rollout = { revision: "r2", proxies: ["r2", "r1"] };
+      assert.equal(book.due(changed, verdicts, rollout, nowMs).length, announced);
+      assert.equal(book.due(changed, verdicts, { ...rollout, proxies: ["r2", "r2"] }, nowMs + 1_000).length, count);
+    }
+  });
+
   it("all when there is no proxy any more, and all again when they are back", () => {
     const book = new StatusBook();
     const first = [apiKey("k1", "s1"), apiKey("k2", "s2")];

@@ -100,6 +100,18 @@ describe("statuses are written in the background", () => {
     );
     const summary = previousConditions(first[0]?.status).map(({ type, status }) => `${type}=${status}`);
     assert.ok(summary.includes("Ready=False") && summary.includes("Reconciling=True"), String(summary));
+    const many = Array.from({ length: 1_000 }, (_, at) => write("a", `k${at}`, ""));
+    const state = { revision: "r", live: 0, total: 2 };
+    const objects = many.map(({ object }) => object);
+    assert.deepEqual(
+      firstStatuses(
+        objects,
+        many.map(({ verdict }) => verdict),
+        state,
+        0,
+      ),
+      [],
+    );
   });
 
   it("a status that fails is offered again, and reported", async () => {
