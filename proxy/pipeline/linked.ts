@@ -1,7 +1,7 @@
 /** What a request only refers to: state that the provider keeps, files, and images. Its bytes don't show their size. */
 import { arePlain } from "../call/plain-messages.ts";
 import type { Shaped } from "../call/shaped.ts";
-import { isObject, type JsonObject } from "../wire/json.ts";
+import { isObject, isSet, type JsonObject } from "../wire/json.ts";
 
 const links: ReadonlySet<string> = new Set([
   ...["image_url", "input_image", "file_id", "file_url", "url", "file_uri"],
@@ -61,8 +61,6 @@ export function linksOf(json: JsonObject): Links {
   };
 }
 
-const isGiven = (value: unknown): boolean => (value ?? null) !== null;
-
 /** Items of the Responses API that are sent whole, with an id or without. */
 const wholeItem = /^(message|function_call|custom_tool_call|.*_output|mcp_approval_response)$/;
 
@@ -70,25 +68,25 @@ const wholeItem = /^(message|function_call|custom_tool_call|.*_output|mcp_approv
  * Whether the request has only the item's id: https://platform.openai.com/docs/api-reference/responses/create (input).
  */
 function isStored(item: unknown): boolean {
-  if (!isObject(item) || !isGiven(item["id"]) || isGiven(item["encrypted_content"])) return false;
-  const type = item["type"] ?? (isGiven(item["role"]) ? "message" : "item_reference");
+  if (!isObject(item) || !isSet(item["id"]) || isSet(item["encrypted_content"])) return false;
+  const type = item["type"] ?? (isSet(item["role"]) ? "message" : "item_reference");
   return typeof type !== "string" || !wholeItem.test(type);
 }
 
 /** Whether the call continues from state that the provider keeps, whose size is unknown here. */
 export function linksState({ received: { json }, edits, format }: Shaped): boolean {
-  if (format === "anthropic.messages") return isGiven(json["container"]);
-  if (format !== "openai.responses") return isGiven(json["audio"]) && linksAudio(json["messages"]);
+  if (format === "anthropic.messages") return isSet(json["container"]);
+  if (format !== "openai.responses") return isSet(json["audio"]) && linksAudio(json["messages"]);
   const prompt = "prompt" in edits ? edits["prompt"] : json["prompt"];
   const input = json["input"];
   return (
-    isGiven(json["previous_response_id"]) ||
-    isGiven(json["conversation"]) ||
-    isGiven(prompt) ||
+    isSet(json["previous_response_id"]) ||
+    isSet(json["conversation"]) ||
+    isSet(prompt) ||
     (Array.isArray(input) && input.some(isStored))
   );
 }
 
 /** An earlier answer's audio, by its id. */
 const linksAudio = (messages: unknown): boolean =>
-  Array.isArray(messages) && messages.some((message) => isObject(message) && isGiven(message["audio"]));
+  Array.isArray(messages) && messages.some((message) => isObject(message) && isSet(message["audio"]));

@@ -26,11 +26,14 @@ export function isObject(value: unknown): value is JsonObject {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** Names of the members that have a value other than null, but for those in `read`. */
-export const givenBesides = (body: Readonly<Record<string, unknown>>, read: ReadonlySet<string>): string[] =>
-  Object.keys(body).filter((name) => !read.has(name) && (body[name] ?? null) !== null);
+/** Whether a member has a value. APIs treat null as absent. */
+export const isSet = (value: unknown): boolean => (value ?? null) !== null;
 
-/** The objects of a list; none if it is no list. */
+/** Names of the members that are set and not in `read`. */
+export const givenBesides = (body: Readonly<Record<string, unknown>>, read: ReadonlySet<string>): string[] =>
+  Object.keys(body).filter((name) => !read.has(name) && isSet(body[name]));
+
+/** The objects in a list; empty if the value is not a list. */
 export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Offset of the quote that closes the string opened at `open`; -1 if it is not closed. */

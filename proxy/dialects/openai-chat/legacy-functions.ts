@@ -2,11 +2,9 @@
  * `functions` and `function_call`, the predecessors of tools, as tools, and calls of them back
  * (https://platform.openai.com/docs/api-reference/chat/create#chat_create-functions).
  */
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, isSet, type JsonObject } from "../../wire/json.ts";
 import type { FinishReason, Refusal, ToolCall, ToolCallDelta } from "../canonical.ts";
 import * as is from "../check.ts";
-
-const isSet = (value: unknown): boolean => (value ?? null) !== null;
 
 const isLegacyMessage = (message: unknown): boolean =>
   isObject(message) && (message["role"] === "function" || isSet(message["function_call"]));
