@@ -27,8 +27,8 @@ export interface OperatorMetrics {
   /** Rights that the operator needs and lacks. */
   missing(rights: readonly { verb: string; resource: string; namespace: string }[]): void;
   alert(channel: string, result: string): void;
-  /** Number of alerts that are firing. */
-  alarms(counts: readonly { kind: string; event: string; on: number }[]): void;
+  /** Number of object alerts that are firing. */
+  objectAlerts(counts: readonly { kind: string; event: string; on: number }[]): void;
 }
 
 /** Kind, whether the object is accepted, and the reasons for refusal, separated by spaces. */
@@ -114,7 +114,7 @@ function stateInstruments(registry: Registry) {
       labelNames: ["channel", "result"],
       registers,
     }),
-    alarms: new Gauge({
+    objectAlerts: new Gauge({
       name: "sluice_operator_alarms",
       help: "Providers and policies whose spec.alertWhen is true now, by kind and event.",
       labelNames: ["kind", "event"],
@@ -145,9 +145,9 @@ export function operatorMetrics(): OperatorMetrics {
   const shown = new ObjectMetrics(registry);
   return {
     registry,
-    alarms(counts) {
-      all.alarms.reset();
-      for (const { kind, event, on } of counts) all.alarms.set({ kind, event }, on);
+    objectAlerts(counts) {
+      all.objectAlerts.reset();
+      for (const { kind, event, on } of counts) all.objectAlerts.set({ kind, event }, on);
     },
     alert: (channel, result) => all.alerts.inc({ channel, result }),
     pass({ compileMs, written, compiled, programmed, objects, liveMs }) {

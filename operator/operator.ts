@@ -53,7 +53,7 @@ export class Operator {
   readonly #canaries = new CanaryBook();
   readonly #discovery = new DiscoveryBook();
   readonly #budgets = new BudgetBook();
-  readonly #alarms = new ObjectAlertBook();
+  readonly #objectAlerts = new ObjectAlertBook();
   readonly #alerts: AlertLoop;
   readonly #contests: Contests;
   readonly #statuses: StatusWriter;
@@ -227,7 +227,7 @@ export class Operator {
     context.ready = null;
     context.takenOver = null;
     context.book = new StatusBook();
-    for (const book of [this.#canaries, this.#discovery, this.#budgets, this.#alarms]) book.forget();
+    for (const book of [this.#canaries, this.#discovery, this.#budgets, this.#objectAlerts]) book.forget();
   }
 
   #alertLoop(): AlertLoop {
@@ -235,7 +235,7 @@ export class Operator {
       settings: this.#settings,
       smtp: smtpOf(this.#settings.alerts.smtp, process.env),
       egress: alertEgress(process.env, this.log),
-      books: [this.#budgets, this.#alarms],
+      books: [this.#budgets, this.#objectAlerts],
       cluster: this.cluster,
       metrics: this.metrics,
       log: this.log,
@@ -272,10 +272,10 @@ export class Operator {
       canaries: this.#canaries,
       discovery: this.#discovery,
       budgets: this.#budgets,
-      alarms: this.#alarms,
+      objectAlerts: this.#objectAlerts,
       seeds: null,
       rollouts: this.#rollouts,
-      alert: (compiled, values) => this.#alerts.tell(compiled, values),
+      alert: (compiled, values) => this.#alerts.deliver(compiled, values),
       nowMs: Date.now,
       leading: () => this.leading(),
       fleet: null,
@@ -287,7 +287,7 @@ export class Operator {
   #note(pass: Parameters<Reconciler["observe"]>[0]): void {
     this.metrics.pass(pass);
     this.metrics.contested(this.#contests.namespaces.length);
-    this.metrics.alarms(this.#alarms.counts());
+    this.metrics.objectAlerts(this.#objectAlerts.counts());
     const { revision, total } = pass.programmed;
     if (revision === this.#revision) return;
     this.#revision = revision;

@@ -49,7 +49,7 @@ export interface Reconciler {
   canaries: CanaryBook;
   budgets: BudgetBook;
   discovery: DiscoveryBook;
-  alarms: ObjectAlertBook;
+  objectAlerts: ObjectAlertBook;
   /** Sends alerts on budgets, providers and policies, with the values of Secrets by digest. */
   alert(compiled: Compiled, values: ReadonlyMap<string, string>): void;
   nowMs(): number;
@@ -153,8 +153,8 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   context.ready = proxies.length;
   const programmed = { revision, live: proxies.filter((proxy) => proxy === revision).length, total: proxies.length };
   context.budgets.learn(published.others);
-  context.alarms.learn(published.others);
-  const alerts = context.alarms.report(compiled, reports, watched, context.nowMs(), values);
+  context.objectAlerts.learn(published.others);
+  const alerts = context.objectAlerts.report(compiled, reports, watched, context.nowMs(), values);
   const budgets = await readBudgets(context, compiled, values, tokens.status);
   const { decided, patches } = context.canaries.judge(compiled, canaries, context.nowMs());
   // A verdict on a canary changes the rendered config, and so do models that were found.

@@ -1,13 +1,13 @@
 /**
- * Notices that another installation writes the statuses of the same objects: nobody else writes them, so a status that
- * has to be written again, word for word, was overwritten. Both then put their names into the statuses, and the one
- * whose name sorts last stops writing for a while. It tries again later, because the other may have gone.
+ * Detects another installation that writes the statuses of the same objects: only installations write statuses, so one
+ * that must be written again unchanged was overwritten. Both then put their names into the statuses, and the one whose
+ * name sorts last stops writing for a while. It tries again later, because the other may be gone.
  */
 import type { WorldObject } from "../compile/world.ts";
 import type { StatusWrite } from "./status-book.ts";
 import { statusDigest } from "./status-writer.ts";
 
-/** This many statuses of a namespace written again are no accident, such as an edit by hand. */
+/** Statuses of a namespace written again before it counts as a contest, and not as an edit by hand. */
 const repeatsOfContest = 3;
 const maxWritten = 10_000;
 
@@ -64,7 +64,7 @@ export class Contests {
     const writer = writerOf(write.object);
     if (writer !== null && writer !== this.#me && contested.rival === null) {
       contested.rival = writer;
-      this.#tell(namespace, contested, write.object);
+      this.#notify(namespace, contested, write.object);
     }
     if (this.#yields(contested)) return null;
     const status = { ...write.status, writtenBy: this.#me };
@@ -91,14 +91,14 @@ export class Contests {
     const known = this.#contested.get(meta.namespace);
     const contested = { rival: known?.rival ?? null, untilMs: this.#nowMs() + this.#holdMs };
     this.#contested.set(meta.namespace, contested);
-    if (known === undefined) this.#tell(meta.namespace, contested, object);
+    if (known === undefined) this.#notify(meta.namespace, contested, object);
   }
 
   #yields({ rival }: Contested): boolean {
     return rival !== null && rival < this.#me;
   }
 
-  #tell(namespace: string, contested: Contested, object: WorldObject): void {
+  #notify(namespace: string, contested: Contested, object: WorldObject): void {
     this.#noticed({ namespace, rival: contested.rival, yields: this.#yields(contested), object });
   }
 

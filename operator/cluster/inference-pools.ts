@@ -150,7 +150,7 @@ export class InferencePoolWatches {
     if (known !== undefined) return known;
     const { changed, failed } = this.#events;
     const watched: { cache?: ObjectCache<T>; why: string | null } = { why: null };
-    const tell = (why: string | null): void => {
+    const note = (why: string | null): void => {
       if (watched.why === why) return;
       watched.why = why;
       changed();
@@ -158,14 +158,14 @@ export class InferencePoolWatches {
     watched.cache = new ObjectCache<T>(this.#cluster, {
       ...what,
       changed() {
-        tell(null);
+        note(null);
         changed();
       },
       failed(path, cause) {
         const why = reasons[statusCode(cause)] ?? null;
         // In the status, where it belongs: it lasts until somebody acts.
         if (why === null) failed(path, cause);
-        tell(why);
+        note(why);
       },
     });
     all.set(key, watched as Watched<T>);

@@ -30,22 +30,22 @@ export interface Transition {
  * Whether a change of Healthy concerns only states that alerts have Events for. Nor is it news for alerts that a
  * provider is reached again after no proxy could be asked for a while.
  */
-function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldByAlerts: readonly string[]): boolean {
+function byAlerts({ type, reason }: Condition, old: Condition | undefined, alertedReasons: readonly string[]): boolean {
   if (type !== "Healthy") return false;
   const wrong = [old?.reason, reason].filter(
     (reason) => reason !== undefined && reason !== "Reachable" && reason !== "NotYetKnown",
   );
-  return toldByAlerts.length > 0 && wrong.every((reason) => toldByAlerts.includes(reason as string));
+  return alertedReasons.length > 0 && wrong.every((reason) => alertedReasons.includes(reason as string));
 }
 
 /**
- * Pure: conditions whose status or reason is worth an Event. `toldByAlerts`: reasons of Healthy that alerts have Events
+ * Pure: conditions whose status or reason is worth an Event. `alertedReasons`: reasons of Healthy that alerts have Events
  * for.
  */
 export function transitions(
   before: readonly Condition[],
   after: readonly Condition[],
-  toldByAlerts: readonly string[] = [],
+  alertedReasons: readonly string[] = [],
 ): Transition[] {
   return after.flatMap((condition) => {
     const old = before.find((previous) => previous.type === condition.type);
@@ -57,7 +57,7 @@ export function transitions(
       pending ||
       isSummary(condition) ||
       (old?.status === condition.status && old.reason === condition.reason) ||
-      byAlerts(condition, old, toldByAlerts)
+      byAlerts(condition, old, alertedReasons)
     )
       return [];
     const warning = isAmiss(condition);
@@ -116,7 +116,7 @@ export function crossed(before: unknown, after: unknown): Transition[] {
 }
 
 /** Reasons of Events for the start and the end of an alert. */
-const alarmReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
+const alertReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
   BreakerOpen: ["BreakerOpened", "BreakerClosed"],
   Unhealthy: ["HealthCheckFailing", "HealthCheckSucceeding"],
   Failover: ["FailoverBegan", "FailoverEnded"],
@@ -126,16 +126,16 @@ const alarmReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
 };
 
 /** Pure: the alerts of a provider or policy that started or ended since the last status. */
-export function alarmed(before: unknown, after: unknown): Transition[] {
+export function alertTransitions(before: unknown, after: unknown): Transition[] {
   const alertsOf = (status: unknown): ObjectAlert[] => ((status ?? {}) as { alerts?: ObjectAlert[] }).alerts ?? [];
   const was = alertsOf(before);
   const fresh = alertsOf(after).filter(
-    (now) => !was.some((alarm) => alarm.event === now.event && alarm.since === now.since && alarm.state === now.state),
+    (now) => !was.some((alert) => alert.event === now.event && alert.since === now.since && alert.state === now.state),
   );
   return fresh.map(({ event, state, bound, detail, since, over, ending }) => {
     const on = state === "Active";
     const message = `${detail}${on && bound !== "" ? ` (limit: ${bound})` : ""}`;
-    const reason = ending === "NotWatched" ? "NoLongerWatched" : alarmReasons[event][on ? 0 : 1];
+    const reason = ending === "NotWatched" ? "NoLongerWatched" : alertReasons[event][on ? 0 : 1];
     const condition = {
       type: event,
       status: on ? "True" : "False",
@@ -152,7 +152,7 @@ export function alarmed(before: unknown, after: unknown): Transition[] {
  * Records an Event for an alert that could not be delivered, since nothing else reaches the object's owner. Never
  * throws.
  */
-export async function tellGivenUp(
+export async function reportUndelivered(
   cluster: Cluster,
   about: Pick<Verdict, "kind" | "meta">,
   channel: string,
@@ -160,19 +160,22 @@ export async function tellGivenUp(
   why: string,
 ): Promise<void> {
   const message = `${event} was not sent to ${channel} and will not be retried: ${why}`;
-  const condition = {
-    type: "Alert",
-    status: "False",
-    reason: "AlertNotDelivered",
-    message,
-    lastTransitionTime: "",
-    observedGeneration: 0,
-  } as const;
-  await tell(cluster, about, { condition, warning: true }, Date.now()).catch(() => undefined);
+  const warning = { type: "Alert", status: "False", reason: "AlertNotDelivered", message } as const;
+  await writeWarning(cluster, about, warning).catch(() => undefined);
 }
 
-/** Writes an Event. Throws if it can't be written. */
-export async function tell(
+/** Writes a warning Event about what is not a condition of the object. Throws if it can't be written. */
+export function writeWarning(
+  cluster: Cluster,
+  about: Pick<Verdict, "kind" | "meta">,
+  warning: Pick<Condition, "type" | "status" | "reason" | "message">,
+): Promise<void> {
+  const condition = { ...warning, lastTransitionTime: "", observedGeneration: 0 };
+  return writeEvent(cluster, about, { condition, warning: true }, Date.now());
+}
+
+/** Throws if it can't be written. */
+async function writeEvent(
   cluster: Cluster,
   verdict: Pick<Verdict, "kind" | "meta">,
   { condition, warning }: Transition,
@@ -219,12 +222,12 @@ function inOrder(status: unknown): unknown {
  */
 export function newsOf(verdict: Verdict, before: unknown, after: Record<string, unknown>): Transition[] {
   const conditions = previousConditions(before);
-  const turned = transitions(conditions, previousConditions(after), verdict.toldByAlerts);
+  const turned = transitions(conditions, previousConditions(after), verdict.alertedReasons);
   const said = turned.filter(({ warning }) => warning).map(({ condition }) => condition.message);
   const warned = warnings(verdict, conditions).filter(
     ({ condition }) => !said.some((message) => message.includes(condition.message)),
   );
-  return [...turned, ...warned, ...crossed(before, after), ...alarmed(before, after)];
+  return [...turned, ...warned, ...crossed(before, after), ...alertTransitions(before, after)];
 }
 
 /** Returns whether the object still existed. */
@@ -250,6 +253,6 @@ export async function report(
   }
   const news = newsOf(verdict, object.status, status);
   // Events are best effort: if one can't be written, the status still holds.
-  await Promise.allSettled(news.map((transition) => tell(cluster, verdict, transition, nowMs)));
+  await Promise.allSettled(news.map((transition) => writeEvent(cluster, verdict, transition, nowMs)));
   return true;
 }

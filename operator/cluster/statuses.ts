@@ -1,7 +1,7 @@
 /** Writes statuses as long as this process leads, and where no other installation writes them. */
 import type { OperatorSettings } from "../settings/settings.ts";
 import type { Cluster } from "./api.ts";
-import { tellContest } from "./contest-event.ts";
+import { reportContest } from "./contest-event.ts";
 import { Contests } from "./contests.ts";
 import { report } from "./report.ts";
 import { StatusWriter } from "./status-writer.ts";
@@ -28,7 +28,7 @@ export function openStatuses(
     noticed: (contest) => {
       const { namespace, rival, yields } = contest;
       log.error({ namespace, rival, yields }, "another installation writes statuses of the same objects");
-      tellContest(cluster, contest).catch(() => undefined);
+      reportContest(cluster, contest).catch(() => undefined);
     },
   });
   const writer = new StatusWriter(

@@ -60,7 +60,7 @@ function noteServing(verdict: VerdictDraft, serving: ProviderConfig | undefined,
 
 export interface CompiledProviders extends ProviderView {
   live: Map<string, ProviderConfig>;
-  alarms: ObjectAlertWatch[];
+  alertWatches: ObjectAlertWatch[];
   /** As compiled, whether or not they are live. */
   compiled: ProviderConfig[];
   verdicts: VerdictDraft[];
@@ -108,14 +108,14 @@ export function compileProviders(
   const { parsed, invalid } = parseKind("LLMProvider", objects, memo.providerSpecs);
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
-  const alarms: (ObjectAlertWatch | null)[] = [];
+  const alertWatches: (ObjectAlertWatch | null)[] = [];
   const attempted: ProviderConfig[] = [];
   for (const { object, verdict } of parsed) {
     grants.set(object.id, object.spec.allowedNamespaces);
     const config = compileInto(verdict, object, input, capabilities);
     if (config !== null) attempted.push(config);
     if (config !== null && verdict.live === "current") live.set(object.id, config);
-    alarms.push(compileObjectAlerts(object, input.world, input.settings.hasMail ?? true, verdict));
+    alertWatches.push(compileObjectAlerts(object, input.world, input.settings.hasMail ?? true, verdict));
   }
   const verdicts = [...parsed.map(({ verdict }) => verdict), ...invalid];
   for (const verdict of verdicts) if (verdict.live === "none") fallBack(verdict, previous, live);
@@ -127,7 +127,7 @@ export function compileProviders(
     grants,
     capabilities,
     existing: new Set(verdicts.map((verdict) => idOf(verdict.meta))),
-    alarms: alarms.filter((alarm) => alarm !== null),
+    alertWatches: alertWatches.filter((watch) => watch !== null),
     compiled: attempted,
     verdicts,
   };

@@ -46,7 +46,7 @@ export interface CompiledRoutes {
   routes: RouteConfig[];
   /** Canaries that are live. */
   canaries: CanaryPlan[];
-  alarms: ObjectAlertWatch[];
+  alertWatches: ObjectAlertWatch[];
   verdicts: VerdictDraft[];
 }
 
@@ -59,7 +59,7 @@ class Policies {
   /** Published forms, limited to what may still be served. */
   readonly stays = new Map<string, RouteConfig>();
   readonly plans: CanaryPlan[] = [];
-  readonly alarms: ObjectAlertWatch[] = [];
+  readonly alertWatches: ObjectAlertWatch[] = [];
 
   constructor(input: CompileInput, view: ProviderView) {
     this.#input = input;
@@ -75,8 +75,8 @@ class Policies {
     if (compiled.canary !== null) this.plans.push(compiled.canary);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
-    const alarm = compileObjectAlerts(object, world, settings.hasMail ?? true, verdict);
-    if (alarm !== null) this.alarms.push(alarm);
+    const watch = compileObjectAlerts(object, world, settings.hasMail ?? true, verdict);
+    if (watch !== null) this.alertWatches.push(watch);
     const stay = this.#stay(id, compiled);
     if (stay !== null) this.stays.set(id, stay);
     this.#push(candidateOf(verdict, compiled, stay));
@@ -136,7 +136,7 @@ export function compileRoutes(
   return {
     routes,
     canaries: policies.plans.filter((plan) => served.get(plan.route)?.routing.canary?.id === plan.id),
-    alarms: policies.alarms,
+    alertWatches: policies.alertWatches,
     verdicts,
   };
 }

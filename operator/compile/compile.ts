@@ -37,7 +37,7 @@ export interface Compiled {
   /** Budgets of money. */
   watches: BudgetWatch[];
   /** Providers and policies with alerts. */
-  alarms: ObjectAlertWatch[];
+  alertWatches: ObjectAlertWatch[];
 }
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
@@ -72,8 +72,8 @@ export function compile(
   const routing = compileRoutes(objects.RoutingPolicy, input, view, memo);
   const { routes } = routing;
   const { budgets, watches, selecting, verdicts: ofBudgets } = compileBudgets(objects.Budget, input, memo);
-  const alarms = [...view.alarms, ...routing.alarms];
-  const inUse = credentialsInUse([...view.compiled, ...view.live.values()], [...alarms, ...watches]);
+  const alertWatches = [...view.alertWatches, ...routing.alertWatches];
+  const inUse = credentialsInUse([...view.compiled, ...view.live.values()], [...alertWatches, ...watches]);
   const compiledKeys = compileKeys(objects.ApiKey, input, { routes, selecting, inUse }, memo.keys);
   const keys = fitKeys(compiledKeys, input.previous?.keys);
   const known = new Set(budgets.map((budget) => budget.id));
@@ -97,6 +97,6 @@ export function compile(
     verdicts: [...verdicts, ...keys.verdicts],
     others: verdicts,
     canaries: routing.canaries,
-    alarms,
+    alertWatches,
   };
 }

@@ -221,7 +221,7 @@ export class KeyEntry {
   /** Records in its verdict what of it is live. */
   #record(verdict: VerdictDraft, ownResult: OwnResult | null, dependencies: KeyDependencies): KeyRecord | null {
     const { owner, role, last } = dependencies;
-    if (ownResult !== null) this.#tell(verdict, ownResult, dependencies);
+    if (ownResult !== null) this.#addProblems(verdict, ownResult, dependencies);
     if (ownResult?.fits && owner === undefined) {
       const { displayPrefix, rotation, rotationRefusal, record } = ownResult.compiled;
       if (displayPrefix !== "") verdict.status["keyPrefix"] = displayPrefix;
@@ -237,7 +237,7 @@ export class KeyEntry {
     return tightened(last, this.#revoked(), ownResult?.compiled.expiresAtMs ?? null);
   }
 
-  #tell(verdict: VerdictDraft, { compiled }: OwnResult, { owner, role, unserved }: KeyDependencies): void {
+  #addProblems(verdict: VerdictDraft, { compiled }: OwnResult, { owner, role, unserved }: KeyDependencies): void {
     const { namespace } = this.object.meta;
     const models = this.key?.spec.models ?? [];
     verdict.accepted = [

@@ -61,7 +61,7 @@ function eventsOf(when: When): ObjectAlertEvent[] {
  * Reasons of Healthy that a watched event already reports. If only calls show a provider's health, it is unreachable
  * exactly when its breakers are open.
  */
-function toldByAlerts(events: readonly ObjectAlertEvent[], checked: boolean): string[] {
+function alertedReasons(events: readonly ObjectAlertEvent[], checked: boolean): string[] {
   const breakers = events.includes("BreakerOpen");
   const reach = checked ? events.includes("Unhealthy") : breakers;
   return [...(breakers ? ["BreakerOpen"] : []), ...(reach ? ["PartlyReachable", "Unreachable"] : [])];
@@ -98,7 +98,8 @@ export function compileObjectAlerts(
     refs,
   });
   const events = eventsOf(when);
-  if (object.kind === "LLMProvider") verdict.toldByAlerts = toldByAlerts(events, object.spec.healthCheck !== undefined);
+  if (object.kind === "LLMProvider")
+    verdict.alertedReasons = alertedReasons(events, object.spec.healthCheck !== undefined);
   for (const message of checkEvents(channels, events))
     problems.push({ reason: "Invalid", message, path: ["spec", "alerts"], severity: "error" });
   verdict.accepted.push(...problems.map((problem) => ({ ...problem, severity: "warning" as const })));

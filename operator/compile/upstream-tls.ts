@@ -51,7 +51,7 @@ function clientCertificateOf(
 ): ClientCertificateConfig | null {
   const name = tls.clientCertificate?.secretRef.name;
   if (name === undefined) return null;
-  const tell = ({ reason, message }: Wrong, severity: Problem["severity"] = "error"): null => {
+  const reject = ({ reason, message }: Wrong, severity: Problem["severity"] = "error"): null => {
     refs.push(problem(reason, `Secret ${name} ${message}`, [...path, "clientCertificate", "secretRef"], severity));
     return null;
   };
@@ -62,19 +62,19 @@ function clientCertificateOf(
     return null;
   }
   if (secret === undefined)
-    return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
+    return reject({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
   const certificate = halfOf(secret, certificateKey, "certificate");
-  if (!("digest" in certificate)) return tell(certificate);
+  if (!("digest" in certificate)) return reject(certificate);
   const key = halfOf(secret, privateKeyKey, "privateKey");
-  if (!("digest" in key)) return tell(key);
+  if (!("digest" in key)) return reject(key);
   if (certificate.publicKey !== key.publicKey)
-    return tell({
+    return reject({
       reason: "SecretUnusable",
       message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}`,
     });
   // Not an error: whether that matters is up to the server, and the last good form has expired too.
   if (certificate.notAfterMs <= nowMs)
-    tell(
+    reject(
       {
         reason: "CertificateExpired",
         message: `has a certificate that expired at ${new Date(certificate.notAfterMs).toISOString()}; renew it`,

@@ -88,7 +88,7 @@ export interface VerdictDraft {
   /** Conditions of this kind only. */
   conditions: { type: string; status: "True" | "False" | "Unknown"; reason: string; message: string }[];
   /** Reasons of the condition Healthy that alerts report by Events of their own, so the condition adds none. */
-  toldByAlerts?: readonly string[];
+  alertedReasons?: readonly string[];
 }
 
 /** What a loop adds to the status of an object, in addition to what compile says. */

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Egress } from "../../proxy/config/egress/egress.ts";
 import type { Cluster } from "../cluster/api.ts";
-import { tellGivenUp } from "../cluster/report.ts";
+import { reportUndelivered } from "../cluster/report.ts";
 import type { Compiled } from "../compile/compile.ts";
 import { mayBePrivate } from "../compile/private-endpoints.ts";
 import type { OperatorMetrics } from "../metrics.ts";
@@ -71,7 +71,7 @@ export class AlertLoop {
   }
 
   /** Takes over what a pass has found. `values`: values of Secrets, by digest. */
-  tell(compiled: Compiled, values: ReadonlyMap<string, string>): void {
+  deliver(compiled: Compiled, values: ReadonlyMap<string, string>): void {
     this.#compiled = compiled;
     this.#values = values;
     if (this.#stopping) return;
@@ -94,7 +94,7 @@ export class AlertLoop {
     else log.warn(line, result === "retried" ? "alert not sent; trying again" : "alert given up");
     for (const address of refused) {
       log.warn({ ...line, address }, "the mail server refused a recipient");
-      void tellGivenUp(
+      void reportUndelivered(
         cluster,
         due,
         `${address} (${channel})`,
@@ -102,7 +102,7 @@ export class AlertLoop {
         "the mail server refused the address",
       );
     }
-    if (result === "given_up") void tellGivenUp(cluster, due, channel, `${event} (${state})`, advice);
+    if (result === "given_up") void reportUndelivered(cluster, due, channel, `${event} (${state})`, advice);
   }
 
   /** Starts nothing more. */

@@ -138,7 +138,7 @@ export async function startPasses(
     canaries: new CanaryBook(),
     discovery: new DiscoveryBook(),
     budgets: new BudgetBook(),
-    alarms: new ObjectAlertBook(),
+    objectAlerts: new ObjectAlertBook(),
     statuses: writer,
     published: null,
     takenOver: null,

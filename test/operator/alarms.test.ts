@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { objectAlerts } from "../../crds/types/object-alerts.ts";
-import { alarmed, newsOf } from "../../operator/cluster/report.ts";
+import { alertTransitions, newsOf } from "../../operator/cluster/report.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { healthPatches, type ProviderReport } from "../../operator/compile/health.ts";
@@ -69,7 +69,7 @@ const compiled = (objects: WorldObject[], hasMail = true) =>
     capabilitiesByType,
   );
 const watchOf = (one: WorldObject): ObjectAlertWatch => {
-  const [watch] = compiled([one]).alarms;
+  const [watch] = compiled([one]).alertWatches;
   assert.ok(watch);
   return watch;
 };
@@ -237,11 +237,14 @@ describe("what is watched", () => {
   };
 
   it("is counted by proxies, and only that", () => {
-    const { config, alarms } = compiled([provider({ alertWhen: { latencyP95: ">30s", window: "10m" } }), policy({})]);
+    const { config, alertWatches } = compiled([
+      provider({ alertWhen: { latencyP95: ">30s", window: "10m" } }),
+      policy({}),
+    ]);
     assert.deepEqual(config.providers[0]?.watch, { windowMs: 600_000, latencyMs: 30_000, firstTokenMs: null });
     assert.equal(Object.hasOwn(config.routes[0] ?? {}, "watch"), false);
     assert.deepEqual(
-      alarms.map(({ kind, events }) => [kind, events]),
+      alertWatches.map(({ kind, events }) => [kind, events]),
       [["LLMProvider", ["BreakerOpen", "Latency"]]],
     );
   });
@@ -466,7 +469,7 @@ describe("an alert of a provider", () => {
         book.learn(objects);
         const all = compiled(objects);
         const proxies = open === null ? [] : [report(true, open ? ["m"] : [])];
-        const [watch] = all.alarms;
+        const [watch] = all.alertWatches;
         const patches = book.report(
           all,
           proxies,
@@ -477,7 +480,7 @@ describe("an alert of a provider", () => {
         all.verdicts = withPatches(all.verdicts, patches);
         const after = { ...all.verdicts[0]?.status };
         objectAlerts.parse(after["alerts"] ?? []);
-        for (const { condition, warning } of alarmed(status, after))
+        for (const { condition, warning } of alertTransitions(status, after))
           events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
         status = JSON.parse(JSON.stringify(after));
         dispatcher.test(book.testsDue(all, nowMs));
@@ -742,7 +745,7 @@ describe("an alert of a provider", () => {
     );
     assert.match(
       life.texts[1] ?? "",
-      /^No longer watched for the provider a\/p: a breaker is open since .* Whether it is still so is not looked at\.$/,
+      /^No longer watched for the provider a\/p: a breaker is open since .* Nobody checks any more whether it still holds\.$/,
     );
     assert.equal(life.status()["alerts"], undefined);
   });
@@ -882,8 +885,11 @@ describe("an alert of a provider", () => {
     ]);
     assert.deepEqual(
       ended.map(({ text, severity }) => [text, severity]),
-      [[`Over for the provider a/p: errors are few again. It began at ${since}. 6% of 100.`, "info"]],
+      [[`Over for the provider a/p: the error rate is normal again. It began at ${since}. 6% of 100.`, "info"]],
     );
-    assert.equal(mailOf(ended[0] as never, watch.channels[0] as never).subject, "Sluice: errors are few again (a/p)");
+    assert.equal(
+      mailOf(ended[0] as never, watch.channels[0] as never).subject,
+      "Sluice: the error rate is normal again (a/p)",
+    );
   });
 });

@@ -183,7 +183,7 @@ describe("a recipient that the mail server refuses", async () => {
       leading: () => true,
       changed: () => undefined,
     });
-    loop.tell({} as Compiled, new Map());
+    loop.deliver({} as Compiled, new Map());
     await loop.idle();
     loop.stop();
     assert.deepEqual(results, ["email sent"]);

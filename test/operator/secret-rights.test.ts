@@ -86,7 +86,7 @@ describe("a Secret without its owner's consent", () => {
       assert.equal(refused.verdicts[0]?.resolvedRefs[0]?.reason, "SecretNotPermitted");
       assert.ok(!JSON.stringify(refused.config).includes("cred-"), "its digest is not published");
       assert.deepEqual(
-        [...refused.watches, ...refused.alarms].flatMap((watch) => watch.channels),
+        [...refused.watches, ...refused.alertWatches].flatMap((watch) => watch.channels),
         [],
       );
       const allowed = outcome([subject], values, { readable: true });

@@ -1,6 +1,6 @@
 /**
- * What the operator knows of providers and policies that somebody watches: from the status that it or another leader
- * wrote, and from what proxies report. The status is written when something begins or ends, and when it was reported.
+ * The alerts of LLMProviders and RoutingPolicies (`alertWhen`), from the status that this or an earlier leader wrote and
+ * from the proxies' reports. The status changes when an alert begins, ends or is delivered.
  */
 
 import type { AlertTest } from "../../../crds/types/alerts.ts";
@@ -55,33 +55,33 @@ const isSleptThrough = ({ over }: ObjectAlert, { silencedUntilMs }: Channel): bo
 export class ObjectAlertBook {
   #held = new Map<string, ObjectAlertMemory>();
   readonly #resolutions = new PendingResolutions();
-  /** Of what is in memory; what was sent before it was forgotten is no news of it. */
+  /** Incremented by `forget()`; deliveries that began in an earlier epoch are ignored. */
   #epoch = 0;
   #nowMs = 0;
 
-  /** What is in memory no longer counts: another process may have written since. */
+  /** Clears the memory: another process may have written statuses since. */
   forget(): void {
     this.#held.clear();
     this.#epoch++;
     this.#resolutions.hold();
   }
 
-  /** Reads statuses that nothing is known of yet. */
+  /** Reads the statuses of objects that are not in memory yet. */
   learn(objects: readonly WorldObject[]): void {
     for (const object of objects) {
       if (!isWatchable(object)) continue;
       const name = nameOf(object);
       const known = this.#held.get(name);
       if (known?.meta.uid === object.meta.uid) continue;
-      // A namesake that was made since.
+      // Deleted, and created again with the same name.
       if (known !== undefined) this.#leave(known, [...known.reach.values()], "Deleted");
       this.#held.set(name, { ...memoryFromStatus(object.status), kind: object.kind, meta: object.meta });
     }
   }
 
-  /** What is added to the objects' status. `values`: what Secrets hold, by digest. */
+  /** Returns what to add to the objects' statuses. `values`: values of Secrets, by digest. */
   report(
-    { alarms, others }: Compiled,
+    { alertWatches, others }: Compiled,
     proxies: readonly ProxyReport[],
     readings: readonly WatchReading[],
     nowMs: number,
@@ -89,7 +89,7 @@ export class ObjectAlertBook {
   ): StatusPatch[] {
     this.#nowMs = nowMs;
     const patches: StatusPatch[] = [];
-    const watches = new Map(alarms.map((watch) => [watchName(watch), watch]));
+    const watches = new Map(alertWatches.map((watch) => [watchName(watch), watch]));
     const next = new Map<string, ObjectAlertMemory>();
     for (const verdict of others) {
       const name = nameOf(verdict);
@@ -101,13 +101,13 @@ export class ObjectAlertBook {
           ? this.#unwatched(before, verdict)
           : this.#watched(before, watch, proxies, readings, values);
       next.set(name, { ...held, meta: verdict.meta });
-      if (held.state.alarms.length > 0) patches.push({ verdict, status: { alerts: held.state.alarms } });
+      if (held.state.alerts.length > 0) patches.push({ verdict, status: { alerts: held.state.alerts } });
       if (held.test !== undefined) patches.push({ verdict, status: { alertTest: held.test } });
     }
     for (const [name, held] of this.#held) if (!next.has(name)) this.#leave(held, [...held.reach.values()], "Deleted");
     this.#held = next;
     this.#resolutions.release();
-    this.#dropHeardAgain(alarms);
+    this.#dropReopened(alertWatches);
     return patches;
   }
 
@@ -138,30 +138,30 @@ export class ObjectAlertBook {
 
   /** Channels notified of a start that the object no longer names must be notified of the end. */
   #leave(held: ObjectAlertMemory, reached: readonly ReachableChannel[], ending: AlertEnding): void {
-    for (const alarm of held.state.alarms)
+    for (const alert of held.state.alerts)
       for (const channel of reached) {
         const { id } = channel.channel;
-        if (alarm.told.includes(id) && !alarm.toldOver.includes(id))
-          this.#queueResolution(held, alarm, channel, ending);
+        if (alert.told.includes(id) && !alert.toldOver.includes(id))
+          this.#queueResolution(held, alert, channel, ending);
       }
   }
 
   #queueResolution(
     { kind, meta }: ObjectAlertMemory,
-    alarm: ObjectAlert,
+    alert: ObjectAlert,
     reached: ReachableChannel,
     ending: AlertEnding,
   ): void {
-    const on = alarm.state === "Active";
-    const ended = on ? { ...alarm, over: new Date(this.#nowMs).toISOString() } : alarm;
-    const alert = objectAlertMessage({ kind, id: idOf(meta) }, ended, on ? ending : endingOf(alarm));
-    this.#resolutions.add([{ kind, meta, alert, ...reached }]);
+    const on = alert.state === "Active";
+    const ended = on ? { ...alert, over: new Date(this.#nowMs).toISOString() } : alert;
+    const message = objectAlertMessage({ kind, id: idOf(meta) }, ended, on ? ending : endingOf(alert));
+    this.#resolutions.add([{ kind, meta, alert: message, ...reached }]);
   }
 
-  /** If the same receivers get the same alert again, it has not ended for them. */
-  #dropHeardAgain(watches: readonly ObjectAlertWatch[]): void {
+  /** Drops a pending end if its alert is active again for the same receivers. */
+  #dropReopened(watches: readonly ObjectAlertWatch[]): void {
     for (const watch of watches) {
-      const on = this.#held.get(watchName(watch))?.state.alarms.filter(({ state }) => state === "Active") ?? [];
+      const on = this.#held.get(watchName(watch))?.state.alerts.filter(({ state }) => state === "Active") ?? [];
       for (const { event } of on)
         this.#resolutions.drop(
           objectIncidentKey(watch, event),
@@ -170,35 +170,35 @@ export class ObjectAlertBook {
     }
   }
 
-  /** What began or is over and was not told to all. Who was not told that it began hears that first. */
-  due({ alarms }: Compiled): PendingAlert[] {
-    return [...this.#resolutions.due(), ...alarms.flatMap((watch) => this.#dueOf(watch))];
+  /** Starts and ends that channels have yet to be notified of. A channel gets the start before the end. */
+  due({ alertWatches }: Compiled): PendingAlert[] {
+    return [...this.#resolutions.due(), ...alertWatches.flatMap((watch) => this.#dueOf(watch))];
   }
 
   #dueOf(watch: ObjectAlertWatch): PendingAlert[] {
     const held = this.#held.get(watchName(watch));
-    // A look between two passes: names of channels are those of the next one already.
+    // Between two passes, `watch` can already have the channel names of the next one.
     if (held?.named !== watch.named) return [];
-    return held.state.alarms.flatMap((alarm) =>
+    return held.state.alerts.flatMap((alert) =>
       [false, true].flatMap((over): PendingAlert[] => {
-        if (over && alarm.state !== "Over") return [];
+        if (over && alert.state !== "Over") return [];
         const channels = watch.channels.filter((channel) => {
-          const begun = alarm.told.includes(channel.id);
+          const begun = alert.told.includes(channel.id);
           // A channel notified of the start must be notified of the end, even if its `events` changed.
-          if (over) return begun && !alarm.toldOver.includes(channel.id);
-          return wants(channel, alarm.event) && !begun && !isSleptThrough(alarm, channel);
+          if (over) return begun && !alert.toldOver.includes(channel.id);
+          return wants(channel, alert.event) && !begun && !isSleptThrough(alert, channel);
         });
         if (channels.length === 0) return [];
         const epoch = this.#epoch;
         const settled = (id: string, how: Delivery): void => {
           const channel = channels.find((each) => each.id === id);
-          if (channel !== undefined && epoch === this.#epoch) this.#settled(held, alarm, over, channel, how);
+          if (channel !== undefined && epoch === this.#epoch) this.#settled(held, alert, over, channel, how);
         };
         return [
           {
             kind: watch.kind,
             meta: held.meta,
-            alert: objectAlertMessage(watch, alarm, over ? endingOf(alarm) : null),
+            alert: objectAlertMessage(watch, alert, over ? endingOf(alert) : null),
             channels,
             settled,
           },
@@ -207,32 +207,32 @@ export class ObjectAlertBook {
     );
   }
 
-  /** `then`: what was held of it when it was sent. */
-  #settled(then: ObjectAlertMemory, alarm: ObjectAlert, over: boolean, channel: Channel, how: Delivery): void {
+  /** `then`: the memory at the time of sending. */
+  #settled(then: ObjectAlertMemory, alert: ObjectAlert, over: boolean, channel: Channel, how: Delivery): void {
     const held = this.#held.get(nameOf(then));
     const same = held?.meta.uid === then.meta.uid ? held : undefined;
     const named = same?.named?.find(({ place }) => place === channel.place);
     if (same !== undefined && named !== undefined)
-      same.state = markObjectAlertNotified(same.state, alarm, over, named.id, how);
+      same.state = markObjectAlertNotified(same.state, alert, over, named.id, how);
     else if (over)
-      this.#resolutions.drop(objectIncidentKey({ kind: then.kind, id: idOf(then.meta) }, alarm.event), [channel]);
-    else if (how === "sent") this.#tooLate(then, same, alarm, channel);
+      this.#resolutions.drop(objectIncidentKey({ kind: then.kind, id: idOf(then.meta) }, alert.event), [channel]);
+    else if (how === "sent") this.#tooLate(then, same, alert, channel);
   }
 
-  /** It was notified of a start while it, or the object, was being removed. */
-  #tooLate(then: ObjectAlertMemory, now: ObjectAlertMemory | undefined, alarm: ObjectAlert, channel: Channel): void {
-    const nobodyLooks = now?.named?.length === 0 && now.state.alarms.every(({ state }) => state === "Over");
+  /** The channel was notified of a start while it or the object was being removed: send it the end too. */
+  #tooLate(then: ObjectAlertMemory, now: ObjectAlertMemory | undefined, alert: ObjectAlert, channel: Channel): void {
+    const nobodyLooks = now?.named?.length === 0 && now.state.alerts.every(({ state }) => state === "Over");
     const ending = now === undefined ? "Deleted" : nobodyLooks ? "NotWatched" : "ChannelRemoved";
     const latest =
-      now?.state.alarms.find((candidate) => candidate.event === alarm.event && candidate.since === alarm.since) ??
-      alarm;
+      now?.state.alerts.find((candidate) => candidate.event === alert.event && candidate.since === alert.since) ??
+      alert;
     this.#queueResolution(then, latest, then.reach.get(channel.place) ?? { channel, kept: new Map() }, ending);
   }
 
-  /** Objects whose channels are to be tried out, since their annotation says so. */
-  testsDue({ alarms, others }: Compiled, nowMs: number): PendingTest[] {
+  /** Objects whose annotation asks for a test of their channels. */
+  testsDue({ alertWatches, others }: Compiled, nowMs: number): PendingTest[] {
     const metas = metasOf(others);
-    return alarms.flatMap((watch): PendingTest[] => {
+    return alertWatches.flatMap((watch): PendingTest[] => {
       const about = watchName(watch);
       const meta = metas.get(about);
       const requestedAt = requestedTest(meta, this.#held.get(about)?.test);
@@ -253,11 +253,11 @@ export class ObjectAlertBook {
     });
   }
 
-  /** How many are on, by kind and event. */
+  /** Number of active alerts, by kind and event. */
   counts(): { kind: string; event: string; on: number }[] {
     const counts = new Map<string, { kind: string; event: string; on: number }>();
     for (const [name, memory] of this.#held)
-      for (const { event, state } of memory.state.alarms) {
+      for (const { event, state } of memory.state.alerts) {
         const kind = name.slice(0, name.indexOf("/"));
         const count = counts.get(`${kind} ${event}`) ?? { kind, event, on: 0 };
         counts.set(`${kind} ${event}`, { ...count, on: count.on + (state === "Active" ? 1 : 0) });

@@ -1,4 +1,4 @@
-/** What is remembered of a provider or policy that somebody watches. Pure. */
+/** What the operator remembers of the alerts of a provider or policy. Pure. */
 
 import { type AlertTest, alertTest } from "../../../crds/types/alerts.ts";
 import { type ObjectAlert, objectAlerts } from "../../../crds/types/object-alerts.ts";
@@ -17,14 +17,14 @@ export interface ObjectAlertMemory {
   meta: ObjectMeta;
   state: ObjectAlertState;
   test: AlertTest | undefined;
-  /** Channels as the state names them; null: as a status that this process has not written names them. */
+  /** Names of channels in the state; null if the state is from a status that another process wrote. */
   named: readonly ChannelName[] | null;
   reach: ChannelSnapshot;
 }
 
 export const endingOf = ({ ending }: ObjectAlert): AlertEnding => ending ?? "Recovered";
 
-/** With a channel that need not be told any more. */
+/** Marks the channel as done with the start or, if `over`, the end. */
 export function markObjectAlertNotified(
   state: ObjectAlertState,
   { event, since }: ObjectAlert,
@@ -34,53 +34,53 @@ export function markObjectAlertNotified(
 ): ObjectAlertState {
   const add = (names: readonly string[], wanted: boolean): string[] =>
     wanted ? [...new Set([...names, channel])] : [...names];
-  const alarms = state.alarms.map((alarm) =>
-    alarm.event === event && alarm.since === since
+  const alerts = state.alerts.map((alert) =>
+    alert.event === event && alert.since === since
       ? // A channel that was not notified of the start is not notified of the end.
-        { ...alarm, told: add(alarm.told, !over), toldOver: add(alarm.toldOver, over || how === "given_up") }
-      : alarm,
+        { ...alert, told: add(alert.told, !over), toldOver: add(alert.toldOver, over || how === "given_up") }
+      : alert,
   );
-  return { ...state, alarms };
+  return { ...state, alerts };
 }
 
-/** Its times are some: who may write a status must not bring down what reads it. */
+/** Anyone who may write statuses can write times that don't parse, which must not break the operator. */
 const isSound = ({ since, over = since }: ObjectAlert): boolean =>
   Number.isFinite(Date.parse(since)) && Number.isFinite(Date.parse(over));
 
-/** What a status tells; what can't be read counts as nothing. */
+/** Reads a status. Parts that can't be read are ignored. */
 export function memoryFromStatus(status: unknown): Omit<ObjectAlertMemory, "kind" | "meta"> {
   const { alerts, alertTest: test } = (status ?? {}) as { alerts?: unknown; alertTest?: unknown };
-  const [alarms, tested] = [objectAlerts.safeParse(alerts ?? []), alertTest.safeParse(test)];
+  const [recorded, tested] = [objectAlerts.safeParse(alerts ?? []), alertTest.safeParse(test)];
   const state: ObjectAlertState = {
-    alarms: alarms.success ? alarms.data.filter(isSound) : [],
+    alerts: recorded.success ? recorded.data.filter(isSound) : [],
     quietSinceMs: new Map(),
   };
   return { state, test: tested.success ? tested.data : undefined, named: null, reach: noChannels };
 }
 
-/** By then every alert has been given up. A channel added later is not notified of the past. */
+/** By then every delivery has been given up. Channels added later are not notified of past alerts. */
 const pastMs = 172_800_000;
 
-/** The state with the names that channels have now. */
+/** Returns the state with the current names of channels. */
 export function withObjectChannelNames(
   { state, named }: ObjectAlertMemory,
   now: readonly ChannelName[],
   nowMs: number,
 ): ObjectAlertState {
   const added = named === null ? [] : now.filter(({ place }) => !named.some((other) => other.place === place));
-  /** Channels that are no longer notified of it. */
+  /** Channels that needn't be notified of it any more. */
   const spared = ({ state, over, since }: ObjectAlert): readonly ChannelName[] => {
     if (state === "Active") return [];
     return nowMs - Date.parse(over ?? since) >= pastMs ? now : added;
   };
-  const alarms = state.alarms.map((alarm) => {
-    const past = spared(alarm).map(({ id }) => id);
+  const alerts = state.alerts.map((alert) => {
+    const past = spared(alert).map(({ id }) => id);
     const renamed = (ids: readonly string[]): string[] => [...new Set([...renamedChannels(ids, named, now), ...past])];
-    return { ...alarm, told: renamed(alarm.told), toldOver: renamed(alarm.toldOver) };
+    return { ...alert, told: renamed(alert.told), toldOver: renamed(alert.toldOver) };
   });
-  return { ...state, alarms };
+  return { ...state, alerts };
 }
 
 /** A channel may still have to be notified of an end. */
-export const isOpen = ({ alarms }: ObjectAlertState, named: readonly ChannelName[]): boolean =>
-  alarms.some((alarm) => alarm.state === "Active" || named.some(({ id }) => !alarm.toldOver.includes(id)));
+export const isOpen = ({ alerts }: ObjectAlertState, named: readonly ChannelName[]): boolean =>
+  alerts.some((alert) => alert.state === "Active" || named.some(({ id }) => !alert.toldOver.includes(id)));

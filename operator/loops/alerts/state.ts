@@ -1,6 +1,6 @@
 /**
- * How a provider or a policy stands to its spec.alertWhen: from what the proxies report, and from what its status told
- * before. Pure. Each event is reported once when it begins and once when it ends.
+ * Judges spec.alertWhen of a provider or policy, from the proxies' reports and the alerts in its status. Pure. Each
+ * alert is reported once when it begins and once when it ends.
  */
 import type { ObjectAlert, ObjectAlertEvent } from "../../../crds/types/object-alerts.ts";
 import type { WatchReading } from "../../../proxy/config/watch.ts";
@@ -15,9 +15,9 @@ export interface Sighting {
   detail: string;
 }
 
-/** Something is over once it has been so for this long, so that a flapping condition is reported once. */
+/** An alert ends after its condition has been absent for this long, so that a flapping condition is reported once. */
 export const quietMs = 60_000;
-/** The 95th percentile is above a bound where more than this share is. */
+/** The 95th percentile exceeds a bound if more than this share of calls does. */
 const tail = 0.05;
 const maxNames = 8;
 
@@ -27,7 +27,7 @@ const percent = (share: number): string => `${Number((100 * share).toFixed(2))}%
 const minutes = (ms: number): string => `${ms / 60_000} min`;
 const seconds = (ms: number): string => (ms < 1_000 ? `${ms}ms` : `${ms / 1_000}s`);
 
-/** Of proxies that count by the same bounds; null where none does yet. */
+/** The sum over proxies that count with the watch's current bounds; null if none does yet. */
 function added(watch: ObjectAlertWatch, readings: readonly WatchReading[]): Counts | null {
   const { windowMs, latencyMs, firstTokenMs } = watch.counting;
   const mine = readings.filter(
@@ -122,7 +122,7 @@ function judged(watch: ObjectAlertWatch, event: ObjectAlertEvent, counts: Counts
   }
   if (event === "Failover") {
     const limit = failover ?? 1;
-    const what = `${calls} went on to another provider than the one that comes first`;
+    const what = `${calls} failed over to another provider`;
     return above(watch, { part: counts.moved, total, limit, bound: percent(limit), what });
   }
   const latency = event === "Latency";
@@ -150,8 +150,8 @@ export function sightings(
 }
 
 export interface ObjectAlertState {
-  alarms: readonly ObjectAlert[];
-  /** Since when an event that is on has not been seen any more. */
+  alerts: readonly ObjectAlert[];
+  /** When the condition of each active alert was last seen to stop. */
   quietSinceMs: ReadonlyMap<ObjectAlertEvent, number>;
 }
 
@@ -170,25 +170,24 @@ const begun = (event: ObjectAlertEvent, { value, bound, detail }: Sighting, nowM
   toldOver: [],
 });
 
-const ended = (alarm: ObjectAlert, ending: "Recovered" | "NotWatched", detail: string, nowMs: number): ObjectAlert => ({
-  ...alarm,
+const ended = (alert: ObjectAlert, ending: "Recovered" | "NotWatched", detail: string, nowMs: number): ObjectAlert => ({
+  ...alert,
   state: "Over",
   over: iso(nowMs),
   ending,
   detail: bounded(detail, 512),
 });
 
-/** Nobody looks any more. */
-const left = (alarm: ObjectAlert, nowMs: number): ObjectAlert =>
-  ended(alarm, "NotWatched", "it is not watched any more", nowMs);
+const left = (alert: ObjectAlert, nowMs: number): ObjectAlert =>
+  ended(alert, "NotWatched", "it is no longer watched", nowMs);
 
-/** Of an object that nobody watches any more: what was on is seen to be over, once. */
-export const unwatched = ({ alarms }: ObjectAlertState, nowMs: number): ObjectAlertState => ({
-  alarms: alarms.filter(({ state }) => state === "Active").map((alarm) => left(alarm, nowMs)),
+/** The state once alertWhen is removed: active alerts end. */
+export const unwatched = ({ alerts }: ObjectAlertState, nowMs: number): ObjectAlertState => ({
+  alerts: alerts.filter(({ state }) => state === "Active").map((alert) => left(alert, nowMs)),
   quietSinceMs: new Map(),
 });
 
-/** One event's next state. `quiet`: since when it has not been seen. */
+/** One event's next state. `quiet`: since when its condition has been absent. */
 function next(
   event: ObjectAlertEvent,
   before: ObjectAlert | undefined,
@@ -197,13 +196,13 @@ function next(
   nowMs: number,
 ) {
   const on = before?.state === "Active";
-  if (sighting === null) return { alarm: before, quiet: on ? quiet : undefined };
-  if (sighting.on) return { alarm: on ? before : begun(event, sighting, nowMs), quiet: undefined };
-  if (!on) return { alarm: before, quiet: undefined };
+  if (sighting === null) return { alert: before, quiet: on ? quiet : undefined };
+  if (sighting.on) return { alert: on ? before : begun(event, sighting, nowMs), quiet: undefined };
+  if (!on) return { alert: before, quiet: undefined };
   const since = quiet ?? nowMs;
   return nowMs - since < quietMs
-    ? { alarm: before, quiet: since }
-    : { alarm: ended(before, "Recovered", sighting.detail, nowMs), quiet: undefined };
+    ? { alert: before, quiet: since }
+    : { alert: ended(before, "Recovered", sighting.detail, nowMs), quiet: undefined };
 }
 
 export function advanceObjectAlerts(
@@ -212,24 +211,24 @@ export function advanceObjectAlerts(
   seen: ReadonlyMap<ObjectAlertEvent, Sighting | null>,
   nowMs: number,
 ): ObjectAlertState {
-  const alarms: ObjectAlert[] = [];
+  const alerts: ObjectAlert[] = [];
   const quietSinceMs = new Map<ObjectAlertEvent, number>();
   for (const [event, sighting] of seen) {
     const following = next(
       event,
-      before.alarms.find((alarm) => alarm.event === event),
+      before.alerts.find((alert) => alert.event === event),
       sighting,
       before.quietSinceMs.get(event),
       nowMs,
     );
-    if (following.alarm !== undefined) alarms.push(following.alarm);
+    if (following.alert !== undefined) alerts.push(following.alert);
     if (following.quiet !== undefined) quietSinceMs.set(event, following.quiet);
   }
   // A channel notified of the start must learn that the condition is no longer watched.
-  for (const alarm of before.alarms) {
-    if (seen.has(alarm.event)) continue;
-    if (alarm.state === "Active") alarms.push(left(alarm, nowMs));
-    else if (watch.named.some(({ id }) => alarm.told.includes(id) && !alarm.toldOver.includes(id))) alarms.push(alarm);
+  for (const alert of before.alerts) {
+    if (seen.has(alert.event)) continue;
+    if (alert.state === "Active") alerts.push(left(alert, nowMs));
+    else if (watch.named.some(({ id }) => alert.told.includes(id) && !alert.toldOver.includes(id))) alerts.push(alert);
   }
-  return { alarms, quietSinceMs };
+  return { alerts, quietSinceMs };
 }

@@ -1,6 +1,7 @@
 /**
- * What the operator knows of budgets: from the status that it or another leader wrote, and from what proxies report.
- * In memory between passes; the status is written when something is crossed or was reported, and else once in a while.
+ * The state of budgets, from the status that this or an earlier leader wrote and from the proxies' reports. It is kept
+ * in memory between passes. The status is written when a threshold is crossed or an alert is delivered, and otherwise
+ * every 30 seconds.
  */
 import type { AlertTest } from "../../../crds/types/alerts.ts";
 import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../../../crds/types/budget-status.ts";
@@ -41,9 +42,9 @@ import { boundedSeeds, seedsOf } from "./seeds.ts";
 import type { BudgetState } from "./state.ts";
 import { exceeded, expired, stateFromStatus, statusFromState } from "./status.ts";
 
-/** Numbers that change with every request are not worth a write each. */
+/** Sums change with every request, and are not written as often. */
 const reportEveryMs = 30_000;
-/** A change of seeds is a revision of its own for all proxies. */
+/** Each change of seeds is a new revision for all proxies. */
 const seedEveryMs = 300_000;
 
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
@@ -61,13 +62,13 @@ export class BudgetBook {
   #held = new Map<string, BudgetMemory>();
   #tests = new Map<string, AlertTest>();
   readonly #resolutions = new PendingResolutions();
-  /** Of what is in memory; what was sent before it was forgotten is no news of it. */
+  /** Incremented by `forget()`; deliveries that began in an earlier epoch are ignored. */
   #epoch = 0;
   #nowMs = 0;
   #seeds: BudgetSeed[] = [];
   #seededAtMs = 0;
 
-  /** What is in memory no longer counts: another process may have written since. */
+  /** Clears the memory: another process may have written statuses since. */
   forget(): void {
     this.#held.clear();
     this.#tests.clear();
@@ -76,7 +77,7 @@ export class BudgetBook {
     this.#resolutions.hold();
   }
 
-  /** Reads statuses that nothing is known of yet. */
+  /** Reads the statuses of budgets that are not in memory yet. */
   learn(objects: readonly WorldObject[]): void {
     for (const object of objects) {
       const { kind, meta } = object;
@@ -99,7 +100,7 @@ export class BudgetBook {
     }
   }
 
-  /** What to render. `rendered`: what is published now. */
+  /** The seeds to publish. `rendered`: those that are published now. */
   seeds(watches: readonly BudgetWatch[], rendered: readonly BudgetSeed[], nowMs: number): readonly BudgetSeed[] {
     if (this.#seededAtMs === 0) this.#seeds = [...rendered];
     if (this.#seededAtMs !== 0 && nowMs - this.#seededAtMs < seedEveryMs) return this.#seeds;
@@ -112,7 +113,7 @@ export class BudgetBook {
     return this.#seeds;
   }
 
-  /** What is added to the budgets' status. `values`: what Secrets hold, by digest. */
+  /** Returns what to add to the budgets' statuses. `values`: values of Secrets, by digest. */
   report(
     { watches, others }: Compiled,
     reports: readonly BudgetReadings[],
@@ -147,7 +148,7 @@ export class BudgetBook {
     this.#held = next;
     this.#tests = tests;
     this.#resolutions.release();
-    this.#dropHeardAgain(watches);
+    this.#dropReopened(watches);
     return patches;
   }
 
@@ -191,8 +192,8 @@ export class BudgetBook {
     this.#resolutions.add([{ kind: "Budget", meta, alert: budgetOver(idOf(meta), incident), ...reached }]);
   }
 
-  /** If the same receivers get the same alert again, it has not ended for them. */
-  #dropHeardAgain(watches: readonly BudgetWatch[]): void {
+  /** Drops a pending end if its alert is active again for the same receivers. */
+  #dropReopened(watches: readonly BudgetWatch[]): void {
     for (const { config, channels } of watches) {
       const held = this.#held.get(config.id);
       if (held === undefined) continue;
@@ -205,14 +206,14 @@ export class BudgetBook {
     }
   }
 
-  /** Crossings whose channels are not all told yet, of budgets that are there, and incidents that are over. */
+  /** Crossings that channels have yet to be notified of, and ends of incidents. */
   due({ watches }: Compiled): PendingAlert[] {
     return [...this.#resolutions.due(), ...watches.flatMap((watch) => this.#dueOf(watch))];
   }
 
   #dueOf(watch: BudgetWatch): PendingAlert[] {
     const held = this.#held.get(watch.config.id);
-    // A look between two passes: names of channels are those of the next one already.
+    // Between two passes, `watch` can already have the channel names of the next one.
     if (held?.named !== watch.named) return [];
     const { crossings, unresolved, periodStartMs, resetsAtMs } = held.state;
     const { id } = watch.config;
@@ -238,20 +239,20 @@ export class BudgetBook {
           (channel) => wants(channel, crossing.event) && !crossing.told.includes(channel.id),
         );
         const alert = budgetAlert(watch, crossing, resetsAtMs, budgetIncidentKey(id, periodStartMs, crossing));
-        return due(alert, channels, (channel, how) => this.#told(held, crossing, channel, how));
+        return due(alert, channels, (channel, how) => this.#notified(held, crossing, channel, how));
       }),
     ];
   }
 
-  /** What is held now, and how it names a channel. */
+  /** The current memory, and its name for the channel. */
   #now(then: BudgetMemory, channel: Channel): { held: BudgetMemory; name: string } | null {
     const held = this.#held.get(idOf(then.meta));
     const name = held?.named?.find(({ place }) => place === channel.place)?.id;
     return held === undefined || name === undefined ? null : { held, name };
   }
 
-  /** A channel is done with a crossing. `then`: what was held when it was sent. */
-  #told(then: BudgetMemory, crossing: BudgetCrossing, channel: Channel, how: Delivery): void {
+  /** A channel is done with a crossing. `then`: the memory at the time of sending. */
+  #notified(then: BudgetMemory, crossing: BudgetCrossing, channel: Channel, how: Delivery): void {
     const { periodStartMs } = then.state;
     const now = this.#now(then, channel);
     if (now !== null)
@@ -262,14 +263,14 @@ export class BudgetBook {
     }
   }
 
-  /** Nor of an incident's end. */
+  /** A channel is done with the end of an incident. */
   #resolved(then: BudgetMemory, incident: BudgetUnresolved, channel: Channel): void {
     const now = this.#now(then, channel);
     if (now === null) this.#resolutions.drop(pastBudgetIncidentKey(idOf(then.meta), incident), [channel]);
     else now.held.state = resolvedIn(now.held.state, incident, now.name);
   }
 
-  /** Budgets whose channels are to be tried out, since their annotation says so. */
+  /** Budgets whose annotation asks for a test of their channels. */
   testsDue({ watches, others }: Compiled, nowMs: number): PendingTest[] {
     const metas = metasOf(others);
     return watches.flatMap((watch): PendingTest[] => {
