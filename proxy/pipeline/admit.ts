@@ -23,23 +23,25 @@ import { rejectPricierTier, rejectUncountable, rejectUnreservable, sendCap, wors
 
 function outcome(
   request: AdmitRequest,
-  dues: readonly Charge[],
+  charges: readonly Charge[],
   got: Reservation | Refused,
   admitter: Admitter,
 ): Admitted | Failure | Promise<Admitted | Failure> {
   const { quotas, nowMs } = admitter;
-  showLimits(request, dues, quotas, nowMs());
-  if (request.snapshot.settings.budgetHeaders) showBudget(request.client, dues);
-  return "refused" in got ? refused(request, dues, got, admitter) : reservedBy(request.targets, dues, got, quotas);
+  showLimits(request, charges, quotas, nowMs());
+  if (request.snapshot.settings.budgetHeaders) showBudget(request.client, charges);
+  return "refused" in got
+    ? refused(request, charges, got, admitter)
+    : reservedBy(request.targets, charges, got, quotas);
 }
 
 function refused(
   request: AdmitRequest,
-  dues: readonly Charge[],
+  charges: readonly Charge[],
   got: Refused,
   admitter: Admitter,
 ): Failure | Admitted | Promise<Admitted | Failure> {
-  const refusing = dues.find((due) => due.counter === got.refused) as Charge;
+  const refusing = charges.find((charge) => charge.counter === got.refused) as Charge;
   const { attempts } = refusing;
   const elsewhere = attempts === undefined ? [] : request.targets.filter((target) => attempts.most(target) === 0);
   // A hard budget for one provider, or for paid targets only, leaves the call to the other targets.
@@ -70,15 +72,15 @@ export async function admitAside(
   await recounted(subject.budgets, admitter);
   const money = budgetCharges(subject, admitter);
   if (isFailure(money)) return null;
-  const dues = [...money.dues];
-  if (limited) limitCharges(subject, dues);
-  if (dues.length === 0) return unmetered(request.targets);
-  sort(dues);
-  const got = await admitter.quotas.reserve(dues);
+  const charges = [...money.charges];
+  if (limited) limitCharges(subject, charges);
+  if (charges.length === 0) return unmetered(request.targets);
+  sort(charges);
+  const got = await admitter.quotas.reserve(charges);
   if ("refused" in got) return null;
   return {
     settle: (record, counted) =>
-      got.settle(dues.map((due) => (counted || money.dues.includes(due) ? due.actual(record) : 0))),
+      got.settle(charges.map((charge) => (counted || money.charges.includes(charge) ? charge.actual(record) : 0))),
   };
 }
 
@@ -102,19 +104,19 @@ export async function admitCopy(
   const odd = rejectUncountable(shaped) ?? rejectPricierTier(shaped, targets) ?? rejectUnreservable(shaped, targets);
   if (odd !== null) return null;
   sendCap(shaped, money.cap, true);
-  if (money.dues.length === 0) return unmetered(targets);
-  const got = await admitter.quotas.reserve(money.dues);
-  return "refused" in got ? null : reservedBy(targets, money.dues, got, admitter.quotas);
+  if (money.charges.length === 0) return unmetered(targets);
+  const got = await admitter.quotas.reserve(money.charges);
+  return "refused" in got ? null : reservedBy(targets, money.charges, got, admitter.quotas);
 }
 
-/** The one order in which dues are reserved, so that concurrent calls agree. */
+/** The order in which charges are reserved, the same for all calls so that concurrent ones agree. */
 const inOrder = (a: Charge, b: Charge): number => (a.counter.key < b.counter.key ? -1 : 1);
 
-/** Sorts only if needed: a caller's dues come in the same order with every call, often the right one. */
-function sort(dues: Charge[]): void {
-  for (let index = 1; index < dues.length; index++) {
-    if (inOrder(dues[index - 1] as Charge, dues[index] as Charge) < 0) continue;
-    dues.sort(inOrder);
+/** Sorts only if needed: a caller's charges come in the same order with every call, often the right one. */
+function sort(charges: Charge[]): void {
+  for (let index = 1; index < charges.length; index++) {
+    if (inOrder(charges[index - 1] as Charge, charges[index] as Charge) < 0) continue;
+    charges.sort(inOrder);
     return;
   }
 }
@@ -136,9 +138,9 @@ function admitCounted(
 ): Admitted | Failure | Promise<Admitted | Failure> {
   const money = budgetCharges(subject, admitter);
   if (isFailure(money)) return money;
-  const { dues, cap } = money;
-  limitCharges(subject, dues);
-  if (dues.length === 0) return unmetered(request.targets);
+  const { charges, cap } = money;
+  limitCharges(subject, charges);
+  if (charges.length === 0) return unmetered(request.targets);
   if (request.shaped !== null) {
     const odd =
       (subject.estimated ? rejectUncountable(request.shaped) : null) ??
@@ -148,9 +150,9 @@ function admitCounted(
     if (odd !== null) return odd;
     sendCap(request.shaped, cap, subject.priced);
   }
-  sort(dues);
-  const got = admitter.quotas.reserve(dues);
+  sort(charges);
+  const got = admitter.quotas.reserve(charges);
   return got instanceof Promise
-    ? got.then((reserved) => outcome(request, dues, reserved, admitter))
-    : outcome(request, dues, got, admitter);
+    ? got.then((reserved) => outcome(request, charges, reserved, admitter))
+    : outcome(request, charges, got, admitter);
 }

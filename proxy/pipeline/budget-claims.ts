@@ -183,7 +183,7 @@ export const noPrice = failure(
   "A hard budget covers this call, and no price is known for its model. Ask the platform team to set the price in the provider's spec.models.",
 );
 
-class BudgetDue implements Charge {
+class BudgetCharge implements Charge {
   readonly counter: BudgetCounter;
   readonly amount: number;
   readonly #budget: MoneyBudget;
@@ -271,10 +271,10 @@ function uncountedOf(budgets: readonly BudgetConfig[], context: BudgetWith): Bud
 export function budgetCharges(
   call: BudgetSubject,
   context: BudgetWith,
-): { dues: Charge[]; cap: number | null } | Failure {
+): { charges: Charge[]; cap: number | null } | Failure {
   const uncounted = uncountedOf(call.budgets, context);
   if (uncounted !== null) return unavailable(`the budget ${nameOf(uncounted)}`);
-  const dues: Charge[] = [];
+  const charges: Charge[] = [];
   let cap: number | null = null;
   for (let index = 0; index < call.budgets.length; index++) {
     const budget = call.budgets[index] as BudgetConfig;
@@ -292,7 +292,7 @@ export function budgetCharges(
     }
     const refused = throttled(budget, counter, context);
     if (refused !== null) return refused;
-    dues.push(new BudgetDue(budget, counter, amount, call, context));
+    charges.push(new BudgetCharge(budget, counter, amount, call, context));
   }
-  return { dues, cap };
+  return { charges, cap };
 }

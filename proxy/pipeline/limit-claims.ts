@@ -190,7 +190,7 @@ export const sharedCounters = (config: Route["config"]) =>
     .filter(({ limit: { per, of, amount } }) => per === "Route" && of !== "Concurrency" && amount > 0)
     .map((source) => ({ limit: source.limit, counter: source.counterOf("") }));
 
-class LimitDue implements Charge {
+class LimitCharge implements Charge {
   readonly counter: CounterSpec;
   readonly amount: number;
   readonly #source: LimitSource;
@@ -216,24 +216,25 @@ class LimitDue implements Charge {
 }
 
 /** `subject`: whom the limits count; by default, whom each of them says. */
-function addDues(dues: Charge[], from: readonly LimitSource[], call: LimitSubject, subject?: string): void {
+function addCharges(charges: Charge[], from: readonly LimitSource[], call: LimitSubject, subject?: string): void {
   for (let index = 0; index < from.length; index++) {
     const source = from[index] as LimitSource;
     const counted = subject ?? subjectOf(source.limit.per, call);
-    if (counted !== null) dues.push(new LimitDue(source, counted, call));
+    if (counted !== null) charges.push(new LimitCharge(source, counted, call));
   }
 }
 
-/** Adds what the call uses of its limits to `dues`. */
-export function limitCharges(call: LimitSubject, dues: Charge[]): void {
+/** Adds what the call uses of its limits to `charges`. */
+export function limitCharges(call: LimitSubject, charges: Charge[]): void {
   const { identity, route, role, budgets } = call;
-  if (route.config.limits.length > 0) addDues(dues, ofRoute(route.config), call);
+  if (route.config.limits.length > 0) addCharges(charges, ofRoute(route.config), call);
   for (let index = 0; index < budgets.length; index++) {
     const budget = budgets[index] as BudgetConfig;
-    if (budget.limits.length > 0) addDues(dues, ofBudget(budget), call);
+    if (budget.limits.length > 0) addCharges(charges, ofBudget(budget), call);
   }
   if (identity.anonymous) return;
   const { key, namespace } = identity;
-  if (role !== null && role.limits.length > 0) addDues(dues, ofRole(role, key.role), call, `${namespace}/${key.user}`);
-  if (key.limits !== undefined && key.limits.length > 0) addDues(dues, ofKey(key, key.limits), call, key.id);
+  if (role !== null && role.limits.length > 0)
+    addCharges(charges, ofRole(role, key.role), call, `${namespace}/${key.user}`);
+  if (key.limits !== undefined && key.limits.length > 0) addCharges(charges, ofKey(key, key.limits), call, key.id);
 }

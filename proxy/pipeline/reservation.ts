@@ -28,65 +28,65 @@ const admitted = (reserving: Reserving): Admitted => reserving as Admitted;
 export const unmetered = (targets: readonly ResolvedTarget[]): Admitted =>
   admitted({ targets, cover: () => true, settle: () => undefined });
 
-/** A later reservation for a call, for the dues whose first reservation was too small. */
+/** A later reservation for a call, for the charges whose first reservation was too small. */
 interface Extension {
   reservation: Reservation;
-  dues: readonly Charge[];
+  charges: readonly Charge[];
   amounts: readonly number[];
 }
 
 /** What a call has reserved: at first the cost of its most expensive attempt, and more if another attempt follows. */
 class Reserved implements Reserving {
   readonly targets: readonly ResolvedTarget[];
-  readonly #dues: readonly Charge[];
+  readonly #charges: readonly Charge[];
   readonly #first: Reservation;
   readonly #quotas: Quotas;
   readonly #extensions: Extension[] = [];
 
-  constructor(targets: readonly ResolvedTarget[], dues: readonly Charge[], first: Reservation, quotas: Quotas) {
+  constructor(targets: readonly ResolvedTarget[], charges: readonly Charge[], first: Reservation, quotas: Quotas) {
     this.targets = targets;
-    this.#dues = dues;
+    this.#charges = charges;
     this.#first = first;
     this.#quotas = quotas;
   }
 
-  #reserved(due: Charge): number {
-    let sum = due.amount;
-    for (const { dues, amounts } of this.#extensions) sum += amounts[dues.indexOf(due)] ?? 0;
+  #reserved(charge: Charge): number {
+    let sum = charge.amount;
+    for (const { charges, amounts } of this.#extensions) sum += amounts[charges.indexOf(charge)] ?? 0;
     return sum;
   }
 
   async cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): Promise<boolean> {
-    const short: [due: Charge, amount: number][] = [];
-    for (const due of this.#dues) {
-      const most = due.attempts?.most(target) ?? 0;
-      if (due.attempts === undefined || most === 0) continue;
-      const missing = most + due.attempts.taken(attempts) - this.#reserved(due);
-      if (missing > 0) short.push([due, missing]);
+    const short: [charge: Charge, amount: number][] = [];
+    for (const charge of this.#charges) {
+      const most = charge.attempts?.most(target) ?? 0;
+      if (charge.attempts === undefined || most === 0) continue;
+      const missing = most + charge.attempts.taken(attempts) - this.#reserved(charge);
+      if (missing > 0) short.push([charge, missing]);
     }
     if (short.length === 0) return true;
     const reservation = await this.#quotas.reserve(short.map(([{ counter }, amount]) => ({ counter, amount })));
     if ("refused" in reservation) return false;
     this.#extensions.push({
       reservation,
-      dues: short.map(([due]) => due),
+      charges: short.map(([charge]) => charge),
       amounts: short.map(([, amount]) => amount),
     });
     return true;
   }
 
   settle(record: CallRecord): void {
-    const left = new Array<number>(this.#dues.length);
-    for (let index = 0; index < left.length; index++) left[index] = (this.#dues[index] as Charge).actual(record);
+    const left = new Array<number>(this.#charges.length);
+    for (let index = 0; index < left.length; index++) left[index] = (this.#charges[index] as Charge).actual(record);
     if (this.#extensions.length > 0) this.#settleExtensions(left);
     this.#first.settle(left);
   }
 
   /** Takes from `left` what was reserved later. */
   #settleExtensions(left: number[]): void {
-    for (const { reservation, dues, amounts } of this.#extensions) {
-      const used = dues.map((due, position) => {
-        const index = this.#dues.indexOf(due);
+    for (const { reservation, charges, amounts } of this.#extensions) {
+      const used = charges.map((charge, position) => {
+        const index = this.#charges.indexOf(charge);
         const part = Math.min(left[index] ?? 0, amounts[position] ?? 0);
         left[index] = (left[index] ?? 0) - part;
         return part;
@@ -98,7 +98,7 @@ class Reserved implements Reserving {
 
 export const reservedBy = (
   targets: readonly ResolvedTarget[],
-  dues: readonly Charge[],
+  charges: readonly Charge[],
   first: Reservation,
   quotas: Quotas,
-): Admitted => admitted(new Reserved(targets, dues, first, quotas));
+): Admitted => admitted(new Reserved(targets, charges, first, quotas));

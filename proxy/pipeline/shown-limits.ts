@@ -8,22 +8,22 @@ import type { BudgetLeft, Charge } from "./limit-claims.ts";
 const share = ({ remaining, limit }: LimitReading): number => (limit === 0 ? 0 : remaining / limit);
 
 /** The reading of the limit with the least left. */
-function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
+function tightest(charges: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
   let least: LimitReading | null = null;
-  for (let index = 0; index < dues.length; index++) {
-    const due = dues[index] as Charge;
-    if (due.shows !== what) continue;
-    const reading = quotas.reading(due.counter);
+  for (let index = 0; index < charges.length; index++) {
+    const charge = charges[index] as Charge;
+    if (charge.shows !== what) continue;
+    const reading = quotas.reading(charge.counter);
     if (least === null || share(reading) < share(least)) least = reading;
   }
   return least;
 }
 
 /** Adds headers about the budget with the smallest share left. */
-export function showBudget(client: AdmitRequest["client"], dues: readonly Charge[]): void {
+export function showBudget(client: AdmitRequest["client"], charges: readonly Charge[]): void {
   const share = ({ leftNanoUsd, amountNanoUsd }: BudgetLeft): number =>
     amountNanoUsd === 0 ? 0 : leftNanoUsd / amountNanoUsd;
-  const [tight] = dues.flatMap((due) => due.left?.() ?? []).sort((a, b) => share(a) - share(b));
+  const [tight] = charges.flatMap((charge) => charge.left?.() ?? []).sort((a, b) => share(a) - share(b));
   if (tight === undefined) return;
   client.always((headers) => {
     headers["x-sluice-budget"] = tight.budget;
@@ -34,12 +34,12 @@ export function showBudget(client: AdmitRequest["client"], dues: readonly Charge
 
 export function showLimits(
   { client, surface }: AdmitRequest,
-  dues: readonly Charge[],
+  charges: readonly Charge[],
   quotas: Quotas,
   takenMs: number,
 ): void {
-  const requests = tightest(dues, "requests", quotas);
-  const tokens = tightest(dues, "tokens", quotas);
+  const requests = tightest(charges, "requests", quotas);
+  const tokens = tightest(charges, "tokens", quotas);
   if (requests === null && tokens === null) return;
   client.always((headers) => addLimitHeaders(headers, { requests, tokens }, surface, takenMs));
 }
