@@ -1,5 +1,5 @@
 /**
- * How the operator's heap grows. V8 lets a heap grow to several times of what is in use before it collects, and the young
+ * Limits how the operator's heap grows. V8 lets a heap grow to several times of what is in use before it collects, and the young
  * generation to 128 MB on a large node: good for servers, but the operator works in short bursts and rests in between.
  */
 import { setFlagsFromString } from "node:v8";

@@ -1,4 +1,4 @@
-/** Turns a Secret's value into what may be known of it outside. */
+/** Turns a Secret's value into the facts about it that may leave this room. */
 import { Buffer } from "node:buffer";
 import { keyedDigest } from "../proxy/config/encode.ts";
 import { minKeyCharacters } from "../proxy/config/key-record.ts";

@@ -19,8 +19,8 @@ import { PooledKubeConfig } from "./kube-config.ts";
 export const fieldManager = "sluice-operator";
 
 /**
- * On what the operator makes: Argo CD neither prunes it nor calls its application out of sync for it, even where it takes
- * the object for one of its own by a label.
+ * Annotations on objects that the operator creates, so that Argo CD neither prunes them nor reports an application as
+ * out of sync because of them, even if a label makes it count them as its own.
  */
 export const untracked = {
   "argocd.argoproj.io/compare-options": "IgnoreExtraneous",

@@ -38,7 +38,7 @@ export function namedPools(objects: readonly WorldObject[]): Set<string> {
   return pools;
 }
 
-/** Pure. A Pod that is on its way out takes no new calls. */
+/** Pure. A Pod that is being deleted gets no new calls. */
 export const readyAddresses = (pods: readonly V1Pod[]): string[] =>
   pods.flatMap(({ metadata, status }) => {
     const ready = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
@@ -163,7 +163,7 @@ export class InferencePoolWatches {
       },
       failed(path, cause) {
         const why = reasons[statusCode(cause)] ?? null;
-        // In the status, where it belongs: it lasts until somebody acts.
+        // Not logged but reported in the status, as it lasts until somebody acts.
         if (why === null) failed(path, cause);
         note(why);
       },

@@ -11,7 +11,7 @@ import type { SecretReader, SecretValues } from "./secrets.ts";
 import { inTurns } from "./turns.ts";
 
 const keysAtOnce = 8;
-/** For how long Secrets are made before what is there gets published; the rest is made after that. */
+/** How long Secrets are created before a pass publishes; the rest are created after it. */
 const usualSliceMs = 2_000;
 
 export interface Tended {
@@ -80,7 +80,7 @@ export class KeyTender {
     const waiting = new Set(missing.map(({ object }) => object));
     const order = inTurns(missing, ({ object }) => object.meta.namespace, this.#made);
     const beganMs = performance.now();
-    // As long as what is done between two slices at least, which is long on a busy machine: half of the time is for Secrets.
+    // At least as long as the work between two slices, so that Secrets get half of the time on a busy machine too.
     const untilMs = beganMs + Math.max(this.#sliceMs, this.#endedMs === null ? 0 : beganMs - this.#endedMs);
     const some = function* (): Generator<Missing> {
       for (const [index, key] of order.entries()) {

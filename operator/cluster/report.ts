@@ -27,8 +27,8 @@ export interface Transition {
 }
 
 /**
- * Whether a change of Healthy concerns only states that alerts have Events for. Nor is it news for alerts that a
- * provider is reached again after no proxy could be asked for a while.
+ * Whether a change of Healthy concerns only states that alerts have Events for. The return to Reachable after a time in
+ * which no proxy could be asked is no news either.
  */
 function byAlerts({ type, reason }: Condition, old: Condition | undefined, alertedReasons: readonly string[]): boolean {
   if (type !== "Healthy") return false;

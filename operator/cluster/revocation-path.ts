@@ -1,6 +1,6 @@
 /**
- * Revocations take a path of their own: from the watch to one small ConfigMap, which proxies read besides the config.
- * They wait for no pass, no Secret, no status and no other write.
+ * Revocations take a path of their own: from the watch to one small ConfigMap, which proxies read in addition to
+ * the config. They wait for no pass, Secret, status or other write.
  */
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type Revocations, revocationsDocument, revocationsName } from "../../proxy/config/revocations.ts";
@@ -24,7 +24,7 @@ export interface RevocationPathOptions {
   send(text: string): Promise<void>;
   /** Makes proxies read what was written: those that could not be reached, and those that start later. */
   nudge(): Promise<void>;
-  /** Proxies that start now or that no message reached find this many revocations. */
+  /** Called after a write, with the number of revocations that are now published. */
   written(keys: number): void;
   failed(cause: unknown): void;
 }
@@ -45,7 +45,7 @@ export class RevocationPath {
   #written = "";
   /** The document as last sent to the proxies. */
   #sent = "";
-  /** Whether proxies must have the next document at once; they need not hurry to forget a revocation. */
+  /** Whether proxies need the next document at once. Removing a revocation isn't urgent. */
   #hurry = false;
   /** Names of contents with which a proxy refuses every key that it must. */
   #enough = new Set([""]);

@@ -73,7 +73,7 @@ export class SecretReader {
 
   #seen(ref: string, version: string): void {
     const tracked = this.#tracked.get(ref);
-    // What was not read yet will be.
+    // Secrets that were never read are read anyway.
     if (tracked === undefined || tracked.values === undefined || tracked.version === version) return;
     this.#stale.add(ref);
     this.#events.changed();

@@ -30,7 +30,7 @@ export interface Read {
 }
 
 export interface SourceOptions {
-  /** false: for one look. Writes nothing, so missing keys stay missing, and watches no Secrets. */
+  /** false: for a single read. Writes nothing, so missing keys stay missing, and watches no Secrets. */
   makesKeys?: boolean;
   nowMs?(): number;
 }

@@ -1,4 +1,4 @@
-/** Which objects may need a new status. Of 50,000 keys few do in any pass. Pure, except for what it remembers. */
+/** Which objects may need a new status. In any pass, few of 50,000 keys do. Pure, except for what it remembers. */
 import { isDeepStrictEqual } from "node:util";
 import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";

@@ -66,7 +66,7 @@ function warnRoles(roles: readonly string[], { knowsRoles, proxy }: CompileSetti
   }
 }
 
-/** Without `settings.knowsCountries` and `settings.knowsRoles`, nothing is said of countries and roles. */
+/** Without `settings.knowsCountries` and `settings.knowsRoles`, countries and roles are not checked. */
 export function compileAccess(access: AccessSpec, settings: CompileSettings, accepted: Problem[]): Access {
   checkNetworks(access.networks ?? [], accepted);
   warnRoles(access.roles ?? [], settings, accepted);
@@ -102,7 +102,7 @@ export function notResident(regions: readonly string[] | null, provider: Provide
   return `LLMProvider ${provider.id} ${where}, and spec.access.residency allows ${regions.join(", ")} only`;
 }
 
-/** Without `settings.durableAudit`, nothing is said. */
+/** Without `settings.durableAudit`, nothing is checked. */
 export function warnUnrecorded(
   { required }: { required: boolean },
   settings: CompileSettings,

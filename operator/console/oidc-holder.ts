@@ -1,4 +1,4 @@
-/** Whom an ID token names, as Kubernetes is asked about them: with prefixes, like the API server's own OIDC login. */
+/** The user and groups of an ID token, with prefixes as the API server's own OIDC login adds them. */
 import type { JWTPayload } from "jose";
 import type { ConsoleOidc } from "../settings/console.ts";
 

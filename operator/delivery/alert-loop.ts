@@ -70,7 +70,7 @@ export class AlertLoop {
     });
   }
 
-  /** Takes over what a pass has found. `values`: values of Secrets, by digest. */
+  /** Sends what is due after a pass. `values`: values of Secrets, by digest. */
   deliver(compiled: Compiled, values: ReadonlyMap<string, string>): void {
     this.#compiled = compiled;
     this.#values = values;
@@ -105,7 +105,7 @@ export class AlertLoop {
     if (result === "given_up") void reportUndelivered(cluster, due, channel, `${event} (${state})`, advice);
   }
 
-  /** Starts nothing more. */
+  /** Starts no further deliveries. */
   stop(): void {
     this.#stopping = true;
     this.#clock.stop();

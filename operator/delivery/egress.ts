@@ -1,4 +1,4 @@
-/** The way of alerts out of the cluster. */
+/** How alerts leave the cluster: directly, or through the egress proxy of the environment. */
 import { type Egress, egressOf } from "../../proxy/config/egress/egress.ts";
 
 export function alertEgress(

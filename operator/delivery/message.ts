@@ -150,7 +150,7 @@ export const mailOf = (alert: Alert, channel: Channel): { subject: string; text:
   text: `${alertText(alert, channel)}\n`,
 });
 
-/** A test: nothing has happened. */
+/** An alert that says it is only a test. */
 export function testAlert(
   about: string,
   requestedAt: string,

@@ -186,7 +186,7 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
       from: smtp.from,
       to: [...channel.to],
       ...mailOf(alert, channel),
-      // RFC 3834: nobody's absence note shall answer it.
+      // RFC 3834: keeps auto-responders from answering it.
       headers: { "Auto-Submitted": "auto-generated" },
       messageId: `<${Buffer.from(`${alert.key}|${channel.id}`).toString("base64url")}@sluice>`,
     });

@@ -1,4 +1,4 @@
-/** What is said of a Budget's crossing. Pure. */
+/** Messages about a Budget's crossings. Pure. */
 import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 import { inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
@@ -69,7 +69,7 @@ function nameOf({ event, percent, subject, rearmed }: Crossed): string {
   return rearmed === undefined ? name : `${name}|${rearmed}`;
 }
 
-/** Same from a crossing to the end of its period, or to the change of the spec that takes it back. `id`: of the Budget. */
+/** The same from a crossing to the end of its period, or to the change of the spec that revokes it. `id`: of the Budget. */
 export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: Crossed): string =>
   `${id}|${periodStartMs}|${nameOf(crossing)}`;
 
@@ -77,7 +77,7 @@ export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: C
 export const pastBudgetIncidentKey = (id: string, incident: BudgetUnresolved): string =>
   budgetIncidentKey(id, Date.parse(incident.periodStart), incident);
 
-/** A Budget's crossing no longer applies. Only channels with incidents are notified, and those show nothing but which one it is. */
+/** A crossing no longer applies. Only channels with incidents are notified, and they show only which incident it was. */
 export function budgetOver(id: string, unresolved: BudgetUnresolved): Alert {
   const { event, percent, subject } = unresolved;
   const incident = pastBudgetIncidentKey(id, unresolved);

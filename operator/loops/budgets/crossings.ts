@@ -6,7 +6,7 @@ import { isoTime, nanoOfText, usdText } from "./money.ts";
 import type { BudgetState } from "./state.ts";
 
 const maxCrossings = 500;
-/** With fewer periods, nothing is usual. */
+/** Earlier periods needed to know what is usual. */
 const minHistory = 3;
 const maxPercent = 10_000_000;
 
@@ -26,7 +26,7 @@ function isReached(
   return spent * 100 >= percent * config.amountNanoUsd || (percent === 100 && refused.has(subject));
 }
 
-/** Everything that is crossed, known or not. */
+/** All crossings under the current spec, reported or not. */
 function reachedNow(watch: BudgetRules, state: BudgetState): Crossed[] {
   const { groups, refused } = state;
   return [...new Set([...groups.keys(), ...refused])].flatMap((subject) =>
@@ -73,7 +73,7 @@ export function crossingsOf(watch: BudgetRules, state: BudgetState, nowMs: numbe
   return [...state.crossings, ...fresh].slice(0, maxCrossings);
 }
 
-/** Without the crossings that are none under the current spec; their incidents must be resolved. */
+/** Drops crossings that no longer apply under the current spec; their incidents must be resolved. */
 export function withoutUncrossed(watch: BudgetRules, state: BudgetState, nowMs: number): BudgetState {
   const expired = isExpired(watch, nowMs);
   const [kept, over]: [BudgetCrossing[], BudgetCrossing[]] = [[], []];

@@ -1,4 +1,4 @@
-/** What is remembered of a Budget, and whom it opened an incident with. Pure. */
+/** What the operator remembers of a Budget, and of the incidents that it opened. Pure. */
 import { isDeepStrictEqual } from "node:util";
 import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 import { type ChannelName, hasIncidents } from "../../compile/alerts.ts";
@@ -17,7 +17,7 @@ export interface BudgetMemory {
   reportedAtMs: number;
   /** The figures of that status. */
   shown: Partial<BudgetStatus>;
-  /** Channels as the state names them; null: as a status that this process has not written names them. */
+  /** Names of channels in the state; null if the state is from a status that another process wrote. */
   named: readonly ChannelName[] | null;
   reach: ChannelSnapshot;
 }
@@ -28,7 +28,7 @@ export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => 
   named: named.filter(({ id }) => hasIncidents(id)),
 });
 
-/** The state with the names that channels have now. */
+/** Returns the state with the current names of channels. */
 export function withBudgetChannelNames({ state, named }: BudgetMemory, now: readonly ChannelName[]): BudgetState {
   if (named === now) return state;
   const renamed = (ids: readonly string[]): string[] => renamedChannels(ids, named, now);
@@ -46,7 +46,7 @@ export function withBudgetChannelNames({ state, named }: BudgetMemory, now: read
   };
 }
 
-/** Whether a state tells nothing that is worth writing a status for, but for figures that change with every call. */
+/** Whether two states differ only in figures that change with every call, which alone aren't worth a write. */
 export const isNoNews = (reported: BudgetState, now: BudgetState): boolean =>
   reported.periodStartMs === now.periodStartMs &&
   reported.sinceMs === now.sinceMs &&
@@ -87,7 +87,7 @@ export function markBudgetNotified(
   return { ...state, crossings };
 }
 
-/** With an incident that a channel need not be told the end of any more. */
+/** Marks the channel as done with the end of the incident. */
 export function resolvedIn(state: BudgetState, incident: BudgetUnresolved, channel: string): BudgetState {
   const { unresolved } = state;
   const rest = unresolved.map((open) =>

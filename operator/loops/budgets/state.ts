@@ -1,4 +1,4 @@
-/** What is known of a Budget between two passes. */
+/** The state of a Budget between two passes. */
 import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget-status.ts";
 
 export interface BudgetState {

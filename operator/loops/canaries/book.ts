@@ -1,6 +1,6 @@
 /**
- * What the operator knows of canaries: from the status that it or another leader wrote, and from what proxies report.
- * In memory between passes; the status is written when a verdict falls, and else once in a while.
+ * The progress of canaries, from the status that this or an earlier leader wrote and from the proxies' reports. It is
+ * kept in memory between passes. The status is written with each verdict, and otherwise from time to time.
  */
 import { type CanaryStatus, canaryStatus } from "../../../crds/types/canary.ts";
 import type { CanaryPlan, CanaryReport } from "../../compile/canary.ts";
@@ -10,7 +10,7 @@ import type { StatusPatch, Verdict } from "../../compile/verdict.ts";
 import type { CanaryFact, WorldObject } from "../../compile/world.ts";
 import { advanceCanary, type CanaryProgress, measure, written } from "./judge.ts";
 
-/** Numbers that change with every request are not worth a write each. */
+/** Counts change with every request, and are not written as often. */
 const reportEveryMs = 30_000;
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -33,7 +33,7 @@ export function statusOfCanary(progress: CanaryProgress): CanaryStatus {
   };
 }
 
-/** The progress that a status tells of; null where it tells of none that can be read. */
+/** The progress in a status; null if there is none or it can't be read. */
 export function progressIn(status: unknown): CanaryProgress | null {
   const parsed = canaryStatus.safeParse((status as { canary?: unknown } | null)?.canary);
   if (!parsed.success) return null;
@@ -79,12 +79,12 @@ interface Judged {
 export class CanaryBook {
   #held = new Map<string, Held>();
 
-  /** What is in memory no longer counts: another process may have written since. */
+  /** Clears the memory: another process may have written statuses since. */
   forget(): void {
     this.#held.clear();
   }
 
-  /** What compile has to know. */
+  /** Input of compile. */
   facts(objects: readonly WorldObject[]): ReadonlyMap<string, CanaryFact> {
     const facts = new Map<string, CanaryFact>();
     for (const object of objects) {
@@ -98,7 +98,7 @@ export class CanaryBook {
     return facts;
   }
 
-  /** What is added to the policies' status. `decided`: a canary ended, so that the next pass renders something else. */
+  /** Returns what to add to the policies' statuses. `decided`: a canary ended, so the next pass renders a new config. */
   judge(compiled: Compiled, reports: readonly CanaryReport[], nowMs: number): Judged {
     const patches: StatusPatch[] = [];
     const plans = new Map(compiled.canaries.map((plan) => [plan.route, plan]));

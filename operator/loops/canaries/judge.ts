@@ -1,5 +1,5 @@
 /**
- * The judge of canaries. A pure function of what was known, what the proxies report now, and the time.
+ * Judges canaries, from the earlier state, the proxies' current reports and the time. Pure.
  *
  * Each proxy counts since it started, under a name of that run. The newest counts of a run replace the earlier ones,
  * so reading them twice adds nothing, and a restarted proxy is a new run next to its old one.
@@ -60,7 +60,7 @@ export function merge(before: readonly CanarySample[], reports: readonly CanaryS
   for (const old of before) {
     const now = fresh.get(old.proxy);
     if (now === undefined) gone.push(old);
-    // The same run can't count backwards; should it, what was heard before is not lost.
+    // The counts of a run never decrease; should they, the higher ones are kept.
     else if (isBehind(now, old)) gone.push({ ...old, proxy: "" });
   }
   const nameless = gone.filter((sample) => sample.proxy === "");
@@ -118,7 +118,7 @@ export function summary(measured: Measured): string {
   return [`${measured.requests} requests`, ...parts].join(", ");
 }
 
-/** Criteria of success that don't hold; one that can't be told does not hold. */
+/** Criteria of success that don't hold, or that can't be evaluated. */
 function missed(measured: Measured, wanted: Criteria): string[] {
   return all.flatMap((name) => {
     const [bound, value] = [wanted[name], measured[name]];

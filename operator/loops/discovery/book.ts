@@ -1,4 +1,4 @@
-/** Which models proxies have found at providers. In memory; what is published counts until proxies report. */
+/** The models that proxies found at providers. Kept in memory; until proxies report, the published ones count. */
 import type { DiscoveryReading } from "../../../proxy/config/discovery.ts";
 
 /** Report of one proxy: provider id → what it knows, with its reading if the provider's models are discovered. */
@@ -16,17 +16,17 @@ function namesOf(readings: readonly DiscoveryReading[]): string[] | null {
 export class DiscoveryBook {
   #found: ReadonlyMap<string, readonly string[]> = new Map();
 
-  /** Another process may have published since. */
+  /** Clears the memory: another process may have published since. */
   forget(): void {
     this.#found = new Map();
   }
 
-  /** Provider id → models. What compile has to know. */
+  /** Provider id → models. Input of compile. */
   facts(): ReadonlyMap<string, readonly string[]> {
     return this.#found;
   }
 
-  /** Returns whether compile's input changed. What was found stays while no proxy has a list. */
+  /** Returns whether compile's input changed. Models stay as long as no proxy has a newer list. */
   learn(reports: readonly Report[]): boolean {
     const ids = new Set(reports.flatMap((report) => [...report.keys()]));
     const next = new Map<string, readonly string[]>();

@@ -23,7 +23,7 @@ function latest(uses: readonly ForeignKeyUse[]): Times {
   return times;
 }
 
-/** What the status has, as someone may have written anything there. */
+/** The entries of a status. Anything may have been written there. */
 function known(status: unknown): Map<string, number> {
   const digests = (status as { digests?: unknown } | null)?.digests;
   const times = new Map<string, number>();
@@ -50,7 +50,7 @@ function digestUses({ meta, spec, status }: WorldObject, times: Times): DigestUs
   });
 }
 
-/** What was known stays known: proxies forget when they restart, the status doesn't. */
+/** Keeps earlier uses: proxies forget them when they restart. */
 export function foreignKeyPatches(
   verdicts: readonly Verdict[],
   objects: readonly WorldObject[],
