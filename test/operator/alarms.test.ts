@@ -761,7 +761,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(life.sent.splice(0), [over]);
     assert.match(
       life.texts[2] ?? "",
-      /^This channel no longer gets alerts about the provider a\/p: a breaker is open since .* spec\.alerts does not name it any more\.$/,
+      /^This channel no longer gets alerts about the provider a\/p: a breaker is open since .* spec\.alerts no longer names it\.$/,
     );
     assert.deepEqual(
       objectAlerts.parse(life.status()["alerts"])[0]?.told,
