@@ -151,9 +151,9 @@ class Installation {
       context,
     );
     if ("code" in money) return money.code;
-    const got = await this.quotas.reserve(money.dues);
+    const got = await this.quotas.reserve(money.charges);
     if ("refused" in got) {
-      const due = money.dues.find(({ counter }) => counter === got.refused);
+      const due = money.charges.find(({ counter }) => counter === got.refused);
       return due?.refuse(got).code ?? "";
     }
     const usage = { prompt: 1, cachedPrompt: 0, cacheWrite: 0, completion: 1, reasoning: 0, estimated: false };
@@ -170,7 +170,7 @@ class Installation {
         costNanoUsd: nanoUsd,
       },
     };
-    got.settle(money.dues.map((due) => due.actual(record)));
+    got.settle(money.charges.map((due) => due.actual(record)));
     this.ledger.add(record);
     this.calls.push({ atMs: this.time.nowMs(), user, model, nanoUsd });
     return "ok";

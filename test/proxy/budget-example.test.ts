@@ -47,14 +47,14 @@ function play(from: string) {
       const say = ({ code, message }: { code: string; message: string }): string =>
         `${code} ${/budget (\S+)/.exec(message)?.[1] ?? ""} ${/resets at (\S+)\./.exec(message)?.[1] ?? ""}`.trim();
       if ("code" in money) return say(money);
-      const dues = [...money.dues].sort((a, b) => (a.counter.key < b.counter.key ? -1 : 1));
-      const reserving = quotas.reserve(dues);
+      const charges = [...money.charges].sort((a, b) => (a.counter.key < b.counter.key ? -1 : 1));
+      const reserving = quotas.reserve(charges);
       if (reserving instanceof Promise) time.advance(5_000);
       const got = await reserving;
       if ("refused" in got)
-        return say((dues.find((due) => due.counter === got.refused) as (typeof dues)[number]).refuse(got));
+        return say((charges.find((due) => due.counter === got.refused) as (typeof charges)[number]).refuse(got));
       got.settle(
-        dues.map((due) =>
+        charges.map((due) =>
           due.actual({
             costNanoUsd: cost * usd,
             provider: "default/up",

@@ -76,8 +76,8 @@ describe("the counters of sessions", () => {
         },
         { quotas: {} as Quotas, nowMs: () => nowMs, random: () => 0 },
       );
-      assert.ok("dues" in made);
-      const [due] = made.dues;
+      assert.ok("charges" in made);
+      const [due] = made.charges;
       assert.ok(due);
       return due.counter;
     };
