@@ -134,11 +134,16 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
   };
 }
 
-/** A chat whose names the provider is sure to refuse, with names that it accepts; null if it can pass through. */
+/** Whether the provider is sure to refuse the chat as it is. */
+function isSureToFail({ received: { json } }: Shaped, { entry, model }: ResolvedTarget): boolean {
+  const { bounds } = entry.provider.capabilities;
+  if (entry.provider.translatesChat?.(json, entry.account, model) === true) return true;
+  return bounds?.refuses === true && isBeyond(json, bounds);
+}
+
+/** Such a chat in a form that the provider accepts; null if it can pass through, or has no other form. */
 function rewritten(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | null {
-  const { bounds } = target.entry.provider.capabilities;
-  if (shaped.format !== "openai.chat" || bounds?.refuses !== true || !isBeyond(shaped.received.json, bounds))
-    return null;
+  if (shaped.format !== "openai.chat" || !isSureToFail(shaped, target)) return null;
   const translated = translateChat(shaped, target, context);
   return "outgoing" in translated ? translated : null;
 }

@@ -6,6 +6,9 @@
 const separator = "__thought__";
 const packed = /^[bt][A-Za-z0-9_-]+$/;
 
+/** Begins the signatures of reasoning whose maker is not Anthropic: others ignore them. */
+export const foreignSignature = "sluice.reasoning.";
+
 /** Longest id, in characters. What doesn't fit is not carried. */
 export const maxIdLength = 16_384;
 

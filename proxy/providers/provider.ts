@@ -243,6 +243,8 @@ export interface ModelList {
 
 export interface Provider {
   readonly capabilities: Capabilities;
+  /** Whether this chat is translated although the provider has the API, because there it is sure to be refused. */
+  translatesChat?(body: JsonObject, account: ProviderAccount, model: ProviderModel): boolean;
   /** Whether the provider can search the web for this request as it asks. Absent: never. */
   searches?(request: SearchingRequest, account: ProviderAccount, model: ProviderModel): boolean;
   /** What this model's translation carries, for types with several APIs. Absent: the same for all, as in `capabilities`. */

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { refusal } from "../../dialects/canonical.ts";
 import { documentWish } from "../../dialects/citations.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import { foreignSignature } from "../carried.ts";
 import { isWebAddress, mediaOf } from "./media.ts";
 import type { BlockForms } from "./turns.ts";
 
@@ -31,7 +32,8 @@ export function isSigned(block: JsonObject): boolean {
     block["type"] === "thinking" &&
     typeof block["thinking"] === "string" &&
     typeof block["signature"] === "string" &&
-    block["signature"] !== ""
+    block["signature"] !== "" &&
+    !block["signature"].startsWith(foreignSignature)
   );
 }
 

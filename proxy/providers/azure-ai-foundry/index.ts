@@ -13,8 +13,10 @@ import { decodeAzureError } from "../azure-openai/failure.ts";
 import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
 import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
-import { mended, openAiEdits } from "../openai/mend.ts";
-import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
+import { openAiChat } from "../openai/chat.ts";
+import { openAiEdits } from "../openai/mend.ts";
+import { passthroughEmbeddings } from "../openai/request.ts";
+import { needsResponses } from "../openai/responses/choice.ts";
 import { openAiTokenCount } from "../openai/token-count.ts";
 import type {
   AuthEnvironment,
@@ -72,8 +74,7 @@ function chat(
   model: ProviderModel,
   options: CallOptions,
 ): ChatCall | Refusal {
-  if (!isClaude(account, model))
-    return passthroughChat(mended(request, account, model, true), openAiAccount(account), model, options);
+  if (!isClaude(account, model)) return openAiChat(request, openAiAccount(account), model, options);
   const own = boundedRequest(request, anthropicCapabilities.bounds).request;
   return anthropic.chat?.(own, claudeAccount(account), model, options) as ChatCall | Refusal;
 }
@@ -95,6 +96,7 @@ export const provider: Provider = {
         : openAiEdits(format, account, model, body),
   passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
   authorize,
+  translatesChat: (body, account, model) => !isClaude(account, model) && needsResponses(body, model.config.upstream),
   searches: (request, account, model) => isClaude(account, model) && claudeSearches(request, model.config.upstream),
   chat,
   embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),

@@ -1,9 +1,12 @@
 /** Azure OpenAI: OpenAI's format, with its own paths and authentication. */
 
+import { isRefusal } from "../../dialects/canonical.ts";
 import { maxOutputBy } from "../model-facts.ts";
 import { mended, openAiEdits } from "../openai/mend.ts";
 import { openAiFacts } from "../openai/models.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
+import { needsResponses } from "../openai/responses/choice.ts";
+import { responsesChat } from "../openai/responses/request.ts";
 import { openAiTokenCount } from "../openai/token-count.ts";
 import type { Provider } from "../provider.ts";
 import { pathOf, resourcePathOf } from "./address.ts";
@@ -20,10 +23,15 @@ export const provider: Provider = {
   maxOutput: maxOutputBy(openAiFacts),
   modelList: azureDeployments,
   authorize: authorizeAzure,
-  chat: (request, account, model, options) => ({
-    ...passthroughChat(mended(request, account, model, true), account, model, options),
-    path: pathOf("openai.chat", account, model) ?? "",
-  }),
+  translatesChat: (body, account, model) =>
+    resourcePathOf("/responses", account) !== null && needsResponses(body, model.config.upstream),
+  chat(request, account, model, options) {
+    const path = resourcePathOf("/responses", account);
+    if (path !== null && needsResponses(request, model.config.upstream))
+      return responsesChat(request, { account, model, path }, options);
+    const call = passthroughChat(mended(request, account, model, true), account, model, options);
+    return isRefusal(call) ? call : { ...call, path: pathOf("openai.chat", account, model) ?? "" };
+  },
   embeddings: (request, account, model) => ({
     ...passthroughEmbeddings(request, account, model),
     path: pathOf("openai.embeddings", account, model) ?? "",

@@ -5,10 +5,12 @@ import { maxOutputBy } from "../model-facts.ts";
 import { openAiModelList } from "../model-list.ts";
 import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
+import { openAiChat } from "./chat.ts";
 import { decodeOpenAiError } from "./failure.ts";
-import { mended, openAiEdits } from "./mend.ts";
+import { openAiEdits } from "./mend.ts";
 import { openAiFacts } from "./models.ts";
-import { passthroughChat, passthroughEmbeddings } from "./request.ts";
+import { passthroughEmbeddings } from "./request.ts";
+import { needsResponses } from "./responses/choice.ts";
 import { openAiSearches } from "./search.ts";
 import { openAiTokenCount } from "./token-count.ts";
 
@@ -51,8 +53,8 @@ export const provider: Provider = {
   passthroughEdits: openAiEdits,
   maxOutput: maxOutputBy(openAiFacts),
   authorize,
-  chat: (request, account, model, options) =>
-    passthroughChat(mended(request, account, model, true), account, model, options),
+  translatesChat: (body, _account, model) => needsResponses(body, model.config.upstream),
+  chat: openAiChat,
   searches: openAiSearches,
   embeddings: passthroughEmbeddings,
   tokenCount: (prompt, account, model) => openAiTokenCount(`${account.basePath}/responses`, prompt, model),

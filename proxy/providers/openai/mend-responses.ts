@@ -14,7 +14,11 @@ const idRule = { characters: "A-Za-z0-9_-", longest: 64 };
 function isForeign(item: JsonObject): boolean {
   if (item["type"] === "item_reference") return isGatewaysItem(item["id"]);
   if (item["type"] === "web_search_call") return isGatewaysItem(item["id"]);
-  return item["type"] === "reasoning" && (isGatewaysItem(item["id"]) || isGatewaysThinking(item["encrypted_content"]));
+  if (item["type"] !== "reasoning") return false;
+  const { id, encrypted_content: encrypted, content } = item;
+  // A summary alone says nothing to the model, and is refused.
+  if (!id && !encrypted && (content ?? null) === null) return true;
+  return isGatewaysItem(id) || isGatewaysThinking(encrypted);
 }
 
 function mendedItem(item: unknown): unknown {

@@ -11,6 +11,8 @@ export interface ModelFacts {
   /** Whether it is a reasoning model of OpenAI, which refuses `max_tokens` and `stop`. */
   reasons?: boolean;
   jsonSchema?: boolean;
+  /** Whether chat completions refuse functions unless `reasoning_effort` is `none`. */
+  toolsOnlyInResponses?: boolean;
 }
 
 const reasoning = ["minimal", "low", "medium", "high"];
@@ -22,6 +24,13 @@ export const modelFacts: Readonly<Record<string, ModelFacts>> = {
   "gpt-3.5-turbo": { maxOutput: 4_096, efforts: [], jsonSchema: false },
   "gpt-5": { maxOutput: 128_000, efforts: reasoning, sampling: false, reasons: true },
   "gpt-5.1": { maxOutput: 128_000, efforts: ["none", "low", "medium", "high"], sampling: false, reasons: true },
+  "gpt-5.6": {
+    maxOutput: 128_000,
+    efforts: ["none", "low", "medium", "high", "xhigh"],
+    sampling: false,
+    reasons: true,
+    toolsOnlyInResponses: true,
+  },
   "o3-mini": { maxOutput: 100_000, efforts: ["low", "medium", "high"], sampling: false, reasons: true },
   "claude-3-haiku-20240307": { maxOutput: 4_096, thinking: [], jsonSchema: false },
   "claude-3-5-haiku-latest": { maxOutput: 8_192, thinking: [], jsonSchema: false },

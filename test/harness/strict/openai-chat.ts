@@ -68,6 +68,9 @@ function limits(body: Json): string[] {
     ...(effort !== null && facts.efforts !== undefined && !facts.efforts.includes(String(effort))
       ? [`reasoning_effort ${String(effort)} is not supported by this model`]
       : []),
+    ...(facts.toolsOnlyInResponses === true && body["tools"] !== undefined && effort !== "none"
+      ? ["Function tools with reasoning_effort are not supported in /v1/chat/completions"]
+      : []),
     ...(facts.reasons === true && (body["max_tokens"] ?? null) !== null ? ["max_tokens is not supported"] : []),
     ...(facts.reasons === true && (body["stop"] ?? null) !== null ? ["stop is not supported by this model"] : []),
     ...(sampled ? ["temperature and top_p are not supported by this model"] : []),

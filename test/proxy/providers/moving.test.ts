@@ -101,6 +101,9 @@ const responses: Surface = {
   }),
 };
 
+/** Claude on Bedrock, and a model of OpenAI that takes functions only in Responses. */
+const modelNames: Readonly<Record<string, string>> = { Bedrock: "anthropic.claude-sonnet-4-5", OpenAI: "gpt-5.6" };
+
 const turn: fc.Arbitrary<Turn> = fc
   .record({
     thinking: fc.option(fc.constant("Let me think."), { nil: undefined }),
@@ -145,7 +148,7 @@ describe("a conversation that moves between providers", () => {
     gateway = await startGateway([
       ...wires.flatMap((wire) => {
         const name = wire.type.toLowerCase();
-        const models = [{ name, upstream: wire.type === "Bedrock" ? "anthropic.claude-sonnet-4-5" : `${name}-3` }];
+        const models = [{ name, upstream: modelNames[wire.type] ?? `${name}-3` }];
         return [
           secret(`${name}-credentials`, wire.secret),
           provider(name, "", { type: wire.type, ...wire.spec(upstreams.get(wire.type)?.url ?? ""), models }),

@@ -67,6 +67,7 @@ const searchers: Record<string, readonly [type: string, upstream: string, tool: 
   "Claude on Vertex AI": ["VertexAI", "claude-sonnet-4-5", { type: "web_search_20250305", name: "web_search" }],
   "Claude on Azure": ["AzureAIFoundry", "claude-sonnet-4-5", { type: "web_search_20250305", name: "web_search" }],
   Gemini: ["Gemini", "gemini-2.5-flash", { googleSearch: {} }],
+  OpenAI: ["OpenAI", "gpt-4o", { type: "web_search" }],
   "Gemini on Vertex AI": ["VertexAI", "gemini-3-pro", { googleSearch: {} }],
 };
 const others: Record<string, readonly [type: string, upstream: string]> = {
@@ -76,7 +77,8 @@ const others: Record<string, readonly [type: string, upstream: string]> = {
   Cohere: ["Cohere", "command-a"],
   Mistral: ["Mistral", "mistral-large-latest"],
   watsonx: ["Watsonx", "ibm/granite-3-8b"],
-  "OpenAI's chat": ["OpenAI", "gpt-4o"],
+  "an older model of OpenAI": ["OpenAI", "gpt-4-turbo"],
+  "Azure OpenAI": ["AzureOpenAI", "gpt-4o"],
 };
 
 describe("a wish for web search", () => {

@@ -4,6 +4,7 @@ import { cloudWires } from "./clouds.ts";
 import { cohere } from "./cohere.ts";
 import { gemini } from "./gemini.ts";
 import { azure, mistral, openai, openaiCompatible, watsonx } from "./openai.ts";
+import { openAiResponses } from "./openai-responses.ts";
 import { presetWires } from "./presets.ts";
 import type { Wire } from "./wire.ts";
 
@@ -20,7 +21,7 @@ export const wires: readonly Wire[] = [
 ];
 
 /** Types that stand for several APIs, one of them each. */
-export const variantWires: readonly Wire[] = [invokeModel, bedrockOpenAi, ...cloudWires];
+export const variantWires: readonly Wire[] = [openAiResponses, invokeModel, bedrockOpenAi, ...cloudWires];
 
 /** Each preset is a server with habits of its own. */
 export const allWires: readonly Wire[] = [...wires, ...variantWires, ...presetWires];
