@@ -2,7 +2,10 @@
 /** The one binary: the first word chooses the command, and each command is a file of its own. */
 import { nearest } from "../crds/parse.ts";
 import { cliErrorText, isMisuse } from "./cli-error.ts";
+import { keepCompiledCode } from "./compile-cache.ts";
 import { runUntilSignal, type Serving } from "./run-until-signal.ts";
+
+keepCompiledCode();
 
 type Args = readonly string[];
 type Command = { summary: string; run(args: Args): Promise<void> };

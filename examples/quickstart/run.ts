@@ -1,8 +1,11 @@
 /** `make run`: the gateway on this folder, with the simulated provider unless OPENAI_API_KEY is set. */
 import { fileURLToPath } from "node:url";
-import { runDev } from "../../cli/dev.ts";
+import { keepCompiledCode } from "../../cli/compile-cache.ts";
 import { runUntilSignal } from "../../cli/run-until-signal.ts";
 import { startProviderServer } from "./provider-server.ts";
+
+keepCompiledCode();
+const { runDev } = await import("../../cli/dev.ts");
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const real = Boolean(process.env["OPENAI_API_KEY"]);
