@@ -88,6 +88,7 @@ bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a 
 	@$(NODE) test/bench/signals.ts
 	@$(NODE) test/bench/control-plane.ts
 	@$(NODE) test/bench/apply.ts
+	@$(NODE) test/bench/footprint.ts
 
 .PHONY: profile
 profile: node_modules/.installed ## Where a proxy's processor time goes under load; PROFILE="--workload stream" for others
