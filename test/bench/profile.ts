@@ -81,9 +81,16 @@ const door: Door = {
 };
 // Beyond what is compiled and connected in the first seconds.
 await load.measure(door, request, 64, 3);
+const began = monotonicUs();
 const result = await load.measure(door, request, 64, Number(values.seconds));
+const ended = monotonicUs();
 await tested.end("SIGTERM");
 await Promise.all([upstream.end(), paced.end()]);
+
+/** The clock of V8's profiles. */
+function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
 
 function table(title: string, sums: Sums, total: number): string {
   const sorted = [...sums].sort((a, b) => b[1] - a[1]).slice(0, Number(values.top));
@@ -101,8 +108,10 @@ if (file === undefined) throw new Error(`no profile was written\n${tested.tail()
 await mkdir("bench-results", { recursive: true });
 const kept = join("bench-results", `${values.bare ? "bare-" : ""}${values.workload}${suffix}`);
 await copyFile(join(dir, file), kept);
-const read = values.heap ? heapProfile : cpuProfile;
-const { total, byFile, byFunction, byLayer } = read(await readFile(kept, "utf8"));
+const text = await readFile(kept, "utf8");
+const { total, byFile, byFunction, byLayer, within } = values.heap
+  ? heapProfile(text)
+  : cpuProfile(text, { from: began, to: ended });
 const us = (value: number): string => value.toFixed(0);
 const head = `${us(result.requestsPerSecond)} requests/s, ${us(result.cpuUs)} us of processor time each, ${us(result.kernelUs)} of it in the kernel; ${kept}\n`;
 const what = values.heap ? "allocated and still held, " : "";
@@ -110,6 +119,7 @@ process.stdout.write(
   head +
     table(`${what}by layer`, byLayer, total) +
     table(`${what}by file`, byFile, total) +
-    table(`${what}by function`, byFunction, total),
+    table(`${what}by function`, byFunction, total) +
+    table(`${what}by function, with what it calls`, within, total),
 );
 removeFolder(dir);

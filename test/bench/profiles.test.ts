@@ -20,7 +20,7 @@ describe("a profile by layer", () => {
       { id: 10, callFrame: frame("(idle)", "") },
     ];
     const samples = [2, 3, 4, 5, 6, 7, 9, 10];
-    const { byLayer, total } = cpuProfile(JSON.stringify({ nodes, samples, timeDeltas: samples.map((id) => id) }));
+    const { byLayer, total } = cpuProfile(JSON.stringify({ nodes, startTime: 0, samples, timeDeltas: samples.map((id) => id) }));
     assert.deepEqual(Object.fromEntries(byLayer), {
       Sluice: 5,
       undici: 10,
@@ -29,5 +29,18 @@ describe("a profile by layer", () => {
       "collecting garbage": 9,
     });
     assert.equal(total, 36);
+  });
+
+  it("counts only the span, and each function with what it calls", () => {
+    const nodes = [
+      { id: 1, callFrame: frame("(root)", ""), children: [2] },
+      { id: 2, callFrame: frame("serve", here("proxy/pipeline/serve.ts")), children: [3] },
+      { id: 3, callFrame: frame("serve", here("proxy/pipeline/serve.ts")), children: [4] },
+      { id: 4, callFrame: frame("parse", "") },
+    ];
+    const profile = { nodes, startTime: 100, samples: [2, 3, 4, 4, 2], timeDeltas: [10, 10, 10, 10, 10] };
+    const { total, within } = cpuProfile(JSON.stringify(profile), { from: 120, to: 140 });
+    assert.equal(total, 30);
+    assert.deepEqual(Object.fromEntries(within), { "(root) :1": 30, "serve serve.ts:1": 30, "parse :1": 20 });
   });
 });

@@ -9,6 +9,8 @@ interface Frame {
 
 interface CpuProfile {
   nodes: { id: number; callFrame: Frame; children?: number[] }[];
+  /** Microseconds of the machine's monotonic clock. */
+  startTime: number;
   samples: number[];
   /** Microseconds. */
   timeDeltas: number[];
@@ -28,6 +30,14 @@ export interface Profile {
   byFunction: Sums;
   /** Native code counts for the layer that called it: JSON.parse for Sluice, a write to a socket for Node. */
   byLayer: Sums;
+  /** Each function with all that it calls. */
+  within: Sums;
+}
+
+/** Microseconds of the machine's monotonic clock. */
+interface Span {
+  from: number;
+  to: number;
 }
 
 const short = (url: string): string => url.replace(/^file:\/\//, "").replace(`${process.cwd()}/`, "");
@@ -54,18 +64,22 @@ function layerOf({ url, functionName }: Frame): string | null {
   return functionName === "(program)" ? "native code outside JavaScript" : null;
 }
 
+const nameOf = (frame: Frame): string =>
+  `${frame.functionName || "(anonymous)"} ${basename(short(frame.url))}:${frame.lineNumber + 1}`;
+
 class Adding implements Profile {
   total = 0;
   readonly byFile: Sums = new Map();
   readonly byFunction: Sums = new Map();
   readonly byLayer: Sums = new Map();
+  readonly within: Sums = new Map();
 
   add(frame: Frame, layer: string, weight: number): void {
     const file = short(frame.url).replace(/^node_modules\//, "");
     this.total += weight;
     for (const [sums, name] of [
       [this.byFile, file || frame.functionName],
-      [this.byFunction, `${frame.functionName || "(anonymous)"} ${basename(file)}:${frame.lineNumber + 1}`],
+      [this.byFunction, nameOf(frame)],
       [this.byLayer, layer],
     ] as const)
       sums.set(name, (sums.get(name) ?? 0) + weight);
@@ -74,26 +88,33 @@ class Adding implements Profile {
 
 const unknown = "the engine";
 
-/** Weights are microseconds; idle time is left out. */
-export function cpuProfile(text: string): Profile {
-  const { nodes, samples, timeDeltas } = JSON.parse(text) as CpuProfile;
+/** Weights are microseconds; idle time, and what lies outside the span, are left out. */
+export function cpuProfile(text: string, span: Span = { from: 0, to: Number.POSITIVE_INFINITY }): Profile {
+  const { nodes, samples, timeDeltas, startTime } = JSON.parse(text) as CpuProfile;
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const layers = new Map<number, string>();
+  const callers = new Map<number, ReadonlySet<string>>();
   const [root] = nodes;
-  const pending: [number, string][] = root === undefined ? [] : [[root.id, unknown]];
+  const pending: [number, string, ReadonlySet<string>][] = root === undefined ? [] : [[root.id, unknown, new Set()]];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const [id, above] = next;
+    const [id, above, outer] = next;
     const node = byId.get(id);
     if (node === undefined) continue;
     const layer = layerOf(node.callFrame) ?? above;
+    const path = new Set(outer).add(nameOf(node.callFrame));
     layers.set(id, layer);
-    for (const child of node.children ?? []) pending.push([child, layer]);
+    callers.set(id, path);
+    for (const child of node.children ?? []) pending.push([child, layer, path]);
   }
   const sums = new Adding();
+  let time = startTime;
   for (const [index, sample] of samples.entries()) {
+    const delta = timeDeltas[index] ?? 0;
+    time += delta;
     const frame = byId.get(sample)?.callFrame;
-    if (frame && frame.functionName !== "(idle)")
-      sums.add(frame, layers.get(sample) ?? unknown, timeDeltas[index] ?? 0);
+    if (!frame || frame.functionName === "(idle)" || time < span.from || time > span.to) continue;
+    sums.add(frame, layers.get(sample) ?? unknown, delta);
+    for (const name of callers.get(sample) ?? []) sums.within.set(name, (sums.within.get(name) ?? 0) + delta);
   }
   return sums;
 }
