@@ -31,9 +31,14 @@ export class Outbound {
   readonly tokens: CachingVerifier;
 
   /** `env`: the cloud's variables are read from it. */
-  constructor(settings: Pick<ProxySettings, "http1" | "cloudMetadata">, egress: Egress, env: Env, log: Logger) {
+  constructor(
+    settings: Pick<ProxySettings, "http1" | "cloudMetadata" | "streamPauseMs">,
+    egress: Egress,
+    env: Env,
+    log: Logger,
+  ) {
     const random = { ...systemClock, random: Math.random };
-    this.upstreams = new Upstreams(settings.http1, egress);
+    this.upstreams = new Upstreams(settings.http1, egress, settings.streamPauseMs);
     this.identities = new CloudIdentities(
       ambientOf(this.upstreams, env, settings.cloudMetadata),
       (provider, reason) => {

@@ -102,6 +102,8 @@ const proxySettings = z.strictObject({
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
   /** How often a stream gets a comment until its first content, in milliseconds; 0 for never. */
   streamKeepAliveMs: z.coerce.number().int().min(0).max(3_600_000).default(15_000),
+  /** Chunks of a stream that follow the last one within this time are handled together, in milliseconds. 0: none. */
+  streamPauseMs: z.coerce.number().int().min(0).max(1_000).default(10),
   /** Whether /v1/responses may be opened as a WebSocket. */
   webSockets: z.stringbool().default(true),
   /** A WebSocket without a response for this long is closed, in milliseconds. */
@@ -126,6 +128,7 @@ const flags = {
   "drain-ms": "drainMs",
   "drain-delay-ms": "drainDelayMs",
   "stream-keep-alive-ms": "streamKeepAliveMs",
+  "stream-pause-ms": "streamPauseMs",
   "stalled-client-ms": "stalledClientMs",
   "web-sockets": "webSockets",
   "web-socket-idle-ms": "webSocketIdleMs",
@@ -193,6 +196,8 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --drain-delay-ms N   of it, how long calls are still taken while kept-alive connections are asked to close
                        (default 5000; at most half of --drain-ms)
   --stream-keep-alive-ms N   a stream whose first content is late gets a comment this often (default 15000; 0: never)
+  --stream-pause-ms N  chunks of a stream that follow the last one within this time are sent together (default 10;
+                       0: each at once)
   --stalled-client-ms N   a caller that reads nothing of its stream for this long is cut off (default 60000)
   --web-sockets B      whether /v1/responses may be opened as a WebSocket (default true; 426 otherwise)
   --web-socket-idle-ms N   one without a response for this long is closed (default 300000)

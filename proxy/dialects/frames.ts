@@ -4,9 +4,7 @@
  * is complete. A read that consists of complete, unchanged frames is passed on as the same buffer.
  */
 import { Buffer } from "node:buffer";
-import { GrowingMap } from "../growing-map.ts";
 import { parseJson } from "../wire/json.ts";
-import { closingQuoteIn } from "../wire/json-outline.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
@@ -16,6 +14,7 @@ import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;
 const CR = 13;
+const BACKSLASH = 92;
 const nothing = Buffer.alloc(0);
 /** How many bytes a frame without text counts for: about one token. */
 export const otherFrameLength = 4;
@@ -27,52 +26,55 @@ const otherMarkers = [
   '"reasoning_content":"',
   '"reasoning":"',
   '"refusal":"',
-].map((text) => Buffer.from(text));
+];
 
 /** true: pass the frame on unchanged. false: remove it. A buffer: pass that on instead. */
 export type FrameVerdict = boolean | Buffer;
 
-/** Offset after the blank line that ends the frame, -1 if the frame is incomplete. */
-function frameEnd(work: Buffer, from: number): number {
+/** Whether a frame ends at or after `from`. */
+function endsFrame(work: Buffer, from: number): boolean {
   for (let offset = work.indexOf(LF, from); offset >= 0; offset = work.indexOf(LF, offset + 1)) {
-    if (work[offset + 1] === LF) return offset + 2;
-    if (work[offset + 1] === CR && work[offset + 2] === LF) return offset + 3;
+    if (work[offset + 1] === LF || (work[offset + 1] === CR && work[offset + 2] === LF)) return true;
+  }
+  return false;
+}
+
+/** Offset after the blank line that ends the frame, -1 if the frame is incomplete. */
+function frameEnd(text: string, from: number): number {
+  for (let offset = text.indexOf("\n", from); offset >= 0; offset = text.indexOf("\n", offset + 1)) {
+    const next = text.charCodeAt(offset + 1);
+    if (next === LF) return offset + 2;
+    if (next === CR && text.charCodeAt(offset + 2) === LF) return offset + 3;
   }
   return -1;
 }
 
 /** Whether the frame from `start` to `end` has one line in addition to the blank one. */
-export function isOneLine(work: Buffer, start: number, end: number): boolean {
-  return work.indexOf(LF, start) >= end - 3;
+export function isOneLine(text: string, start: number, end: number): boolean {
+  return text.indexOf("\n", start) >= end - 3;
 }
 
-/** The same few texts for every stream. */
-const bytesOf = new GrowingMap((text: string) => Buffer.from(text));
-
-/**
- * Finds the next occurrence of a byte sequence, so that a read with many frames is searched once rather than once per
- * frame.
- */
+/** Finds the next occurrence of a text, so that a read with many frames is searched once rather than once per frame. */
 export class Needle {
-  readonly #bytes: Buffer;
-  #at = -1;
-  #work: Buffer = nothing;
+  readonly #needle: string;
+  #text = "";
+  /** Offset of the next occurrence; -1 if there is none. */
+  #next = -1;
 
-  constructor(text: string) {
-    this.#bytes = bytesOf.at(text);
+  constructor(needle: string) {
+    this.#needle = needle;
   }
 
-  begin(work: Buffer): void {
-    this.#work = work;
-    this.#at = 0;
-    this.#at = work.indexOf(this.#bytes);
+  begin(text: string): void {
+    this.#text = text;
+    this.#next = text.indexOf(this.#needle);
   }
 
   /** Offset after the first occurrence between `start` and `end`, -1 if there is none. */
   within(start: number, end: number): number {
-    if (this.#at >= 0 && this.#at < start) this.#at = this.#work.indexOf(this.#bytes, start);
-    const behind = this.#at + this.#bytes.length;
-    return this.#at >= 0 && behind <= end ? behind : -1;
+    if (this.#next >= 0 && this.#next < start) this.#next = this.#text.indexOf(this.#needle, start);
+    const behind = this.#next + this.#needle.length;
+    return this.#next >= 0 && behind <= end ? behind : -1;
   }
 }
 
@@ -80,9 +82,9 @@ export class Needle {
  * Bytes of a frame's text in its JSON form, for an estimate. `from`: offset after the marker before the text, -1 if the
  * frame has none.
  */
-export function textLength(work: Buffer, from: number, start: number, end: number): number {
-  if (from >= 0) return quotedLength(work, from, end);
-  const frame = work.subarray(start, end);
+export function textLength(text: string, from: number, start: number, end: number): number {
+  if (from >= 0) return quotedLength(text, from, end);
+  const frame = text.slice(start, end);
   for (const marker of otherMarkers) {
     const offset = frame.indexOf(marker);
     if (offset >= 0) return Math.max(otherFrameLength, quotedLength(frame, offset + marker.length, frame.length));
@@ -90,11 +92,17 @@ export function textLength(work: Buffer, from: number, start: number, end: numbe
   return otherFrameLength;
 }
 
-/** Ends at the closing quote or, without one, at the frame's end, even if part of the next frame has arrived. */
-function quotedLength(work: Buffer, from: number, end: number): number {
-  // The marker ends with the opening quote.
-  const close = closingQuoteIn(work, from - 1);
-  return (close < 0 ? end : Math.min(close, end)) - from;
+/**
+ * From behind an opening quote to the closing one or, without one, to the frame's end, even if part of the next frame
+ * has arrived.
+ */
+function quotedLength(text: string, from: number, end: number): number {
+  for (let close = text.indexOf('"', from); close >= 0 && close < end; close = text.indexOf('"', close + 1)) {
+    let slashes = 0;
+    while (text.charCodeAt(close - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return close - from;
+  }
+  return end - from;
 }
 
 /** What to pass on of a read: runs of unchanged frames, and replacements between them. */
@@ -137,6 +145,9 @@ export abstract class FrameObserver implements StreamObserver {
   contentEnded = false;
   usageIsFinal = false;
   readonly #maxEventBytes: number;
+  /** What is being read, and the same as Latin-1 text with the same offsets, which is faster to search. */
+  protected work: Buffer = nothing;
+  protected text = "";
   #held: Buffer = nothing;
   #heldBytes = 0;
   #lineEnds: LineEnds | null = null;
@@ -145,10 +156,10 @@ export abstract class FrameObserver implements StreamObserver {
     this.#maxEventBytes = maxBytes;
   }
 
-  /** Called before a new buffer is read. */
-  protected abstract begin(work: Buffer): void;
-  /** Handles one complete frame, including its blank line. Sets `ended`, `error` and `usage`. */
-  protected abstract frame(work: Buffer, start: number, end: number): FrameVerdict;
+  /** Called when `text` is new. */
+  protected abstract begin(text: string): void;
+  /** Handles one complete frame of `work`, including its blank line. Sets `ended`, `error` and `usage`. */
+  protected abstract frame(start: number, end: number): FrameVerdict;
 
   /** `body`: the error body that the provider sent. */
   protected fail(message: string, code: string | null = null, body: unknown = null): false {
@@ -190,13 +201,25 @@ export abstract class FrameObserver implements StreamObserver {
     return this.#run(own, known === "CR" ? Math.max(0, before - 2) : 0);
   }
 
+  #begin(work: Buffer): string {
+    this.work = work;
+    this.text = work.toString("latin1");
+    this.begin(this.text);
+    return this.text;
+  }
+
   #run(work: Buffer, scanFrom: number): Uint8Array {
+    // A large frame arrives in many reads, and is made text only once.
+    if (!endsFrame(work, scanFrom)) {
+      this.#hold(work, 0);
+      return nothing;
+    }
     // Made for the first frame that isn't passed on as it is.
     let kept: Kept | null = null;
     let start = 0;
-    this.begin(work);
-    for (let end = frameEnd(work, scanFrom); end >= 0; end = frameEnd(work, start)) {
-      const verdict = end - start > this.#maxEventBytes ? this.#tooLarge() : this.frame(work, start, end);
+    const text = this.#begin(work);
+    for (let end = frameEnd(text, scanFrom); end >= 0; end = frameEnd(text, start)) {
+      const verdict = end - start > this.#maxEventBytes ? this.#tooLarge() : this.frame(start, end);
       if (verdict !== true) (kept ??= new Kept(work)).add(verdict, start, end);
       start = end;
       if (this.ended || this.error !== null) break;
@@ -204,7 +227,7 @@ export abstract class FrameObserver implements StreamObserver {
     const out = kept === null ? upTo(work, start) : kept.bytes(start);
     this.#hold(work, start);
     // A stream may stand still now, and must not keep what was read.
-    this.begin(nothing);
+    this.#begin(nothing);
     return out;
   }
 

@@ -8,8 +8,6 @@ import { readFrame } from "./frame-lines.ts";
 import { FrameObserver, type FrameVerdict, Needle, otherFrameLength, textLength } from "./frames.ts";
 import type { StreamProgress } from "./verdict/answer.ts";
 
-const LF = 10;
-const LETTER_E = 101;
 const prefix = "event:";
 
 export abstract class NamedFrameObserver extends FrameObserver {
@@ -44,15 +42,16 @@ export abstract class NamedFrameObserver extends FrameObserver {
   /** Handles an event that matters. Returns false to withhold it. */
   protected abstract event(name: string, body: JsonObject): boolean;
 
-  protected override begin(work: Buffer): void {
-    this.#content.begin(work);
+  protected override begin(text: string): void {
+    this.#content.begin(text);
   }
 
-  protected override frame(work: Buffer, start: number, end: number): FrameVerdict {
-    const name = nameAt(work, start, end);
+  protected override frame(start: number, end: number): FrameVerdict {
+    const { work, text } = this;
+    const name = nameAt(text, start, end);
     if (name === null) return this.#unnamed(work.subarray(start, end));
     if (this.#contentNames.has(name)) {
-      this.#count(work, start, end);
+      this.contentLength += textLength(text, this.#content.within(start, end), start, end);
       this.contentEnded = false;
     } else if (this.#closing.has(name)) this.contentEnded = true;
     if (this.#looksAt(name)) this.see(this.progressOf(name, jsonIn(readFrame(work.subarray(start, end)).data ?? "")));
@@ -61,10 +60,6 @@ export abstract class NamedFrameObserver extends FrameObserver {
 
   #looksAt(name: string): boolean {
     return this.progress !== "begun" && !this.#idleNames.has(name);
-  }
-
-  #count(work: Buffer, start: number, end: number): void {
-    this.contentLength += textLength(work, this.#content.within(start, end), start, end);
   }
 
   /** Comments, and frames whose name comes later or only in the data. */
@@ -85,10 +80,9 @@ export abstract class NamedFrameObserver extends FrameObserver {
 }
 
 /** The name on a frame's first line; null if that isn't an `event:` line. */
-function nameAt(work: Buffer, start: number, end: number): string | null {
-  if (work[start] !== LETTER_E) return null;
-  const line = work.toString("latin1", start, Math.min(end, work.indexOf(LF, start)));
-  return line.startsWith(prefix) ? line.slice(prefix.length).trim() : null;
+function nameAt(text: string, start: number, end: number): string | null {
+  if (!text.startsWith(prefix, start)) return null;
+  return text.slice(start + prefix.length, Math.min(end, text.indexOf("\n", start))).trim();
 }
 
 function typeIn(data: string): string {

@@ -139,6 +139,10 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     else this.#phase = "stream";
   }
 
+  get gathers(): boolean {
+    return this.#wrote;
+  }
+
   data(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
     if (this.#phase === "stream") return this.#pump(chunk);

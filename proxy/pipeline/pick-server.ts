@@ -151,6 +151,9 @@ export async function chooseServer(question: PickQuestion): Promise<Choice | NoC
       reporting: (upstreams) => ({
         send: (address, request, handler) =>
           upstreams.send(address, request, {
+            get gathers() {
+              return handler.gathers ?? false;
+            },
             head(status, answered) {
               call.answered(status, String(answered["content-type"] ?? ""), pod.name);
               handler.head(status, answered);

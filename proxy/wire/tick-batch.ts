@@ -19,7 +19,7 @@ let count = 0;
 let quiet = true;
 
 /** An error that a task throws becomes an uncaught exception, after the turn's other tasks have run. */
-function runAll(tasks: readonly Task[]): void {
+export function runAll(tasks: readonly Task[]): void {
   for (let index = 0; index < tasks.length; index++) {
     const task = tasks[index] as Task;
     try {

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
 import { encodingsOf, Inflater } from "./inflate.ts";
+import { Pacer } from "./pacer.ts";
 import type { ResponseHeaders, WireCall, WireHandler } from "./provider-wire.ts";
 import { atEndOfTick, type Task } from "./tick-batch.ts";
 
@@ -19,6 +20,8 @@ export type UpstreamErrorKind =
   | "undecodable";
 
 export interface UpstreamHandler {
+  /** Whether a stream's content was passed on already, so that what arrives shortly after may be gathered. */
+  readonly gathers?: boolean;
   head(status: number, headers: ResponseHeaders): void;
   /** Returns false to pause reading until `resume`. */
   data(chunk: Buffer): boolean;
@@ -53,11 +56,21 @@ const maxJoinedBytes = 65_536;
 const ended = "ended";
 const noPieces: Buffer[] = [];
 
-/** What arrives in a turn of the event loop is passed on at its end: the head, then data, then the end. */
+const unpaced = new Pacer(0);
+
+/**
+ * What arrives in a turn of the event loop is passed on at its end: the head, then data, then the end. Once a stream has
+ * begun, the pacer may gather the data of several turns.
+ */
 export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
   readonly #handler: UpstreamHandler;
   #call: WireCall | null = null;
+  readonly #pacer: Pacer;
   #scheduled = false;
+  /** Whether it waits for the pacer instead. */
+  #gathering = false;
+  /** When data was last passed on. */
+  #handedMs = Number.NEGATIVE_INFINITY;
   /** 0 if no head has arrived in this turn. */
   #status = 0;
   #headers: ResponseHeaders = {};
@@ -74,8 +87,9 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
   /** Decoder of a compressed answer. */
   #inflater: Inflater | null = null;
 
-  constructor(handler: UpstreamHandler) {
+  constructor(handler: UpstreamHandler, pacer = unpaced) {
     this.#handler = handler;
+    this.#pacer = pacer;
   }
 
   begin(call: WireCall): void {
@@ -106,15 +120,25 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
     atEndOfTick(this);
   }
 
+  #gather(): void {
+    if (this.#scheduled || this.#gathering || this.#over) return;
+    if (this.#pacer.add(this, this.#handedMs)) this.#gathering = true;
+    else this.#scheduled = true;
+  }
+
   run(): void {
     this.#scheduled = false;
+    this.#gathering = false;
     const pieces = this.#pieces;
     const bytes = this.#arrivedBytes;
     this.#pieces = noPieces;
     this.#arrivedBytes = 0;
     try {
       if (!this.#over && this.#status > 0) this.#begin();
-      if (!this.#over && bytes > 0) this.#hand(pieces, bytes);
+      if (!this.#over && bytes > 0) {
+        this.#hand(pieces, bytes);
+        if (this.#handler.gathers === true) this.#handedMs = this.#pacer.nowMs();
+      }
       if (!this.#over && this.#last !== null) this.#finish(this.#last);
       if (!this.#full) return;
       this.#full = false;
@@ -206,7 +230,8 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
     }
     if (this.#pieces.length === 0) this.#pieces = [chunk];
     else this.#pieces.push(chunk);
-    this.#arrive();
+    if (!this.#full && this.#handler.gathers === true) this.#gather();
+    else this.#arrive();
   }
 
   end(): void {

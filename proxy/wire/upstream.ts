@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
 import { directEgress, type Egress } from "../config/egress/egress.ts";
 import { Connections, type Http1Choice } from "./connection-pool.ts";
+import { Pacer } from "./pacer.ts";
 import type { ResponseHeaders, UpstreamRequest } from "./provider-wire.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 import {
@@ -25,15 +26,18 @@ const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined, 
 export class Upstreams {
   readonly #http1: Http1Choice;
   readonly #egress: Egress;
+  readonly #pacer: Pacer;
   readonly #pools = new Map<string, Connections>();
   /** Pool by address object, which the snapshot keeps, so that no call has to build a string key. null: not allowed. */
   #known = new WeakMap<UpstreamAddress, Connections | null>();
   /** For requests whose body is a stream. */
   #streaming: Upstreams | null = null;
 
-  constructor(http1: Http1Choice = "Own", egress: Egress = directEgress) {
+  /** `streamPauseMs`: data of a stream that arrives within this time is passed on together. */
+  constructor(http1: Http1Choice = "Own", egress: Egress = directEgress, streamPauseMs = 0) {
     this.#http1 = http1;
     this.#egress = egress;
+    this.#pacer = new Pacer(streamPauseMs);
   }
 
   #look(address: UpstreamAddress): Connections | null {
@@ -92,7 +96,7 @@ export class Upstreams {
     // Compression costs both sides time and saves little on a provider's connection.
     request.headers["accept-encoding"] ??= "identity";
     try {
-      const exchange = new UpstreamExchange(handler);
+      const exchange = new UpstreamExchange(handler, this.#pacer);
       exchange.begin(this.#connections(address).send(request, exchange));
       return exchange;
     } catch (cause) {

@@ -20,7 +20,9 @@ describe("a profile by layer", () => {
       { id: 10, callFrame: frame("(idle)", "") },
     ];
     const samples = [2, 3, 4, 5, 6, 7, 9, 10];
-    const { byLayer, total } = cpuProfile(JSON.stringify({ nodes, startTime: 0, samples, timeDeltas: samples.map((id) => id) }));
+    const { byLayer, total } = cpuProfile(
+      JSON.stringify({ nodes, startTime: 0, samples, timeDeltas: samples.map((id) => id) }),
+    );
     assert.deepEqual(Object.fromEntries(byLayer), {
       Sluice: 5,
       undici: 10,

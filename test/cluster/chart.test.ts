@@ -581,7 +581,14 @@ describe("the chart", { skip }, () => {
     const settings = parseProxySettings(container.args.slice(1), {});
     assert.equal(settings.drainMs, 45_000);
     const defaults = parseProxySettings([], {});
-    for (const name of ["drainDelayMs", "streamKeepAliveMs", "maxReplyBytes", "maxStreamBytes", "http1"] as const)
+    for (const name of [
+      "drainDelayMs",
+      "streamKeepAliveMs",
+      "streamPauseMs",
+      "maxReplyBytes",
+      "maxStreamBytes",
+      "http1",
+    ] as const)
       assert.equal(settings[name], defaults[name], name);
     assert.equal(settings.configDir, container.volumeMounts[0].mountPath);
     assert.deepEqual(container.ports, [

@@ -35,7 +35,6 @@ export class OpenAiObserver extends FrameObserver {
   readonly #error = new Needle('"error"');
   readonly #content: Needle;
   readonly #finish = new Needle('"finish_reason"');
-  #work: Buffer = nullUsage;
 
   constructor(options: OpenAiObserverOptions) {
     super(options.maxEventBytes);
@@ -43,41 +42,42 @@ export class OpenAiObserver extends FrameObserver {
     this.#content = new Needle(options.contentMarker);
   }
 
-  protected override begin(work: Buffer): void {
-    this.#work = work;
-    this.#usage.begin(work);
-    this.#error.begin(work);
-    this.#content.begin(work);
-    this.#finish.begin(work);
+  protected override begin(text: string): void {
+    this.#usage.begin(text);
+    this.#error.begin(text);
+    this.#content.begin(text);
+    this.#finish.begin(text);
   }
 
-  protected override frame(work: Buffer, start: number, end: number): FrameVerdict {
+  protected override frame(start: number, end: number): FrameVerdict {
+    const { work, text } = this;
     const first = work[start];
-    if (!isOneLine(work, start, end) || (first !== LETTER_D && first !== COLON))
+    if (!isOneLine(text, start, end) || (first !== LETTER_D && first !== COLON))
       return this.#lines(work.subarray(start, end));
     return first === COLON ? true : this.#data(start, end);
   }
 
   /** Handles a frame of one `data` line. */
   #data(start: number, end: number): FrameVerdict {
-    if (end - start <= doneBytes && doneFrame.test(this.#work.toString("latin1", start, end))) {
+    if (end - start <= doneBytes && doneFrame.test(this.text.slice(start, end))) {
       this.ended = true;
       return true;
     }
-    this.#count(start, end);
+    // Estimated from the text's JSON form: an escape counts by its bytes, and several choices in a frame as one.
+    this.contentLength += textLength(this.text, this.#content.within(start, end), start, end);
     this.contentEnded ||= this.#isFinish(this.#finish.within(start, end));
-    if (this.progress !== "begun" && !this.#look(this.#work.toString("utf8", start, end))) return false;
+    if (this.progress !== "begun" && !this.#look(this.work.toString("utf8", start, end))) return false;
     const usage = this.#usage.within(start, end);
     if (usage < 0 && this.#error.within(start, end) < 0) return true;
     const plain =
       usage >= 0 && this.#error.within(start, end) < 0 && this.#isNull(usage) && this.#usage.within(usage, end) < 0;
-    return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.#work.subarray(start, end));
+    return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.work.subarray(start, end));
   }
 
   /** A finish reason that isn't null: a string begins after the colon and any blanks. */
   #isFinish(behindKey: number): boolean {
     if (behindKey < 0) return false;
-    return /^\s*:\s*"/.test(this.#work.toString("latin1", behindKey, behindKey + 8));
+    return /^\s*:\s*"/.test(this.text.slice(behindKey, behindKey + 8));
   }
 
   /** Called until the answer has begun. Returns false if the frame is an error without an envelope. */
@@ -90,25 +90,17 @@ export class OpenAiObserver extends FrameObserver {
   }
 
   #isNull(behindKey: number): boolean {
-    return this.#work.toString("latin1", behindKey, behindKey + 5) === ":null";
-  }
-
-  /**
-   * Estimates the text's length from its JSON form: an escape counts by its bytes, and several choices in a frame as
-   * one.
-   */
-  #count(start: number, end: number): void {
-    this.contentLength += textLength(this.#work, this.#content.within(start, end), start, end);
+    return this.text.startsWith(":null", behindKey);
   }
 
   /** `"usage":null` is present only because the gateway asked for usage. */
   #withoutNull(start: number, end: number, behindKey: number): FrameVerdict {
     if (!this.#hideUsage) return true;
     const from = behindKey - ',"usage"'.length;
-    if (this.#work[from] !== COMMA) return this.#decoded(this.#work.subarray(start, end));
+    if (this.work[from] !== COMMA) return this.#decoded(this.work.subarray(start, end));
     const out = Buffer.allocUnsafe(end - start - nullUsage.length);
-    this.#work.copy(out, 0, start, from);
-    this.#work.copy(out, from - start, from + nullUsage.length, end);
+    this.work.copy(out, 0, start, from);
+    this.work.copy(out, from - start, from + nullUsage.length, end);
     return out;
   }
 
