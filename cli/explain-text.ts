@@ -8,7 +8,8 @@ function line(report: TargetReport): string {
   const refuses = report.refuses === null ? "" : `; would refuse: ${report.refuses}`;
   const dropped = report.dropped.length === 0 ? "" : `; without ${report.dropped.join(", ")}`;
   const model = report.upstreamModel === null ? "" : ` ${report.upstreamModel}`;
-  return `  ${place.padEnd(3)} ${report.target} (${report.provider}${model}): ${report.why}${refuses}${dropped}`;
+  const server = report.server === null ? "" : `\n      server: ${report.server}`;
+  return `  ${place.padEnd(3)} ${report.target} (${report.provider}${model}): ${report.why}${refuses}${dropped}${server}`;
 }
 
 const sessionLine = ({ name, maxMs, by }: SessionReport): string =>

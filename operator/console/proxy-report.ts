@@ -11,6 +11,16 @@ const provider = z.object({
   breakers: strings.catch({}),
   causes: strings.catch({}),
   refused: z.array(z.string()).catch([]),
+  /** null if it is no pool, or the proxy is older. */
+  pods: z
+    .array(z.object({ pod: z.string(), inFlight: z.number().catch(0), spared: z.boolean().catch(false) }))
+    .nullable()
+    .catch(null),
+  /** null if its pool has no endpoint picker. */
+  picker: z
+    .object({ pool: z.string(), reason: z.string().nullable().catch(null) })
+    .nullable()
+    .catch(null),
 });
 
 const sink = z.object({

@@ -26,6 +26,8 @@ export interface AttemptRecord {
   /** "ok", or the class of the failure. */
   outcome: string;
   durationMs: number;
+  /** The server of the provider's pool, and who chose it; absent if the provider is no pool. */
+  server?: { address: string; chosenBy: "Picker" | "LeastLoad" | "Prefix" };
   /** Why the connection failed or no token was obtained, if that was the failure. */
   cause?: AttemptCause;
   /** Whether the failure says nothing about the provider, because the caller caused it or may have. */

@@ -14,6 +14,8 @@ export const recentAttempt = z.object({
   model: text,
   outcome: text,
   durationMs: count,
+  /** The server of a pool that took it. `chosenBy`: Picker, LeastLoad or Prefix. */
+  server: z.object({ address: text, chosenBy: text }).optional().catch(undefined),
   cause: text.optional(),
 });
 

@@ -120,7 +120,7 @@ class Dispatch extends DispatchSteps {
       return this.#failed(tried);
     }
     this.#lastTried = [target, tried];
-    this.#record(target, tried, durationMs);
+    this.#record(step, tried, durationMs);
     this.#noteFirstToken(target, tried, durationMs);
     if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
     if (!step.renewed && this.#renew(target, tried))
@@ -137,7 +137,7 @@ class Dispatch extends DispatchSteps {
     return judge(target, prepared, result, this.#request, this.attempts.length + 1, this.#with);
   }
 
-  #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
+  #record({ target, permit }: Step, tried: Tried, durationMs: number): void {
     const cause = causeIn(tried);
     const charge = chargeOf(
       target,
@@ -155,6 +155,8 @@ class Dispatch extends DispatchSteps {
       durationMs,
       ...charge,
     };
+    const { seat } = permit;
+    if (seat !== null) record.server = { address: seat.pod.name, chosenBy: seat.chosenBy };
     if (cause !== null) record.cause = cause;
     // A list that is pushed to has room for more, and most calls make one attempt.
     if (this.attempts.length === 0) this.attempts = [record];

@@ -8,6 +8,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import { inUsd } from "./budget-claims.ts";
 import { inSession, leftOut, placedBy } from "./explain-places.ts";
+import { serverOf } from "./explain-pools.ts";
 import { prepare } from "./prepare.ts";
 import { copyTarget } from "./shadow-copy.ts";
 
@@ -32,6 +33,8 @@ export interface TargetReport {
   code: FailureCode | null;
   /** Parameters that would be dropped. */
   dropped: string[];
+  /** Which server of the target's pool takes the call, and why; null if its provider is no pool. */
+  server: string | null;
 }
 
 export function ruleReports(plan: PlanRequest): RuleReport[] {
@@ -64,6 +67,15 @@ function attempt(
     ? { refuses: null, code: null, dropped: prepared.dropped }
     : { refuses: prepared.message, code: prepared.code, dropped: [] };
 }
+
+type AskedReport = Pick<TargetReport, "refuses" | "code" | "dropped" | "server">;
+
+const unresolved: AskedReport = { refuses: null, code: null, dropped: [], server: null };
+
+const asked = (shaped: Shaped, target: ResolvedTarget, { session }: PlanRequest, nowMs: number): AskedReport => ({
+  ...attempt(shaped, target, nowMs),
+  server: serverOf(target, shaped, session),
+});
 
 /** What of such calls is copied, and to what; null if the policy has no shadow. */
 export function shadowReport({ shadow }: Route, shaped: Shaped, nowMs: number): string | null {
@@ -111,7 +123,7 @@ export function targetReports(
         : isPriced
           ? "a hard budget has no room for it"
           : leftOut(target, resolved, plan, rule),
-      ...(resolved === undefined ? { refuses: null, code: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
+      ...(resolved === undefined ? unresolved : asked(shaped, resolved, plan, nowMs)),
     };
   });
   return reports.sort((a, b) => (a.place ?? Number.POSITIVE_INFINITY) - (b.place ?? Number.POSITIVE_INFINITY) || 0);

@@ -1,4 +1,5 @@
 /** What is under way at the servers of pools. Outlives snapshots, so that a change of pods keeps the counts. */
+import type { PoolConfig } from "../config/pool.ts";
 import type { PodEntry, ProviderEntry } from "../snapshot/snapshot.ts";
 import { choosePod, type PodLoad } from "./pod-choice.ts";
 
@@ -12,12 +13,16 @@ interface PodState {
   spareMs: number;
 }
 
-/** Where one attempt goes. Call one of its methods exactly once. */
+/** Picker: the pool's endpoint picker. Otherwise the strategy by which the proxy chose. */
+export type PodChooser = "Picker" | PoolConfig["strategy"];
+
+/** Where one attempt goes. Call `left` exactly once. */
 export interface PodSeat {
   readonly pod: PodEntry;
+  readonly chosenBy: PodChooser;
   /** Servers that the call has not tried; null if it has tried none, or all. */
   readonly untried: readonly string[] | null;
-  /** Another server of the pool takes the attempt. */
+  /** The endpoint picker's choice takes the attempt. */
   move(pod: PodEntry): void;
   /** `unreachable`: no connection, or it broke. */
   left(unreachable: boolean): void;
@@ -65,6 +70,7 @@ function untriedOf(pods: readonly PodEntry[], tried: ReadonlySet<string>): strin
 
 class Seat implements PodSeat {
   pod: PodEntry;
+  chosenBy: PodChooser;
   readonly untried: readonly string[] | null;
   readonly #pool: Pool;
   readonly #tried: Set<string>;
@@ -73,8 +79,14 @@ class Seat implements PodSeat {
   /** Whether only this attempt has put the server into `tried`. */
   #isFirst = false;
 
-  constructor(pool: Pool, pod: PodEntry, tried: Set<string>, untried: readonly string[] | null, nowMs: () => number) {
+  constructor(
+    pool: Pool,
+    { pod, chosenBy }: { pod: PodEntry; chosenBy: PodChooser },
+    { tried, untried }: { tried: Set<string>; untried: readonly string[] | null },
+    nowMs: () => number,
+  ) {
     this.pod = pod;
+    this.chosenBy = chosenBy;
     this.untried = untried;
     this.#pool = pool;
     this.#tried = tried;
@@ -91,6 +103,7 @@ class Seat implements PodSeat {
   }
 
   move(pod: PodEntry): void {
+    this.chosenBy = "Picker";
     if (pod.name === this.pod.name) return;
     this.#state.inFlight--;
     if (this.#isFirst) this.#tried.delete(this.pod.name);
@@ -141,7 +154,8 @@ export class Pools {
     const chosen = choosePod(this.#loads(entry, tried), { strategy, mostInFlight, affinity, turn: pool.turn() });
     const pod = entry.pods[chosen];
     if (pod === undefined) return null;
-    return new Seat(pool, pod, tried, untriedOf(entry.pods, tried), this.#nowMs);
+    const untried = untriedOf(entry.pods, tried);
+    return new Seat(pool, { pod, chosenBy: strategy }, { tried, untried }, this.#nowMs);
   }
 
   /** null if the provider is no pool. */

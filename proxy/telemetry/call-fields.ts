@@ -83,7 +83,9 @@ function addUsage(line: TextBytes, usage: NonNullable<CallRecord["usage"]>): voi
 /** Members that few calls have. */
 function addRare(line: TextBytes, { moved, attempts, dropped, payloads }: CallRecord): void {
   if (moved !== undefined) line.utf8(`,"session_moved":${JSON.stringify(moved)}`);
-  const lacking = attempts.at(-1)?.unpriced;
+  const last = attempts.at(-1);
+  if (last?.server !== undefined) line.utf8(`,"server":${JSON.stringify(last.server)}`);
+  const lacking = last?.unpriced;
   if (lacking !== undefined) line.utf8(`,"unpriced":${JSON.stringify(lacking)}`);
   if (attempts.length > 1) line.utf8(`,"attempts":${JSON.stringify(attempts)}`);
   if (dropped.length > 0) line.utf8(`,"dropped_params":${JSON.stringify(dropped)}`);

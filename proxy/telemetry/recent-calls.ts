@@ -16,12 +16,13 @@ function endingOf({ broken, abandoned, stalled, code }: CallRecord): RecentCall[
 }
 
 function attemptsOf({ attempts }: CallRecord): RecentCall["attempts"] {
-  return attempts.slice(-maxAttempts).map(({ provider, target, model, outcome, durationMs, cause }) => ({
+  return attempts.slice(-maxAttempts).map(({ provider, target, model, outcome, durationMs, server, cause }) => ({
     provider,
     target,
     model,
     outcome,
     durationMs: Math.round(durationMs),
+    ...(server === undefined ? {} : { server }),
     ...(cause === undefined ? {} : { cause }),
   }));
 }

@@ -18,12 +18,22 @@ const to = (name: string, more: object = {}): object => ({ provider: { name }, .
 const manifests: Manifest[] = [
   provider("big", url, { models: [{ name: "gpt-4o", contextTokens: 100_000 }, { name: "m" }] }),
   provider("small", url, { models: [{ name: "gpt-4o", contextTokens: 1_000 }] }),
+  ...(["Prefix", "LeastLoad"] as const).map((strategy) =>
+    provider(strategy.toLowerCase(), "http://vllm.models.svc:8000/v1", {
+      type: "OpenAICompatible",
+      allowPrivateEndpoint: true,
+      models: [{ name: "llama" }],
+      pool: { addresses: ["10.0.0.1:8000", "10.0.0.2:8000", "10.0.0.3:8000"], strategy, maxInFlight: 8 },
+    }),
+  ),
   provider("claude", url, {
     type: "Anthropic",
     models: [{ name: "gpt-4o", upstream: "claude-sonnet-4-5" }],
     unsupportedParameters: "Refuse",
   }),
-  ...["big", "small", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk-planted" })),
+  ...["big", "small", "claude", "prefix", "leastload"].map((name) =>
+    secret(`${name}-credentials`, { apiKey: "sk-planted" }),
+  ),
   policy("chat", {
     match: { models: ["gpt-4o"] },
     routing: {
@@ -56,6 +66,10 @@ const manifests: Manifest[] = [
     },
     routing: { targets: [to("big", { model: "m" })] },
   }),
+  policy("pools", {
+    match: { models: ["llama"] },
+    routing: { targets: [to("prefix"), to("leastload", { priority: 2 })] },
+  }),
   policy("broken", { match: { models: ["broken"] }, routing: { targets: [to("nobody")] } }),
   ...key("alice", clear, { tags: ["gold"] }),
   ...key("old", "slc_old_key_0001", { revoked: true }),
@@ -86,6 +100,21 @@ describe("sluice explain", () => {
   const placed = (one: Explanation): (string | number | null)[][] =>
     one.targets.map(({ place, target }) => [place, target]);
 
+  it("names the server of a pool, and why", async () => {
+    const one = await json(...alice, "--model", "llama");
+    const [prefix, least] = one.targets.map(({ server }) => server);
+    assert.match(
+      prefix ?? "",
+      /^10\.0\.0\.[123]:8000 of 3 servers, by Prefix: it is kept for conversations that begin like this one, .*; at most 8 calls/,
+    );
+    assert.equal(
+      least,
+      "the one of 3 servers with the fewest calls of the proxy under way, by LeastLoad; at most 8 calls of a proxy at each",
+    );
+    const { stdout } = await explain([folder, ...alice, "--model", "llama"]);
+    assert.match(stdout, /\n {6}server: the one of 3 servers/);
+  });
+
   it("names the route, the order of its targets, and why every other route was not taken", async () => {
     const one = await json(...alice, "--model", "gpt-4o");
     assert.deepEqual([one.code, one.key, one.route, one.model], [0, "default/alice", "default/chat", "gpt-4o"]);
@@ -101,6 +130,7 @@ describe("sluice explain", () => {
       "default/strict": "serves strict, not gpt-4o",
       "default/closed": "serves closed, not gpt-4o",
       "default/broken": "serves broken, not gpt-4o",
+      "default/pools": "serves llama, not gpt-4o",
       "default/offices": "serves offices, not gpt-4o",
     });
     assert.match(

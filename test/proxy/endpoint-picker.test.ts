@@ -1,7 +1,9 @@
 /** Pools whose endpoint picker chooses the server: what it is asked and told, and what its failures do. */
 import assert from "node:assert/strict";
-import { afterEach, describe, it } from "node:test";
+import { afterEach, before, describe, it } from "node:test";
+import type { Activity } from "../../proxy/config/activity.ts";
 import type { PickerConfig } from "../../proxy/config/pool.ts";
+import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
 import { type Asked, type EndpointPicker, type PickerAnswer, startEndpointPicker } from "../harness/endpoint-picker.ts";
 import { eventually, key, policy, provider, secret } from "../harness/gateway.ts";
 import { type Proxies, startProxies } from "../harness/proxies.ts";
@@ -31,11 +33,12 @@ async function start(
   decide: (names: string[]) => (asked: Asked) => PickerAnswer,
   config: Partial<PickerConfig> = {},
   spec: Record<string, unknown> = {},
+  pair?: Pair,
 ): Promise<Run> {
   const servers = await Promise.all([startUpstream(openai), startUpstream(openai), startUpstream(openai)]);
   const cloud = await startUpstream(openai);
   const names = servers.map(nameOf).sort();
-  const picker = await startEndpointPicker(decide(names));
+  const picker = await startEndpointPicker(decide(names), pair);
   for (const one of [...servers, cloud, picker]) closing.push(() => one.close());
   const manifests = [
     provider("gpus", servers[0]?.url ?? "", {
@@ -229,5 +232,76 @@ describe("an endpoint picker", () => {
     assert.equal(used(await run.ask()), "cloud");
     await eventually(() => run.picker.asked[0]?.ended === true);
     assert.equal(run.picker.asked[0]?.answered?.headers[":status"], "500");
+  });
+});
+
+describe("an endpoint picker behind TLS", () => {
+  const name = "epp.models.svc";
+  let [authority, other]: Authority[] = [];
+  before(async () => {
+    [authority, other] = await Promise.all([certificateAuthority("Own CA"), certificateAuthority("Other CA")]);
+  });
+  const checked = (from: Authority | undefined): Partial<PickerConfig> => ({
+    tls: { ca: from?.cert ?? "", serverName: name },
+  });
+  const both = (): Partial<PickerConfig> => ({ tls: { ca: `${other?.cert}${authority?.cert}`, serverName: name } });
+  const unchecked = (): Partial<PickerConfig> => ({ tls: { ca: null, serverName: name } });
+  const own = (): Promise<Pair> | undefined => authority?.issue(name);
+
+  const cases: Record<string, [() => Promise<Pair> | undefined, () => Partial<PickerConfig>, string | null]> = {
+    "the right name and authority": [own, () => checked(authority), null],
+    "an authority among several in the bundle": [own, both, null],
+    "its name among several": [() => authority?.issue("epp", "epp.models", name), () => checked(authority), null],
+    "another authority": [own, () => checked(other), "is signed by an unknown authority"],
+    "another name": [() => authority?.issue("epp.others.svc"), () => checked(authority), "is for another name"],
+    "the name in its own address only": [
+      () => authority?.issue("127.0.0.1"),
+      () => checked(authority),
+      "is for another name",
+    ],
+    "a certificate whose time is over": [() => authority?.issueExpired(name), () => checked(authority), "has expired"],
+    "a certificate of its own, which nobody checks": [() => other?.issueExpired("made-at-start"), unchecked, null],
+    "no TLS at all": [() => undefined, () => checked(authority), ""],
+  };
+  for (const [what, [pair, config, why]] of Object.entries(cases))
+    it(`with ${what} is ${why === null ? "asked" : "not asked, and its status says why"}`, async () => {
+      const run = await start((names) => () => ({ servers: names[2] ?? "" }), config(), {}, await pair());
+      const answer = await run.ask();
+      assert.deepEqual([answer.status, used(answer)], [200, why === null ? "gpus" : "cloud"]);
+      const { statusUrl } = run.proxies.all[0] as Proxies["all"][number];
+      const status = (await (await fetch(`${statusUrl}/status`)).json()) as {
+        providers: { id: string; picker: { pool: string; reason: string | null } | null }[];
+      };
+      const { picker } = status.providers.find(({ id }) => id === "default/gpus") ?? {};
+      assert.equal(picker?.pool, "llama");
+      if (why === null) {
+        assert.deepEqual([picker.reason, run.counts(), run.picker.asked.length], [null, [0, 0, 1], 1]);
+        return;
+      }
+      assert.deepEqual(run.picker.asked, [], "nothing is sent to it");
+      assert.ok(picker.reason?.includes(why), `${picker.reason}`);
+      assert.match(await run.metrics(), /cause="picker_unreachable"/);
+    });
+});
+
+describe("the server of a call", () => {
+  const recorded = async ({ proxies }: Run) => {
+    const { statusUrl } = proxies.all[0] as Proxies["all"][number];
+    return eventually(async () => {
+      const { calls } = (await (await fetch(`${statusUrl}/requests`)).json()) as Activity;
+      return calls[0]?.attempts.map(({ server }) => server);
+    });
+  };
+  it("is recorded, with who chose it", async () => {
+    const run = await start((names) => () => ({ servers: names[1] ?? "" }));
+    await run.ask();
+    assert.deepEqual(await recorded(run), [{ address: run.names[1], chosenBy: "Picker" }]);
+  });
+  it("is the proxy's choice where the picker fails and the pool is FailOpen", async () => {
+    const run = await start(() => () => "nothing", { failOpen: true });
+    await run.ask();
+    const [server] = (await recorded(run)) ?? [];
+    assert.equal(server?.chosenBy, "LeastLoad");
+    assert.ok(run.names.includes(server.address));
   });
 });

@@ -28,6 +28,33 @@ export interface ProviderRow {
     cause: string | null;
     refused: boolean;
   }[];
+  /** null if the provider is one server. */
+  pool: PoolState | null;
+}
+
+/** How calls are spread over the servers of a pool. */
+export interface PoolState {
+  strategy: "LeastLoad" | "Prefix";
+  /** `inFlight`: calls of all proxies. `failed`: a proxy failed to connect lately and calls others first. */
+  servers: { address: string; inFlight: number; failed: boolean }[];
+  /** Chooses in place of the strategy. `reason`: why a proxy got no answer. */
+  picker: { pool: string; failOpen: boolean; reason: string | null } | null;
+}
+
+function poolOf({ id, pool }: ProviderConfig, { proxies }: ConsoleFacts): PoolState | null {
+  if (pool === undefined) return null;
+  const reports = proxies.flatMap(({ report }) => report?.providers.find((provider) => provider.id === id) ?? []);
+  const servers = pool.pods.map((address) => {
+    const readings = reports.flatMap(({ pods }) => pods?.find(({ pod }) => pod === address) ?? []);
+    return {
+      address,
+      inFlight: readings.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      failed: readings.some(({ spared }) => spared),
+    };
+  });
+  const reason = reports.flatMap(({ picker }) => picker?.reason ?? [])[0] ?? null;
+  const picker = pool.picker === undefined ? null : { pool: pool.picker.pool, failOpen: pool.picker.failOpen, reason };
+  return { strategy: pool.strategy, servers, picker };
 }
 
 const worstFirst = ["open", "half-open", "closed"] as const;
@@ -85,6 +112,7 @@ function providerRow(config: ProviderConfig, state: ObjectState | undefined, fac
     points: timeline(attempts, nowMs),
     quota: limits.flatMap(({ what, used, limit }) => (limit === null ? [] : [{ what, used, limit }])),
     models: modelsOf(config, facts),
+    pool: poolOf(config, facts),
   };
 }
 

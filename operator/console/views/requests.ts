@@ -62,11 +62,23 @@ function whyRoute(call: RecentCall, config: RouteConfig | undefined): string {
   return `Policy ${call.route} serves ${models}${place}.`;
 }
 
+const choosers: Readonly<Record<string, string>> = {
+  Picker: "chosen by the pool's endpoint picker",
+  LeastLoad: "it had the fewest calls under way",
+  Prefix: "it has seen how this conversation begins",
+};
+
+function serverWhy(server: RecentCall["attempts"][number]["server"]): string {
+  if (server === undefined) return "";
+  const why = choosers[server.chosenBy];
+  return ` at server ${server.address}${why === undefined ? "" : ` (${why})`}`;
+}
+
 function attemptsWhy(call: RecentCall): ExplainedCall["why"] {
-  return call.attempts.map(({ provider, target, model, outcome, durationMs, cause }) => {
+  return call.attempts.map(({ provider, target, model, outcome, durationMs, server, cause }) => {
     const what = outcomes[outcome] ?? outcome;
     const reason = cause === undefined ? "" : ` (${cause})`;
-    const text = `${target || provider}, ${model}: ${what}${reason} after ${seconds(durationMs)}.`;
+    const text = `${target || provider}, ${model}${serverWhy(server)}: ${what}${reason} after ${seconds(durationMs)}.`;
     return { about: "attempt", text };
   });
 }

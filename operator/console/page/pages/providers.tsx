@@ -1,5 +1,5 @@
 import type { ObjectState } from "../../views/conditions.ts";
-import type { ProviderRow } from "../../views/providers.ts";
+import type { PoolState, ProviderRow } from "../../views/providers.ts";
 import { Sparkline } from "../charts.tsx";
 import { useAnswer } from "../data.ts";
 import { milliseconds, percent, shortNumber } from "../format.ts";
@@ -34,6 +34,40 @@ function Quota({ quota }: Pick<ProviderRow, "quota">) {
         </li>
       ))}
     </ul>
+  );
+}
+
+const chooserWords = {
+  LeastLoad: "each proxy chooses the server with the fewest of its calls under way",
+  Prefix: "each proxy chooses the server that has seen how a conversation begins",
+} as const;
+
+function poolWords({ strategy, picker }: PoolState): string {
+  if (picker === null) return chooserWords[strategy];
+  const instead = picker.failOpen ? "where it fails, the proxy chooses" : "where it fails, the next target is asked";
+  return `the endpoint picker of InferencePool ${picker.pool} chooses; ${instead}`;
+}
+
+function Pool({ pool }: { pool: PoolState }) {
+  return (
+    <>
+      <span class="quiet-text">{poolWords(pool)}</span>
+      {pool.picker !== null && pool.picker.reason !== null && (
+        <Badge text={`picker fails: ${pool.picker.reason}`} tone="bad" />
+      )}
+      {pool.servers.length === 0 && <Badge text="no server is ready" tone="bad" />}
+      <ul class="models" aria-label="Servers of the pool">
+        {pool.servers.map(({ address, inFlight, failed }) => (
+          <li key={address}>
+            <span class="mono">{address}</span>
+            <span class="quiet-text">
+              {shortNumber(inFlight)} {inFlight === 1 ? "call" : "calls"} under way
+            </span>
+            {failed && <Badge text="connection failed" tone="warn" />}
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -74,6 +108,14 @@ function Provider({ provider }: { provider: ProviderRow }) {
         </dd>
         <dt>Endpoint</dt>
         <dd class="mono">{provider.endpoint}</dd>
+        {provider.pool !== null && (
+          <>
+            <dt>Pool</dt>
+            <dd>
+              <Pool pool={provider.pool} />
+            </dd>
+          </>
+        )}
       </dl>
       <ul class="models" aria-label="Models and their breakers">
         {provider.models.map((model) => (
