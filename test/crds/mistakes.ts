@@ -4,6 +4,13 @@
  * what it is, so that docs/operations.md stays true.
  */
 import type { Kind } from "../../crds/kinds.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
+
+/** As the API server lists them. */
+const quotedTypes = Object.keys(capabilitiesByType)
+  .sort()
+  .map((type) => `"${type}"`)
+  .join(", ");
 
 export interface Mistake {
   kind: Kind;
@@ -545,8 +552,7 @@ export const others: Record<string, Mistake> = {
   "a word in lower case": {
     ...p,
     manifest: header("LLMProvider") + lines("type: openai", "models: [{name: gpt-4o}]"),
-    kubectl:
-      'spec.type: Unsupported value: "openai": supported values: "Anthropic", "AzureAIFoundry", "AzureOpenAI", "Bedrock"',
+    kubectl: `spec.type: Unsupported value: "openai": supported values: ${quotedTypes}`,
     lint: "Watsonx; did you mean OpenAI?",
   },
   "a field that is missing": {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Counter, Histogram, Registry } from "prom-client";
 import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
@@ -224,3 +225,13 @@ const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const ordered = (value: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+describe("the catalogue of metrics", () => {
+  it("has no metric that nothing counts", () => {
+    const sources = globSync("proxy/**/*.ts")
+      .filter((file) => !file.endsWith("-catalogue.ts"))
+      .map((file) => readFileSync(file, "utf8"));
+    const idle = Object.keys(metricCatalogue).filter((name) => !sources.some((text) => text.includes(`"${name}"`)));
+    assert.deepEqual(idle, [], "register these, or take them out of the catalogue");
+  });
+});
