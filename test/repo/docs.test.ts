@@ -245,6 +245,22 @@ describe("docs/errors.md", () => {
     });
 });
 
+it("docs/architecture.md has a row for every room of the code", () => {
+  const rooms = ["operator", "proxy", "cli"].flatMap((house) =>
+    readdirSync(join(root, house), { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [`${house}/${entry.name}`] : [],
+    ),
+  );
+  assert.ok(rooms.length > 30, String(rooms.length));
+  const rows = textOf("docs/architecture.md")
+    .split("\n")
+    .filter((line) => line.startsWith("| `"));
+  assert.deepEqual(
+    rooms.filter((room) => !rows.some((row) => row.includes(`\`${room}\``))),
+    [],
+  );
+});
+
 it("every metric of the operator is in the documentation", async () => {
   const names = (await operatorMetrics().registry.getMetricsAsJSON())
     .map(({ name }) => name)
