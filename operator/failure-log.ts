@@ -2,6 +2,7 @@
 import { type Logger, pino } from "pino";
 import { inWords, statusCode } from "./cluster/api.ts";
 import type { OperatorMetrics } from "./metrics.ts";
+import { Outages } from "./outages.ts";
 
 type FailureCounts = Pick<OperatorMetrics, "failed" | "watchFailed">;
 type Report = (cause: unknown) => void;
@@ -9,6 +10,7 @@ type Report = (cause: unknown) => void;
 export class FailureLog {
   readonly log: Logger;
   readonly #metrics: FailureCounts;
+  readonly #outages = new Outages();
 
   constructor(level: string, metrics: FailureCounts) {
     this.#metrics = metrics;
@@ -35,8 +37,17 @@ export class FailureLog {
     };
   }
 
+  /** Counts each failure, and logs the first of an outage and then few. */
   watchFailed(path: string, cause: unknown): void {
     this.#metrics.watchFailed();
-    this.log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting again");
+    const status = statusCode(cause);
+    const failed = this.#outages.failed(path, status, performance.now());
+    if (failed === null) return;
+    this.log.warn({ path, status, err: inWords(cause), ...failed }, "list or watch failed; starting again");
+  }
+
+  watchRecovered(path: string): void {
+    const failed = this.#outages.ended(path, performance.now());
+    if (failed !== null) this.log.info({ path, ...failed }, "list and watch work again");
   }
 }

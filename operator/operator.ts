@@ -155,6 +155,7 @@ export class Operator {
         this.#publishing.trigger();
       },
       failed: (path, cause) => this.failures.watchFailed(path, cause),
+      recovered: (path) => this.failures.watchRecovered(path),
     });
   }
 

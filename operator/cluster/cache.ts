@@ -18,6 +18,8 @@ export interface CacheEvents {
   changed(): void;
   /** A list, watch or read failed, and is tried again. */
   failed(path: string, cause: unknown): void;
+  /** A list succeeded. */
+  recovered?(path: string): void;
 }
 
 /** Asks for one page of a list. */
@@ -122,6 +124,7 @@ export class ObjectCache<T extends KubernetesObject> {
     const answer = await listAll(this.#options.list, this.#shared);
     this.#pauseMs = firstPauseMs;
     this.#synced = true;
+    this.#options.recovered?.(this.#options.path);
     // The informer reports the objects it sees, not an empty list.
     queueMicrotask(() => this.#options.changed());
     return answer;
