@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
 import { grafanaJson } from "../../charts/observability/dashboard.ts";
@@ -43,7 +45,13 @@ describe("the chart", { skip }, () => {
   it("is clean to helm lint", async () => {
     const { code, stdout } = await helm("lint", "--strict", chart);
     assert.equal(code, 0, stdout);
-    assert.doesNotMatch(stdout, /WARNING|ERROR/);
+    assert.doesNotMatch(stdout, /INFO|WARNING|ERROR/);
+  });
+
+  it("has the console's icon", async () => {
+    const { icon } = parse(await readFile(join(chart, "Chart.yaml"), "utf8")) as { icon: string };
+    const file = join(import.meta.dirname, "../../operator/console/page/icon.svg");
+    assert.equal(Buffer.from(icon.split(",")[1] ?? "", "base64").toString(), (await readFile(file, "utf8")).trim());
   });
 
   it("mounts exactly the objects that the operator publishes, whatever the release is called", async () => {
