@@ -1,5 +1,6 @@
 /** The code as it is in the image: bundled, without a package folder next to it. */
 import assert from "node:assert/strict";
+import { isAscii } from "node:buffer";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -95,6 +96,8 @@ describe("the bundle", () => {
     const files = await readdir(join(folder, "app"));
     const sizes = await Promise.all(files.map(async (file) => (await stat(join(folder, "app", file))).size));
     const megabytes = sizes.reduce((sum, size) => sum + size, 0) / 1e6;
-    assert.ok(megabytes < 20, `${megabytes} MB`);
+    assert.ok(megabytes < 12, `${megabytes} MB`);
+    for (const file of files.filter((_, index) => (sizes[index] ?? 0) > 300_000 && files[index]?.endsWith(".mjs")))
+      assert.ok(isAscii(await readFile(join(folder, "app", file))), `${file} takes two bytes a character in memory`);
   });
 });
