@@ -41,10 +41,12 @@ async function ask(
   forwarded: Record<string, string>,
   { upstreams, auth }: Dispatcher,
 ): Promise<number | null> {
+  const { provider, account } = target.entry;
+  const own = provider.passthroughHeaders?.(forwarded, account, target.model) ?? forwarded;
   const outgoing: Outgoing = {
     method: "POST",
     path: call.path,
-    headers: { ...forwarded, "content-type": "application/json" },
+    headers: { ...own, "content-type": "application/json" },
     body: call.body,
   };
   const authorized = await authorizedCall(target.entry, outgoing, auth);

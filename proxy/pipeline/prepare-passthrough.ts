@@ -127,7 +127,8 @@ export function passthrough(
   const hideUsage = received.stream && tellsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
-  for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
+  const forwarded = entry.provider.passthroughHeaders?.(context.forwarded, entry.account, model) ?? context.forwarded;
+  for (const name in forwarded) headers[name] = forwarded[name] ?? "";
   const outgoing: Outgoing = { method: "POST", path, headers, body };
   const passed = new PassedThrough(outgoing, format, { hideUsage, oneChoice, dropped }, entry.provider, context);
   const { sealer } = context;

@@ -113,6 +113,8 @@ export interface CallOptions {
   stream: boolean;
   /** Milliseconds left for the whole answer. */
   deadlineMs: number;
+  /** Header `anthropic-beta` of a caller of that API. */
+  betas?: string | undefined;
 }
 
 /** One translated call: what to send, and how to read the answer. The call's state is kept in its closures. */
@@ -266,6 +268,12 @@ export interface Provider {
     model: ProviderModel,
     body: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> | Refusal;
+  /** The caller's headers as this model's API takes them, where a body passes through. Absent: unchanged. */
+  passthroughHeaders?(
+    headers: Readonly<Record<string, string>>,
+    account: ProviderAccount,
+    model: ProviderModel,
+  ): Record<string, string>;
   /** Parameters of a passthrough body that `passthroughEdits` leaves out because the server refuses them. */
   passthroughDrops?(format: WireFormat, body: Readonly<Record<string, unknown>>, account: ProviderAccount): string[];
   /**

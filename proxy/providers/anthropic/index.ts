@@ -7,6 +7,7 @@ import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canoni
 import { maxOutputBy } from "../model-facts.ts";
 import { namesIn } from "../model-list.ts";
 import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
+import { namesIn as betaNames } from "./betas.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
 import { messagesEdits } from "./mend.ts";
@@ -25,10 +26,7 @@ function messagesPath(account: ProviderAccount): string {
 }
 
 /** The names that the account's settings and the caller ask for, without duplicates. */
-function betas(...lists: (string | undefined)[]): string {
-  const names = lists.flatMap((list) => (list ?? "").split(",")).map((name) => name.trim());
-  return [...new Set(names)].filter((name) => name !== "").join(",");
-}
+const betas = (...lists: (string | undefined)[]): string => [...new Set(lists.flatMap(betaNames))].join(",");
 
 function authorize(outgoing: Outgoing, account: ProviderAccount): Outgoing {
   const { version, beta } = account.config.options;

@@ -25,8 +25,8 @@ export const capabilities: Capabilities = {
     api: {
       required: false,
       description:
-        "Converse, or absent: one format for all models. InvokeModel: Anthropic's own format, for Claude. OpenAI: the OpenAI-compatible endpoint, for models that it serves, such as openai.gpt-oss-120b-1:0.",
-      pattern: "^(Converse|InvokeModel|OpenAI)$",
+        "Converse, or absent: one format for all models. Messages: Anthropic's own API, for Claude; callers of /v1/messages pass through unchanged. InvokeModel: the same format in Amazon's framing, by translation. OpenAI: the OpenAI-compatible endpoint, for models that it serves, such as openai.gpt-oss-120b-1:0.",
+      pattern: "^(Converse|InvokeModel|Messages|OpenAI)$",
     },
     modelFamily: {
       required: false,

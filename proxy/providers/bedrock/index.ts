@@ -6,6 +6,7 @@
 import type { WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
+import { provider as anthropic } from "../anthropic/index.ts";
 import { claudeFacts } from "../anthropic/models.ts";
 import { countIn } from "../anthropic/token-count.ts";
 import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
@@ -18,6 +19,7 @@ import { capabilities } from "./capabilities.ts";
 import { bedrockEmbeddings } from "./embeddings.ts";
 import { decodeError } from "./failure.ts";
 import { invokeChat } from "./invoke.ts";
+import { isMessages, messagesChat, messagesHeaders, messagesPath } from "./messages.ts";
 import { bedrockModels } from "./model-list.ts";
 import { decodeReply, text } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
@@ -56,8 +58,9 @@ function chat(
   const { api } = account.config.options;
   if (api === "OpenAI")
     return passthroughChat(mended(request, account, model, false), openAiAccount(account), model, options);
+  if (api === "Messages") return messagesChat(request, account, model, options);
   if (api === "InvokeModel") return invokeChat(request, modelPath(account, model), account, model, options);
-  const encoded = encodeRequest(request, account, model);
+  const encoded = encodeRequest(request, account, model, options.betas);
   if (isRefusal(encoded)) return encoded;
   const { upstream } = model.config;
   return {
@@ -75,6 +78,7 @@ const reranks = ({ config }: ProviderModel): boolean => /(^|[./])(cohere|amazon)
 
 function passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null {
   if (format === "cohere.rerank") return reranks(model) ? `${modelPath(account, model)}/invoke` : null;
+  if (format === "anthropic.messages") return isMessages(account) ? messagesPath(account) : null;
   return format === "openai.chat" && account.config.options["api"] === "OpenAI"
     ? `${openAiAccount(account).basePath}/chat/completions`
     : null;
@@ -89,8 +93,12 @@ const ownMembers = ({ config }: ProviderModel) => ({
 export const provider: Provider = {
   capabilities,
   passthroughPath,
-  passthroughEdits: (format, _account, model, body) =>
-    format === "cohere.rerank" ? { ...rerankEdits(body), ...ownMembers(model) } : {},
+  passthroughEdits(format, account, model, body) {
+    if (format === "anthropic.messages") return anthropic.passthroughEdits?.(format, account, model, body) ?? {};
+    return format === "cohere.rerank" ? { ...rerankEdits(body), ...ownMembers(model) } : {};
+  },
+  passthroughHeaders: (headers, account, model) =>
+    isMessages(account) ? messagesHeaders(headers, model) : { ...headers },
   passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
   maxOutput: maxOutputBy(claudeFacts),
   modelList: bedrockModels,
@@ -98,7 +106,7 @@ export const provider: Provider = {
   chat,
   embeddings: (request, account, model) => bedrockEmbeddings(request, modelPath(account, model), model),
   tokenCount({ request }, account, model) {
-    if (account.config.options["api"] === "OpenAI") return null;
+    if (account.config.options["api"] === "OpenAI" || isMessages(account)) return null;
     const encoded = encodeRequest(request, account, model);
     if (isRefusal(encoded)) return encoded;
     const { messages, system, toolConfig } = encoded.body;
@@ -108,7 +116,9 @@ export const provider: Provider = {
       read: countIn("inputTokens"),
     };
   },
-  decodeError: (reply) =>
-    isObject(reply.body) && isObject(reply.body["error"]) ? decodeOpenAiError(reply) : decodeError(reply),
+  decodeError(reply) {
+    if (isObject(reply.body) && reply.body["type"] === "error") return anthropic.decodeError(reply);
+    return isObject(reply.body) && isObject(reply.body["error"]) ? decodeOpenAiError(reply) : decodeError(reply);
+  },
   renew: renewSession,
 };

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { type ChatRequest, isRefusal, type Refusal, type StreamEvent } from "../../dialects/canonical.ts";
 import { isObject, jsonIn } from "../../wire/json.ts";
+import { betasFor, converseBetas } from "../anthropic/betas.ts";
 import { decodeReply } from "../anthropic/reply.ts";
 import { encodeRequest } from "../anthropic/request.ts";
 import { anthropicDecoder } from "../anthropic/stream.ts";
@@ -80,11 +81,16 @@ export function invokeChat(
 ): ChatCall | Refusal {
   const encoded = encodeRequest(request, account, model, options);
   if (isRefusal(encoded)) return encoded;
+  const betas = betasFor(options.betas, converseBetas, model.config.upstream);
   const { model: _model, stream: _stream, ...body } = encoded.body;
   return {
     path: `${path}/${options.stream ? "invoke-with-response-stream" : "invoke"}`,
     headers: { accept: options.stream ? "application/vnd.amazon.eventstream" : "application/json" },
-    body: JSON.stringify({ anthropic_version: anthropicVersion, ...body }),
+    body: JSON.stringify({
+      anthropic_version: anthropicVersion,
+      ...body,
+      ...(betas.length > 0 ? { anthropic_beta: betas } : {}),
+    }),
     dropped: encoded.dropped,
     decodeReply,
     decoder: (maxEventBytes) => new InvokeDecoder(maxEventBytes),

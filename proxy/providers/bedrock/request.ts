@@ -5,6 +5,7 @@
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
+import { betasFor, converseBetas } from "../anthropic/betas.ts";
 import { claudeFacts } from "../anthropic/models.ts";
 import { judgeParameters, type ParameterRules, present, settleParameters, stopsOf } from "../anthropic/parameters.ts";
 import { dropsSampling, type Reasoning, reasoningOf, samplingOf, thinks } from "../anthropic/reasoning.ts";
@@ -13,7 +14,7 @@ import { turnsOf } from "../anthropic/turns.ts";
 import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 import { converseBlocks } from "./blocks.ts";
-import { familyOf, labelsOf, ownFields } from "./families.ts";
+import { type Family, familyOf, labelsOf, ownFields } from "./families.ts";
 import { toolsOf } from "./tools.ts";
 
 /** Claude's thinking needs a limit to stay below. Without thinking, the model's own limit applies. */
@@ -106,10 +107,17 @@ function partsOf(request: ChatRequest, account: ProviderAccount, model: Provider
   });
 }
 
+/** https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html */
+function betasIn(header: string | undefined, family: Family, { config }: ProviderModel): string[] | null {
+  const own = family === "Claude" ? betasFor(header, converseBetas, config.upstream) : [];
+  return own.length > 0 ? own : null;
+}
+
 export function encodeRequest(
   request: ChatRequest,
   account: ProviderAccount,
   model: ProviderModel,
+  betas?: string,
 ): EncodedRequest | Refusal {
   const facts = factsOf(model, claudeFacts);
   const limit = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
@@ -130,7 +138,12 @@ export function encodeRequest(
     topP: sampled.topP,
     stopSequences: stops.length > 0 ? stops : null,
   });
-  const additional = present({ thinking: thought.thinking, ...own.fields, ...tools.additional });
+  const additional = present({
+    thinking: thought.thinking,
+    ...own.fields,
+    ...tools.additional,
+    anthropic_beta: betasIn(betas, family, model),
+  });
   return {
     body: {
       messages: conversation.turns,

@@ -6,6 +6,7 @@ import type { Capabilities, WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { webSearch } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
+import { vertexBetas, withBetas } from "../anthropic/betas.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { decodeError as decodeClaudeError } from "../anthropic/failure.ts";
 import { provider as anthropic } from "../anthropic/index.ts";
@@ -38,7 +39,7 @@ import { vertexModels } from "./model-list.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
 
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/web-search */
-const searchBeta = { "anthropic-beta": "web-search-2025-03-05" };
+const searchBeta = "web-search-2025-03-05";
 
 /** The version belongs into the body here, and the model into the path. */
 const claudeVersion = "vertex-2023-10-16";
@@ -49,13 +50,14 @@ function claudeChat(
   model: ProviderModel,
   options: CallOptions,
 ): ChatCall | Refusal {
+  const wished = [options.betas ?? "", request[webSearch] === undefined ? "" : searchBeta];
   const own = boundedRequest(request, anthropicCapabilities.bounds).request;
   const encoded = encodeRequest(own, account, model, options);
   if (isRefusal(encoded)) return encoded;
   const { model: _model, ...body } = encoded.body;
   return {
     path: claudePath(account, model, options.stream),
-    ...(request[webSearch] === undefined ? {} : { headers: searchBeta }),
+    headers: withBetas({ "anthropic-beta": wished.join(",") }, vertexBetas, model.config.upstream),
     body: JSON.stringify({ anthropic_version: claudeVersion, ...body }),
     dropped: encoded.dropped,
     decodeReply,
@@ -141,6 +143,8 @@ export const provider: Provider = {
           anthropic_version: claudeVersion,
         }
       : {},
+  passthroughHeaders: (headers, account, model) =>
+    apiOf(account, model) === "Claude" ? withBetas(headers, vertexBetas, model.config.upstream) : { ...headers },
   authorize,
   modelList: vertexModels,
   searches(request, account, model) {

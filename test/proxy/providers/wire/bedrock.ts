@@ -88,6 +88,20 @@ export const invokeModel: Wire = {
   error: (status, message) => ({ __type: names[status] ?? "Unknown", message }),
 };
 
+/** Claude by Anthropic's own API. */
+export const bedrockMessages: Wire = {
+  ...anthropic,
+  type: "Bedrock",
+  variant: "Messages",
+  upstream: "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+  secret: { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI" },
+  spec: (url) => ({ endpoint: url, options: { region: "us-east-1", api: "Messages" } }),
+  authorized: (request) =>
+    signed(request) &&
+    request.path === "/anthropic/v1/messages" &&
+    request.headers["anthropic-version"] === "2023-06-01",
+};
+
 export const bedrockOpenAi: Wire = {
   ...openaiCompatible,
   type: "Bedrock",

@@ -1,5 +1,5 @@
 import { anthropic } from "./anthropic.ts";
-import { bedrock, bedrockOpenAi, invokeModel } from "./bedrock.ts";
+import { bedrock, bedrockMessages, bedrockOpenAi, invokeModel } from "./bedrock.ts";
 import { cloudWires } from "./clouds.ts";
 import { cohere } from "./cohere.ts";
 import { gemini } from "./gemini.ts";
@@ -21,7 +21,13 @@ export const wires: readonly Wire[] = [
 ];
 
 /** Types that stand for several APIs, one of them each. */
-export const variantWires: readonly Wire[] = [openAiResponses, invokeModel, bedrockOpenAi, ...cloudWires];
+export const variantWires: readonly Wire[] = [
+  openAiResponses,
+  invokeModel,
+  bedrockMessages,
+  bedrockOpenAi,
+  ...cloudWires,
+];
 
 /** Each preset is a server with habits of its own. */
 export const allWires: readonly Wire[] = [...wires, ...variantWires, ...presetWires];
