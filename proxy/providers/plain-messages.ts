@@ -4,7 +4,7 @@
  */
 import type { Capabilities } from "../config/capabilities.ts";
 import type { ChatMessage, ChatRequest, ContentPart, FunctionTool } from "../dialects/canonical.ts";
-import { documentWish } from "../dialects/citations.ts";
+import { type DocumentWish, documentWish } from "../dialects/citations.ts";
 
 type Carried = NonNullable<Capabilities["carries"]>;
 
@@ -26,8 +26,21 @@ function unmarked(content: ChatMessage["content"], role: string): ChatMessage["c
 const wasPicture = (given: ChatMessage, { content, tool_calls: calls, images }: ChatMessage): boolean =>
   given.images !== images && (content ?? "").length === 0 && (calls ?? []).length === 0;
 
-const wantsCitations = ({ content }: ChatMessage): boolean =>
-  Array.isArray(content) && content.some((part) => part.type === "file" && part[documentWish]?.citations === true);
+const wishes = ({ content }: ChatMessage): DocumentWish[] =>
+  Array.isArray(content) ? content.flatMap((part) => (part.type === "file" ? (part[documentWish] ?? []) : [])) : [];
+
+/** A tool's failure, where only the result's text can say so. */
+function withError(content: ChatMessage["content"]): ChatMessage["content"] {
+  if (typeof content === "string") return saysError.test(content) ? content : `Error: ${content}`;
+  const first = content?.findIndex((part) => part.type === "text") ?? -1;
+  return content?.map((part, index) =>
+    index === first && part.type === "text" && !saysError.test(part.text)
+      ? { ...part, text: `Error: ${part.text}` }
+      : part,
+  );
+}
+
+const saysError = /^.{0,80}(error|fail|exception)/is;
 
 class Plain {
   readonly messages: ChatMessage[] = [];
@@ -36,7 +49,8 @@ class Plain {
   #moved: ContentPart[] = [];
   hadMarks = false;
   hadImages = false;
-  hadCitations = false;
+  /** Names of what else is left out. */
+  readonly lost = new Set<string>();
 
   constructor(carried: Carried) {
     this.#carried = carried;
@@ -47,7 +61,7 @@ class Plain {
     if (this.#carried.cacheMarks !== true) message = this.#withoutMarks(message);
     if (this.#carried.assistantImages !== true && message.images !== undefined) message = this.#withoutImages(message);
     if (wasPicture(given, message)) return;
-    if (this.#carried.documentCitations !== true && wantsCitations(message)) this.hadCitations = true;
+    if (this.#carried.documentCitations !== true) this.#wishes(message);
     if (message.role === "tool") message = this.#result(message);
     else if (message.role === "user") message = this.#withMoved(message);
     else this.flush();
@@ -71,6 +85,13 @@ class Plain {
     return { ...message, content: [...own, ...moved] };
   }
 
+  #wishes(message: ChatMessage): void {
+    for (const { citations, context } of wishes(message)) {
+      if (citations) this.lost.add("messages.content.citations");
+      if (context !== null) this.lost.add("messages.content.context");
+    }
+  }
+
   #withoutImages(message: ChatMessage): ChatMessage {
     this.hadImages = true;
     const { images: _images, ...rest } = message;
@@ -88,8 +109,9 @@ class Plain {
 
   #result(message: ChatMessage): ChatMessage {
     const { is_error: failed, ...plain } = message;
-    const kept: ChatMessage = this.#carried.toolErrors === true || failed === undefined ? message : plain;
-    const { content } = message;
+    const told = failed === true ? { ...plain, content: withError(message.content) ?? "" } : plain;
+    const kept: ChatMessage = this.#carried.toolErrors === true || failed === undefined ? message : told;
+    const { content } = kept;
     if (this.#carried.toolMedia === true || !Array.isArray(content)) return kept;
     const media = content.filter((part) => part.type !== "text");
     if (media.length === 0) return kept;
@@ -131,10 +153,6 @@ export function plainRequest(request: ChatRequest, carried: Carried = {}): { req
   if (lost && tools.length > 0) own.tools = tools.map(unmarkedTool);
   return {
     request: own,
-    dropped: [
-      ...(lost ? ["cache_control"] : []),
-      ...(plain.hadImages ? ["messages.images"] : []),
-      ...(plain.hadCitations ? ["messages.content.citations"] : []),
-    ],
+    dropped: [...(lost ? ["cache_control"] : []), ...(plain.hadImages ? ["messages.images"] : []), ...plain.lost],
   };
 }

@@ -20,6 +20,11 @@ import { decodeMessages, leftOutBlocks } from "./messages.ts";
 /** Other tools run at Anthropic, or have a schema that only Claude knows. They are dropped. */
 const isCustom = (tool: JsonObject): boolean => (tool["type"] ?? "custom") === "custom";
 
+/** Members of a tool that have a counterpart elsewhere, or change only how a call is streamed. */
+const toolMembers: ReadonlySet<string> = new Set([
+  ...["type", "name", "description", "input_schema", "strict", "cache_control", "eager_input_streaming"],
+]);
+
 const isSearch = (tool: JsonObject): boolean => /^web_search_\d{8}$/.test(String(tool["type"]));
 
 function tool(given: JsonObject, param: string): Refusal | null {
@@ -224,10 +229,11 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
 export function dropped(body: JsonObject): string[] {
   const tools = objectsIn(body["tools"]);
   const others = tools.filter((tool) => !isCustom(tool) && !isSearch(tool));
+  const lost = tools.filter(isCustom).flatMap((tool) => givenBesides(tool, toolMembers));
   const types = others.map((tool) => String(tool["type"]).slice(0, 64));
   return [
     ...givenBesides(body, known),
-    ...new Set(types.map((type) => `tools.${type}`)),
+    ...new Set([...types, ...lost].map((name) => `tools.${name}`)),
     ...leftOutBlocks(body).map((type) => `messages.content.${type}`),
   ];
 }

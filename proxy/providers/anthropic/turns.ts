@@ -74,6 +74,7 @@ class Turns {
   }
 
   message(message: ChatMessage, param: string, last: boolean): Refusal | null {
+    if (message.name && message.role !== "tool") this.#dropped.add("messages.name");
     switch (message.role) {
       case "system":
       case "developer":
@@ -119,7 +120,6 @@ class Turns {
   }
 
   #user(message: ChatMessage, param: string): Refusal | null {
-    if (message.name) this.#dropped.add("messages.name");
     const blocks = this.#blocks(message.content, param, true);
     if (isRefusal(blocks)) return blocks;
     this.#add("user", blocks);

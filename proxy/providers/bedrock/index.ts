@@ -3,7 +3,7 @@
  * for models of many vendors; Claude by InvokeModel; and its OpenAI-compatible endpoint.
  */
 
-import type { WireFormat } from "../../config/capabilities.ts";
+import type { Capabilities, WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 import { provider as anthropic } from "../anthropic/index.ts";
@@ -18,6 +18,7 @@ import type { CallOptions, ChatCall, Provider, ProviderAccount, ProviderModel } 
 import { capabilities } from "./capabilities.ts";
 import { bedrockEmbeddings } from "./embeddings.ts";
 import { decodeError } from "./failure.ts";
+import { familyOf } from "./families.ts";
 import { invokeChat } from "./invoke.ts";
 import { isMessages, messagesChat, messagesHeaders, messagesPath } from "./messages.ts";
 import { bedrockModels } from "./model-list.ts";
@@ -90,8 +91,17 @@ const ownMembers = ({ config }: ProviderModel) => ({
   ...(/(^|[./])cohere\./.test(config.upstream) ? { api_version: 2 } : {}),
 });
 
+/** Only Claude's family has marks for the prompt cache here, and places in documents. */
+function carries(account: ProviderAccount, model: ProviderModel): Capabilities["carries"] {
+  if (account.config.options["api"] === "OpenAI") return { systemAnywhere: true };
+  if (familyOf(account, model) === "Claude") return capabilities.carries;
+  const { cacheMarks: _marks, ...others } = capabilities.carries ?? {};
+  return others;
+}
+
 export const provider: Provider = {
   capabilities,
+  carries,
   passthroughPath,
   passthroughEdits(format, account, model, body) {
     if (format === "anthropic.messages") return anthropic.passthroughEdits?.(format, account, model, body) ?? {};

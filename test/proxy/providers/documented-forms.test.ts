@@ -83,7 +83,8 @@ const rows: Record<string, Row> = {
     body: messages([{ type: "document", title: "T", source: { type: "url", url: address } }]),
     expected: {
       Gemini: { [parts.gemini]: { fileData: { fileUri: address, mimeType: "application/pdf" } } },
-      OpenAI: "messages[0].content[0].file",
+      OpenAI: { "input.0.content.0": { type: "input_file", file_url: address } },
+      OpenAICompatible: "messages[0].content[0].file",
     },
   },
   "a document in blocks, in Messages": {
