@@ -108,7 +108,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     {
       stream: shaped.received.stream,
       deadlineMs: context.deadlineMs,
-      betas: shaped.format === "anthropic.messages" ? context.forwarded["anthropic-beta"] : undefined,
+      forwarded: context.forwarded,
       seed: context.requestId,
     },
   );

@@ -113,8 +113,8 @@ export interface CallOptions {
   stream: boolean;
   /** Milliseconds left for the whole answer. */
   deadlineMs: number;
-  /** Header `anthropic-beta` of a caller of that API. */
-  betas?: string | undefined;
+  /** The caller's headers that cross the gateway. */
+  forwarded?: Readonly<Record<string, string>>;
 }
 
 /** One translated call: what to send, and how to read the answer. The call's state is kept in its closures. */

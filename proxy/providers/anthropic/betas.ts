@@ -43,7 +43,7 @@ const ofTools: Betas = {
 export const bedrockBetas: Betas = { ...converseBetas, ...ofTools };
 export const vertexBetas: Betas = { ...everywhere, ...ofTools, "web-search-2025-03-05": {} };
 
-export const namesIn = (list: string | undefined): string[] =>
+export const betaNames = (list: string | undefined): string[] =>
   (list ?? "")
     .split(",")
     .map((name) => name.trim())
@@ -51,7 +51,7 @@ export const namesIn = (list: string | undefined): string[] =>
 
 /** Those of a header's betas that the cloud's model takes, under the cloud's names. */
 export function betasFor(header: string | undefined, known: Betas, upstream: string): string[] {
-  const own = namesIn(header).flatMap((name) => {
+  const own = betaNames(header).flatMap((name) => {
     const beta = Object.hasOwn(known, name) ? known[name] : undefined;
     return beta === undefined || beta.models?.test(upstream) === false ? [] : [beta.name ?? name];
   });

@@ -7,7 +7,7 @@ import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canoni
 import { maxOutputBy } from "../model-facts.ts";
 import { namesIn } from "../model-list.ts";
 import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
-import { namesIn as betaNames } from "./betas.ts";
+import { betaNames } from "./betas.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
 import { messagesEdits } from "./mend.ts";

@@ -61,7 +61,7 @@ function chat(
     return passthroughChat(mended(request, account, model, false), openAiAccount(account), model, options);
   if (api === "Messages") return messagesChat(request, account, model, options);
   if (api === "InvokeModel") return invokeChat(request, modelPath(account, model), account, model, options);
-  const encoded = encodeRequest(request, account, model, options.betas);
+  const encoded = encodeRequest(request, account, model, options.forwarded?.["anthropic-beta"]);
   if (isRefusal(encoded)) return encoded;
   const { upstream } = model.config;
   return {

@@ -81,7 +81,7 @@ export function invokeChat(
 ): ChatCall | Refusal {
   const encoded = encodeRequest(request, account, model, options);
   if (isRefusal(encoded)) return encoded;
-  const betas = betasFor(options.betas, converseBetas, model.config.upstream);
+  const betas = betasFor(options.forwarded?.["anthropic-beta"], converseBetas, model.config.upstream);
   const { model: _model, stream: _stream, ...body } = encoded.body;
   return {
     path: `${path}/${options.stream ? "invoke-with-response-stream" : "invoke"}`,

@@ -32,7 +32,7 @@ export function messagesChat(
   if (isRefusal(encoded)) return encoded;
   return {
     path: messagesPath(account),
-    headers: messagesHeaders({ "anthropic-beta": options.betas ?? "" }, model),
+    headers: messagesHeaders({ "anthropic-beta": options.forwarded?.["anthropic-beta"] ?? "" }, model),
     body: JSON.stringify(encoded.body),
     dropped: encoded.dropped,
     decodeReply,

@@ -50,7 +50,7 @@ function claudeChat(
   model: ProviderModel,
   options: CallOptions,
 ): ChatCall | Refusal {
-  const wished = [options.betas ?? "", request[webSearch] === undefined ? "" : searchBeta];
+  const wished = [options.forwarded?.["anthropic-beta"] ?? "", request[webSearch] === undefined ? "" : searchBeta];
   const own = boundedRequest(request, anthropicCapabilities.bounds).request;
   const encoded = encodeRequest(own, account, model, options);
   if (isRefusal(encoded)) return encoded;
