@@ -8,6 +8,8 @@ import { isObject, type JsonObject } from "../wire/json.ts";
 /** A request's wish for web search. No JSON holds it, so only providers that look for it see it. */
 export const webSearch = Symbol("web search");
 
+export const chatSearch = "web_search_options";
+
 export interface WebSearchWish {
   /** Under which the header names it if the provider can't search. */
   name: string;
@@ -82,7 +84,10 @@ const details = {
 
 /** Names of the details that a provider without a form for them leaves out. */
 export const lostDetails = (wish: WebSearchWish, ...names: (keyof typeof details)[]): string[] =>
-  names.filter((name) => wish[details[name]] !== null).map((name) => `${wish.name}.${name}`);
+  names
+    // Nobody asked for the one search of a chat.
+    .filter((name) => wish[details[name]] !== null && !(name === "max_uses" && wish.name === chatSearch))
+    .map((name) => `${wish.name}.${name}`);
 
 /** Begins the ids of searches of other providers' models: Anthropic has its own and refuses these. */
 const madeSearch = "srvtoolu_sluice_";

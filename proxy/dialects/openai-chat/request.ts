@@ -7,7 +7,7 @@ import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ChatRequest, claudeWish, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
-import { webSearch, wishFrom } from "../web-search.ts";
+import { chatSearch, webSearch, wishFrom } from "../web-search.ts";
 import { withFunctions } from "./custom-tools.ts";
 import { withTools } from "./legacy-functions.ts";
 import { isReasoning, withCanonicalMembers } from "./reasoning-parts.ts";
@@ -182,7 +182,8 @@ export function decode(given: JsonObject): ChatRequest | Refusal {
 
 function withSearch(request: ChatRequest): ChatRequest {
   const { web_search_options: options, ...rest } = request;
-  return isObject(options) ? { ...rest, [webSearch]: wishFrom(options, "web_search_options") } : request;
+  // A chat searches once, which is what budgets reserve.
+  return isObject(options) ? { ...rest, [webSearch]: wishFrom(options, chatSearch, 1) } : request;
 }
 
 /** Claude's parameter, as gateways in OpenAI's format take it. Other forms are left to the provider. */

@@ -26,6 +26,7 @@ import { decodeReply, text } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { authorize, renewSession } from "./sign.ts";
 import { converseDecoder } from "./stream.ts";
+import { novaSearches } from "./tools.ts";
 
 /**
  * Encodes one path segment: model ids contain `:`, and ARNs also `/`. The signature's rules (RFC 3986) encode more
@@ -113,6 +114,11 @@ export const provider: Provider = {
   maxOutput: maxOutputBy(claudeFacts),
   modelList: bedrockModels,
   authorize,
+  searches(request, account, model) {
+    const { api = "Converse", region = "" } = account.config.options;
+    const { upstream } = model.config;
+    return api === "Converse" && novaSearches(request, familyOf(account, model), { upstream, region });
+  },
   chat,
   embeddings: (request, account, model) => bedrockEmbeddings(request, modelPath(account, model), model),
   tokenCount({ request }, account, model) {

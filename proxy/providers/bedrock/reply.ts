@@ -7,6 +7,7 @@ import { type OrderedBlock, orderIn } from "../../dialects/block-order.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
+import { searchMember, type WebSearch, webSearches } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { citationsOf } from "./citations.ts";
@@ -39,7 +40,7 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
  * one-hour writes separately (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html);
  * `tier` is outside the usage object.
  */
-export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null {
+export function decodeUsage(usage: unknown, tier: unknown = null, webSearch = 0): Usage | null {
   if (!isObject(usage)) return null;
   const counts = new Counts();
   const cachedPrompt = counts.of(usage["cacheReadInputTokens"]);
@@ -52,7 +53,7 @@ export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null 
   const hidden = withHidden({ prompt, completion, reasoning: 0 }, counts.of(usage["totalTokens"]));
   return counts.usage(
     { prompt, cachedPrompt, cacheWrite, ...hidden },
-    { units: { cacheWrite1h }, modes: [tierMode(isObject(tier) ? tier["type"] : tier)] },
+    { units: { cacheWrite1h, webSearch }, modes: [tierMode(isObject(tier) ? tier["type"] : tier)] },
   );
 }
 
@@ -61,8 +62,21 @@ function thinkingBlock(content: JsonObject): JsonObject {
   if (typeof content["redactedContent"] === "string")
     return { type: "redacted_thinking", data: content["redactedContent"] };
   const reasoning = object(content["reasoningText"]);
-  return { type: "thinking", thinking: text(reasoning["text"]), signature: text(reasoning["signature"]) };
+  return {
+    type: "thinking",
+    thinking: shownReasoning(text(reasoning["text"])),
+    signature: text(reasoning["signature"]),
+  };
 }
+
+/** A tool that the model's provider runs. */
+export const isOwnTool = (use: JsonObject): boolean => use["type"] === "server_tool_use";
+
+/** What it searched for; Nova doesn't say what it found but in citations. */
+export const searchOf = (input: unknown): WebSearch => ({ query: text(object(input)["query"]), pages: [] });
+
+/** Nova 2 doesn't show its reasoning (https://docs.aws.amazon.com/nova/latest/nova2-userguide/reasoning-capabilities.html). */
+export const shownReasoning = (words: string): string => (words === "[REDACTED]" ? "" : words);
 
 function toolCall(use: JsonObject): ToolCall {
   const id = text(use["toolUseId"]);
@@ -80,12 +94,14 @@ function members(blocks: readonly JsonObject[], name: string): JsonObject[] {
 function kindOf(block: JsonObject): OrderedBlock["kind"] | null {
   const { reasoningContent } = block;
   if (isObject(reasoningContent)) return isSigned(thinkingBlock(reasoningContent)) ? "thinking" : null;
-  return isObject(block["toolUse"]) ? "call" : typeof block["text"] === "string" ? "text" : null;
+  if (isObject(block["toolUse"])) return isOwnTool(block["toolUse"]) ? null : "call";
+  return typeof block["text"] === "string" ? "text" : null;
 }
 
 function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
   const content = blocks.map((block) => text(block["text"])).join("");
-  const calls = members(blocks, "toolUse").map(toolCall);
+  const uses = members(blocks, "toolUse");
+  const calls = uses.filter((use) => !isOwnTool(use)).map(toolCall);
   const thinking = members(blocks, "reasoningContent").map(thinkingBlock);
   const reasoning = thinking.map((block) => text(block["thinking"])).join("");
   const signed = thinking.filter(isSigned);
@@ -93,6 +109,7 @@ function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
     role: "assistant",
     content: content === "" ? null : content,
     ...citationsOf(blocks),
+    ...searchMember(uses.filter(isOwnTool).map((use) => searchOf(use["input"]))),
     ...(calls.length > 0 ? { tool_calls: calls } : {}),
     ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
@@ -126,7 +143,7 @@ export function decodeReply(body: unknown, id: string, model: string): ChatReply
     choices: [
       { index: 0, message, finish_reason: reason, ...differs, ...stopIn(body["additionalModelResponseFields"]) },
     ],
-    usage: decodeUsage(body["usage"], body["serviceTier"]),
+    usage: decodeUsage(body["usage"], body["serviceTier"], message[webSearches]?.length),
     ...tierOf(body["serviceTier"]),
   };
 }

@@ -92,12 +92,13 @@ const filled = (object: JsonObject): JsonObject | null => (Object.keys(object).l
 function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, limits: Limits) {
   const settings = account.config.options;
   const structured = isStructured(settings["structuredOutputs"], limits.facts);
-  const claude = familyOf(account, model) === "Claude";
+  const family = familyOf(account, model);
+  const claude = family === "Claude";
   const thought = reasoning(request, account, claude, limits);
   return settleParameters({
     unknown: judgeParameters(request, rules),
     conversation: turnsOf(messagesWithFormat(request), converseBlocks(claude)),
-    tools: toolsOf(request, claude, structured),
+    tools: toolsOf(request, family, structured),
     thought,
     sampled: isRefusal(thought)
       ? thought

@@ -1,19 +1,32 @@
 /** Converse's stream → events (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html). */
 import { Buffer } from "node:buffer";
 import type { ChatDelta, StreamEvent } from "../../dialects/canonical.ts";
-import { type JsonObject, parseJson } from "../../wire/json.ts";
+import { searchMember } from "../../dialects/web-search.ts";
+import { type JsonObject, jsonIn, parseJson } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { oversizedEvent, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { citedIn } from "./citations.ts";
 import { streamError } from "./failure.ts";
 import { type Frame, FrameError, FrameReader, FrameTooLargeError } from "./frames.ts";
-import { decodeUsage, finishReason, isMalformed, malformedText, object, text } from "./reply.ts";
+import {
+  decodeUsage,
+  finishReason,
+  isMalformed,
+  isOwnTool,
+  malformedText,
+  object,
+  searchOf,
+  shownReasoning,
+  text,
+} from "./reply.ts";
 
 interface OpenBlock {
   /** Position among the tool calls, -1 for other blocks. */
   tool: number;
   hasInput: boolean;
+  /** Input of a search, as JSON text; null for other blocks. */
+  search: string | null;
   thinking: string;
   signature: string;
   redacted: Buffer[];
@@ -37,6 +50,7 @@ class ConverseDecoder implements ChatStreamDecoder {
   #over = false;
   #tools = 0;
   #textLength = 0;
+  #searches = 0;
   #stopped = false;
   #metadata = false;
 
@@ -115,7 +129,7 @@ class ConverseDecoder implements ChatStreamDecoder {
   #block(index: unknown): OpenBlock {
     let block = this.#blocks.get(index);
     if (block === undefined) {
-      const empty = { hasInput: false, thinking: "", signature: "", redacted: [], citations: [] };
+      const empty = { hasInput: false, search: null, thinking: "", signature: "", redacted: [], citations: [] };
       block = { tool: -1, ...empty, from: this.#textLength };
       this.#blocks.set(index, block);
     }
@@ -126,6 +140,10 @@ class ConverseDecoder implements ChatStreamDecoder {
     const use = start["toolUse"];
     if (use === undefined) return;
     const block = this.#block(index);
+    if (isOwnTool(object(use))) {
+      block.search = "";
+      return;
+    }
     block.tool = this.#tools++;
     const { toolUseId, name } = object(use);
     const id = text(toolUseId);
@@ -145,13 +163,14 @@ class ConverseDecoder implements ChatStreamDecoder {
   }
 
   #input(block: OpenBlock, json: string): void {
+    if (block.search !== null) block.search += json;
     if (block.tool < 0 || json === "") return;
     block.hasInput = true;
     this.#send({ tool_calls: [{ index: block.tool, function: { arguments: json } }] });
   }
 
   #think(block: OpenBlock, reasoning: JsonObject): void {
-    const thinking = text(reasoning["text"]);
+    const thinking = shownReasoning(text(reasoning["text"]));
     block.thinking += thinking;
     block.signature += text(reasoning["signature"]);
     if (typeof reasoning["redactedContent"] === "string")
@@ -165,6 +184,10 @@ class ConverseDecoder implements ChatStreamDecoder {
     this.#blocks.delete(index);
     // A tool without arguments has no input, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, "{}");
+    if (block.search !== null) {
+      this.#searches++;
+      this.#send(searchMember([searchOf(jsonIn(block.search))]));
+    }
     if (block.citations.length > 0) this.#send(citedIn(block.citations, block.from, this.#textLength));
     const thinking = { type: "thinking", thinking: block.thinking, signature: block.signature };
     const redacted = { type: "redacted_thinking", data: Buffer.concat(block.redacted).toString("base64") };
@@ -193,7 +216,7 @@ class ConverseDecoder implements ChatStreamDecoder {
 
   /** Comes after the stop event, and is the last event. */
   #end(usage: unknown, tier: unknown): void {
-    const decoded = this.#metadata ? null : decodeUsage(usage, tier);
+    const decoded = this.#metadata ? null : decodeUsage(usage, tier, this.#searches);
     this.#metadata = true;
     if (decoded !== null) this.#emit({ kind: "usage", usage: decoded });
     if (this.#stopped) this.#emit({ kind: "end" });

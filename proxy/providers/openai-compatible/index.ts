@@ -1,7 +1,7 @@
 /** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, including `/v1` if the server has it. */
 
 import type { WireFormat } from "../../config/capabilities.ts";
-import { webSearch } from "../../dialects/web-search.ts";
+import { chatSearch, webSearch } from "../../dialects/web-search.ts";
 import { openAiModelList } from "../model-list.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { bearer, openAiPaths } from "../openai/index.ts";
@@ -52,7 +52,7 @@ export const provider: Provider = {
   chat: (request, account, model, options) =>
     passthroughChat(quirked(request, account, model), account, model, options),
   // Which servers search is known only to the callers who ask them in their own words.
-  searches: (request) => request[webSearch].name === "web_search_options",
+  searches: (request) => request[webSearch].name === chatSearch,
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

@@ -155,6 +155,19 @@ const rows: Record<string, Row> = {
       Mistral: { tool_choice: undefined, parallel_tool_calls: undefined },
     },
   },
+  "the schema of a tool as Claude Code writes it": {
+    format: "anthropic.messages",
+    upstream: "us.amazon.nova-pro-v1:0",
+    body: messages("x", {
+      tools: [
+        {
+          name: "f",
+          input_schema: { $schema: "https://x.test", type: "object", properties: {}, additionalProperties: false },
+        },
+      ],
+    }),
+    expected: { Bedrock: { "toolConfig.tools.0.toolSpec.inputSchema.json": { type: "object", properties: {} } } },
+  },
   "a refusal and a text": {
     format: "openai.chat",
     body: {

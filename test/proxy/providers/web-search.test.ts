@@ -11,6 +11,7 @@ import { type Json, list, own } from "../../harness/strict/json.ts";
 import { contextOf } from "../dialects/sdk.ts";
 import type { Format } from "./documented.ts";
 import { accountOf, modelOf } from "./drive.ts";
+import { frame } from "./wire/bedrock.ts";
 
 const place = { country: "CH", city: "Bern", timezone: "Europe/Zurich" };
 const approximate = { type: "approximate", ...place };
@@ -67,6 +68,7 @@ const searchers: Record<string, readonly [type: string, upstream: string, tool: 
   "Claude on Vertex AI": ["VertexAI", "claude-sonnet-4-5", { type: "web_search_20250305", name: "web_search" }],
   "Claude on Azure": ["AzureAIFoundry", "claude-sonnet-4-5", { type: "web_search_20250305", name: "web_search" }],
   Gemini: ["Gemini", "gemini-2.5-flash", { googleSearch: {} }],
+  "Nova 2": ["Bedrock", "us.amazon.nova-2-lite-v1:0", { systemTool: { name: "nova_grounding" } }],
   OpenAI: ["OpenAI", "gpt-4o", { type: "web_search" }],
   "Gemini on Vertex AI": ["VertexAI", "gemini-3-pro", { googleSearch: {} }],
 };
@@ -86,7 +88,9 @@ describe("a wish for web search", () => {
     for (const [title, [type, upstream, tool]] of Object.entries(searchers))
       it(`reaches ${title} from ${format}`, () => {
         const { json, lost, call } = sent(type, upstream, format, asked[format]());
-        assert.deepEqual([list(json["tools"]), lost], [[tool], []]);
+        const tools = list(json["tools"] ?? own(json["toolConfig"])["tools"]);
+        const { max_uses: _one, ...sole } = own(tools[0]);
+        assert.deepEqual([tools.length, sole, lost], [1, tool, []]);
         const beta = type === "VertexAI" && upstream.startsWith("claude") ? "web-search-2025-03-05" : undefined;
         assert.equal(call.headers?.["anthropic-beta"], beta);
       });
@@ -174,7 +178,7 @@ describe("a wish for web search", () => {
     it(`may be forced, as Claude Code does: ${JSON.stringify(choice)}`, () => {
       const body = { ...asked[format](), tool_choice: choice };
       for (const [type, upstream] of [...Object.values(searchers), ...Object.values(others)])
-        assert.equal(sent(type, upstream, format, body).json["tool_choice"], undefined);
+        assert.equal(JSON.stringify(sent(type, upstream, format, body).json).match(/tool_?choice/i), null);
     });
 });
 
@@ -335,6 +339,52 @@ describe("a search that was made", () => {
     });
     assert.equal(JSON.stringify(mended).includes("web_search_call"), false);
     assert.deepEqual(sent("Mistral", "mistral-large-latest", "openai.responses", { input }).lost, []);
+  });
+
+  it("by Nova is neither a call nor reasoning", () => {
+    const body = {
+      output: {
+        message: {
+          role: "assistant",
+          content: [
+            { reasoningContent: { reasoningText: { text: "[REDACTED]" } } },
+            { toolUse: { toolUseId: "t1", name: "nova_grounding", type: "server_tool_use", input: { query: "bern" } } },
+            { toolResult: { toolUseId: "t1", content: [], status: "success", type: "nova_grounding_result" } },
+            { text: "It rains." },
+          ],
+        },
+      },
+      stopReason: "end_turn",
+      usage: { inputTokens: 9, outputTokens: 3, totalTokens: 12 },
+    };
+    const target = ["Bedrock", "us.amazon.nova-2-lite-v1:0"] as const;
+    const content = list(wholeAnswer(target, "anthropic.messages", body)["content"]);
+    assert.deepEqual(
+      content.map(({ type, input }) => input ?? type),
+      [{ query: "bern" }, "web_search_tool_result", "text"],
+    );
+    const frames: [string, Json][] = [
+      ["messageStart", { role: "assistant" }],
+      [
+        "contentBlockStart",
+        {
+          contentBlockIndex: 0,
+          start: { toolUse: { toolUseId: "t1", name: "nova_grounding", type: "server_tool_use" } },
+        },
+      ],
+      ["contentBlockDelta", { contentBlockIndex: 0, delta: { toolUse: { input: '{"query":"bern"}' } } }],
+      ["contentBlockStop", { contentBlockIndex: 0 }],
+      ["contentBlockDelta", { contentBlockIndex: 1, delta: { text: "It rains." } }],
+      ["contentBlockStop", { contentBlockIndex: 1 }],
+      ["messageStop", { stopReason: "end_turn" }],
+      ["metadata", { usage: body.usage }],
+    ];
+    const decoder = callOf(target[0], target[1], "openai.chat", asked["openai.chat"](), true).decoder();
+    const events = decoder.push(Buffer.concat(frames.map(([name, value]) => frame(name, value))));
+    const usage = events.find((event) => event.kind === "usage");
+    assert.equal(usage?.kind === "usage" ? usage.usage.units?.webSearch : null, 1);
+    assert.equal(JSON.stringify(events).includes("tool_calls"), false);
+    assert.equal(events.at(-1)?.kind, "end");
   });
 
   it("is charged by query from Gemini 3 on, and by prompt before", () => {
