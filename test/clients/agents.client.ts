@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { complaintsOf } from "../harness/strict/provider.ts";
 import { json, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { openAiResponses } from "../proxy/providers/wire/openai-responses.ts";
 import { own } from "../proxy/providers/wire/wire.ts";
 import { wires } from "../proxy/providers/wire/wires.ts";
 import { connectedHome, finished, installedPrograms } from "./programs.ts";
@@ -21,8 +22,14 @@ const upstreams: Readonly<Record<string, string>> = {
   Bedrock: "us.anthropic.claude-sonnet-4-5-v1:0",
   Gemini: "gemini-3-pro",
   OpenAI: "gpt-4o-mini",
+  "OpenAI-Responses": "gpt-5.6",
 };
-const types = wires.map((wire) => wire.type);
+const stands = [
+  ...wires.map((wire) => ({ title: wire.type, wire })),
+  // Functions along with reasoning are taken only there.
+  { title: "OpenAI-Responses", wire: openAiResponses },
+];
+const types = stands.map(({ title }) => title);
 
 /** Each as `sluice connect` sets it up, with the command that its page in docs/clients has. */
 const agents = [
@@ -59,7 +66,7 @@ describe("the real coding agents", { timeout: 1_800_000 }, () => {
   before(async () => {
     programs = installedPrograms();
     const manifests = [];
-    for (const wire of wires) {
+    for (const { title, wire } of stands) {
       const upstream = await startUpstream((request, response) => {
         const aside = wire.aside?.(request) ?? null;
         if (aside !== null) return json(response, 200, aside);
@@ -72,10 +79,10 @@ describe("the real coding agents", { timeout: 1_800_000 }, () => {
         return void response.end();
       });
       running.push(upstream);
-      const name = wire.type.toLowerCase();
+      const name = title.toLowerCase();
       const spec = wire.spec(upstream.url);
       const options = wire.type === "OpenAICompatible" ? { responses: "Translate" } : own(spec["options"]);
-      const models = [{ name, upstream: upstreams[wire.type] ?? "model-1" }];
+      const models = [{ name, upstream: upstreams[title] ?? "model-1" }];
       manifests.push(
         secret(`${name}-credentials`, wire.secret),
         provider(name, upstream.url, { type: wire.type, ...spec, options, models }),

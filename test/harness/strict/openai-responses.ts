@@ -9,7 +9,7 @@ const members = [
   ...["model", "input", "instructions", "stream", "store", "include", "tools", "tool_choice", "parallel_tool_calls"],
   ...["max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs", "text", "reasoning", "metadata"],
   ...["user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "truncation"],
-  ...["previous_response_id", "conversation", "prompt", "background", "stream_options"],
+  ...["previous_response_id", "conversation", "prompt", "background", "stream_options", "client_metadata"],
 ];
 /** Of the body's messages, by role. */
 const partTypes: Readonly<Record<string, readonly string[]>> = {
