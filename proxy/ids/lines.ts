@@ -3,29 +3,41 @@ import { Buffer } from "node:buffer";
 
 const newline = 10;
 const brace = 123;
-const blanks: ReadonlySet<number> = new Set([32, 9, 13, 0xef, 0xbb, 0xbf]);
+/** Bytes of what some parsers skip before a value: every Unicode blank and line end, and the byte order mark. */
+const blanks: ReadonlySet<number> = new Set(
+  Buffer.from(
+    "\t\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff",
+  ),
+);
 
 /** A line that may be a JSON object is longer than this. */
 export class LongLineError extends Error {
   override readonly name = "LongLineError";
 }
 
-function mayBeObject(line: Buffer): boolean {
-  let index = 0;
-  while (blanks.has(line[index] ?? brace)) index++;
-  return line[index] === brace;
+/** The first byte that isn't a blank; undefined if there is none yet. */
+function firstByte(line: Buffer): number | undefined {
+  for (const byte of line) if (!blanks.has(byte)) return byte;
+  return undefined;
 }
 
 export class LineEditor {
-  readonly #edit: (line: string) => string | null;
+  readonly #edit: (line: string, number: number) => string | null;
   readonly #maxBytes: number;
   #held: Buffer[] = [];
   #heldBytes = 0;
+  /** The first byte of the line that isn't a blank. */
+  #first: number | undefined;
+  /** Lines since the first one that was given to `edit`. */
+  #number = 0;
   /** The line that is held is not an object: it passes as it comes. */
   #passing = false;
 
-  /** `edit`: null leaves a line as it is. Only lines that begin with a brace are given to it. */
-  constructor(maxBytes: number, edit: (line: string) => string | null) {
+  /**
+   * `edit`: null leaves a line as it is. Only lines that begin with a brace are given to it, the first of them as line
+   * 1.
+   */
+  constructor(maxBytes: number, edit: (line: string, number: number) => string | null) {
     this.#maxBytes = maxBytes;
     this.#edit = edit;
   }
@@ -61,8 +73,8 @@ export class LineEditor {
     }
     this.#held.push(part);
     this.#heldBytes += part.length;
-    const [first] = this.#held;
-    if (this.#held.length === 1 && first !== undefined && !mayBeObject(first) && first.length > blanks.size) {
+    this.#first ??= firstByte(part);
+    if (this.#first !== undefined && this.#first !== brace) {
       out.push(...this.#held);
       this.#held = [];
       this.#heldBytes = 0;
@@ -71,13 +83,17 @@ export class LineEditor {
   }
 
   #flush(out: Buffer[]): void {
+    if (this.#number > 0) this.#number++;
     if (this.#heldBytes > 0) {
       const line = Buffer.concat(this.#held);
-      const edited = mayBeObject(line) ? this.#edit(line.toString("utf8")) : null;
+      const isObject = this.#first === brace;
+      if (isObject) this.#number ||= 1;
+      const edited = isObject ? this.#edit(line.toString("utf8"), this.#number) : null;
       out.push(edited === null ? line : Buffer.from(edited));
     }
     this.#held = [];
     this.#heldBytes = 0;
+    this.#first = undefined;
     this.#passing = false;
   }
 }

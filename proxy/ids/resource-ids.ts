@@ -7,6 +7,7 @@ import { type Failure, failure, isFailure } from "../failure.ts";
 import { type IdSeal, looksSealed, type Owner } from "../identity/id-seal.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { editStrings } from "../wire/json-strings.ts";
+import { isBatchRequest, isNamedAsRequest, type LineModel, mayBeRequest, withModelNamed } from "./batch-request.ts";
 import { LineEditor } from "./lines.ts";
 import { isIdAt } from "./members.ts";
 import { IdOpener } from "./open-request.ts";
@@ -20,6 +21,8 @@ export const unmarked = (disposition: string): string => disposition.replace(/sl
 
 /** A line of a batch holds one whole request or answer. */
 const maxLineBytes = 16_777_216;
+
+const notJson = failure("invalid_json", "A request of a batch must be a JSON object on a line of its own.");
 
 /** Names what is wrong with an upload while it is being sent. */
 export class UploadError extends Error {
@@ -120,20 +123,37 @@ export class ResourceIds {
   }
 
   /** Lines of a batch's input on their way to the provider. Throws UploadError. */
-  uploadLines(): LineEditor {
-    return new LineEditor(maxLineBytes, (line) => this.#uploadLine(line));
+  uploadLines(modelOf: LineModel): LineEditor {
+    return new LineEditor(maxLineBytes, (line, number) => {
+      const edited = this.#uploadLine(line, modelOf);
+      if (edited === null || typeof edited === "string") return edited;
+      throw new UploadError(failure(edited.code, `Line ${number}: ${edited.message}`, { param: "file" }));
+    });
   }
 
-  #uploadLine(line: string): string | null {
-    // Any line that could be a request of a batch; escapes may hide its names.
-    if (!line.includes('"body"') && !line.includes("\\u")) return null;
-    const parsed = jsonIn(line);
-    if (!isObject(parsed) || !isObject(parsed["body"])) return null;
+  /** Whether there were any to open. */
+  #openIds(body: JsonObject): boolean | Failure {
     const opener = new IdOpener(this.#seal, this.#owner);
-    for (const name of Object.keys(parsed["body"])) opener.member(parsed["body"], name);
-    if (opener.failure !== null) throw new UploadError(opener.failure);
-    if (opener.account !== null && opener.account !== this.#provider) throw new UploadError(keptElsewhere);
-    return opener.changed ? `${JSON.stringify(parsed)}\n` : null;
+    for (const name of Object.keys(body)) opener.member(body, name);
+    if (opener.failure !== null) return opener.failure;
+    return opener.account !== null && opener.account !== this.#provider ? keptElsewhere : opener.changed;
+  }
+
+  #uploadLine(line: string, modelOf: LineModel): string | Failure | null {
+    if (!mayBeRequest(line)) return null;
+    const text = line.replace(/^\ufeff/, "");
+    const parsed = jsonIn(text);
+    if (!isObject(parsed)) return isNamedAsRequest(line) ? notJson : null;
+    const isRequest = isBatchRequest(parsed);
+    if (typeof isRequest !== "boolean") return isRequest;
+    const { body } = parsed;
+    const opened = isObject(body) ? this.#openIds(body) : false;
+    if (typeof opened !== "boolean") return opened;
+    if (!isRequest) return opened ? `${JSON.stringify(parsed)}\n` : null;
+    const model = modelOf(body, text);
+    if (typeof model !== "string") return model;
+    if (!opened) return withModelNamed(line, model);
+    return `${JSON.stringify({ ...parsed, body: { ...(body as JsonObject), model } })}\n`;
   }
 
   /** Lines of a batch's output on their way to the caller. */

@@ -24,7 +24,7 @@ export async function sendMessageBatch(
   path: string,
   query: URLSearchParams,
 ): Promise<Failure | null | undefined> {
-  const { operation, environment, target } = exchange;
+  const { operation, environment } = exchange;
   const { messageBatches } = environment;
   if (messageBatches === undefined) return resourceNotServed;
   if (isResults(operation)) {
@@ -42,7 +42,7 @@ export async function sendMessageBatch(
   if (operation.method !== "POST" || idIn(operation.path) !== null) return undefined;
   const read = await readObject(exchange, messageBatches.maxBodyBytes);
   if (isFailure(read)) return read;
-  const request = batchRequest(read.json, target.entry, messageBatches.deny);
+  const request = batchRequest(read.json, (params) => environment.later.model(params));
   if (isFailure(request)) return request;
   const opened = ids.opened(request);
   if (isFailure(opened)) return opened;

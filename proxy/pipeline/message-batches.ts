@@ -6,36 +6,25 @@
 import { decodeUsage } from "../dialects/anthropic-messages/usage.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { ProviderEntry } from "../snapshot/snapshot.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
-const noModel = (model: string): Failure =>
-  failure(
-    "model_not_found",
-    `The provider of batches has no model ${JSON.stringify(model.slice(0, 128))}. Use one that its LLMProvider lists.`,
-    { param: "requests" },
-  );
-
-/** The request with the provider's names of the models. `deny`: whether the caller may make such a request. */
+/** The request with the provider's names of the models. `modelOf`: the name, if the caller may make such a request. */
 export function batchRequest(
   json: JsonObject,
-  { models }: ProviderEntry,
-  deny: (model: string, params: JsonObject) => Failure | null,
+  modelOf: (params: JsonObject) => string | Failure,
 ): JsonObject | Failure {
   const { requests } = json;
   if (!Array.isArray(requests))
     return failure("missing_required_parameter", "`requests` must be a list.", { param: "requests" });
   const sent: unknown[] = [];
-  for (const request of requests as unknown[]) {
+  for (const [index, request] of (requests as unknown[]).entries()) {
     const params = isObject(request) ? request["params"] : null;
     if (!isObject(request) || !isObject(params))
       return failure("invalid_value", "Each of `requests` must have `params`.", { param: "requests" });
-    const name = String(params["model"] ?? "");
-    const model = models.get(name);
-    if (model === undefined) return noModel(name);
-    const denied = deny(name, params);
-    if (denied !== null) return denied;
-    sent.push({ ...request, params: { ...params, model: model.config.upstream } });
+    const model = modelOf(params);
+    if (typeof model !== "string")
+      return failure(model.code, `requests[${index}]: ${model.message}`, { param: "requests" });
+    sent.push({ ...request, params: { ...params, model } });
   }
   return { ...json, requests: sent };
 }

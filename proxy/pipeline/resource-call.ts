@@ -11,16 +11,14 @@ import type { AdmitRequest } from "./admit-request.ts";
 import { type BatchReader, chargeBatches, chargeResults } from "./batch-charge.ts";
 import { bodyPlace, isPlace } from "./body-place.ts";
 import type { CallState } from "./call-state.ts";
+import { LaterRequests } from "./later-requests.ts";
 import { beginOnRecord } from "./on-record.ts";
-import { rejectOtherModels } from "./other-models.ts";
 import type { OnRecord, Unambiguous } from "./proof.ts";
 import { noteRoute } from "./record-fields.ts";
-import { rejectRegionOverride } from "./region-override.ts";
 import type { MessageBatches } from "./resource-exchange.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import type { ResourceTarget } from "./resource-target.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
-import { denyByRoleOrModel } from "./route.ts";
 
 /** Memory for a body before any of it was read; it grows with what is held. */
 const unreadBytes = 65_536;
@@ -59,10 +57,6 @@ function messageBatches(
   const keyOf = (id: string): string => snapshot.digest(`batch ${entry.account.config.id} ${id}`);
   return {
     maxBodyBytes: snapshot.settings.maxBodyBytes,
-    deny: (model, params) =>
-      denyByRoleOrModel(route, model, identity, snapshot.roles) ??
-      rejectOtherModels(params, route, identity, snapshot.roles) ??
-      rejectRegionOverride(params, route),
     note: (id) => noteBatchOwner(store, keyOf(id), snapshot.ids.mark(owner), gateway.nowMs()),
     isOwn: async (id) => {
       const mark = await batchOwner(store, keyOf(id));
@@ -102,6 +96,7 @@ async function pass(
     admitted,
     onRecord,
     ids: new ResourceIds(snapshot.ids, ownerOf(identity, route, snapshot.roles), config.id),
+    later: new LaterRequests({ entry, route, identity, roles: snapshot.roles }),
     messageBatches: messageBatches(call, target, identity, { caller, entry, record }),
     readBatches: (batches) => chargeBatches(batches, { caller, entry, record }, gateway),
     ...(place === null ? {} : { hold: (bytes: number) => place.hold(bytes) }),

@@ -8,8 +8,9 @@ import type { AuthEnvironment } from "../providers/provider.ts";
 import type { ProviderEntry, Route } from "../snapshot/snapshot.ts";
 import { causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import { isObject, jsonIn } from "../wire/json.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
+import type { LaterRequests } from "./later-requests.ts";
 import type { OnRecord } from "./proof.ts";
 import { cleanHeaders, parseLoosely, toFailure } from "./provider-error.ts";
 import type { Admitted } from "./reservation.ts";
@@ -30,6 +31,8 @@ export interface ResourceEnvironment {
   ids?: ResourceIds;
   /** Called with the caller's own batches before they are sent to the caller. */
   readBatches?(batches: readonly unknown[]): Promise<void>;
+  /** What the caller may have the provider run later. */
+  later: Pick<LaterRequests, "model" | "lineModel" | "denied">;
   /** Set for batches of messages. */
   messageBatches?: MessageBatches;
   nowMs(): number;
@@ -50,8 +53,6 @@ export interface WholeAnswer {
 /** What batches of messages need besides: Anthropic's objects bear neither an owner's mark nor their usage. */
 export interface MessageBatches {
   maxBodyBytes: number;
-  /** Why the caller may not make a request for a model of the provider; null if it may. */
-  deny(model: string, params: JsonObject): Failure | null;
   /** Remembers that the caller made this batch. */
   note(id: string): void;
   isOwn(id: string): Promise<boolean>;

@@ -121,10 +121,10 @@ async function send(exchange: PreparedExchange, path: string, query: URLSearchPa
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return listOwn(exchange, ids, path, query);
+  const { later, minUploadBytesPerSecond, hold } = environment;
+  const rules = ids === null ? null : { ids, modelOf: (body: unknown, text: string) => later.lineModel(body, text) };
   const body =
-    operation.method === "POST"
-      ? client.bodyStream(uploadStream(ids, environment.minUploadBytesPerSecond, environment.hold))
-      : null;
+    operation.method === "POST" ? client.bodyStream(uploadStream(rules, minUploadBytesPerSecond, hold)) : null;
   const answer = await askKeeper(
     exchange,
     withQuery(path, query),
@@ -145,6 +145,8 @@ function withOwnEnds(answer: unknown): unknown {
 async function make(exchange: PreparedExchange, ids: ResourceIds, path: string): Promise<Failure | null> {
   const read = await readObject(exchange, maxRequestBytes);
   if (isFailure(read)) return read;
+  const denied = exchange.environment.later.denied(read.json);
+  if (denied !== null) return denied;
   const request = ids.request(read.json);
   if (isFailure(request)) return request;
   return reply(exchange, await askKeeper(exchange, path, Buffer.from(JSON.stringify(request)), true), (answer) =>

@@ -187,14 +187,18 @@ function hasOthers(edits: JsonObject): boolean {
   return false;
 }
 
-/** A member that the provider could take for one that the gateway checks. */
+/** The failure if the provider could take a member for one that the gateway checks. */
+export function mistakenName(route: Route, name: string): Failure | null {
+  const meant = takenFor(route.acted, name);
+  if (meant === null) return null;
+  const message = `A member differs from \`${meant}\` in upper and lower case alone, and some providers take the one for the other. Write \`${meant}\`.`;
+  return failure("invalid_value", message, { param: meant });
+}
+
 function lookAlike(route: Route, received: Received): Failure | null {
   for (const { name } of received.outline.members) {
-    const meant = takenFor(route.acted, name);
-    if (meant !== null) {
-      const message = `A member differs from \`${meant}\` in upper and lower case alone, and some providers take the one for the other. Write \`${meant}\`.`;
-      return failure("invalid_value", message, { param: meant });
-    }
+    const mistaken = mistakenName(route, name);
+    if (mistaken !== null) return mistaken;
   }
   return null;
 }

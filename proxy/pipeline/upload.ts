@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { Transform } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
+import type { LineModel } from "../ids/batch-request.ts";
 import { LongLineError } from "../ids/lines.ts";
 import { type ResourceIds, UploadError } from "../ids/resource-ids.ts";
 import { paceMs } from "../wire/gathered-body.ts";
@@ -51,18 +52,24 @@ class NameMarker {
   }
 }
 
+export interface UploadRules {
+  ids: ResourceIds;
+  /** What a request of a batch may ask for. */
+  modelOf: LineModel;
+}
+
 /**
- * Fails, for `failureOfUpload` to read, as soon as the body is too large, arrives too slowly, or an id is not the
- * caller's. `hold`: takes memory for what can't be passed on yet; returns the failure if there is none.
+ * Fails, for `failureOfUpload` to read, as soon as the body is too large, arrives too slowly, or a line of it is not
+ * the caller's to send. `hold`: takes memory for what can't be passed on yet; returns the failure if there is none.
  */
 export function uploadStream(
-  ids: ResourceIds | null,
+  rules: UploadRules | null,
   minBytesPerSecond: number,
   hold: (bytes: number) => Failure | null = () => null,
 ): Transform {
   let size = 0;
-  const marker = ids === null ? null : new NameMarker(ids.markName());
-  const lines = ids === null ? null : ids.uploadLines();
+  const marker = rules === null ? null : new NameMarker(rules.ids.markName());
+  const lines = rules === null ? null : rules.ids.uploadLines(rules.modelOf);
   const edited = (chunk: Buffer): Buffer => {
     if (lines === null) return chunk;
     const out = lines.push(chunk);

@@ -1,6 +1,7 @@
 /**
  * What connections remember of their last responses, so that a client can send only the new items of a turn. Providers
- * are asked over HTTP and need the whole input. Bounded over all connections; what is used least recently goes first.
+ * are asked over HTTP and need the whole input. Bounded over all connections: beyond that, the caller who has most loses
+ * what it used least recently, so that no caller pushes out what others have.
  */
 
 /** A response and everything before it, as members of an input list. */
@@ -9,35 +10,62 @@ export interface EarlierTurns {
   items: string;
 }
 
+/** What one caller's connections remember. */
+class Share {
+  /** By lane of a connection. The one used least recently is the first. */
+  readonly chains = new Map<object, EarlierTurns>();
+  bytes = 0;
+
+  keep(lane: object, chain: EarlierTurns): void {
+    this.chains.set(lane, chain);
+    this.bytes += chain.items.length;
+  }
+
+  /** Returns the bytes that are free now. */
+  forget(lane: object): number {
+    const freed = this.chains.get(lane)?.items.length ?? 0;
+    this.chains.delete(lane);
+    this.bytes -= freed;
+    return freed;
+  }
+}
+
 export class Chains {
   readonly #maxBytes: number;
-  /** By owner: a lane of a connection. The one used least recently is the first. */
-  readonly #chains = new Map<object, EarlierTurns>();
+  readonly #shares = new Map<string, Share>();
   #bytes = 0;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
-  of(owner: object, responseId: string): EarlierTurns | null {
-    const chain = this.#chains.get(owner);
+  of(owner: string, lane: object, responseId: string): EarlierTurns | null {
+    const chain = this.#shares.get(owner)?.chains.get(lane);
     return chain?.responseId === responseId ? chain : null;
   }
 
-  keep(owner: object, chain: EarlierTurns): void {
-    this.forget(owner);
-    this.#chains.set(owner, chain);
+  keep(owner: string, lane: object, chain: EarlierTurns): void {
+    this.forget(owner, lane);
+    const share = this.#shares.get(owner) ?? new Share();
+    this.#shares.set(owner, share);
+    share.keep(lane, chain);
     this.#bytes += chain.items.length;
-    for (const [oldest] of this.#chains) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.forget(oldest);
-    }
+    while (this.#bytes > this.#maxBytes) this.#makeRoom();
   }
 
-  forget(owner: object): void {
-    const chain = this.#chains.get(owner);
-    if (chain === undefined) return;
-    this.#chains.delete(owner);
-    this.#bytes -= chain.items.length;
+  /** There is something to forget. */
+  #makeRoom(): void {
+    let owner = "";
+    let bytes = 0;
+    for (const [name, share] of this.#shares) if (share.bytes > bytes) [owner, bytes] = [name, share.bytes];
+    const [lane] = this.#shares.get(owner)?.chains.keys() ?? [];
+    if (lane !== undefined) this.forget(owner, lane);
+  }
+
+  forget(owner: string, lane: object): void {
+    const share = this.#shares.get(owner);
+    if (share === undefined) return;
+    this.#bytes -= share.forget(lane);
+    if (share.chains.size === 0) this.#shares.delete(owner);
   }
 }

@@ -85,7 +85,7 @@ export class ResponsesSocket implements IndexedMember {
   onClose(listener: () => void): void {
     this.#ws.on("close", () => {
       for (const exchange of this.#underWay) exchange.lose();
-      for (const lane of this.#lanes.all()) this.#parts.chains.forget(lane);
+      for (const lane of this.#lanes.all()) this.#parts.chains.forget(this.owner, lane);
       this.#parts.room.release();
       listener();
     });
@@ -193,7 +193,7 @@ export class ResponsesSocket implements IndexedMember {
       ended: (failed) => {
         this.#underWay.delete(exchange);
         this.#usedMs = performance.now();
-        if (failed) this.#parts.chains.forget(lane);
+        if (failed) this.#parts.chains.forget(this.owner, lane);
         // The next turn begins after this one was recorded.
         setImmediate(() => this.#next(lane));
       },
@@ -215,13 +215,16 @@ export class ResponsesSocket implements IndexedMember {
 
   #keep(lane: Lane, items: string, { id, output }: JsonObject, isStored: boolean): void {
     if (typeof id !== "string") return;
-    this.#parts.chains.keep(lane, { responseId: id, items: joinedItems(items, outputItems(output, isStored)) });
+    this.#parts.chains.keep(this.owner, lane, {
+      responseId: id,
+      items: joinedItems(items, outputItems(output, isStored)),
+    });
   }
 
   /** A new lane may go on from a response of another. */
   #earlierTurns(responseId: string): EarlierTurns | null {
     for (const lane of this.#lanes.all()) {
-      const turns = this.#parts.chains.of(lane, responseId);
+      const turns = this.#parts.chains.of(this.owner, lane, responseId);
       if (turns !== null) return turns;
     }
     return null;
@@ -231,7 +234,7 @@ export class ResponsesSocket implements IndexedMember {
   #warmUp(lane: Lane, event: CreateEvent, items: string): void {
     const id = `resp_${randomId()}`;
     for (const text of warmedUp(event, id, Date.now())) this.#send(lane.name, text);
-    this.#parts.chains.keep(lane, { responseId: id, items });
+    this.#parts.chains.keep(this.owner, lane, { responseId: id, items });
     this.#next(lane);
   }
 

@@ -8,7 +8,7 @@ import OpenAI, { toFile } from "openai";
 import type { OnRecord, Unambiguous } from "../../proxy/pipeline/proof.ts";
 import type { Admitted } from "../../proxy/pipeline/reservation.ts";
 import type { ResourceTarget } from "../../proxy/pipeline/resource-target.ts";
-import { passThrough } from "../../proxy/pipeline/resources.ts";
+import { passThrough, type ResourceEnvironment } from "../../proxy/pipeline/resources.ts";
 import type { AuthEnvironment, ErrorReply } from "../../proxy/providers/provider.ts";
 import type { Upstreams } from "../../proxy/wire/upstream.ts";
 import {
@@ -353,6 +353,7 @@ it("a provider's error keeps its own message, wherever its bytes were split", as
     forwarded: {},
     admitted: {} as Admitted,
     onRecord: {} as OnRecord,
+    later: {} as ResourceEnvironment["later"],
     nowMs: () => 0,
     minUploadBytesPerSecond: 0,
     totalMs: 1_000,

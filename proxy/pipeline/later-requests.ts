@@ -1,0 +1,106 @@
+/**
+ * Requests that a provider runs later: lines of a batch's input, batches of messages, fine-tuning jobs. They are held to
+ * the models and the steering rules that calls are held to. The rest of their content is not inspected.
+ */
+import { Buffer } from "node:buffer";
+import type { Identity } from "../call/identity.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
+import { isObject, type JsonObject, maxJsonDepth } from "../wire/json.ts";
+import { outline } from "../wire/json-outline.ts";
+import { rejectOtherModels } from "./other-models.ts";
+import { rejectRegionOverride } from "./region-override.ts";
+import { denyByRoleOrModel } from "./route.ts";
+import { mistakenName } from "./shape.ts";
+
+/** Who asks the provider, under which policy. */
+export interface LaterCaller {
+  entry: ProviderEntry;
+  route: Route;
+  identity: Identity;
+  roles: ReadonlyMap<string, Role>;
+}
+
+const noModel = (model: string): Failure =>
+  failure(
+    "model_not_found",
+    `The provider of batches has no model ${JSON.stringify(model.slice(0, 128))}. Use one that its LLMProvider lists.`,
+    { param: "model" },
+  );
+
+const unnamed = failure("missing_required_parameter", "The request names no model. Set `model`.", { param: "model" });
+
+/** What a text has that two parsers may read differently. It must be valid JSON. */
+function ambiguity(text: string): Failure | null {
+  const problem = outline(Buffer.from(text), maxJsonDepth);
+  if (typeof problem !== "string") return null;
+  return failure("invalid_json", "The request has a member twice, or one named `__proto__`. Leave it out.");
+}
+
+export class LaterRequests {
+  readonly #caller: LaterCaller;
+
+  constructor(caller: LaterCaller) {
+    this.#caller = caller;
+  }
+
+  /** The provider's name of the model that `body` asks for, if the caller may ask for it in this way. */
+  model(body: JsonObject): string | Failure {
+    const mistaken = this.#mistaken(body);
+    if (mistaken !== null) return mistaken;
+    const asked = body["model"];
+    if (typeof asked !== "string") return unnamed;
+    const names = this.#names(asked);
+    const [first] = names;
+    if (first === undefined) return noModel(asked);
+    const denials = names.map((name) => this.#denied(name));
+    const allowed = denials.indexOf(null);
+    return allowed < 0
+      ? (denials[0] as Failure)
+      : (this.#steered(body) ?? (this.#caller.entry.models.get(names[allowed] as string)?.config.upstream as string));
+  }
+
+  /** The same for a line of a batch's input. `text`: the line, which is valid JSON. */
+  lineModel(body: unknown, text: string): string | Failure {
+    const ambiguous = ambiguity(text);
+    if (ambiguous !== null) return ambiguous;
+    return isObject(body) ? this.model(body) : failure("invalid_value", "`body` must be an object.", { param: "body" });
+  }
+
+  /** Why the caller may not make a batch or a job; null if it may. What it trains or runs need not be listed. */
+  denied(request: JsonObject): Failure | null {
+    const mistaken = this.#mistaken(request);
+    if (mistaken !== null) return mistaken;
+    const asked = request["model"];
+    if (asked === undefined || asked === null) return this.#steered(request);
+    if (typeof asked !== "string") return failure("invalid_value", "`model` must be a string.", { param: "model" });
+    const names = this.#names(asked);
+    const denials = (names.length === 0 ? [asked] : names).map((name) => this.#denied(name));
+    return denials.includes(null) ? this.#steered(request) : (denials[0] ?? null);
+  }
+
+  /** The LLMProvider's names of a model, which may be asked for by the provider's own name, too. */
+  #names(asked: string): string[] {
+    const { models } = this.#caller.entry;
+    if (models.has(asked)) return [asked];
+    return [...models].flatMap(([name, { config }]) => (config.upstream === asked ? [name] : []));
+  }
+
+  #mistaken(body: JsonObject): Failure | null {
+    for (const name of Object.keys(body)) {
+      const mistaken = mistakenName(this.#caller.route, name);
+      if (mistaken !== null) return mistaken;
+    }
+    return null;
+  }
+
+  #denied(name: string): Failure | null {
+    const { route, identity, roles } = this.#caller;
+    return denyByRoleOrModel(route, name, identity, roles);
+  }
+
+  #steered(body: JsonObject): Failure | null {
+    const { route, identity, roles } = this.#caller;
+    return rejectOtherModels(body, route, identity, roles) ?? rejectRegionOverride(body, route);
+  }
+}
