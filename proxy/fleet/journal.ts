@@ -46,7 +46,8 @@ const lineOf = (value: object): string => {
   return `${json}\t${sumOf(json)}`;
 };
 
-const isAmount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+/** Sums can exceed the integers that a number holds exactly. */
+const isAmount = (value: unknown): boolean => Number.isInteger(value) && (value as number) >= 0;
 
 function read(value: Partial<{ counter: SavedCounter; row: LedgerRow; sluice: string }>): Line | null {
   const { counter, row } = value;

@@ -251,12 +251,18 @@ local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
 return { redis.call('ZCARD', KEYS[1]) - 1, run .. born }
 `;
 
-/** ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 if it was applied. */
+/**
+ * ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 if it was applied. A sum beyond what Redis
+ * can hold stays at its highest, so that it doesn't cost the other rows of the batch.
+ */
 export const ledgerScript = `
 local mark = '#' .. ARGV[1]
 if tonumber(redis.call('HGET', KEYS[1], mark) or '0') >= tonumber(ARGV[2]) then return 0 end
 redis.call('HSET', KEYS[1], mark, ARGV[2])
-for i = 4, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 4, #ARGV, 2 do
+  local sum = redis.pcall('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
+  if type(sum) == 'table' and sum.err then redis.call('HSET', KEYS[1], ARGV[i], '9223372036854775807') end
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 `;

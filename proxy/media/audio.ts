@@ -106,6 +106,12 @@ function recorded({ json, parts }: MediaRequest, price: Price | null, most: bool
 
 const written: ReadonlySet<unknown> = new Set(["text", "srt", "vtt"]);
 
+/** Silence has an empty text, subtitles without a cue (https://www.w3.org/TR/webvtt1/#file-structure), or an empty SRT. */
+function isFormed(text: string, { response_format: format }: JsonObject): boolean {
+  if (format === "vtt") return /^\ufeff?WEBVTT/.test(text);
+  return format !== "srt" || text.includes("-->") || /^\ufeff?\s*$/.test(text);
+}
+
 const transcript: Omit<MediaFormat, "title"> = {
   body: "form",
   upload: "file",
@@ -114,6 +120,7 @@ const transcript: Omit<MediaFormat, "title"> = {
     if (json["stream"] === true) return "events";
     return written.has(json["response_format"]) ? "text" : "json";
   },
+  isFormed,
   usageOf: usageOfTranscript,
   usageOfText: usageOfSubtitles,
   most: (request, price) => recorded(request, price, true),

@@ -28,6 +28,8 @@ export interface MediaFormat {
   answerKind(json: JsonObject): AnswerKind;
   /** Usage that an answer, or the last event of a stream, reports; null if it reports none. */
   usageOf(answer: JsonObject, request: MediaRequest): Usage | null;
+  /** Whether an answer in text has the form that was asked for; absent if any text has. */
+  isFormed?(text: string, json: JsonObject): boolean;
   /** Usage of an answer in text; absent if the text tells none. */
   usageOfText?(text: string): Usage | null;
   most(request: MediaRequest, price: Price | null): Usage;

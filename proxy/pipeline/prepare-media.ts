@@ -106,6 +106,7 @@ class PassedMedia implements Prepared {
     if (isDocumentType(typeIn(headers)) || isMarkup(text)) return invalidReply();
     const error = errorInText(text);
     if (error !== null) return this.#error(error, headers);
+    if (this.#format.isFormed?.(text, this.#request.json) === false) return invalidReply();
     const usage = this.#format.usageOfText?.(text) ?? null;
     return { body: bytes, usage, contentType: "text/plain; charset=utf-8" };
   }

@@ -74,6 +74,10 @@ const row = (more: Partial<LedgerRow>): LedgerRow => ({
   ...more,
 });
 
+/** The largest amount of a budget, and the largest sum that a number holds exactly, in nano-USD. */
+const largest = 8_999_999_999_999_999;
+const exact = Number.MAX_SAFE_INTEGER;
+
 export function storeSuite(name: string, open: () => Promise<FleetStore>): void {
   describe(`fleet state in ${name}`, async () => {
     const store = await open();
@@ -175,6 +179,36 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       const op = lease({ limit: null, debt: 70 });
       const reply = await ask<LeaseReply>("a", op);
       assert.deepEqual([reply.used, reply.tight], [70, false]);
+    });
+
+    for (const [what, limit, seed, cost, granted] of [
+      ["the largest amount, used up to the last nano-USD", largest, largest - 1, 1, 1],
+      ["the largest amount, with less left than is needed", largest, largest - 1, 2, 0],
+      ["no amount, at the last exact sum", null, exact - 1, 1, 0],
+      ["no amount, beyond the exact sums", null, exact, 2_000_000, 0],
+      ["an amount that was exceeded by far", largest, 2 * exact, 1_000_000, 0],
+    ] as const)
+      it(`counts money under ${what}`, async () => {
+        const op = lease({ limit, seed, need: limit === null ? 0 : cost, least: limit === null ? 0 : cost });
+        const first = await ask<LeaseReply>("a", { ...op, debt: limit === null ? cost : 0 });
+        assert.equal(first.granted, limit === null ? cost : granted);
+        const counted = limit === null ? cost : granted;
+        assert.ok(Math.abs(first.used - (seed + counted)) <= 1, `${first.used}`);
+        assert.ok(first.used >= seed && Number.isInteger(first.used));
+      });
+
+    it("a sum that exceeds everything doesn't cost the other rows", async () => {
+      const hour = row({}).hourMs;
+      const user = randomUUID();
+      const dear = row({ user, model: "dear", costNanoUsd: 9e18 });
+      for (const seq of [1, 2, 3])
+        await store.addToLedger(user, [{ hourMs: hour, seq, rows: [dear, row({ user, model: "usual" })] }]);
+      await store.addToLedger(user, [{ hourMs: hour, seq: 4, rows: [{ ...dear, costNanoUsd: 1e22 }, row({ user })] }]);
+      const rows = (await store.readLedger(hour, hour + 1)).filter((one) => one.user === user);
+      const cost = (model: string) => rows.find((one) => one.model === model)?.costNanoUsd ?? 0;
+      assert.equal(cost("usual"), 3 * 97_500);
+      assert.equal(cost("gpt-4o"), 97_500);
+      assert.ok(cost("dear") >= 9e18, `${cost("dear")}`);
     });
 
     it("units of a window come back when they are given back", async () => {

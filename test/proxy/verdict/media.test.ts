@@ -10,6 +10,7 @@ import { type Answer, json, openai, startUpstream, type Upstream } from "../../h
 
 const clear = "slc_media_alice_0000001";
 const error = JSON.stringify({ error: { message: "engine overloaded", code: 503 } });
+const vtt = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n";
 const srt = "1\n00:00:00,000 --> 00:00:01,000\nHello\n";
 
 const sent =
@@ -141,6 +142,28 @@ describe("a failure inside a 200", () => {
       }
       bad.answer(answer);
       assert.equal((await ask(path, request())).via, "bad");
+    });
+
+  for (const [format, text, isAnswer] of [
+    ["text", "", true],
+    ["text", "\n", true],
+    ["srt", srt, true],
+    ["srt", "", true],
+    ["srt", "\n", true],
+    ["srt", "no worker", false],
+    ["vtt", vtt, true],
+    ["vtt", "WEBVTT\n\n", true],
+    ["vtt", "", false],
+    ["vtt", "\n", false],
+    ["vtt", "no worker", false],
+    ["vtt", srt, false],
+  ] as const)
+    it(`is ${isAnswer ? "not " : ""}seen in ${JSON.stringify(text)} where ${format} was asked for`, async () => {
+      good.answer(sent(format === "vtt" ? vtt : srt, "text/plain"));
+      bad.answer(sent(text, "text/plain"));
+      const { via, bytes } = await ask("audio/transcriptions", form({ response_format: format })());
+      assert.equal(via, isAnswer ? "bad" : "good");
+      if (isAnswer) assert.equal(bytes.toString("utf8"), text);
     });
 
   it("is not seen in a file that only begins like one", async () => {
