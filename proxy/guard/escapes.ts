@@ -103,6 +103,8 @@ function following(first: number): number {
 }
 
 function urlEscape(text: string, percent: number): Escape | null {
+  // Most percent signs begin no escape.
+  if (percent + 2 < text.length && !(isHexAt(text, percent + 1) && isHexAt(text, percent + 2))) return null;
   const first = byteAt(text, percent);
   if (first === null || first.code < 0) return first;
   const more = following(first.code);

@@ -1,10 +1,11 @@
 /**
  * Text as a person reads it: full-width and Arabic digits become 0 to 9, every kind of blank becomes one blank,
  * invisible characters are removed, hyphens and dashes that join numbers become `-`, and JSON, URL and HTML escapes
- * become the characters they encode. Each folded character keeps its position in the original. One pass, linear in the
+ * become the characters they encode. Letters and digits in circles, brackets and other forms become plain ones. Each folded character keeps its position in the original. One pass, linear in the
  * text. Pure.
  */
 
+import { mayBeMark, plainForm } from "./compatible.ts";
 import { escapeAt, mayEscape } from "./escapes.ts";
 
 export interface Folded {
@@ -28,7 +29,11 @@ const AMPERSAND = 38;
 /** Marks in the tables below. */
 const DROP = 0xffff;
 const SAME = 0xfffe;
+/** A digit, or the mark of a footnote. */
+const MARK = 0xfdd0;
 
+/** Longest mark of a footnote. */
+const maxMark = 2;
 const maxBlanks = 3;
 const maxIndent = 8;
 /** JSON within JSON within JSON has seven backslashes before an escape. */
@@ -67,9 +72,9 @@ function foldCode(code: number): number {
   if (decimal.test(character)) return 48 + digitValue(code);
   if (isInvisible(code)) return DROP;
   if (joiners.test(character)) return 45;
-  const plain = character.normalize("NFKC");
-  // Superscript digits are more often footnotes than part of a number.
-  return plain.length === 1 && plain.charCodeAt(0) < 128 && !decimal.test(plain) ? plain.charCodeAt(0) : SAME;
+  const plain = plainForm(code);
+  if (plain === null) return SAME;
+  return mayBeMark(code, plain) ? MARK : plain.charCodeAt(0);
 }
 
 /**
@@ -108,6 +113,23 @@ function gapOf(blanks: number, lines: number): number {
   return lines === 1 ? NEWLINE : BLANK;
 }
 
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+
+/** Plain characters of marks that occurred. */
+const marks = new Map<number, number>();
+
+function digitOf(mark: number): number {
+  const known = marks.get(mark);
+  if (known !== undefined) return known;
+  const plain = (plainForm(mark) as string).charCodeAt(0);
+  marks.set(mark, plain);
+  return plain;
+}
+
+/** Whether a footnote may follow: a letter, a digit, or what ends a sentence or a part of it. */
+const mayHaveNote = (code: number): boolean => code > 126 || noted.test(String.fromCharCode(code));
+const noted = /[0-9A-Za-z.,;:!?"')\]]/;
+
 const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code < 0xdc00;
 
 class Folding {
@@ -119,6 +141,10 @@ class Folding {
   /** About the character that was read last. */
   #code = 0;
   #end = 0;
+  /** The character itself where `#code` is MARK. */
+  #source = 0;
+  /** Length after the last mark that was read as a digit. */
+  #digitEnd = -2;
 
   constructor(text: string) {
     this.#text = text;
@@ -133,6 +159,7 @@ class Folding {
       this.#read(index);
       if (this.#code === DROP) index = this.#drop();
       else if (this.#isGap()) index = this.#gap(index);
+      else if (this.#code === MARK) index = this.#marks(index);
       else if (this.#code === SAME) index = this.#keep(index, this.#end);
       else index = this.#emit(this.#code, index, this.#end);
     }
@@ -176,6 +203,42 @@ class Folding {
     return this.#emit(gapOf(blanks, lines), start, index);
   }
 
+  /** A run of digits that may mark a footnote. The first one has been read. */
+  #marks(start: number): number {
+    const isNote = this.#isNote(start);
+    let index = start;
+    while (this.#code === MARK) {
+      if (isNote) this.#note(index);
+      else this.#emit(digitOf(this.#source), index, this.#end);
+      index = this.#end;
+      if (index >= this.#text.length) break;
+      this.#read(index);
+    }
+    if (!isNote) this.#digitEnd = this.#length;
+    return index;
+  }
+
+  #note(from: number): void {
+    if (this.#source < 65_536) this.#emit(this.#source, from, this.#end);
+    else this.#keep(from, this.#end);
+  }
+
+  /** Whether a run is short and directly behind what may have a note, rather than part of a number. */
+  #isNote(start: number): boolean {
+    if (this.#length - this.#digitEnd < 2 || this.#length === 0) return false;
+    if (!mayHaveNote(this.#codes[this.#length - 1] as number)) return false;
+    let count = 0;
+    let index = start;
+    while (this.#code === MARK && ++count <= maxMark) {
+      index = this.#end;
+      if (index >= this.#text.length) this.#code = BLANK;
+      else this.#read(index);
+    }
+    const isShort = count <= maxMark && !isDigit(this.#code);
+    this.#read(start);
+    return isShort;
+  }
+
   #isGap(): boolean {
     return this.#code === BLANK || this.#code === NEWLINE || this.#code === DROP;
   }
@@ -189,7 +252,7 @@ class Folding {
       else if (code === PERCENT || code === AMPERSAND) this.#encoded(index, code);
       return;
     }
-    if (!isHighSurrogate(code)) this.#code = folded(code);
+    if (!isHighSurrogate(code)) this.#as(folded(code), index + 1, code);
     else if (index + 1 === this.#text.length) this.#code = PENDING;
     else this.#pair(index, code);
   }
@@ -204,12 +267,14 @@ class Folding {
       this.#code = SAME;
       return;
     }
-    this.#as(folded(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), index + 2);
+    const code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    this.#as(folded(code), index + 2, code);
   }
 
-  #as(code: number, end: number): void {
+  #as(code: number, end: number, source = 0): void {
     this.#code = code;
     this.#end = end;
+    this.#source = source;
   }
 
   /** A URL or HTML escape. */
@@ -218,7 +283,7 @@ class Folding {
     if (found === null) return;
     const { code, end } = found;
     if (code < 0) this.#as(PENDING, end);
-    else if (code < 32 ? code >= 9 && code <= 13 : code !== 127) this.#as(readCode(code), end);
+    else if (code < 32 ? code >= 9 && code <= 13 : code !== 127) this.#as(readCode(code), end, code);
   }
 
   /** A JSON escape, also within JSON nested in JSON strings. */
@@ -244,7 +309,8 @@ class Folding {
       else this.#as(BACKSLASH, index);
       return;
     }
-    this.#as(readCode(Number.parseInt(text.slice(index + 1, end), 16)), end);
+    const code = Number.parseInt(text.slice(index + 1, end), 16);
+    this.#as(readCode(code), end, code);
   }
 }
 

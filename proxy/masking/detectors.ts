@@ -4,6 +4,7 @@
  * digits over the few groups that one number may have. Pure.
  */
 
+import { digitForms } from "../guard/compatible.ts";
 import { type Folded, fold } from "../guard/fold.ts";
 import { type Candidate, cardAt, ssnAt } from "./cards.ts";
 import { DigitGroups } from "./digit-groups.ts";
@@ -35,7 +36,7 @@ export function settled(findings: Finding[]): Finding[] {
 
 /** Texts without any of these characters can't match any detector. Most texts need no further work. */
 const worthALook = /[@\d]|&commat;/;
-const worthALookFolded = /[@\d\uff20\ufe6b\p{Nd}\u{e0030}-\u{e0040}]/u;
+const worthALookFolded = new RegExp(`[@\\d\\uff20\\ufe6b\\p{Nd}\\u{e0030}-\\u{e0040}${digitForms}]`, "u");
 const ascii = /^[\0-\x7f]*$/;
 export const mayHold = (text: string): boolean =>
   worthALook.test(text) || (!ascii.test(text) && worthALookFolded.test(text));
@@ -57,6 +58,13 @@ const numberTypes: Numbers = [
 interface Typed extends Candidate {
   type: DetectorName;
 }
+
+/** The fewest digits of any number. */
+const minDigits = 6;
+
+/** Whether a few digits stand alone: no number can begin with them. Cheap, since some texts have nothing else. */
+const isTooFew = (groups: DigitGroups, index: number): boolean =>
+  groups.length(index) < minDigits && !(groups.has(index + 1) && groups.joined(index + 1));
 
 function numberAt(groups: DigitGroups, index: number, types: Numbers): Typed | null {
   let best: Typed | null = null;
@@ -92,7 +100,7 @@ class Finds {
 
   /** Index of the last group already handled. */
   #group(index: number): number {
-    if (this.#groups.start(index) < this.#floor) return index;
+    if (this.#groups.start(index) < this.#floor || isTooFew(this.#groups, index)) return index;
     const number = numberAt(this.#groups, index, this.#types);
     if (number === null || number.start < this.#floor) return index;
     this.#emailsBefore(number);

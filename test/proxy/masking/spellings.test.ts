@@ -19,6 +19,7 @@ const inPieces = (text: string, length: number): string => {
 
 const other = (zero: number) => (text: string) =>
   text.replace(/\d/g, (digit) => String.fromCodePoint(zero + Number(digit)));
+const asIn = (digits: string) => (text: string) => text.replace(/\d/g, (digit) => [...digits][Number(digit)] as string);
 /** Over two lines. */
 const broken = (mark: string) => (text: string) => text.replace(/[ -](?=[^ -]*$)/, mark);
 const joinedBy = (mark: string) => (text: string) => text.replace(/[ -]/g, mark);
@@ -64,6 +65,19 @@ const spellings: Record<string, (text: string) => string> = {
   "every character in a URL": (text) => text.replace(/./g, (one) => `%${one.charCodeAt(0).toString(16)}`),
   keycaps: (text) => text.replace(/\d/g, "$&\ufe0f\u20e3"),
   "digits struck through": (text) => text.replace(/\d/g, "$&\u0336"),
+"raised digits": asIn("⁰¹²³⁴⁵⁶⁷⁸⁹"),
+  "lowered digits": asIn("₀₁₂₃₄₅₆₇₈₉"),
+  "digits in circles": asIn("⓪①②③④⑤⑥⑦⑧⑨"),
+  "digits in double circles": asIn("⓪⓵⓶⓷⓸⓹⓺⓻⓼⓽"),
+  "digits in black circles": asIn("⓿❶❷❸❹❺❻❼❽❾"),
+  "digits in circles without serifs": asIn("🄋➀➁➂➃➄➅➆➇➈"),
+  "digits in black circles without serifs": asIn("🄌➊➋➌➍➎➏➐➑➒"),
+  "digits in brackets": asIn("⓪⑴⑵⑶⑷⑸⑹⑺⑻⑼"),
+  "digits with full stops": asIn("🄀⒈⒉⒊⒋⒌⒍⒎⒏⒐"),
+  "digits with commas": asIn("🄁🄂🄃🄄🄅🄆🄇🄈🄉🄊"),
+  "raised digits between others": (text) => text.replace(/(?<=\d)\d(?=\d)/g, asIn("⁰¹²³⁴⁵⁶⁷⁸⁹")),
+  "escapes of raised digits": (text) =>
+    asIn("⁰¹²³⁴⁵⁶⁷⁸⁹")(text).replace(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`),
   "tag characters": (text) => text.replace(/./g, (one) => String.fromCodePoint(0xe0000 + one.charCodeAt(0))),
 };
 
@@ -102,6 +116,14 @@ describe("an address is found", () => {
     "alice.doe\uff20example.com",
     "ａｌｉｃｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
     "alice.doe\ufe6bexample.com",
+    "ⓐⓛⓘⓒⓔ@ⓔⓧⓐⓜⓟⓛⓔ.ⓒⓞⓜ",
+    "🅐🅛🅘🅒🅔@🅔🅧🅐🅜🅟🅛🅔.🅒🅞🅜",
+    "🅰🅻🅸🅲🅴@example.com",
+    "⒜⒧⒤⒞⒠@example.com",
+    "𝒶𝓁𝒾𝒸ℯ@ℯ𝓍𝒶𝓂𝓅𝓁ℯ.𝒸ℴ𝓂",
+    "𝐚𝐥𝐢𝐜𝐞𝟏@example.com",
+    "ᵃˡⁱᶜᵉ@example.com",
+    "alice①@example.com",
     "alice.doe\\u0040example.com",
     "alice.doe\\\\\\\\u0040example.com",
     "alice.doe%40example.com",
@@ -125,6 +147,30 @@ describe("an address is found", () => {
     });
 });
 
+describe("a footnote hides no number", () => {
+  const number = "415-555-2671";
+  for (const [text, expected] of [
+    [`Call ${number}¹ now`, "Call [PHONE]¹ now"],
+    [`Call ${number}².`, "Call [PHONE]²."],
+    [`Call ${number}.³ Then go.`, "Call [PHONE].³ Then go."],
+    [`Call (${number})¹², please`, "Call ([PHONE])¹², please"],
+    [`Call ${number}⑴ now`, "Call [PHONE]⑴ now"],
+    [`Miller¹ ${number}`, "Miller¹ [PHONE]"],
+    [`Müller² ${number}`, "Müller² [PHONE]"],
+    [`It ends.⁴ ${number}`, "It ends.⁴ [PHONE]"],
+    [`② ${number}`, "② [PHONE]"],
+    [`⒉ ${number}`, "⒉ [PHONE]"],
+    [`x³ ${number}`, "x³ [PHONE]"],
+    [`CO₂, ${number}`, "CO₂, [PHONE]"],
+    [`10⁻³ m² ${number}`, "10⁻³ m² [PHONE]"],
+    [`🇺🇸${number}`, "🇺🇸[PHONE]"],
+  ] as const)
+    it(JSON.stringify(text), () => {
+      assert.equal(mask(text), expected);
+      for (const length of [1, 3, 7]) assert.equal(inPieces(text, length), expected);
+    });
+});
+
 describe("look-alikes are left alone", () => {
   for (const text of [
     "2024-01-02 10:11:12",
@@ -145,6 +191,8 @@ describe("look-alikes are left alone", () => {
     "AT&T, R&D; a=1&b=2&copy;3 &#; &#x; &#99999999;",
     "%%4%4g%C2 %E2%82 &amp;amp;lt;",
     "\u00b2\u00b3 are footnotes, \u00bd a half",
+    "① first ② second ③ third",
+    "x² + y² = 10¹⁰⁰, H₂O",
   ])
     it(JSON.stringify(text), () => assert.equal(mask(text), text));
 });

@@ -1,0 +1,44 @@
+/**
+ * Digits that stand for plain ones in another form: raised, lowered, in circles and brackets, with a full stop. They are
+ * read as digits unless they mark a footnote (fold.ts). Letters in such forms are read in any case. Pure.
+ */
+
+/** First and last of forms without a decomposition in Unicode, and the plain character of the first. */
+const ranges: readonly (readonly [first: number, last: number, plain: number])[] = [
+  // In black circles, with serifs and without, and in double circles: 1 to 9, then 0.
+  [0x2776, 0x277e, 49],
+  [0x2780, 0x2788, 49],
+  [0x278a, 0x2792, 49],
+  [0x24f5, 0x24fd, 49],
+  [0x24ff, 0x24ff, 48],
+  [0x1f10b, 0x1f10b, 48],
+  [0x1f10c, 0x1f10c, 48],
+  // White on black, in circles and in squares: A to Z.
+  [0x1f150, 0x1f169, 65],
+  [0x1f170, 0x1f189, 65],
+];
+
+const decimal = /\p{Nd}/u;
+const plainSign = /^[\x21-\x7e]$/;
+/** "(1)", "1." and "1,". */
+const wrapped = /^\(?([0-9A-Za-z])[).,]?$/;
+const minus = "\u2212";
+
+/** The plain ASCII character that a person reads; null if there is none. */
+export function plainForm(code: number): string | null {
+  for (const [first, last, plain] of ranges)
+    if (code >= first && code <= last) return String.fromCharCode(plain + code - first);
+  const text = String.fromCodePoint(code).normalize("NFKC");
+  if (text === minus && code !== 0x2212) return "-";
+  return plainSign.test(text) ? text : (wrapped.exec(text)?.[1] ?? null);
+}
+
+/** Whether it may be the mark of a footnote: a digit in such a form, or a raised or lowered sign between digits. */
+export function mayBeMark(code: number, plain: string): boolean {
+  if (code >= 0x2070 && code <= 0x209f) return !/[A-Za-z]/.test(plain);
+  return /[0-9]/.test(plain) && !decimal.test(String.fromCodePoint(code));
+}
+
+/** Characters of such forms, for a look at whether a text has digits. */
+export const digitForms =
+  "\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u2468\u2474-\u247c\u2488-\u2490\u24ea\u24f5-\u24fd\u24ff\u2776-\u277e\u2780-\u2788\u278a-\u2792\u{1f100}-\u{1f10c}";
