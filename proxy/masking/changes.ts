@@ -39,7 +39,7 @@ export class Restore implements TextChange {
 
 const contextLength = 48;
 /** How much text to hold before examining it again, as long as it can only be the middle of a match. */
-const maxUnread = 448;
+const maxUnread = 384;
 
 /** Whether no character ends a number, or none a word. The semicolon of an HTML escape ends no word. */
 const goesOn = (text: string): boolean =>

@@ -65,7 +65,7 @@ const spellings: Record<string, (text: string) => string> = {
   "every character in a URL": (text) => text.replace(/./g, (one) => `%${one.charCodeAt(0).toString(16)}`),
   keycaps: (text) => text.replace(/\d/g, "$&\ufe0f\u20e3"),
   "digits struck through": (text) => text.replace(/\d/g, "$&\u0336"),
-"raised digits": asIn("⁰¹²³⁴⁵⁶⁷⁸⁹"),
+  "raised digits": asIn("⁰¹²³⁴⁵⁶⁷⁸⁹"),
   "lowered digits": asIn("₀₁₂₃₄₅₆₇₈₉"),
   "digits in circles": asIn("⓪①②③④⑤⑥⑦⑧⑨"),
   "digits in double circles": asIn("⓪⓵⓶⓷⓸⓹⓺⓻⓼⓽"),
