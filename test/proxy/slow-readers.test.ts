@@ -1,11 +1,16 @@
 /** A client that reads slowly stops its provider: what the gateway holds of its stream is bounded, in bytes. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { connect as connectSecure } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { certificateAuthority } from "../harness/certificates.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 
 const clear = "slc_slow_alice_0000001";
@@ -39,6 +44,17 @@ const event = {
   choices: [{ index: 0, delta, finish_reason: null }],
 };
 const frames = Buffer.from(`data: ${JSON.stringify(event)}\n\n`.repeat(100));
+
+const folder = mkdtempSync(join(tmpdir(), "sluice-slow-"));
+after(() => rmSync(folder, { recursive: true }));
+
+/** Settings for a listener with a certificate of its own. */
+async function pairFlags(): Promise<string[]> {
+  const { cert, key } = await (await certificateAuthority()).issue("127.0.0.1");
+  const files = { "tls-cert": cert, "tls-key": key };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return Object.keys(files).map((name) => `--${name}=${join(folder, name)}`);
+}
 
 /** Sends as much as the gateway takes. */
 class Torrent {
@@ -75,13 +91,14 @@ class Torrent {
   }
 }
 
-describe("slow readers", () => {
+function slowReaders(isTls: boolean): void {
   const torrent = new Torrent();
   let gateway: TestGateway;
   const sockets: Socket[] = [];
 
   before(async () => {
     const url = await torrent.start();
+    const tls = isTls ? await pairFlags() : [];
     const routing = { targets: [{ provider: { name: "up" } }] };
     const to = { targets: [{ provider: { name: "up" }, model: "plain" }] };
     gateway = await startGateway(
@@ -92,7 +109,7 @@ describe("slow readers", () => {
         policy("masked", { match: { models: ["masked"] }, routing: to, guard: { mask: { answers: true } } }),
         ...key("alice", clear),
       ],
-      ["--stalled-client-ms=600000"],
+      ["--stalled-client-ms=600000", ...tls],
     );
   });
   /** Without what the clients of this test hold themselves. */
@@ -111,7 +128,10 @@ describe("slow readers", () => {
     const asked =
       path === "/v1/responses" ? { input: words } : { max_tokens: 9, messages: [{ role: "user", content: words }] };
     const body = JSON.stringify({ model, stream: true, ...asked });
-    const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+    const port = Number(new URL(gateway.url).port);
+    const socket = isTls
+      ? connectSecure({ port, host: "127.0.0.1", rejectUnauthorized: false })
+      : connect(port, "127.0.0.1");
     sockets.push(socket);
     socket.on("error", () => undefined);
     socket.write(
@@ -147,4 +167,7 @@ describe("slow readers", () => {
       const each = ((await ofGateway()) - least) / readers;
       assert.ok(each <= maxBytes, `${Math.round(each / 1024)} KiB`);
     });
-});
+}
+
+describe("slow readers", () => slowReaders(false));
+describe("slow readers over TLS", () => slowReaders(true));
