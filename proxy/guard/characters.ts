@@ -2,8 +2,8 @@
 
 import { mayBeMark, plainForm } from "./compatible.ts";
 
-export const BLANK = 32;
-export const NEWLINE = 10;
+export const SPACE = 32;
+export const LINE_END = 10;
 
 /** Invisible. */
 export const DROP = 0xffff;
@@ -39,8 +39,8 @@ function digitValue(code: number): number {
 
 function foldCode(code: number): number {
   const character = String.fromCodePoint(code);
-  if (lineLike.test(character)) return NEWLINE;
-  if (blankLike.test(character)) return BLANK;
+  if (lineLike.test(character)) return LINE_END;
+  if (blankLike.test(character)) return SPACE;
   if (code < 128) return code < 32 ? SAME : code;
   if (decimal.test(character)) return 48 + digitValue(code);
   if (isInvisible(code)) return DROP;

@@ -5,7 +5,7 @@
  * text. Pure.
  */
 
-import { BLANK, DROP, digitOf, folded, MARK, NEWLINE, readCode, SAME } from "./characters.ts";
+import { DROP, digitOf, folded, LINE_END, MARK, readCode, SAME, SPACE } from "./characters.ts";
 import { escapeAt, mayEscape } from "./escapes.ts";
 
 export interface Folded {
@@ -34,12 +34,12 @@ const maxBackslashes = 8;
 const unusual = new RegExp(`[^ -~]| {2}|\\\\|${mayEscape.source}`);
 const isHex = (code: number): boolean =>
   (code >= 48 && code <= 57) || (code >= 65 && code <= 70) || (code >= 97 && code <= 102);
-const escapes: Readonly<Record<string, number>> = { n: NEWLINE, r: NEWLINE, t: BLANK, "/": 47 };
+const escapes: Readonly<Record<string, number>> = { n: LINE_END, r: LINE_END, t: SPACE, "/": 47 };
 
 /** One blank or line break for a run of them, unless the run separates what surrounds it. */
 function gapOf(blanks: number, lines: number): number {
   if (lines > 1 || blanks > (lines === 1 ? maxIndent : maxBlanks)) return BREAK;
-  return lines === 1 ? NEWLINE : BLANK;
+  return lines === 1 ? LINE_END : SPACE;
 }
 
 const isDigit = (code: number): boolean => code >= 48 && code <= 57;
@@ -109,8 +109,8 @@ class Folding {
     let lines = 0;
     let index = start;
     while (this.#isGap()) {
-      if (this.#code === BLANK) blanks++;
-      if (this.#code === NEWLINE) {
+      if (this.#code === SPACE) blanks++;
+      if (this.#code === LINE_END) {
         lines++;
         if (this.#text.startsWith("\r\n", index)) this.#end++;
       }
@@ -149,7 +149,7 @@ class Folding {
     let index = start;
     while (this.#code === MARK && ++count <= maxMark) {
       index = this.#end;
-      if (index >= this.#text.length) this.#code = BLANK;
+      if (index >= this.#text.length) this.#code = SPACE;
       else this.#read(index);
     }
     const isShort = count <= maxMark && !isDigit(this.#code);
@@ -158,7 +158,7 @@ class Folding {
   }
 
   #isGap(): boolean {
-    return this.#code === BLANK || this.#code === NEWLINE || this.#code === DROP;
+    return this.#code === SPACE || this.#code === LINE_END || this.#code === DROP;
   }
 
   #read(index: number): void {
