@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
-import { isObject, type JsonObject, maxJsonDepth } from "../wire/json.ts";
+import { isObject, type JsonObject, maxJsonDepth, objectsIn } from "../wire/json.ts";
 import { outline } from "../wire/json-outline.ts";
 import { rejectOtherModels } from "./other-models.ts";
 import { rejectRegionOverride } from "./region-override.ts";
@@ -67,8 +67,20 @@ export class LaterRequests {
     return isObject(body) ? this.model(body) : failure("invalid_value", "`body` must be an object.", { param: "body" });
   }
 
-  /** Why the caller may not make a batch or a job; null if it may. What it trains or runs need not be listed. */
+  /**
+   * Why the caller may not make a batch or a job; null if it may. What it trains or runs need not be listed. Some
+   * servers take a batch's requests within its body.
+   */
   denied(request: JsonObject): Failure | null {
+    const within = objectsIn(request["requests"]).flatMap(({ body, params }) => [body, params].filter(isObject));
+    for (const body of [request, ...within]) {
+      const denied = this.#deniedAlone(body);
+      if (denied !== null) return denied;
+    }
+    return null;
+  }
+
+  #deniedAlone(request: JsonObject): Failure | null {
     const mistaken = this.#mistaken(request);
     if (mistaken !== null) return mistaken;
     const asked = request["model"];

@@ -114,6 +114,20 @@ describe("a batch's input", () => {
     assert.equal(await upload(`${line(large)}\n`, "ada"), `${line({ ...large, model: "gpt-4o" })}\n`);
   });
 
+  for (const [what, requests, allowed] of [
+    ["a model that the key may not use", [{ custom_id: "a", body: large }], false],
+    ["such a model after another one", [{ body: mini }, { params: large }], false],
+    ["a list of models", [{ body: { ...mini, models: ["gpt-4o"] } }], false],
+    ["a model that it may use", [{ custom_id: "a", body: mini }], true],
+  ] as const)
+    it(`within the request for the batch, with ${what}, is ${allowed ? "passed on" : "refused"}`, async () => {
+      const before = account.batches.length;
+      const made = sdk("bob").post("/batches", { body: { endpoint: "/v1/chat/completions", requests } });
+      if (allowed) await made;
+      else await assert.rejects(made, OpenAI.APIError);
+      assert.equal(account.batches.length, before + (allowed ? 1 : 0));
+    });
+
   for (const [what, request, allowed] of [
     ["a model that the key may not use", { model: "gpt-4o" }, false],
     ["a look-alike", { model: "gpt-4o-mini", Model: "gpt-4o" }, false],
