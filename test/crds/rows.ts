@@ -512,6 +512,7 @@ export const boundRefusals: Record<string, Refusal> = {
     provider({ models: [{ name: "a", price: { inputPerMillion: "9000000", outputPerMillion: "10" } }] }),
     /inputPerMillion.*below 9000000/,
   ),
+  "an amount that leaves the safe integers": same("Budget", budget({ amount: "9000000" }), /amount.*below 9000000/),
   "a sunset on a day that doesn't exist": same(
     "LLMProvider",
     provider({ models: [{ name: "a", sunset: "2027-02-30" }] }),
