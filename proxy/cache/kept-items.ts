@@ -8,8 +8,16 @@ import { isGatewaysItem } from "../dialects/openai-responses/made-items.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { CacheStore } from "./store.ts";
 
-/** Their place in the store, which no policy's id can have. */
+/** Their place in the store, which no policy's id can have. Each namespace has its own, so that none pushes out others'. */
 export const itemsPlace = "#items";
+const placeOf = ({ namespace }: ItemNames): string => `${itemsPlace} ${namespace}`;
+
+/** Under which names a caller's items are kept. */
+export interface ItemNames {
+  namespace: string;
+  /** The key of an item's id in the store, distinct for each caller. */
+  keyOf(id: string): string;
+}
 
 const limits = { ttlMs: 3_600_000, maxEntries: 50_000 };
 /** Larger items are not kept, in bytes. */
@@ -21,17 +29,11 @@ const blank = { target: "", provider: "", model: "", upstreamModel: "", dropped:
 
 const idOf = (item: JsonObject): string => (typeof item["id"] === "string" ? item["id"] : "");
 
-/** `keyOf`: the key of an item's id in the store, distinct for each caller. */
-export function keepItems(
-  store: CacheStore,
-  items: readonly JsonObject[],
-  keyOf: (id: string) => string,
-  nowMs: number,
-): void {
+export function keepItems(store: CacheStore, items: readonly JsonObject[], names: ItemNames, nowMs: number): void {
   for (const item of items.slice(0, maxItems)) {
     const body = Buffer.from(JSON.stringify(item));
     if (body.length <= maxItemBytes)
-      store.set(itemsPlace, keyOf(idOf(item)), { ...blank, body, storedAtMs: nowMs }, limits);
+      store.set(placeOf(names), names.keyOf(idOf(item)), { ...blank, body, storedAtMs: nowMs }, limits);
   }
 }
 
@@ -42,18 +44,18 @@ const isReference = (item: unknown): item is JsonObject =>
 export const refersToItems = ({ format, received: { json } }: Shaped): boolean =>
   format === "openai.responses" && Array.isArray(json["input"]) && json["input"].some(isReference);
 
-async function found(store: CacheStore, key: string): Promise<JsonObject | null> {
-  const kept = await store.get(itemsPlace, key);
+async function found(store: CacheStore, names: ItemNames, id: string): Promise<JsonObject | null> {
+  const kept = await store.get(placeOf(names), names.keyOf(id));
   const item = kept === null ? null : jsonIn(kept.body.toString("utf8"));
   return isObject(item) ? item : null;
 }
 
 /** Replaces references by the items themselves. What is no longer known stays a reference. */
-export async function resolveItems(shaped: Shaped, store: CacheStore, keyOf: (id: string) => string): Promise<void> {
+export async function resolveItems(shaped: Shaped, store: CacheStore, names: ItemNames): Promise<void> {
   const { json } = shaped.received;
   const input = json["input"] as unknown[];
   const items = await Promise.all(
-    input.map(async (item) => (isReference(item) ? ((await found(store, keyOf(idOf(item)))) ?? item) : item)),
+    input.map(async (item) => (isReference(item) ? ((await found(store, names, idOf(item))) ?? item) : item)),
   );
   json["input"] = items;
   shaped.edits["input"] = items;

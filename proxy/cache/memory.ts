@@ -39,7 +39,7 @@ export function memoryStore(maxBytes: number, nowMs: () => number): CacheStore {
       shrink();
     },
     keep(ids) {
-      for (const id of routes.keys()) if (!ids.has(id)) routes.delete(id);
+      for (const id of routes.keys()) if (!ids.has(id.split(" ", 1)[0] as string)) routes.delete(id);
     },
     size: () => ({ entries: [...routes.values()].reduce((sum, cache) => sum + cache.size, 0), bytes: bytes() }),
     close: async () => routes.clear(),

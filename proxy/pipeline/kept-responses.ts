@@ -1,6 +1,6 @@
 /** Items of Responses that are kept for the caller's next request: which calls may use them, and under which names. */
-import { keepItems, refersToItems, resolveItems } from "../cache/kept-items.ts";
-import type { Identity } from "../call/identity.ts";
+import { type ItemNames, keepItems, refersToItems, resolveItems } from "../cache/kept-items.ts";
+import type { Identity, KeyIdentity } from "../call/identity.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { CallState } from "./call-state.ts";
@@ -9,10 +9,10 @@ import type { DispatchRequest } from "./dispatch-request.ts";
 /** What is kept of answers would come back past the policy's guard. */
 const mayKeep = ({ guard, masker }: Route): boolean => guard === null && masker === null;
 
-const namesFor =
-  (call: CallState, identity: Identity): ((id: string) => string) =>
-  (id) =>
-    call.ofCaller(identity, `item ${id}`);
+const namesFor = (call: CallState, identity: KeyIdentity): ItemNames => ({
+  namespace: identity.namespace,
+  keyOf: (id) => call.ofCaller(identity, `item ${id}`),
+});
 
 /** Puts kept items in the place of references to them; null if there is nothing to put. */
 export function withKeptItems(
@@ -37,7 +37,7 @@ export function keeperOf(
   return mayKeep(route) ? keeper(call, identity) : undefined;
 }
 
-function keeper(call: CallState, identity: Identity): NonNullable<DispatchRequest["keepItems"]> {
+function keeper(call: CallState, identity: KeyIdentity): NonNullable<DispatchRequest["keepItems"]> {
   const { cache, nowMs } = call.gateway;
   return (items) => keepItems(cache.store, items, namesFor(call, identity), nowMs());
 }

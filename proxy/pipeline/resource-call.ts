@@ -1,6 +1,6 @@
 /** Files, batches, fine-tuning: fewer stages than for calls to models, as their content is not inspected. */
 import type { Circumstances } from "../access/rules.ts";
-import { batchOwner, noteBatchOwner } from "../cache/batch-owners.ts";
+import { type BatchName, batchOwner, noteBatchOwner } from "../cache/batch-owners.ts";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, isFailure } from "../failure.ts";
 import { ownerOf } from "../ids/owner.ts";
@@ -54,12 +54,15 @@ function messageBatches(
 ): MessageBatches {
   const owner = ownerOf(identity, route, snapshot.roles);
   const { store } = gateway.cache;
-  const keyOf = (id: string): string => snapshot.digest(`batch ${entry.account.config.id} ${id}`);
+  const named = (id: string): BatchName => ({
+    namespace: owner.namespace,
+    key: snapshot.digest(`batch ${entry.account.config.id} ${id}`),
+  });
   return {
     maxBodyBytes: snapshot.settings.maxBodyBytes,
-    note: (id) => noteBatchOwner(store, keyOf(id), snapshot.ids.mark(owner), gateway.nowMs()),
+    note: (id) => noteBatchOwner(store, named(id), snapshot.ids.mark(owner), gateway.nowMs()),
     isOwn: async (id) => {
-      const mark = await batchOwner(store, keyOf(id));
+      const mark = await batchOwner(store, named(id));
       return mark !== null && snapshot.ids.isMarkedFor(owner, mark);
     },
     charge: (id, usages) => chargeResults(id, usages, reader, gateway),
