@@ -2,11 +2,11 @@
  * Canaries in the proxy: which calls go to the canary, and counts of how they ended, from which the operator judges it.
  */
 
-import type { AttemptRecord, CallRecord } from "../call/record.ts";
+import type { CallRecord } from "../call/record.ts";
 import { type CanaryConfig, canaryLatencyBoundsMs } from "../config/canary.ts";
-import type { FailureClass } from "../config/route.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import { isTargetFault } from "./target-fault.ts";
 
 /**
  * Puts the canary first for its share of the calls and otherwise last, where it remains a fallback. `drawn`: 0 to 100.
@@ -32,18 +32,6 @@ export interface CanaryReading {
   canary: CanarySide;
   baseline: CanarySide;
 }
-
-/** Failures that are the target's fault; others say nothing about it. */
-const counted: ReadonlySet<string> = new Set<FailureClass>([
-  "RateLimited",
-  "Unavailable",
-  "Timeout",
-  "ServerError",
-  "Unauthorized",
-]);
-
-/** Whether a failed attempt says anything about the target. */
-const says = ({ outcome, uncounted }: AttemptRecord): boolean => counted.has(outcome) && uncounted !== true;
 
 const newSide = (): CanarySide => ({
   requests: 0,
@@ -88,7 +76,7 @@ export class CanaryTally {
       const last = index === call.attempts.length - 1;
       const ok = attempt.outcome === "ok";
       // A caller that hung up says nothing about the target.
-      if (ok ? call.abandoned : !says(attempt)) continue;
+      if (ok ? call.abandoned : !isTargetFault(attempt)) continue;
       const side = attempt.target === reading.target ? reading.canary : reading.baseline;
       side.requests++;
       if (!ok) {

@@ -3,28 +3,16 @@
  * counts of all proxies. Nothing is counted that no alert watches.
  */
 
-import type { AttemptRecord, CallRecord } from "../call/record.ts";
-import type { FailureClass } from "../config/route.ts";
+import type { CallRecord } from "../call/record.ts";
 import { type WatchConfig, type WatchFigure, type WatchReading, watchFigures } from "../config/watch.ts";
 import { failures } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import { isTargetFault } from "./target-fault.ts";
 
 /** Number of steps in which a window moves on. */
 const slotCount = 12;
 const width = watchFigures.length;
 const placeOf = Object.fromEntries(watchFigures.map((name, index) => [name, index])) as Record<WatchFigure, number>;
-
-/** Failures that are the provider's fault; others say nothing about it. */
-const counted: ReadonlySet<string> = new Set<FailureClass>([
-  "RateLimited",
-  "Unavailable",
-  "Timeout",
-  "ServerError",
-  "Unauthorized",
-]);
-
-/** Whether a failed attempt says anything about the provider. */
-const says = ({ outcome, uncounted }: AttemptRecord): boolean => counted.has(outcome) && uncounted !== true;
 
 /** Counts of the last `windowMs`, in a ring of slots. */
 class Window {
@@ -138,7 +126,7 @@ export class WatchTally {
       const window = this.#providers.get(attempt.provider);
       const ok = attempt.outcome === "ok";
       // A caller that hung up says nothing about the provider.
-      if (window === undefined || (ok ? call.abandoned : !says(attempt))) continue;
+      if (window === undefined || (ok ? call.abandoned : !isTargetFault(attempt))) continue;
       window.add("calls", nowMs);
       if (!ok) {
         window.add("errors", nowMs);
