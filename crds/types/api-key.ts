@@ -28,7 +28,7 @@ export const apiKeySpec = z
     digests: z
       .array(
         z.strictObject({
-          algorithm: z.enum(["sha256"]).default("sha256").describe("How the value was made of the clear key."),
+          algorithm: z.enum(["sha256"]).default("sha256").describe("How the digest was computed from the clear key."),
           value: worded(
             shortText,
             /^[0-9a-f]{64}$/,
@@ -133,7 +133,12 @@ export const apiKeyStatus = z
       .array(
         z.strictObject({
           index: z.int().min(0).max(7).describe("Place of the entry in spec.digests, from 0."),
-          label: z.string().max(16).describe("Identifies the entry without its value, also if others are removed."),
+          label: z
+            .string()
+            .max(16)
+            .describe(
+              "Identifies the entry without revealing its value, and stays the same if other entries are removed.",
+            ),
           lastUsedAt: z
             .string()
             .max(40)

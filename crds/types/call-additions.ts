@@ -21,7 +21,7 @@ const value = worded(
 )
   .meta({ unquoted: true })
   .optional()
-  .describe("The value itself, where it is no secret.");
+  .describe("The value itself, if it isn't secret.");
 
 const valueFrom = z
   .strictObject({
@@ -33,7 +33,7 @@ const valueFrom = z
       .describe(`Reference to a value in a Secret in the same namespace. ${secretConsent}`),
   })
   .optional()
-  .describe("Where the value is, if it is a secret. A changed value is used from the next call on.");
+  .describe("Where the value is, if it is secret. A changed value is used from the next call on.");
 
 const oneValue = { rule: "has(self.value) != has(self.valueFrom)", message: "set exactly one of value and valueFrom" };
 

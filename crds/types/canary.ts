@@ -59,7 +59,7 @@ export const canary = z
       .boolean()
       .default(false)
       .describe(
-        "Put off the verdict: the target keeps its share until this is false again. rollBackWhen still applies. Does not start the canary over.",
+        "Puts off the verdict: the target keeps its share until this is false again. rollBackWhen still applies. Does not start the canary over.",
       ),
   })
   .describe(

@@ -88,14 +88,14 @@ const pricing = z
       .max(64)
       .optional()
       .describe(
-        "The provider in the published price table whose prices hold, such as groq, together or openrouter. Absent: the type's own, or the one whose API is at the endpoint.",
+        "The provider in the published price table whose prices apply, such as groq, together or openrouter. Absent: the type's own, or the one whose API is at the endpoint.",
       ),
     discountPercent: discountPercent
       .optional()
-      .describe("What the provider takes off its list prices. Absent: what the installation says."),
+      .describe("Discount on the provider's list prices. Absent: what the installation says."),
     markupPercent: markupPercent
       .optional()
-      .describe("What is charged on top, after the discount. Absent: what the installation says."),
+      .describe("Markup on the discounted price. Absent: what the installation says."),
   })
   .describe("How prices are looked up for models that have none of their own here.");
 
@@ -108,7 +108,7 @@ const discovery = z
       .default(["*"])
       .meta({ listType: "set" })
       .describe("Names and patterns, such as gpt-*, of the models to take on."),
-    interval: interval.default("10m").describe("Time between two looks by one proxy, plus or minus 10 %."),
+    interval: interval.default("10m").describe("Interval between two reads by one proxy, plus or minus 10 %."),
     maxModels: z.int().min(1).max(256).default(100).describe("The most models to take on, in alphabetical order."),
   })
   .describe(

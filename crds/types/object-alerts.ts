@@ -127,11 +127,11 @@ export const objectAlerts = z
           .enum(["Recovered", "NotWatched"])
           .optional()
           .describe("Why it ended: the condition no longer holds, or alertWhen no longer names it."),
-        value: z.string().max(256).describe("The figure when it began."),
+        value: z.string().max(256).describe("The measured value when it began."),
         bound: z.string().max(32).describe("The bound from alertWhen; empty if there is none."),
         detail: z.string().max(512).describe("Description in a sentence."),
-        told: channelIds.describe("Channels notified of the beginning, or that gave up."),
-        toldOver: channelIds.describe("Channels notified of the end, or that gave up."),
+        told: channelIds.describe("Channels that were notified of the start, or for which delivery was given up."),
+        toldOver: channelIds.describe("Channels that were notified of the end, or for which delivery was given up."),
       })
       .describe("One event."),
   )

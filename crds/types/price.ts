@@ -89,7 +89,7 @@ const compute = z
       .min(1)
       .max(100_000)
       .default(1)
-      .describe("Calls that a server answers at once, on average. They share its cost."),
+      .describe("Calls that a server handles at the same time, on average. They share its cost."),
   })
   .optional()
   .describe(
@@ -107,7 +107,7 @@ export const priceFields = {
     .meta({ maxProperties: 16 })
     .optional()
     .describe(
-      "By what the token rates are multiplied when the provider processes a call in this mode: its service tier (batch, flex, priority), fast, or geo- and the region that inference was bound to. Absent: the provider's usual ones.",
+      "Factors that the token rates are multiplied by when the provider processes a call in this mode: its service tier (batch, flex, priority), fast, or geo- and the region that inference was bound to. Absent: the provider's usual ones.",
     ),
   contextTiers: z
     .array(

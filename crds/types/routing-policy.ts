@@ -226,7 +226,7 @@ const routing = z
 const session = z
   .strictObject({
     header: headerName.describe(
-      "Header that comes before those by which clients such as Claude Code and Codex name their session.",
+      "Header that names a call's session. It takes precedence over those of clients such as Claude Code and Codex.",
     ),
   })
   .describe("How a call says which session it belongs to.");
