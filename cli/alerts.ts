@@ -1,4 +1,4 @@
-/** `sluice alerts test`: has the operator send a test alert by each channel of an object, and prints what came of it. */
+/** `sluice alerts test`: has the operator send a test alert on each channel of an object, and prints what came of it. */
 import { parseArgs } from "node:util";
 import { group, type Kind, kinds, version } from "../crds/kinds.ts";
 import type { AlertTest } from "../crds/types/alerts.ts";
@@ -7,14 +7,14 @@ import { testAnnotation } from "../operator/delivery/pending-alert.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 
-const usage = `sluice alerts test [KIND/]NAME: send a test alert by each channel of an object
+const usage = `sluice alerts test [KIND/]NAME: send a test alert on each channel of an object
 
-  KIND is budget (which may be left out), llmprovider or routingpolicy. The operator sends the alert, with the Secrets
-  and from the place that real ones come from. Needs the right to change the object.
+  KIND is budget (which may be left out), llmprovider or routingpolicy. The operator sends the alert with the
+  object's Secrets, as it sends real ones. You need permission to change the object.
 
   -n, --namespace NS    (default: the kubeconfig's, else default)
   --kubeconfig FILE     (default: ~/.kube/config)
-  --wait SECONDS        for the result (default 60)`;
+  --wait SECONDS        wait for the result (default 60)`;
 
 const options = {
   namespace: { type: "string", short: "n" },

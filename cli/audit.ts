@@ -15,22 +15,22 @@ import { UsageError } from "../proxy/usage-error.ts";
 const where = `  PATH…                 audit files, or folders of them; those of one chain in their order
   --redis URL           the stream in the store instead, or as well; its password is read from SLUICE_STATE_PASSWORD`;
 
-const auditUsage = `sluice audit verify PATH…: whether nothing in the audit log was changed, removed, added or put in another order
+const auditUsage = `sluice audit verify PATH…: check that no record was changed, removed, added or moved
 
 ${where}
-  --key-file FILE       key of the chain, where it has one (or SLUICE_AUDIT_KEY)
-  --sink NAME           what wrote the files: file (default), or otlp or stdout for what was collected from those
+  --key-file FILE       key of the chain, if it has one (or SLUICE_AUDIT_KEY)
+  --sink NAME           what wrote the files: file (default), or otlp or stdout if a collector did
 
-Exits with 1 where something is wrong.`;
+Exits with 1 if something is wrong.`;
 
-const showUsage = `sluice audit show PATH…: records as JSON, one a line, with bodies that are sealed opened
+const showUsage = `sluice audit show PATH…: print records as JSON, one per line, with sealed bodies opened
 
 ${where}
-  --id REQUEST_ID       the records of one call alone
+  --id REQUEST_ID       only the records of one call
                         keys that open bodies are read from SLUICE_SEALING_KEYS, as proxies have them
 
-Exits with 1 where bodies can't be opened; such a record has "unreadable" with the reason. Whether records are sound is
-for verify to say.`;
+Exits with 1 if a body can't be opened; its record has "unreadable" with the reason. It doesn't check records; use
+verify for that.`;
 
 const reportUsage = `sluice compliance-report PATH…: by month, from the audit log alone
 

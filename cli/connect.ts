@@ -15,7 +15,7 @@ import { freshText, merged, readIfThere, replaceFile } from "./connect/settings-
 import { egressFetch } from "./egress-fetch.ts";
 import { hasMembers } from "./has-members.ts";
 
-const usage = `sluice connect CLIENT: settings with which a coding agent calls the gateway
+const usage = `sluice connect CLIENT: set up a coding agent to call the gateway
 
   CLIENT is ${Object.keys(clients).join(", ")}.
 
@@ -24,9 +24,9 @@ const usage = `sluice connect CLIENT: settings with which a coding agent calls t
   --small-model MODEL   for small tasks in the background, where the client has any (default: --model)
   --key-env NAME        environment variable with your key (default SLUICE_API_KEY). The settings name it and never
                         contain the key. If it is set, the gateway is asked whether the key may use the model
-  --write               write the settings, besides what is there
-  --replace             with --write: replace values that are there
-  --home FOLDER         the folder that the client's settings are below (default: your home)`;
+  --write               add the settings to the client's own
+  --replace             with --write: replace existing values
+  --home FOLDER         the folder that contains the client's settings (default: your home)`;
 
 const options = {
   url: { type: "string" },

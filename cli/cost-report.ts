@@ -39,7 +39,7 @@ ${where}
 export const topUsersUsage = `sluice top-users: who uses most
 
   --metric METRIC       cost (default), tokens or requests
-  --limit N             how many (default 10); the total is of all
+  --limit N             how many to list (default 10); the total covers all
 ${where}`;
 
 const options = {

@@ -17,12 +17,12 @@ export const devUsage = `sluice dev FOLDER…: serve a folder of manifests, with
 
 Reads LLMProvider, RoutingPolicy, Budget, ApiKey, Secret and Namespace objects from *.yaml, *.yml and *.json.
 \${NAME} and \${NAME:-fallback} in a Secret's stringData are filled in from the environment. A saved change takes
-effect at once; a mistake is printed with file and line, and the last good form goes on serving.
+effect at once; a mistake is printed with file and line, and the last good form stays in use.
 
-  --port N          traffic (default 8080; 0 picks one)
+  --port N          port for traffic (default 8080; 0 picks one)
   --status-port N   probes, metrics, status (default 9090)
   --host ADDRESS    listen on (default 127.0.0.1)
-  --settings FILE   what a cluster's operator would be told: origins, identity, cors (docs/access.md)
+  --settings FILE   settings of a cluster's operator: origins, identity, cors (docs/access.md)
   --log-level LEVEL (default info)
 
 Options of sluice proxy work too, such as --audit-dir, --state-url and --country-database.`;

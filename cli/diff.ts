@@ -15,7 +15,7 @@ import { usageAsJson, usageAsMarkdown, usageAsText } from "./usage/output.ts";
 export const diffUsage = `sluice diff BEFORE AFTER: compare what two folders of manifests would serve
 
 AFTER is compiled as it would be on top of BEFORE, last good forms included. Secrets are compared, never shown.
-Exits 0 where nothing changes, 1 where something does, 2 where AFTER has errors or can't be read.
+Exits 0 if nothing changes, 1 if something does, 2 if AFTER has errors or can't be read.
 
   -o, --output FORMAT   text (default), json, or markdown for the comment on a pull request
 ${usageUsage}

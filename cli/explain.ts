@@ -28,23 +28,24 @@ import {
 
 export const explainUsage = `sluice explain [FOLDER…]: which provider a request would go to, and why
 
-With folders their manifests are compiled; without, the cluster's objects are read. Nothing is sent or written, and
-every provider is taken to be well, and budgets and limits to be unused. Exits 0 where a provider would be asked, 1 where the request would be refused.
+With folders, compiles their manifests; without, reads the cluster's objects. Sends and writes nothing, and assumes that
+every provider is healthy and that nothing of budgets and limits is used. Exits 0 if a provider would be asked, 1 if the
+request would be refused.
 
   --key NAMESPACE/NAME  the caller's ApiKey object
   --key-env VARIABLE    the caller's clear key, from the environment
   --key-stdin           the caller's clear key, from standard input
                         (none of these: a caller without a key)
-  --model NAME          the model asked for
+  --model NAME          the requested model
   --path PATH           (default /v1/chat/completions)
   --body FILE           the request's body as JSON, - for standard input (default: a short one that names the model)
-  --header NAME=VALUE   as often as needed
-  --address IP          where the call comes from; without it nobody can tell
+  --header NAME=VALUE   a header of the request; may be repeated
+  --address IP          where the call comes from (default: unknown)
   --country CODE        the country of that address, such as DE
   --at MOMENT           when, such as 2027-02-28T12:00:00Z (default: now)
-  --prompt-tokens N     length of the prompt, in place of what the body has
-  --cached TARGET=N     prompt tokens that a target has in its cache, as often as needed; LeastCost counts them
-  --output-tokens N     most tokens of the answer
+  --prompt-tokens N     length of the prompt, instead of what the body has
+  --cached TARGET=N     prompt tokens that a target has in its cache; LeastCost counts them; may be repeated
+  --output-tokens N     largest number of tokens in the answer
   --batch-size N        inputs of an embeddings request
   -o, --output FORMAT   text (default) or json
 

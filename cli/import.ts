@@ -18,14 +18,14 @@ export const importUsage = `sluice import SOURCE FILE…: turn another gateway's
 SOURCE and its FILEs (YAML or JSON, and CSV for tables; - reads standard input):
 ${sourceLines}
 
-Prints the manifests, and on standard error a report: what of each line was imported, changed or has no counterpart.
-Secrets in clear text are never printed. They are written with --output only, into a file that you alone can read.
+Prints the manifests, and on standard error a report: for each line, whether it was imported or changed, or has no counterpart.
+Secrets in clear text are never printed. They are written only with --output, into a file that only you can read.
 
   -o, --output DIR       write DIR/manifests/*.yaml, and DIR/values.yaml if Helm values are needed; the report is printed
   -n, --namespace NAME   namespace of the objects (default: default)
   --report FORMAT        text (default) or json
   --strict               exit with 1 if anything has no counterpart
-  --env NAME=VALUE       value of a variable that addresses and regions refer to, in place of the environment's; repeatable`;
+  --env NAME=VALUE       value of a variable in addresses and regions, instead of the environment's; may be repeated`;
 
 function sourceNamed(name: string | undefined): ImportSource {
   const names = importSources.map((source) => source.name);

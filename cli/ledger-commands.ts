@@ -8,17 +8,17 @@ import { UsageError } from "../proxy/usage-error.ts";
 import { readLedgers, renameInLedgers } from "./ledger.ts";
 import { ledgersOf, placeOptions, placeUsage, spanOf, spanOptions, spanUsage } from "./report-options.ts";
 
-const exportUsage = `sluice ledger export: every row of the usage ledger, an hour of one caller, model and provider each
+const exportUsage = `sluice ledger export: print the rows of the usage ledger, one for each hour, caller, model and provider
 
 ${placeUsage}
 ${spanUsage}
-  -o, --output FORMAT   csv (default) or jsonl, one object a line; notes go to stderr`;
+  -o, --output FORMAT   csv (default) or jsonl, one object per line; notes go to stderr`;
 
-const forgetUsage = `sluice ledger forget --user USER: replaces a user's name, and the names of its keys, in the usage ledger
+const forgetUsage = `sluice ledger forget --user USER: replace a user's name, and the names of its keys, in the usage ledger
 
   --user USER           as reports show it
-  -n, --namespace NS    only there (default: everywhere)
-  --as NAME             the name that stands for it from now on (default: erased- and random letters)
+  -n, --namespace NS    only in this namespace (default: everywhere)
+  --as NAME             the replacement (default: erased- and random letters)
 ${placeUsage.replace("sluice-reports", "sluice-erasure")}
 
 Sums stay as they are. docs/reports.md names the other places in which a user's name is kept.`;

@@ -6,7 +6,7 @@ import { assumedLine, offlineOptions, offlineUsage, readOffline } from "./offlin
 
 export const lintUsage = `sluice lint FOLDER…: check manifests offline
 
-Prints file:line:column, severity, the rule broken and how to mend it. Exits 1 when there is an error. - reads standard
+Prints file:line:column, severity, the broken rule and how to fix it. Exits 1 if there is an error. - reads standard
 input, such as the output of kustomize build.
 
   -o, --output FORMAT   text (default), json, github (annotations of a pull request) or sarif

@@ -12,7 +12,7 @@ export const offlineOptions = {
 } as const;
 
 export const offlineUsage = `  --secrets MODE        assumed (default): Secrets that the folders lack are taken to exist.
-                        required: the folders must provide them, as Secret, ExternalSecret, SealedSecret or by SOPS.
+                        required: the folders must provide them, as Secret, ExternalSecret or SealedSecret, or with SOPS.
                         Secrets of spec.writeTo may be missing either way: the operator makes them
   --settings FILE       the operator's settings, or the chart's rendered manifests that hold them: what the
                         installation doesn't permit is then reported too`;

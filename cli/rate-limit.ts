@@ -13,7 +13,7 @@ import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 import { type LimitRow, limitTable, scopeFields, stillLimiting, unknownCallers } from "./rate-limit-list.ts";
 
-const usage = `sluice set-rate-limit: limit somebody's calls, in force on all proxies within seconds
+const usage = `sluice set-rate-limit: limit someone's calls on all proxies within seconds
 
   For whom (several narrow it down; each may be given more than once):
   --user USER  --team TEAM  --role ROLE  --tag TAG  --key APIKEY  --model MODEL
@@ -25,14 +25,14 @@ const usage = `sluice set-rate-limit: limit somebody's calls, in force on all pr
   --period TIME         such as 1m, 1h or 1d (default 1h)
   For how long:
   --expires-in TIME     such as 24h (default: until it is removed)
-  --remove              take the limit away
-  --list                print the limits of the namespace, and nothing else
+  --remove              remove the limit
+  --list                only print the limits of the namespace
   Where:
   --name NAME           of the Budget that holds it (default: made from whom it is for)
   -n, --namespace NS    (default: the kubeconfig's, else default)
   --folder DIR          a folder of manifests, as for sluice dev
   --kubeconfig FILE     a cluster (default: ~/.kube/config)
-  --wait SECONDS        for it to be live on all proxies (default 60; 0 does not wait)`;
+  --wait SECONDS        wait until it is live on all proxies (default 60; 0: don't wait)`;
 
 const options = {
   user: { type: "string", multiple: true },

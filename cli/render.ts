@@ -11,8 +11,8 @@ import { offlineOptions, offlineUsage, readOffline } from "./offline-options.ts"
 
 export const renderUsage = `sluice render FOLDER…: print the ConfigMaps that would be published for the manifests
 
-Where a cluster has a digest of a secret, the name of the object stands in for the secret; everything else is the same.
-No secret is printed, nor anything that one could be guessed from.
+In place of digests of secrets it prints digests of their objects' names; everything else is as in a cluster. It prints
+no secret, and nothing from which one could be guessed.
 
 ${offlineUsage}`;
 

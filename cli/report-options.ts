@@ -4,9 +4,9 @@ import { dayStartMs, isTimeZone } from "../proxy/config/periods.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { type Ledger, ledgerAt, ledgersIn } from "./ledger.ts";
 
-export const placeUsage = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); again for each proxy, where they
-                        share no Redis or Valkey; its token is read from SLUICE_STATUS_TOKEN; or
-  --system-namespace NS where Sluice is installed in a cluster: its proxies are asked through the API server, which takes
+export const placeUsage = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); repeat it for each proxy if they
+                        share no Redis or Valkey; the token is read from SLUICE_STATUS_TOKEN; or
+  --system-namespace NS where Sluice is installed in a cluster: its proxies are asked through the API server, which needs
                         the rights of the Role sluice-reports there
   --kubeconfig FILE     (default: ~/.kube/config)`;
 

@@ -23,7 +23,7 @@ const shadowUsage = `sluice shadow report [FILE…]: compare calls with their co
 Reads FILEs with the log of proxies (- for standard input). Without FILEs, asks the proxies, which count since they
 started:
 ${placeUsage}
-  --period TIME         until now, such as 24h or 7d (default: all that was counted), or
+  --period TIME         until now, such as 24h or 7d (default: everything that was counted), or
   --from, --to MOMENT   a day such as 2027-02-01, or a moment such as 2027-02-01T00:00:00Z; proxies count by whole
                         hours, for up to 31 days
   --time-zone ZONE      of days, such as Europe/Berlin (default UTC)

@@ -10,16 +10,16 @@ import { cosine, normalised } from "../proxy/cache/vectors.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { egressFetch } from "./egress-fetch.ts";
 
-const similarityUsage = `sluice similarity FILE: find the threshold of a cache that compares by meaning (docs/caching.md)
+const similarityUsage = `sluice similarity FILE: choose the threshold of a semantic cache (docs/caching.md)
 
-The file has one pair of questions a line, three fields apart by tabs:
+The file has one pair of questions per line, in three fields separated by tabs:
   same<TAB>How do I reset my password?<TAB>I forgot my password
   other<TAB>How do I enable it?<TAB>How do I disable it?
-same: the pair may share an answer. other: it must not. Lines that begin with # are left out; - reads from stdin.
+same: the pair may share an answer. other: it must not. Lines that begin with # are ignored; - reads standard input.
 
   --model NAME       the model for embeddings, as the gateway serves it
   --url URL          the gateway (default http://127.0.0.1:8080)
-  --threshold T      fail where a pair that must not share an answer reaches it, for use in CI
+  --threshold T      fail if a pair that must not share an answer reaches it, for use in CI
   -o, --output FORMAT  table (default) or json
 
 The API key is read from SLUICE_API_KEY.`;

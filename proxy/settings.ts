@@ -193,20 +193,20 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --status-port N      probes, metrics, status (default 9090)
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
-  --drain-delay-ms N   of it, how long calls are still taken while kept-alive connections are asked to close
+  --drain-delay-ms N   part of it: how long calls are still accepted while kept-alive connections are asked to close
                        (default 5000; at most half of --drain-ms)
   --stream-keep-alive-ms N   a stream whose first content is late gets a comment this often (default 15000; 0: never)
   --stream-pause-ms N  chunks of a stream that follow the last one within this time are sent together (default 10;
                        0: each at once)
   --stalled-client-ms N   a caller that reads nothing of its stream for this long is cut off (default 60000)
   --web-sockets B      whether /v1/responses may be opened as a WebSocket (default true; 426 otherwise)
-  --web-socket-idle-ms N   one without a response for this long is closed (default 300000)
-  --web-socket-max-ms N    longest life of one (default 3600000)
-  --max-web-sockets N      open at once (default 1000)
-  --web-socket-memory-bytes N   earlier turns that all of them together remember (default 64 MiB)
+  --web-socket-idle-ms N   a WebSocket without a response for this long is closed (default 300000)
+  --web-socket-max-ms N    longest lifetime of a WebSocket (default 3600000)
+  --max-web-sockets N      WebSockets open at the same time (default 1000)
+  --web-socket-memory-bytes N   memory for earlier turns of all WebSockets together (default 64 MiB)
   --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
-  --max-caller-body-bytes N   the same of one caller (default 64 MiB)
-  --min-upload-bytes-per-second N   a body that comes more slowly is cut (default 256; 0 for none)
+  --max-caller-body-bytes N   the same for one caller (default 64 MiB)
+  --min-upload-bytes-per-second N   a slower body is cut off (default 256; 0: no minimum)
   --text-threads N     threads that read large texts for guard and masking, started when needed (default 2; 0: none)
   --max-reply-bytes N  a longer whole answer, or event of a stream, is refused (default 64 MiB)
   --max-stream-bytes N a longer stream is cut off (default 256 MiB)
@@ -222,8 +222,8 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
   --state-cert F       certificate of the proxy's own for TLS to it, and --state-key F its key; --cache-cert and --cache-key
                        for --cache-url
-  --state-timeout-ms N after how long an answer of the store is late (default 50; docs/fleet-state.md)
-  --state-file F       without a store: file that keeps what was spent over a restart
+  --state-timeout-ms N an answer of the store counts as late after this time (default 50; docs/fleet-state.md)
+  --state-file F       without a store: file in which spending survives a restart
   --ledger-days N      how many days the usage ledger keeps (default 62)
   --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
   --tls-key F          its key

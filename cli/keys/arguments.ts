@@ -11,20 +11,20 @@ export const keysUsage = `sluice keys COMMAND: make and manage API keys, in a cl
     --name NAME           of the object (default: made from the user)
     --secret NAME         for the key (default: NAME-llm-key)
     --show                print the key, once
-  rotate                make a new key; the one before works on for a while
+  rotate                make a new key; the previous one works until the grace period ends
     --grace-period TIME   such as 7d (default 24h)
   revoke                refuse the key from now on
-  list                  what there is, never a key
+  list                  list the objects, never their keys
     --output table|json
 
-  Which ones:
+  Which keys:
   --user USER           all keys of a user, or
   --name NAME           one object
   Where:
   -n, --namespace NS    (default: the kubeconfig's, else default; list: all)
   --folder DIR          a folder of manifests, as for sluice dev
   --kubeconfig FILE     a cluster (default: ~/.kube/config)
-  --wait SECONDS        for the change to be live on all proxies (default 60; 0 does not wait)`;
+  --wait SECONDS        wait until the change is live on all proxies (default 60; 0: don't wait)`;
 
 const options = {
   user: { type: "string" },

@@ -10,17 +10,17 @@ import type { Invoice } from "./invoice.ts";
 import { asCsv, asJson, asText } from "./output.ts";
 import { InvoiceReader, ratesOf } from "./read.ts";
 
-export const reconcileUsage = `sluice reconcile FILE...: compares the usage ledger with what a provider bills, by day and model, and says what
-differences come from
+export const reconcileUsage = `sluice reconcile FILE...: compare the usage ledger with what a provider bills, by day and model, and explain
+the differences
 
-FILE is an export of usage or costs, as CSV (also .gz) or as JSON of the API; give both where there are both:
+FILE is an export of usage or costs, as CSV (also .gz) or as JSON of the API; give both if you have both:
 
   OpenAI     usage and costs, of the dashboard or of /v1/organization/usage/completions and /v1/organization/costs
   Anthropic  usage and cost, of the Console or of /v1/organizations/usage_report/messages and cost_report
   Azure      cost details, as Cost Management exports them
   AWS        Cost and Usage Reports, for Bedrock
 
-  --provider NAME       an LLMProvider as the ledger has it, such as team-a/openai; may be repeated; needed if the ledger
+  --provider NAME       an LLMProvider as named in the ledger, such as team-a/openai; may be repeated; needed if the ledger
                         has several
   --model INVOICE=NAME  the ledger's name for a model of the invoice; may be repeated
   --rate CODE=USD       what a unit of the invoice's currency is worth, such as EUR=1.08

@@ -6,14 +6,14 @@ import { ledgersOf, spanOf } from "../report-options.ts";
 import { readUsage } from "./read.ts";
 
 export const usageUsage = `
-With the calls of a usage ledger, it says as well who would be refused, who would be served by another provider or model,
+With the calls of a usage ledger, it also shows who would be refused, who would be served by another provider or model,
 and who would pay more or less:
 
   --usage FILE          what sluice ledger export wrote, as CSV or JSON lines; - for standard input; may be repeated
   --from-cluster TIME   the ledger of an installation, such as 7d until now
-  --system-namespace NS where that is installed (default sluice-system)
+  --system-namespace NS where Sluice is installed (default sluice-system)
   --kubeconfig FILE     (default: ~/.kube/config)
-  --by LIST             list effects by these: ${ledgerDimensions.join(", ")}
+  --by LIST             group effects by these: ${ledgerDimensions.join(", ")}
                         (default namespace,user,team,model)
 `;
 

@@ -52,7 +52,7 @@ export const sidecarUsage = `sluice sidecar: let one Pod call the gateway as its
 
 Listens on loopback, puts the Pod's projected token on every call, and relays it to the fleet.
 
-  --fleet URL          where the gateway is; repeat it for several, or name a headless Service
+  --fleet URL          the gateway's address; repeat it for several, or name a headless Service
   --token-file FILE    projected token (default /var/run/secrets/sluice/token)
   --ca-file FILE       certificates that sign the gateway's, in PEM
   --host ADDRESS       loopback address to listen on (default 127.0.0.1)
