@@ -28,7 +28,7 @@ const commands: Readonly<Record<string, Command>> = {
   sidecar: serving("in a Pod: call the gateway as its ServiceAccount, without a key", async (args) =>
     (await import("../proxy/sidecar/main.ts")).runSidecar(args),
   ),
-  dev: serving("both in one process, on a folder of manifests", async (args) =>
+  dev: serving("operator and proxy in one process, on a folder of manifests", async (args) =>
     (await import("./dev.ts")).runDev(args),
   ),
   lint: {
@@ -36,7 +36,7 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./lint.ts")).runLint(args),
   },
   diff: {
-    summary: "what a change of manifests would change",
+    summary: "compare what two folders of manifests would serve",
     run: async (args) => (await import("./diff.ts")).runDiff(args),
   },
   explain: {
@@ -52,19 +52,19 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./keys.ts")).runKeys(args),
   },
   "set-rate-limit": {
-    summary: "limit somebody's calls, in force within seconds",
+    summary: "limit someone's calls within seconds",
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
   },
   connect: {
-    summary: "settings with which Claude Code, Codex and other agents call the gateway",
+    summary: "set up Claude Code, Codex and other agents to call the gateway",
     run: async (args) => (await import("./connect.ts")).runConnect(args),
   },
   alerts: {
-    summary: "try out the alert channels of a Budget, LLMProvider or RoutingPolicy",
+    summary: "test the alert channels of a Budget, LLMProvider or RoutingPolicy",
     run: async (args) => (await import("./alerts.ts")).runAlerts(args),
   },
   audit: {
-    summary: "verify the audit log, and read it",
+    summary: "verify and read the audit log",
     run: async (args) => (await import("./audit.ts")).runAudit(args),
   },
   "compliance-report": {
@@ -89,7 +89,7 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./shadow.ts")).runShadow(args),
   },
   similarity: {
-    summary: "which threshold a cache that compares by meaning needs",
+    summary: "choose the threshold of a semantic cache",
     run: async (args) => (await import("./similarity.ts")).runSimilarity(args),
   },
   render: {
@@ -100,7 +100,7 @@ const commands: Readonly<Record<string, Command>> = {
 
 function usage(): string {
   const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(17)} ${summary}`);
-  return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more; sluice version, which one this is.\n`;
+  return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nRun sluice COMMAND --help for details, sluice version for the version.\n`;
 }
 
 /** Normalises the arguments: `help keys` and `keys -h` mean `keys --help`. */
