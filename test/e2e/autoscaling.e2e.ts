@@ -44,9 +44,9 @@ describe("autoscaling", () => {
 
   it("adds proxies under load and removes them after it, and fails no call", async () => {
     await scaledTo("one proxy is enough", 1);
-    const steady = await release.startLoad(300, "kept", 2, 200);
-    const streams = await release.startLoad(300, "stream", 2, 50);
-    const heavy = await release.startLoad(120, "kept", 12, 20);
+    const steady = await release.startLoad(10, "kept", 2, 200);
+    const streams = await release.startLoad(10, "stream", 2, 50);
+    const heavy = await release.startLoad(10, "kept", 12, 20);
     await scaledTo("three proxies share the load", 3);
     const results: LoadResult[] = [await heavy()];
     await scaledTo("the load is over", 1);

@@ -56,6 +56,12 @@ describe("an installation on a real node", () => {
     figures.push(["helm install to ready, s", ((performance.now() - began) / 1000).toFixed(1)]);
     for (const component of ["operator", "proxy"])
       figures.push([`CPU time to ready, ${component}, s`, (await usedBy(component)).cpuSeconds]);
+    const path = 'jsonpath={range .items[*]}{.message} ({.count}){"\\n"}{end}';
+    const select = ["--field-selector", "type=Warning", "-o", path];
+    figures.push([
+      "Warning Events of the start",
+      (await node.kubectl("-n", system, "get", "events", ...select)) || "none",
+    ]);
   });
 
   it("follows the README", async () => {
@@ -115,15 +121,8 @@ describe("an installation on a real node", () => {
     figures.push(["apply to live on 2 proxies, ms: p50, p99", `${quantile(took, 0.5)}, ${quantile(took, 0.99)}`]);
   });
 
-  const underLoad = async (what: string, seconds: number, disturb: () => Promise<void>): Promise<LoadResult[]> => {
-    const loads = await Promise.all([
-      release.startLoad(seconds, "kept", 10, 40),
-      release.startLoad(seconds, "stream", 10, 10),
-      release.startLoad(seconds, "fresh", 4, 60),
-    ]);
-    await sleep(3_000);
-    await disturb();
-    const results = await Promise.all(loads.map((finished) => finished()));
+  const underLoad = async (what: string, disturb: () => Promise<void>): Promise<LoadResult[]> => {
+    const results = await release.loadDuring(disturb, { kept: 10, stream: 10, fresh: 4 });
     const failed = results.flatMap(({ others }) => Object.values(others)).reduce((sum, count) => sum + count, 0);
     const answered = results.reduce((sum, { ok }) => sum + ok, 0);
     figures.push([`${what}: failed calls of all`, `${failed} of ${answered + failed}`]);
@@ -132,7 +131,7 @@ describe("an installation on a real node", () => {
   const failuresOf = (results: readonly LoadResult[]): string[] => results.flatMap(({ failures }) => failures);
 
   it("fails no call in rolling restarts, on fresh and kept connections and in streams", async () => {
-    const results = await underLoad("two rolling restarts", 75, async () => {
+    const results = await underLoad("two rolling restarts", async () => {
       for (let round = 0; round < 2; round++) {
         await node.kubectl("-n", system, "rollout", "restart", "deployment/sluice-proxy");
         await release.rolledOut("sluice-proxy");
@@ -142,7 +141,7 @@ describe("an installation on a real node", () => {
   });
 
   it("fails no call in helm upgrade", async () => {
-    const results = await underLoad("helm upgrade", 50, () =>
+    const results = await underLoad("helm upgrade", () =>
       release.helm(
         "upgrade",
         "operator.privateEndpointNamespaces={team-a}",
@@ -154,7 +153,7 @@ describe("an installation on a real node", () => {
   });
 
   it("fails no call when Pods are evicted, one at a time by the disruption budget", async () => {
-    const results = await underLoad("eviction of every proxy", 60, async () => {
+    const results = await underLoad("eviction of every proxy", async () => {
       for (const { name } of await release.pods("proxy")) {
         await until("the Pod is evicted", async () => {
           const eviction = JSON.stringify({
@@ -174,8 +173,10 @@ describe("an installation on a real node", () => {
   it("serves on while the operator is gone, and after a proxy was killed outright", async () => {
     const [first] = await release.pods("proxy");
     assert.ok(first);
-    const results = await underLoad("SIGKILL of one proxy", 25, async () => {
+    const results = await underLoad("SIGKILL of one proxy", async () => {
       await node.must("kill", "-9", await release.processOf(first.name));
+      await until("it was started again", async () => assert.equal((await release.restartsOf(first.name)).count, 1));
+      await release.ready("proxy", 2);
     });
     // What was on the killed process is lost, and nothing after its restart.
     const lost = results.flatMap(({ others }) => Object.values(others)).reduce((sum, count) => sum + count, 0);
@@ -256,6 +257,14 @@ describe("an installation on a real node", () => {
       120_000,
       1_000,
     );
+    const sidecar = ["exec", "app", "-c", "sluice", "--", "node", "-p"];
+    const heap = await node.kubectl(
+      "-n",
+      "team-a",
+      ...sidecar,
+      'require("node:v8").getHeapStatistics().heap_size_limit',
+    );
+    assert.ok(Number(heap) < 200 * 2 ** 20, `V8 may take ${heap} of the sidecar's 256 MiB`);
   });
 
   it("uses little memory", async () => {

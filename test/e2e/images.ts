@@ -1,6 +1,6 @@
 /**
  * The images of the end-to-end lane, built by buildah: the project's own Dockerfile on a stand-in for node:24-slim, which
- * is made from Debian's packages and the npm package `node`, since no image registry is needed that way.
+ * is made from the machine's packages and the npm package `node`, since no image registry is needed that way.
  */
 import { createHash } from "node:crypto";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -9,9 +9,16 @@ import { join, relative } from "node:path";
 import { cacheFolder, withLock } from "../harness/cache-folder.ts";
 import { type CommandOptions, lastLines, run, runAgain } from "../harness/command.ts";
 import { ensureDebian } from "../harness/tools.ts";
+import { ensureValkey } from "../harness/valkey.ts";
 
 const root = join(import.meta.dirname, "../..");
 const baseName = "localhost/node:24-slim";
+
+/** Servers that proxies share their state in, and where each comes from. */
+const storeImages: Readonly<Record<string, () => Promise<string>>> = {
+  "localhost/redis:1": () => ensureDebian("redis-server", "redis-server"),
+  "localhost/valkey:1": ensureValkey,
+};
 
 /** The tag of the image of this checkout. The image of an earlier commit has the commit as its tag. */
 export const currentTag = "0.1.0";
@@ -35,11 +42,18 @@ async function must(command: string, args: readonly string[], options: CommandOp
   return done.stdout.trim();
 }
 
-/** Debian's minbase with Node.js and npm in it, laid out as in the official image. */
+/** The machine's own release of Debian or Ubuntu, with Node.js and npm in it as in the official image. */
 async function baseRoot(folder: string): Promise<void> {
   const archive = join(folder, "minbase.tar");
-  const sources = "/etc/apt/sources.list.d/debian.sources";
-  const options = ["--variant=minbase", "--components=main", "--include=ca-certificates", "bookworm", archive, sources];
+  const release = Object.fromEntries(
+    [...(await readFile("/etc/os-release", "utf8")).matchAll(/^(\w+)="?([^"\n]*)/gm)].map(([, name, value]) => [
+      name,
+      value,
+    ]),
+  );
+  const sources = `/etc/apt/sources.list.d/${release["ID"]}.sources`;
+  const suite: string = release["VERSION_CODENAME"] ?? "";
+  const options = ["--variant=minbase", "--components=main", "--include=ca-certificates", suite, archive, sources];
   const made = await runAgain("mmdebstrap", options);
   if (made.code !== 0) throw new Error(`mmdebstrap failed:\n${lastLines(made.stderr, 10)}`);
   const base = join(folder, "base");
@@ -173,17 +187,17 @@ export class Builder {
     await this.#commit("localhost/app:1", baseName, [[sdk, "/app/node_modules/openai"]], config);
   }
 
-  /** Redis as Debian packages it, and the libraries that it is linked to. */
-  async #redis(): Promise<void> {
-    if (await this.#has("localhost/redis:1")) return;
-    const binary = await ensureDebian("redis-server", "redis-server");
-    const folder = await mkdtemp(join(tmpdir(), "sluice-redis-"));
+  /** A server's binary and the libraries that it is linked to. */
+  async #server(image: string, ensure: () => Promise<string>): Promise<void> {
+    if (await this.#has(image)) return;
+    const binary = await ensure();
+    const folder = await mkdtemp(join(tmpdir(), "sluice-server-"));
     try {
       const linked = [...(await must("ldd", [binary])).matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? "");
       for (const file of linked) await cp(file, join(folder, file), { dereference: true });
-      await cp(binary, join(folder, "usr/bin/redis-server"), { dereference: true });
-      const config = ["--entrypoint", '["/usr/bin/redis-server"]', "--user", "1000:1000"];
-      await this.#commit("localhost/redis:1", "scratch", [[folder, "/"]], config);
+      await cp(binary, join(folder, "usr/bin/server"), { dereference: true });
+      const config = ["--entrypoint", '["/usr/bin/server"]', "--user", "1000:1000"];
+      await this.#commit(image, "scratch", [[folder, "/"]], config);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -194,22 +208,29 @@ export class Builder {
     return withLock("e2e-images", async () => {
       await this.#base();
       const name = await this.#sluice(root, currentTag);
-      const names = [name, "localhost/pause:1", "localhost/app:1", "localhost/redis:1"];
+      const names = [name, "localhost/pause:1", "localhost/app:1", ...Object.keys(storeImages)];
       for (const commit of commits) {
         const folder = await checkout(commit);
         names.push(await this.#sluice(folder, commit));
         await rm(folder, { recursive: true, force: true });
       }
-      await Promise.all([this.#pause(), this.#app(), this.#redis()]);
+      const stores = Object.entries(storeImages).map(([image, ensure]) => this.#server(image, ensure));
+      await Promise.all([this.#pause(), this.#app(), ...stores]);
       const archives: string[] = [];
-      for (const image of names) {
-        const archive = join(this.#folder, `${createHash("sha256").update(image).digest("hex").slice(0, 8)}.tar`);
-        await rm(archive, { force: true });
-        await this.#buildah(["push", "-q", image, `docker-archive:${archive}:${image}`]);
-        archives.push(archive);
-      }
+      for (const image of names) archives.push(await this.#archive(image));
       return { archives, sluice: await this.#about(name) };
     });
+  }
+
+  /** A file of the image, written when the image is another one than the last time. */
+  async #archive(image: string): Promise<string> {
+    const archive = join(this.#folder, `${createHash("sha256").update(image).digest("hex").slice(0, 8)}.tar`);
+    const [{ id }] = JSON.parse(await this.#buildah(["images", "--json", image]));
+    if ((await readFile(`${archive}.id`, "utf8").catch(() => "")) === id) return archive;
+    await rm(archive, { force: true });
+    await this.#buildah(["push", "-q", image, `docker-archive:${archive}:${image}`]);
+    await writeFile(`${archive}.id`, id);
+    return archive;
   }
 
   async #about(name: string): Promise<BuiltImage> {

@@ -1,11 +1,13 @@
 /** A release of the chart on a real node, with a provider and load generators in the node's network. */
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../harness/until.ts";
 import { Builder, currentTag, type Images } from "./images.ts";
-import { installNodePackages, KubeNode } from "./node.ts";
+import { installNodePackages, KubeNode, nodePrograms } from "./node.ts";
 
 const root = join(import.meta.dirname, "../..");
 export const chart = join(root, "charts/sluice");
@@ -27,6 +29,12 @@ export interface LoadResult {
   failures: string[];
 }
 
+interface Restarts {
+  count: number;
+  exitCode: number | undefined;
+  reason: string | undefined;
+}
+
 export class Installation {
   readonly node: KubeNode;
   /** Address of the node. */
@@ -40,7 +48,7 @@ export class Installation {
 
   #spawn(file: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): ChildProcess {
     const { command, env } = this.node.prefix();
-    const stdio = ["ignore", "pipe", "inherit"] as const;
+    const stdio = ["pipe", "pipe", "inherit"] as const;
     const all = [process.execPath, join(import.meta.dirname, file), ...args];
     return spawn(command, all, { env: { ...env, ...more }, stdio: [...stdio] });
   }
@@ -132,6 +140,7 @@ spec: { user: alice@example.com, team: a, writeTo: { name: alice-llm-key } }
     return { status: Number(lines.at(-1)), text: lines.slice(0, -1).join("\n") };
   }
 
+  /** Calls go on for so long at least, and until the function that is returned is called for their outcome. */
   async startLoad(
     seconds: number,
     kind: string,
@@ -146,9 +155,43 @@ spec: { user: alice@example.com, team: a, writeTo: { name: alice-llm-key } }
     child.stdout?.setEncoding("utf8").on("data", (piece: string) => (text += piece));
     const closed = once(child, "close");
     return async () => {
+      child.stdin?.end();
       await closed;
       return JSON.parse(text) as LoadResult;
     };
+  }
+
+  /** What becomes of calls while something is done: until no Pod of the fleet that was stopped for it is left. */
+  async loadDuring(
+    change: () => Promise<void>,
+    workers: Readonly<Record<string, number>>,
+    options: LoadOptions = {},
+  ): Promise<LoadResult[]> {
+    const gapMs = { kept: 40, stream: 10 } as Readonly<Record<string, number>>;
+    const loads = await Promise.all(
+      Object.entries(workers).map(([kind, count]) => this.startLoad(10, kind, count, gapMs[kind] ?? 60, options)),
+    );
+    await sleep(3_000);
+    await change();
+    await this.stopped("proxy");
+    await sleep(2_000);
+    return Promise.all(loads.map((finished) => finished()));
+  }
+
+  /** How often the Pod's first container was started again, and how it ended the last time. */
+  async restartsOf(pod: string): Promise<Restarts> {
+    const { status } = JSON.parse(await this.node.kubectl("-n", system, "get", "pod", pod, "-o", "json"));
+    const [container] = status.containerStatuses;
+    const { exitCode, reason } = container.lastState.terminated ?? {};
+    return { count: container.restartCount, exitCode, reason };
+  }
+
+  /** Waits until no Pod of the component is still being stopped. */
+  async stopped(component: string): Promise<void> {
+    const path = "jsonpath={.items[*].metadata.deletionTimestamp}";
+    const selector = `app.kubernetes.io/component=${component}`;
+    const stopping = (): Promise<string> => this.node.kubectl("-n", system, "get", "pods", "-l", selector, "-o", path);
+    await until("stopped Pods are gone", async () => assert.equal(await stopping(), ""), 120_000, 500);
   }
 
   async pods(component: string): Promise<{ name: string; ip: string }[]> {
@@ -195,7 +238,8 @@ export async function startInstallation(
   commits: readonly string[] = [],
 ): Promise<{ release: Installation; images: Images }> {
   await installNodePackages();
-  const images = await (await Builder.open()).build(commits);
+  // The node's programs are compiled while images are fetched and built.
+  const [images] = await Promise.all([(await Builder.open()).build(commits), nodePrograms()]);
   const release = new Installation(await KubeNode.start(images, family), family);
   try {
     await release.startProvider();

@@ -1,5 +1,6 @@
 /**
- * Load from inside the node: `load.ts URL KEY SECONDS KIND WORKERS GAP_MS`. KIND is fresh (a connection for each call), kept
+ * Load from inside the node: `load.ts URL KEY SECONDS KIND WORKERS GAP_MS`, for SECONDS at least and until its input ends.
+ * KIND is fresh (a connection for each call), kept
  * (connections are used again), stream (3 s each, on kept connections), large (fresh, in Anthropic's format, with 90,000
  * blocks for a slow model) or retried (fresh, each call up to three times, as SDKs do). Otherwise nothing is retried, so
  * that every failed call counts. Prints one line of JSON.
@@ -63,8 +64,12 @@ async function persistently(): Promise<[outcome: string, detail: string]> {
   }
 }
 
-async function work(untilMs: number): Promise<void> {
-  while (performance.now() < untilMs) {
+const leastMs = performance.now() + Number(seconds) * 1_000;
+let inputEnded = false;
+process.stdin.on("end", () => (inputEnded = true)).resume();
+
+async function work(): Promise<void> {
+  while (!inputEnded || performance.now() < leastMs) {
     const began = performance.now();
     const [outcome, detail] = await (kind === "retried" ? persistently() : call());
     tookMs.push(performance.now() - began);
@@ -74,8 +79,7 @@ async function work(untilMs: number): Promise<void> {
   }
 }
 
-const end = performance.now() + Number(seconds) * 1_000;
-await Promise.all(Array.from({ length: Number(workers) }, () => work(end)));
+await Promise.all(Array.from({ length: Number(workers) }, work));
 tookMs.sort((a, b) => a - b);
 const quantile = (share: number): number => Math.round(tookMs[Math.floor(tookMs.length * share)] ?? 0);
 const { ok = 0, ...others } = tally;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type CommandOptions, type Finished, lastLines, run } from "../harness/command.ts";
 import { install } from "../harness/debian.ts";
-import { ensureTool } from "../harness/tools.ts";
+import { ensureTool, type ToolName } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import type { Images } from "./images.ts";
 
@@ -22,6 +22,26 @@ export async function installNodePackages(): Promise<void> {
   }
 }
 
+const servers: readonly ToolName[] = [
+  ...(["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"] as const),
+  ...(["kube-apiserver", "etcd"] as const),
+];
+
+interface Programs {
+  /** Variables for the scripts, with the paths of what they start. */
+  env: NodeJS.ProcessEnv;
+  /** Folders of kubectl and helm. */
+  path: string[];
+}
+
+/** What runs on a node and what talks to it. The first time it is compiled. */
+export async function nodePrograms(): Promise<Programs> {
+  const env: NodeJS.ProcessEnv = {};
+  for (const name of servers) env[name.toUpperCase().replaceAll("-", "_")] = await ensureTool(name);
+  const path = [await ensureTool("kubectl"), await ensureTool("helm")].map((binary) => dirname(binary));
+  return { env, path };
+}
+
 export class KubeNode {
   readonly home: string;
   readonly #env: NodeJS.ProcessEnv;
@@ -32,17 +52,8 @@ export class KubeNode {
   }
 
   static async start(images: Images, family: "ipv4" | "ipv6" = "ipv4"): Promise<KubeNode> {
-    const tools = [
-      "kubelet",
-      "kube-controller-manager",
-      "kube-scheduler",
-      "kube-proxy",
-      "kube-apiserver",
-      "etcd",
-    ] as const;
-    const env: NodeJS.ProcessEnv = { ...process.env, NODE_FAMILY: family };
-    for (const tool of tools) env[tool.toUpperCase().replaceAll("-", "_")] = await ensureTool(tool);
-    const path = [await ensureTool("kubectl"), await ensureTool("helm")].map((binary) => dirname(binary));
+    const { env: paths, path } = await nodePrograms();
+    const env: NodeJS.ProcessEnv = { ...process.env, ...paths, NODE_FAMILY: family };
     const home = await mkdtemp(join(tmpdir(), "sluice-node-"));
     Object.assign(env, {
       NODE_HOME: home,
@@ -67,8 +78,13 @@ export class KubeNode {
       const { stdout, stderr } = await this.run("kubectl", "get", "nodes", "--no-headers");
       if (!/\sReady\s/.test(stdout)) throw new Error(stdout + stderr);
     };
-    await until("the node is ready", ready, 180_000, 500);
-    for (const archive of images.archives) await this.must("ctr", "-n", "k8s.io", "images", "import", archive);
+    await Promise.all([until("the node is ready", ready, 180_000, 500), this.#import(images.archives)]);
+  }
+
+  /** containerd takes images as soon as it runs, before kubelet does. */
+  async #import(archives: readonly string[]): Promise<void> {
+    await until("containerd answers", () => this.must("ctr", "version"), 60_000, 200);
+    for (const archive of archives) await this.must("ctr", "-n", "k8s.io", "images", "import", archive);
   }
 
   /** Runs a command in the node's namespaces. */

@@ -5,7 +5,7 @@ import { eventually } from "../harness/gateway.ts";
 import { until } from "../harness/until.ts";
 import { type Installation, startInstallation, system } from "./installation.ts";
 import { startPolicyAgent } from "./policy-agent.ts";
-import { applyRedis, redisValues } from "./redis.ts";
+import { applyStore, storeValues } from "./shared-store.ts";
 
 const request = { model: "fast", messages: [{ role: "user", content: "hi" }] };
 
@@ -35,12 +35,12 @@ describe("NetworkPolicies that are enforced", () => {
     ({ release } = await startInstallation());
     await startPolicyAgent(release);
     await release.startProvider(9001);
-    await applyRedis(release.node);
+    await applyStore(release.node, "redis");
     await release.helm(
       "install",
       "operator.privateEndpointNamespaces={team-a}",
       "networkPolicy.monitoringNamespaceLabels.metrics=allowed",
-      ...redisValues,
+      ...storeValues,
     );
     await release.applyTenant();
     for (const name of ["monitoring", "elsewhere"]) await release.namespace(name);
@@ -105,13 +105,13 @@ describe("NetworkPolicies that are enforced", () => {
 
   it("let proxies out only on the ports of what is configured", async () => {
     const [proxy] = await release.pods("proxy");
-    const [redis] = await release.pods("redis");
-    assert.ok(proxy && redis);
+    const [store] = await release.pods("store");
+    assert.ok(proxy && store);
     assert.equal(await reaches("elsewhere", "prober", release.host, 9001), true, "the second provider runs");
     assert.deepEqual(
       [
         await reaches(system, proxy.name, release.host, 9000),
-        await reaches(system, proxy.name, redis.ip, 6379),
+        await reaches(system, proxy.name, store.ip, 6379),
         await reaches(system, proxy.name, release.host, 9001),
         await reaches(system, proxy.name, release.host, 6443),
       ],

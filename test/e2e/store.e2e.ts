@@ -1,10 +1,10 @@
-/** Two proxies with Redis in the cluster: what is shared holds while the store's Pod is killed and replaced. */
+/** Two proxies with Valkey in the cluster: what is shared holds while the store's Pod is killed and replaced. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "../harness/gateway.ts";
 import { until } from "../harness/until.ts";
 import { type Installation, type LoadResult, startInstallation, system } from "./installation.ts";
-import { applyRedis, redisValues } from "./redis.ts";
+import { applyStore, storeValues } from "./shared-store.ts";
 
 const request = { model: "fast", max_tokens: 5, messages: [{ role: "user", content: "hi" }] };
 /** A call uses 5 tokens of prompt and 5 of answer, so that each costs USD 0.01. */
@@ -26,8 +26,8 @@ describe("two proxies with a store in the cluster", () => {
   let release: Installation;
   before(async () => {
     ({ release } = await startInstallation());
-    await applyRedis(release.node);
-    await release.helm("install", "operator.privateEndpointNamespaces={team-a}", ...redisValues);
+    await applyStore(release.node, "valkey");
+    await release.helm("install", "operator.privateEndpointNamespaces={team-a}", ...storeValues);
     await release.applyTenant();
     const models = ["fast", "mid", "slow"].map((name) => ({ name, price, maxOutputTokens: 5 }));
     const patch = JSON.stringify({ spec: { models } });
@@ -52,12 +52,12 @@ describe("two proxies with a store in the cluster", () => {
   /** The store's container is killed, and another time its whole Pod is replaced. */
   const disturbances: Readonly<Record<string, () => Promise<void>>> = {
     "the store is killed": async () => {
-      const [pod] = await release.pods("redis");
+      const [pod] = await release.pods("store");
       assert.ok(pod);
       await release.node.must("kill", "-9", await release.processOf(pod.name));
     },
     "the store's Pod is replaced": async () => {
-      const [pod] = await release.pods("redis");
+      const [pod] = await release.pods("store");
       assert.ok(pod);
       await release.node.kubectl("-n", system, "delete", "pod", pod.name, "--grace-period=0", "--force");
     },
@@ -75,7 +75,7 @@ describe("two proxies with a store in the cluster", () => {
     for (const disturb of Object.values(disturbances)) {
       await disturb();
       const again = await load();
-      await release.ready("redis", 1);
+      await release.ready("store", 1);
       const later = await load();
       assert.deepEqual([again.ok, later.ok], [0, 0], JSON.stringify([again, later]));
     }
@@ -94,7 +94,7 @@ describe("two proxies with a store in the cluster", () => {
         results.flatMap(({ failures }) => failures),
         [],
       );
-      await release.ready("redis", 1);
+      await release.ready("store", 1);
     });
 
   it("never spend more than a hard budget, whenever the store is killed, and spend all of it", async () => {
@@ -106,7 +106,7 @@ describe("two proxies with a store in the cluster", () => {
       const result = await finished();
       ok += result.ok;
       assert.ok(ok <= 300, JSON.stringify(outcomes(result)));
-      await release.ready("redis", 1);
+      await release.ready("store", 1);
     }
     // A call reserves the price of each byte, so that up to seven calls' worth stay unused. As much can stay counted of
     // what a report gave back that the store was killed with.

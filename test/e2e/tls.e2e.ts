@@ -63,21 +63,18 @@ describe("a certificate that is renewed", () => {
     };
     await until("calls are answered", ready);
 
-    const loads = await Promise.all([
-      release.startLoad(130, "kept", 6, 40, options),
-      release.startLoad(130, "stream", 6, 10, options),
-      release.startLoad(130, "fresh", 2, 100, options),
-    ]);
-    await writeSecret(second);
-    await until(
-      "every proxy serves the new certificate",
-      async () => assert.deepEqual(await servedByAll(), [serialOf(second), serialOf(second)]),
-      120_000,
-      1_000,
-    );
-    for (let connection = 0; connection < 20; connection++)
-      assert.equal(await servedAt(`${host}:443`), serialOf(second));
-    const results = await Promise.all(loads.map((finished) => finished()));
+    const renew = async (): Promise<void> => {
+      await writeSecret(second);
+      await until(
+        "every proxy serves the new certificate",
+        async () => assert.deepEqual(await servedByAll(), [serialOf(second), serialOf(second)]),
+        120_000,
+        1_000,
+      );
+      for (let connection = 0; connection < 20; connection++)
+        assert.equal(await servedAt(`${host}:443`), serialOf(second));
+    };
+    const results = await release.loadDuring(renew, { kept: 6, stream: 6, fresh: 2 }, options);
     assert.deepEqual(
       results.flatMap(({ failures }) => failures),
       [],

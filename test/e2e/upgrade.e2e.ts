@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { until } from "../harness/until.ts";
 import { checkout } from "./images.ts";
 import { type Installation, type LoadResult, startInstallation, system } from "./installation.ts";
-import { applyRedis, redisValues } from "./redis.ts";
+import { applyStore, storeValues } from "./shared-store.ts";
 
 /** Commits from which upgrades must work. Proxies that don't drain break kept connections when they are stopped. */
 const earlier: readonly { commit: string; what: string; drains: boolean }[] = [
@@ -14,7 +14,7 @@ const earlier: readonly { commit: string; what: string; drains: boolean }[] = [
   { commit: "d9fea5b9", what: "the first bundled image", drains: false },
   { commit: "83269bfd", what: "labelled Secrets, a token on the status port", drains: true },
 ];
-const values = ["operator.privateEndpointNamespaces={team-a}", ...redisValues];
+const values = ["operator.privateEndpointNamespaces={team-a}", ...storeValues];
 const crds = ["llmproviders", "routingpolicies", "budgets", "apikeys"].map((name) => `${name}.sluice.dev`);
 /** A call costs USD 0.01. */
 const price = { inputPerMillion: "1000", outputPerMillion: "1000" };
@@ -46,7 +46,7 @@ describe("an upgrade under load", () => {
   const spent = async (): Promise<number> =>
     Number(await release.node.kubectl("-n", "team-a", "get", "budget/all", "-o", "jsonpath={.status.spent}"));
   const install = async (folder: string, commit: string): Promise<void> => {
-    await applyRedis(release.node);
+    await applyStore(release.node, "redis");
     await release.helmWith(join(folder, "charts/sluice"), commit, "install", ...values);
     await release.applyTenant();
     const models = ["fast", "mid", "slow"].map((name) => ({ name, price }));
@@ -64,12 +64,8 @@ describe("an upgrade under load", () => {
       await release.namespace(name);
     }
   };
-  const loadDuring = async (change: () => Promise<void>): Promise<LoadResult[]> => {
-    const kinds = ["kept", "stream", "fresh"] as const;
-    const loads = await Promise.all(kinds.map((kind) => release.startLoad(60, kind, 4, 50)));
-    await change();
-    return Promise.all(loads.map((finished) => finished()));
-  };
+  const loadDuring = (change: () => Promise<void>): Promise<LoadResult[]> =>
+    release.loadDuring(change, { kept: 4, stream: 4, fresh: 4 });
   const judge = (results: readonly LoadResult[], drains: boolean): void => {
     const judged = drains ? results : results.filter(({ kind }) => kind === "fresh");
     assert.deepEqual(

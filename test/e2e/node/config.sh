@@ -47,7 +47,7 @@ authorization: { mode: Webhook }
 tlsCertFile: $NODE_HOME/certs/kubelet.crt
 tlsPrivateKeyFile: $NODE_HOME/certs/kubelet.key
 cgroupDriver: cgroupfs
-cgroupRoot: /sluice-e2e
+cgroupRoot: /$cgroup
 failCgroupV1: false
 failSwapOn: false
 containerRuntimeEndpoint: unix://$NODE_HOME/run/containerd.sock

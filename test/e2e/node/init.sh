@@ -3,6 +3,8 @@
 set -u
 here=$(dirname "$0"); . "$here/settings.sh"
 mount --make-rprivate /
+# Paths that are the same for every node: each gets folders of its own in their place.
+for path in /run/netns /var/lib/kubelet; do mkdir -p "$path"; mount -t tmpfs node "$path"; done
 # kubelet writes settings of the whole machine: it gets files in their place.
 for setting in vm/overcommit_memory=1 vm/panic_on_oom=0 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
   file=$NODE_HOME/run/proc-$(echo "${setting%=*}" | tr / _); echo "${setting#*=}" > "$file"

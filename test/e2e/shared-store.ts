@@ -1,23 +1,23 @@
-/** A Redis in the cluster, with a password and without a volume: it forgets everything when it ends. */
+/** Redis or Valkey in the cluster, with a password and without a volume: it forgets everything when it ends. */
 import { system } from "./installation.ts";
 import type { KubeNode } from "./node.ts";
 
 /** Helm values of a release that uses it. */
-export const redisValues = [
-  `state.url=redis://redis.${system}.svc:6379`,
-  "state.secretRef.name=redis",
+export const storeValues = [
+  `state.url=redis://store.${system}.svc:6379`,
+  "state.secretRef.name=store",
   "networkPolicy.egressPorts={443,9000}",
 ];
 
-const labels = { "app.kubernetes.io/component": "redis" };
+const labels = { "app.kubernetes.io/component": "store" };
 
-export async function applyRedis(node: KubeNode): Promise<void> {
-  await node.kubectl("-n", system, "create", "secret", "generic", "redis", "--from-literal=password=e2e-password");
+export async function applyStore(node: KubeNode, server: "redis" | "valkey"): Promise<void> {
+  await node.kubectl("-n", system, "create", "secret", "generic", "store", "--from-literal=password=e2e-password");
   const container = {
-    name: "redis",
-    image: "localhost/redis:1",
+    name: "store",
+    image: `localhost/${server}:1`,
     args: ["--save", "", "--requirepass", "$(PASSWORD)"],
-    env: [{ name: "PASSWORD", valueFrom: { secretKeyRef: { name: "redis", key: "password" } } }],
+    env: [{ name: "PASSWORD", valueFrom: { secretKeyRef: { name: "store", key: "password" } } }],
     ports: [{ containerPort: 6379 }],
     readinessProbe: { tcpSocket: { port: 6379 }, periodSeconds: 1 },
     securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
@@ -28,7 +28,7 @@ export async function applyRedis(node: KubeNode): Promise<void> {
     containers: [container],
   };
   const template = { metadata: { labels }, spec: pod };
-  const metadata = { name: "redis", namespace: system };
+  const metadata = { name: "store", namespace: system };
   const items = [
     {
       apiVersion: "apps/v1",
@@ -39,5 +39,5 @@ export async function applyRedis(node: KubeNode): Promise<void> {
     { apiVersion: "v1", kind: "Service", metadata, spec: { selector: labels, ports: [{ port: 6379 }] } },
   ];
   await node.apply(JSON.stringify({ apiVersion: "v1", kind: "List", items }));
-  await node.kubectl("-n", system, "rollout", "status", "deployment/redis", "--timeout=120s");
+  await node.kubectl("-n", system, "rollout", "status", "deployment/store", "--timeout=120s");
 }
