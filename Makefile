@@ -32,9 +32,14 @@ fuzz: node_modules/.installed tools ## Try new generated cases in every property
 test-clients: node_modules/.installed ## Run Claude Code, Codex and opencode against every type of provider, and the Python SDKs on broken streams
 	@$(NODE) --test --test-concurrency=1 --test-timeout=1800000 'test/clients/*.client.ts'
 
+# Two nodes at a time: most of the time is spent waiting for rollouts.
 .PHONY: e2e
 e2e: node_modules/.installed ## Build the image and run it on a real node: kubelet, containerd, rollouts under load (needs root)
-	@$(NODE) --test --test-concurrency=1 --test-timeout=1800000 'test/e2e/*.e2e.ts'
+	@$(NODE) --test --test-concurrency=2 --test-timeout=1800000 'test/e2e/*.e2e.ts'
+
+.PHONY: e2e-smoke
+e2e-smoke: node_modules/.installed ## Only build the image, install the chart on a real node, and call it (needs root)
+	@$(NODE) --test --test-concurrency=2 --test-timeout=1800000 test/e2e/image.e2e.ts test/e2e/ipv6.e2e.ts
 
 .PHONY: check
 check: fresh lint unused types test ## What CI checks: generated files, lint, dead code, types, tests. Repairs nothing
