@@ -149,7 +149,7 @@ export class Builder {
     }
   }
 
-  /** Builds a Dockerfile as it is. The machine's npm settings are mounted for `npm ci`, and are not in the image. */
+  /** Builds a Dockerfile as it is. The machine's npm settings and cache are mounted for `npm ci`, and are not in the image. */
   async #dockerfile(folder: string, tag: string): Promise<void> {
     const settings = ["userconfig", "globalconfig"].map(async (name, index) => {
       const file = await must("npm", ["config", "get", name]);
@@ -158,7 +158,8 @@ export class Builder {
     });
     const base = ["--build-arg", `NODE_IMAGE=${baseName}`, "--timestamp", "0", "--pull-never"];
     const runtime = ["--runtime", "/usr/sbin/runc", "--network", "host"];
-    const mounts = ["-v", "/etc/ssl/certs:/etc/ssl/certs:ro", ...(await Promise.all(settings)).flat()];
+    const cache = ["-v", `${await must("npm", ["config", "get", "cache"])}:/root/.npm`];
+    const mounts = ["-v", "/etc/ssl/certs:/etc/ssl/certs:ro", ...cache, ...(await Promise.all(settings)).flat()];
     await this.#buildah(["bud", ...base, ...runtime, ...mounts, "-t", tag, folder]);
   }
 
