@@ -78,8 +78,8 @@ bundle: node_modules/.installed ## Bundle the command line into dist/, as the im
 	@$(NODE) cli/bundle.ts dist
 
 .PHONY: sbom
-sbom: ## List what the image ships, as CycloneDX
-	@npm sbom --sbom-format=cyclonedx --omit=dev --package-lock-only
+sbom: node_modules/.installed ## List what the image ships, as CycloneDX
+	@$(NODE) cli/sbom.ts
 
 .PHONY: bench
 bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call

@@ -37,6 +37,22 @@ describe("the bundle", () => {
     }
   });
 
+  it("has no package that the list of packages leaves out, and the list has no tool of development", async () => {
+    const { code, stdout, stderr } = await run(process.execPath, [join(root, "cli/sbom.ts")]);
+    assert.equal(code, 0, stderr);
+    const bom: { metadata: { component: { name: string } }; components: { name: string; group?: string }[] } =
+      JSON.parse(stdout);
+    const listed = new Set(bom.components.map(({ name, group }) => (group === undefined ? name : `${group}/${name}`)));
+    const licences = await readFile(join(folder, "app/THIRD_PARTY_LICENSES"), "utf8");
+    const bundledPackages = [...licences.matchAll(/^(?:---\n\n)?((?:@[\w.-]+\/)?[\w.-]+) \d+\.\d+\.\d+\S*, /gm)];
+    assert.ok(bundledPackages.length > 50);
+    assert.deepEqual(
+      bundledPackages.flatMap(([, name = ""]) => (listed.has(name) ? [] : [name])),
+      [],
+    );
+    assert.deepEqual([listed.has("esbuild"), bom.metadata.component.name], [false, "sluice"]);
+  });
+
   it("serves a call", async (context) => {
     const provider = await startProviderServer(0);
     context.after(() => provider.close());

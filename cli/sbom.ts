@@ -1,0 +1,38 @@
+/**
+ * Prints what the image ships, as CycloneDX: `sbom.ts`, or `make sbom`. npm's own `--omit=dev` leaves out packages that both
+ * the product and a development dependency use, so everything is listed, and what the lock file calls `dev` is taken out.
+ */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+interface Bom {
+  metadata: { component: { name: string } };
+  components: { "bom-ref": string }[];
+  dependencies: { ref: string; dependsOn?: string[] }[];
+}
+interface Lock {
+  name: string;
+  packages: Record<string, { name?: string; version: string; dev?: boolean }>;
+}
+
+const root = join(import.meta.dirname, "..");
+const lock: Lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+const shipped = new Set(
+  Object.entries(lock.packages)
+    .filter(([, { dev }]) => !dev)
+    .map(([path, { name, version }]) => `${name ?? path.split("node_modules/").at(-1)}@${version}`),
+);
+const listed = execFileSync("npm", ["sbom", "--sbom-format=cyclonedx", "--package-lock-only"], {
+  cwd: root,
+  encoding: "utf8",
+  maxBuffer: 64 * 2 ** 20,
+});
+const bom: Bom = JSON.parse(listed);
+// npm takes the folder's name.
+bom.metadata.component.name = lock.name;
+bom.components = bom.components.filter((component) => shipped.has(component["bom-ref"]));
+bom.dependencies = bom.dependencies
+  .filter(({ ref }) => shipped.has(ref))
+  .map(({ ref, dependsOn = [] }) => ({ ref, dependsOn: dependsOn.filter((other) => shipped.has(other)) }));
+process.stdout.write(`${JSON.stringify(bom, null, 2)}\n`);
