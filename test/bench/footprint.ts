@@ -87,6 +87,8 @@ try {
   );
   const forms = { image: join(dir, "app/main.mjs"), source: join(root, "cli/main.ts") };
   for (const [form, main] of Object.entries(forms)) {
+    for (const command of ["operator", "proxy", "sidecar", "dev"])
+      await run(process.execPath, [main, command, "--help"]);
     await installation(main, form, dir);
     await dev(main, `dev, ${form}`, dir);
   }
