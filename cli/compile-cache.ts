@@ -1,5 +1,5 @@
 /**
- * In a checkout types are stripped and code is compiled at each start, which takes half of its CPU time. Node.js keeps the
+ * In a checkout types are stripped and code is compiled at each start, which takes a quarter of its CPU time or more. Node.js keeps the
  * result in the checkout's own node_modules. Only what is imported after the call is kept. The bundle of the image has
  * nothing to strip and no folder to write to.
  */
