@@ -140,7 +140,7 @@ spec: { user: alice@example.com, team: a, writeTo: { name: alice-llm-key } }
     return { status: Number(lines.at(-1)), text: lines.slice(0, -1).join("\n") };
   }
 
-  /** Calls go on for so long at least, and until the function that is returned is called for their outcome. */
+  /** Calls go on for that time at least, and until the function that is returned is called for their outcome. */
   async startLoad(
     seconds: number,
     kind: string,

@@ -20,10 +20,12 @@ export const goTools = {
   "kube-controller-manager": kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager", "kubernetes-node"),
   "kube-scheduler": kubernetes("k8s.io/kubernetes/cmd/kube-scheduler", "kubernetes-node"),
   "kube-proxy": kubernetes("k8s.io/kubernetes/cmd/kube-proxy", "kubernetes-node"),
-  // For HorizontalPodAutoscalers on a real node.
+  // For HorizontalPodAutoscalers on a real node. Its generated code works with its own version of Kubernetes' libraries only.
   "metrics-server": {
-    ...kubernetes("sigs.k8s.io/metrics-server/cmd/metrics-server", "kubernetes-node"),
+    folder: join(modules, "metrics-server"),
+    package: "sigs.k8s.io/metrics-server/cmd/metrics-server",
     versionOf: "sigs.k8s.io/metrics-server",
+    stamps: () => ({}),
   },
   // Enforces NetworkPolicies on a real node.
   "kube-router": {
