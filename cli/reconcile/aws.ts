@@ -41,12 +41,17 @@ interface Columns {
   currency: string;
   unit: string;
   product: string;
+  /** In exports whose query has the product's attributes as columns of their own. */
+  productName: string;
 }
 
 const readWith =
   (columns: Columns): ExportFormat["line"] =>
   (row: ExportRow, { leaveOut, toUsd }: ReadContext): InvoiceLine | null => {
-    const product = row.text(columns.product).replace(/^.*"product_name"\s*:\s*"([^"]*)".*$/s, "$1");
+    const product = (row.text(columns.product) || row.text(columns.productName)).replace(
+      /^.*"product_name"\s*:\s*"([^"]*)".*$/s,
+      "$1",
+    );
     if (!/bedrock/i.test(row.text(columns.code) + product)) return leaveOut("rows of other services");
     const lineKind = row.needed(columns.kind);
     if (!/Usage$/.test(lineKind)) return leaveOut(`rows of the type ${lineKind}`);
@@ -75,6 +80,7 @@ const columns2: Columns = {
   currency: "line_item_currency_code",
   unit: "pricing_unit",
   product: "product",
+  productName: "product_product_name",
 };
 
 const columns1: Columns = {
@@ -88,6 +94,7 @@ const columns1: Columns = {
   currency: "lineItem/CurrencyCode",
   unit: "pricing/unit",
   product: "product/ProductName",
+  productName: "product/productName",
 };
 
 const formatWith = (name: string, columns: Columns): ExportFormat => {

@@ -1,6 +1,7 @@
 /**
  * Azure's cost details, as Cost Management exports them: actual or amortized, of Enterprise Agreements, Microsoft
- * Customer Agreements and subscriptions, which differ in the case and names of columns.
+ * Customer Agreements and subscriptions, which differ in the case and names of columns. Exports of pay-as-you-go
+ * subscriptions have UsageDateTime and UsageQuantity.
  * https://learn.microsoft.com/azure/cost-management-billing/automate/understand-usage-details-fields
  */
 import {
@@ -57,9 +58,20 @@ const isModelService = (row: ExportRow): boolean =>
       .join(" "),
   );
 
-/** Names of columns are compared in lower case. */
+const otherNames: Readonly<Record<string, string>> = {
+  usagedatetime: "date",
+  usagedate: "date",
+  usagequantity: "quantity",
+};
+
+function columnOf(name: string): string {
+  const lower = name.toLowerCase();
+  return otherNames[lower] ?? lower;
+}
+
 export const azureCosts: ExportFormat = {
   name: "Azure's cost export",
+  column: columnOf,
   marks: ["metername", "metercategory"],
   needs: ["date", "metername", "quantity", "unitofmeasure"],
   line(row, context) {

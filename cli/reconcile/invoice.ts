@@ -108,6 +108,8 @@ export class ExportRow {
 export interface ExportFormat {
   /** As messages name it. */
   name: string;
+  /** The one name of a column that versions of the export name differently. Absent: names are taken as they are. */
+  column?(name: string): string;
   /** Columns that no other export has. */
   marks: readonly string[];
   /** Columns without which it can't be read, as other versions may lack them. */

@@ -14,9 +14,13 @@ function usageLine(row: ExportRow): InvoiceLine | null {
   // A bucket in which nothing happened.
   if (row.text("num_model_requests") === "" && row.text("input_tokens") === "") return null;
   const model = row.text("model") || row.fail("there is no model: group the export by model");
+  // Both are included in input_tokens. Exports of models without a price for writing have no column for that.
   const [input, cached] = [row.count("input_tokens"), row.count("input_cached_tokens")];
+  const cacheWrite = row.count("input_cache_write_tokens");
   if (cached > input) row.fail("input_cached_tokens is more than input_tokens");
-  const tokens = { uncached: input - cached, cached, output: row.count("output_tokens") };
+  if (cached + cacheWrite > input)
+    row.fail("input_cached_tokens and input_cache_write_tokens are more than input_tokens");
+  const tokens = { uncached: input - cached - cacheWrite, cached, cacheWrite, output: row.count("output_tokens") };
   return { ...spanOfRow(row), model, requests: row.count("num_model_requests"), tokens };
 }
 

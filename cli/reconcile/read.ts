@@ -1,4 +1,5 @@
 /** Reads providers' exports: CSV (also gzipped) and JSON of their APIs. */
+import type { Buffer } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createGunzip, gunzipSync } from "node:zlib";
@@ -38,21 +39,26 @@ export interface InvoiceOptions {
 
 type Cells = Record<string, unknown>;
 
-/** Names of columns as each format compares them. */
-function columnsFor(format: ExportFormat, cells: Cells): Cells {
-  if (format !== azureCosts) return cells;
-  return Object.fromEntries(Object.entries(cells).map(([name, value]) => [name.toLowerCase(), value]));
-}
+const columnsFor = (format: ExportFormat, cells: Cells): Cells =>
+  Object.fromEntries(Object.entries(cells).map(([name, value]) => [format.column?.(name) ?? name, value]));
+
+/** Exports that are known, and in a form that isn't read. */
+const otherExports: readonly { columns: readonly string[]; what: string }[] = [
+  {
+    columns: ["BilledCost", "ChargePeriodStart"],
+    what: "in the FOCUS format, which has no column for kinds of tokens: export the provider's own format",
+  },
+];
 
 function formatOf(formats: readonly ExportFormat[], names: readonly string[], place: string): ExportFormat {
-  const exact = new Set(names);
-  const loose = new Set(names.map((name) => name.toLowerCase()));
-  const has =
-    (format: ExportFormat) =>
-    (name: string): boolean =>
-      (format === azureCosts ? loose : exact).has(name);
+  const has = (format: ExportFormat): ((name: string) => boolean) => {
+    const columns = new Set(names.map((name) => format.column?.(name) ?? name));
+    return (name) => columns.has(name);
+  };
   const format = formats.find((format) => format.marks.every(has(format)));
   if (format === undefined) {
+    const other = otherExports.find(({ columns }) => columns.every((name) => names.includes(name)));
+    if (other !== undefined) throw new UsageError(`${place}: this export is ${other.what}`);
     const known = [...new Set(formats.map(({ name }) => name))].join(", ");
     const columns = names.slice(0, 8).join(", ");
     throw new UsageError(
@@ -97,6 +103,7 @@ export class InvoiceReader {
   }
 
   async read(file: string): Promise<void> {
+    await refuseArchives(file);
     const isJson = /\.json(\.gz)?$/i.test(file) || (await firstCharacter(file)).match(/[[{]/) !== null;
     const count = this.#invoice.lines.length;
     await (isJson ? this.#readJson(file) : this.#readCsv(file));
@@ -180,6 +187,19 @@ function flat(result: Cells): Cells {
         cells[name === "amount" ? `amount_${inner}` : `${name}.${inner}`] = member;
   }
   return cells;
+}
+
+/** What a file that is no text begins with. */
+const archives: readonly (readonly [string, string])[] = [
+  ["PAR1", "a Parquet file: export CSV"],
+  ["PK\u0003\u0004", "a ZIP archive: unpack it, and give the CSV file in it"],
+];
+
+async function refuseArchives(file: string): Promise<void> {
+  let start = "";
+  for await (const chunk of createReadStream(file, { end: 3 })) start += (chunk as Buffer).toString("latin1");
+  const [, what] = archives.find(([begin]) => start === begin) ?? [];
+  if (what !== undefined) throw new UsageError(`${file} is ${what}`);
 }
 
 function textOf(file: string): AsyncIterable<string> {

@@ -286,6 +286,51 @@ describe("exports that agree with the ledger", () => {
       [row()],
     ],
     [
+      "OpenAI's usage with tokens written to the cache, which are among the input tokens",
+      [["u.json", page(usageBucket(first, { input_cache_write_tokens: 150, input_cache_write_30m_tokens: 150 }))]],
+      [row({ cacheWriteTokens: 150 })],
+    ],
+    [
+      "Azure's costs of a pay-as-you-go subscription",
+      [
+        [
+          "payg.csv",
+          [
+            "SubscriptionGuid,ResourceGroup,UsageDateTime,MeterCategory,MeterSubcategory,MeterName,UsageQuantity,ResourceRate,PreTaxCost,ConsumedService,Currency,UnitOfMeasure",
+            ...(
+              [
+                ["gpt 4o 0806 Inp glbl Tokens", "0.2", "0.002"],
+                ["gpt 4o 0806 cached Inp glbl Tokens", "0.8", "0.002"],
+                ["gpt-4o-0806-Outp-glbl Tokens", "0.5", "0.0025"],
+              ] as const
+            ).map(
+              ([meter, quantity, cost]) =>
+                `s,g,2027-02-01T00:00:00,Cognitive Services,Azure OpenAI,${meter},${quantity},0.01,${cost},Microsoft.CognitiveServices,USD,1K`,
+            ),
+          ].join("\n"),
+        ],
+      ],
+      [row()],
+    ],
+    [
+      "AWS's report 2.0 with the product's attributes as columns",
+      [
+        [
+          "cur.csv",
+          [
+            `${cur2Head.replace(/product$/, "product_product_name")}`,
+            cur2("USE1-MP:USE1_InputTokenCount-Units", "0.0005", "0.0035", {
+              ...{ code: "abc123", unit: "Units", product: "Claude Sonnet 4 (Amazon Bedrock Edition)" },
+            }),
+            cur2("USE1-MP:USE1_OutputTokenCount-Units", "0.0005", "0.003", {
+              ...{ code: "abc123", unit: "Units", product: "Claude Sonnet 4 (Amazon Bedrock Edition)" },
+            }),
+          ].join("\n"),
+        ],
+      ],
+      [claude({ promptTokens: 500, cachedTokens: 0, cacheWriteTokens: 0 })],
+    ],
+    [
       "AWS's report 2.0, gzipped",
       [
         [
@@ -505,6 +550,20 @@ describe("exports that can't be read", () => {
   for (const [name, path, text, why] of [
     ["another CSV", "x.csv", "a,b\n1,2\n", /none of the exports that can be read .*; it has a, b/],
     ["an empty file", "x.csv", "", /is empty/],
+    ["a Parquet file", "x.parquet", "PAR1\u0015\u0004", /is a Parquet file: export CSV/],
+    ["a ZIP archive", "x.csv.zip", "PK\u0003\u0004\n", /is a ZIP archive: unpack it/],
+    [
+      "an export in the FOCUS format",
+      "x.csv",
+      "AvailabilityZone,BilledCost,ChargePeriodStart,ServiceName\n",
+      /is in the FOCUS format, .*: export the provider's own format/,
+    ],
+    [
+      "more tokens of the cache than tokens",
+      "x.json",
+      page(usageBucket(first, { input_cache_write_tokens: 201 })),
+      /input_cached_tokens and input_cache_write_tokens are more than input_tokens/,
+    ],
     [
       "another version of OpenAI's costs",
       "x.csv",
