@@ -90,6 +90,7 @@ export function priceOf(spec: ModelPrice): Price {
     ...tokenRatesOf(spec),
     tiers: tiers.sort((a, b) => a.aboveTokens - b.aboveTokens),
     ...(uses === undefined ? {} : { uses }),
+    ...(spec.compute === undefined ? {} : { computeCallsAtOnce: spec.compute.callsAtOnce }),
     ...(spec.images === undefined ? {} : { images: imagesOf(spec.images) }),
     ...(spec.multipliers === undefined ? {} : { multipliers: multipliersOf(spec.multipliers) }),
     source: "override",

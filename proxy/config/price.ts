@@ -70,6 +70,8 @@ export const price = z.object({
   tiers: z.array(z.object({ aboveTokens: z.int().min(1), ...rates })).default([]),
   /** Use unit → nano-USD per thousand. A use without a rate here can't be priced. */
   uses: unitRates.optional(),
+  /** How many calls share the servers whose time `computeMillisecond` prices. */
+  computeCallsAtOnce: z.int().min(1).optional(),
   /**
    * nano-USD per thousand images of a size and quality. The first entry that fits counts, else the use unit `image`.
    */

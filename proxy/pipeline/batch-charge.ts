@@ -14,6 +14,7 @@ import { costNanoUsd, unpriced } from "../telemetry/cost.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 import { admitAside } from "./admit.ts";
 import type { AdmitRequest, Admitter } from "./admit-request.ts";
+import { type BatchTime, lacksTime, withBatchTime, withoutBatchMode } from "./compute-time.ts";
 
 export interface BatchPayer extends Admitter {
   ledger: Pick<FleetStore, "once">;
@@ -31,6 +32,7 @@ interface EndedBatch {
   id: string;
   model: string;
   usage: Usage;
+  time: BatchTime;
 }
 
 /** How long it is remembered that a batch was charged, in milliseconds: results are kept for a shorter time. */
@@ -57,6 +59,23 @@ function plausibleUsage(object: JsonObject): Usage | null {
   return { ...none, prompt: tokens, completion: tokens, estimated: true, implausible: true };
 }
 
+/** https://platform.openai.com/docs/api-reference/batch/object: seconds since 1970, of each status that it has had. */
+const endings = ["completed_at", "expired_at", "cancelled_at", "failed_at"] as const;
+/** A batch runs for a day. Ten times that is no time that a provider can mean. */
+const maxBatchMs = 10 * 86_400_000;
+
+function timeOf(object: JsonObject): BatchTime {
+  const began = object["in_progress_at"];
+  const ended = endings.map((name) => object[name]).find((moment) => typeof moment === "number");
+  const ms = typeof began === "number" && ended !== undefined ? (ended - began) * 1_000 : -1;
+  const counts = object["request_counts"];
+  const total = isObject(counts) ? counts["total"] : undefined;
+  return {
+    durationMs: ms >= 0 && ms <= maxBatchMs ? ms : null,
+    requests: typeof total === "number" && total > 0 ? total : null,
+  };
+}
+
 /** Null if the batch is still at work, or the provider doesn't report what it used. */
 function endedBatch(object: unknown): EndedBatch | null {
   if (!isObject(object) || object["object"] !== "batch" || !finalStatuses.has(object["status"])) return null;
@@ -67,6 +86,7 @@ function endedBatch(object: unknown): EndedBatch | null {
     id,
     model: typeof model === "string" ? model : "",
     usage: { ...usage, modes: [...(usage.modes ?? []), "batch"] },
+    time: timeOf(object),
   };
 }
 
@@ -101,6 +121,9 @@ export async function chargeBatches(
   }
 }
 
+/** Results don't say how long they took. */
+const noTime: BatchTime = { durationMs: null, requests: null };
+
 /** Charges a batch of messages by its results, unless it was charged before. Never fails. */
 export async function chargeResults(
   id: string,
@@ -111,7 +134,7 @@ export async function chargeResults(
   if (usages.size === 0 || !(await isFirst(`${reader.entry.account.config.id}|${id}`, payer))) return;
   for (const [model, usage] of usages) {
     const modes = [...new Set([...(usage.modes ?? []), "batch"])];
-    await charge({ id, model, usage: { ...usage, modes } }, reader, payer);
+    await charge({ id, model, usage: { ...usage, modes }, time: noTime }, reader, payer);
   }
 }
 
@@ -126,14 +149,15 @@ async function isFirst(key: string, { ledger }: BatchPayer): Promise<boolean> {
 
 /** The batch has a record of its own, under the operation `batch`. */
 async function charge(
-  { model: reported, usage }: EndedBatch,
+  { model: reported, usage: counted, time }: EndedBatch,
   { caller, entry, record: read }: BatchReader,
   payer: BatchPayer,
 ): Promise<void> {
   const { config } = entry.account;
   const model = modelNamed(entry, reported);
   const price = model?.config.price ?? null;
-  const lacking = unpriced(usage, price);
+  const usage = withBatchTime(withoutBatchMode(counted, price), time, price);
+  const lacking = [...unpriced(usage, price), ...(lacksTime(time, price) ? ["computeMillisecond"] : [])];
   const cost = costNanoUsd(usage, price);
   const record: CallRecord = {
     ...read,

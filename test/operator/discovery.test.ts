@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
-import { discoveryCondition } from "../../operator/compile/discovery.ts";
+import { checkDiscovery, discoveryCondition } from "../../operator/compile/discovery.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { DiscoveryBook } from "../../operator/loops/discovery/book.ts";
 import { installation, renderedSettings } from "../../operator/settings/installation.ts";
@@ -78,11 +78,14 @@ describe("discovered models", () => {
   });
 
   it("are not for types whose models can't be listed", () => {
-    const spec = { type: "AzureAIFoundry", endpoint: undefined };
-    assert.match(
-      of(run([provider(spec)], null), "LLMProvider").problems.join(),
-      /can't list the models of type AzureAIFoundry/,
-    );
+    const [problem, ...more] = checkDiscovery({
+      ...capabilitiesByType["OpenAI"],
+      type: "NoList",
+      discovers: undefined,
+    } as never);
+    assert.match(problem?.message ?? "", /can't list the models of type NoList; take spec.discovery out/);
+    assert.deepEqual(more, []);
+    for (const known of Object.values(capabilitiesByType)) assert.deepEqual(checkDiscovery(known), []);
   });
 
   const yet = (names: string): string =>

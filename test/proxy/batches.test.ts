@@ -24,9 +24,9 @@ const account = new Account();
 const url = await account.start();
 after(() => account.close());
 
-async function start(context: TestContext, budget: object = {}): Promise<TestGateway> {
+async function start(context: TestContext, budget: object = {}, price: object = manifestPrice): Promise<TestGateway> {
   const gateway = await startGateway([
-    provider("up", url, { type: "OpenAI", models: [{ name: "gpt-4o", price: manifestPrice }] }),
+    provider("up", url, { type: "OpenAI", models: [{ name: "gpt-4o", price }] }),
     secret("up-credentials", { apiKey: "sk-upstream" }),
     policy("all", {
       match: { models: ["gpt-4o"] },
@@ -99,6 +99,33 @@ describe("a batch that has ended", () => {
         [[cost, "gpt-4o", "default/up", "ada"]],
       );
       await eventually(async () => (await spent(gateway)) === expected);
+    });
+
+  // 7.20 USD for an hour of all the GPUs, so a thousandth of a USD for a second of one of the two calls at once.
+  const compute = { perGPUHour: "0.9", gpus: 8, callsAtOnce: 2 };
+  const servers = { inputPerMillion: "0", outputPerMillion: "0", compute };
+  const began = 1_800_000_000;
+  for (const [what, object, costUsd, unpriced] of [
+    ["as many places as calls at once", { completed_at: began + 60, request_counts: { total: 50 } }, 0.12, undefined],
+    ["no more places than requests", { completed_at: began + 60, request_counts: { total: 1 } }, 0.06, undefined],
+    ["the time up to its cancelling", { cancelled_at: began + 10, request_counts: { total: 2 } }, 0.02, undefined],
+    ["all places without a count", { completed_at: began + 60, request_counts: null }, 0.12, undefined],
+    ["no time at all, which is said", { request_counts: { total: 2 } }, 0, ["computeMillisecond"]],
+    ["no time before its beginning", { completed_at: began - 1 }, 0, ["computeMillisecond"]],
+    ["no time that is no number", { completed_at: "soon" }, 0, ["computeMillisecond"]],
+    ["no time of years", { completed_at: began * 2 }, 0, ["computeMillisecond"]],
+  ] as const)
+    it(`at servers with a price by GPU hour is charged for ${what}`, async (context) => {
+      const gateway = await start(context, {}, servers);
+      const client = sdk(gateway);
+      const times = { created_at: began - 5, in_progress_at: began, completed_at: null, ...object };
+      const id = await make(client, { status: "completed", model: "gpt-4o", usage, ...times });
+      await client.batches.retrieve(id);
+      await settled(gateway);
+      assert.deepEqual(
+        charged(gateway).map((line) => [line["cost_nano_usd"], line["unpriced"]]),
+        [[Math.round(costUsd * 1e9), unpriced]],
+      );
     });
 
   for (const [what, tokens, requests, most] of [

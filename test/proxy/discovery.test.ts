@@ -152,6 +152,16 @@ describe("a provider's list of models is read in its own form", () => {
       { value: [{ name: "a" }, { name: "b", properties: { provisioningState: "Failed" } }] },
       ["a"],
     ],
+    AzureAIFoundry: [
+      `${resourceId}/deployments?api-version=2024-10-01`,
+      {
+        value: [
+          { name: "claude-sonnet-4-5", properties: { model: { format: "Anthropic" }, provisioningState: "Succeeded" } },
+          { name: "being-made", properties: { model: { format: "OpenAI" }, provisioningState: "Creating" } },
+        ],
+      },
+      ["claude-sonnet-4-5"],
+    ],
     Bedrock: [
       "/base/v1/foundation-models?byOutputModality=TEXT&byInferenceType=ON_DEMAND",
       { modelSummaries: [{ modelId: "a", modelArn: "arn:aws:bedrock:::a" }] },
@@ -227,38 +237,43 @@ describe("lists of models at clouds", () => {
   }
   const resourceId = "/subscriptions/1/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/a";
 
-  it("have Azure's deployments from Resource Manager, which gets nothing of the endpoint's own", async () => {
-    const sent: Sent[] = [];
-    const link = `https://management.azure.com${resourceId}/deployments?page=2`;
-    const list = modelLister(
-      answering(
-        { "page=2": { value: [{ name: "b" }] }, "/deployments": { value: [{ name: "a" }], nextLink: link } },
-        sent,
-      ),
-      auth,
-    );
-    const options = {
-      resourceId,
-      management: "https://management.azure.com",
-      scope: "https://cognitiveservices.azure.com/.default",
-    };
-    const entry = entryOf("AzureOpenAI", "https://contoso.openai.azure.com", { options, identity: { cloud: "azure" } });
-    assert.deepEqual(await list(entry), ["a", "b"]);
-    assert.deepEqual(
-      sent.map(({ origin, path }) => `${origin}${path}`),
-      [`https://management.azure.com${resourceId}/deployments?api-version=2024-10-01`, link],
-    );
-    assert.equal(sent[0]?.headers["authorization"], "Bearer token for https://management.azure.com/.default");
-    assert.ok(!JSON.stringify(sent).includes("secret"));
-  });
+  const azure = [
+    ["AzureOpenAI", "https://contoso.openai.azure.com"],
+    ["AzureAIFoundry", "https://contoso.services.ai.azure.com"],
+  ] as const;
+  for (const [type, origin] of azure) {
+    it(`have the deployments of ${type} from Resource Manager, which gets nothing of the endpoint's own`, async () => {
+      const sent: Sent[] = [];
+      const link = `https://management.azure.com${resourceId}/deployments?page=2`;
+      const list = modelLister(
+        answering(
+          { "page=2": { value: [{ name: "b" }] }, "/deployments": { value: [{ name: "a" }], nextLink: link } },
+          sent,
+        ),
+        auth,
+      );
+      const options = {
+        resourceId,
+        management: "https://management.azure.com",
+        scope: "https://cognitiveservices.azure.com/.default",
+      };
+      const entry = entryOf(type, origin, { options, identity: { cloud: "azure" } });
+      assert.deepEqual(await list(entry), ["a", "b"]);
+      assert.deepEqual(
+        sent.map(({ origin, path }) => `${origin}${path}`),
+        [`https://management.azure.com${resourceId}/deployments?api-version=2024-10-01`, link],
+      );
+      assert.equal(sent[0]?.headers["authorization"], "Bearer token for https://management.azure.com/.default");
+      assert.ok(!JSON.stringify(sent).includes("secret"));
+    });
 
-  it("of Azure say what is missing", async () => {
-    const list = modelLister(answering({}, []), auth);
-    const entry = (options: object, credentials: object) =>
-      entryOf("AzureOpenAI", "https://contoso.openai.azure.com", { options, credentials });
-    assert.match(String(await list(entry({}, {}))), /set spec.options.resourceId/);
-    assert.match(String(await list(entry({ resourceId }, { apiKey: "k" }))), /only to Entra identities/);
-  });
+    it(`of ${type} say what is missing`, async () => {
+      const list = modelLister(answering({}, []), auth);
+      const entry = (options: object, credentials: object) => entryOf(type, origin, { options, credentials });
+      assert.match(String(await list(entry({}, {}))), /set spec.options.resourceId/);
+      assert.match(String(await list(entry({ resourceId }, { apiKey: "k" }))), /only to Entra identities/);
+    });
+  }
 
   it("have Bedrock's models and inference profiles, signed for the control plane", async () => {
     const sent: Sent[] = [];

@@ -78,6 +78,21 @@ export const capabilities: Capabilities = {
       form: "a URL that begins with https://, such as https://ai.azure.com/.default",
       description: "Scope of the Entra token.",
     },
+    resourceId: {
+      required: false,
+      pattern:
+        "^/subscriptions/[^/?#]+/resourceGroups/[^/?#]+/providers/Microsoft\\.CognitiveServices/accounts/[^/?#]+$",
+      form: "an id of Azure Resource Manager, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.CognitiveServices/accounts/NAME",
+      description:
+        "The resource's id, for spec.discovery: Azure Resource Manager lists the deployments, to an identity with the role Reader or Cognitive Services User there.",
+    },
+    management: {
+      required: false,
+      default: "https://management.azure.com",
+      pattern: "^https?://[^/?#@]+$",
+      form: "a URL without a path and without a trailing slash, such as https://management.azure.com",
+      description: "Azure Resource Manager. National clouds have their own.",
+    },
   },
   credentials: [
     { name: "apiKey", required: false, description: "API key of the resource, sent as api-key." },
@@ -111,5 +126,6 @@ export const capabilities: Capabilities = {
     max_tokens: "mapped",
   },
   resources: false,
+  discovers: true,
   pricesFrom: "azure",
 };

@@ -10,6 +10,7 @@ import { capabilities as anthropicCapabilities } from "../anthropic/capabilities
 import { provider as anthropic } from "../anthropic/index.ts";
 import { claudeSearches } from "../anthropic/tools.ts";
 import { decodeAzureError } from "../azure-openai/failure.ts";
+import { azureDeployments } from "../azure-openai/model-list.ts";
 import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
 import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
@@ -95,6 +96,8 @@ export const provider: Provider = {
         ? (anthropic.passthroughEdits?.(format, account, model, body) ?? {})
         : openAiEdits(format, account, model, body),
   passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
+  // A Foundry resource is an account of Azure's AI services, as one of Azure OpenAI is.
+  modelList: azureDeployments,
   authorize,
   translatesChat: (body, account, model) => !isClaude(account, model) && needsResponses(body, model.config.upstream),
   searches: (request, account, model) => isClaude(account, model) && claudeSearches(request, model.config.upstream),
