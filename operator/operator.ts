@@ -31,7 +31,7 @@ import { BudgetBook } from "./loops/budgets/book.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { DiscoveryBook } from "./loops/discovery/book.ts";
 import { operatorMetrics } from "./metrics.ts";
-import { observePass, publishPass, type Reconciler } from "./reconcile.ts";
+import { observePass, publishPass, type Reconciler, takeOver } from "./reconcile.ts";
 import { RolloutClock } from "./rollout-clock.ts";
 import type { OperatorSettings } from "./settings/settings.ts";
 
@@ -215,20 +215,8 @@ export class Operator {
 
   #lead(continued: boolean): void {
     this.#fresh = true;
-    if (!continued) this.#takeOver();
+    if (!continued) takeOver(this.#context);
     this.#publishing.trigger();
-  }
-
-  /** Another leader may have got further: what it wrote counts. */
-  #takeOver(): void {
-    this.#revocations.forget();
-    const context = this.#context;
-    context.seeds = null;
-    context.published = null;
-    context.ready = null;
-    context.takenOver = null;
-    context.book = new StatusBook();
-    for (const book of [this.#canaries, this.#discovery, this.#budgets, this.#objectAlerts]) book.forget();
   }
 
   #alertLoop(): AlertLoop {

@@ -13,7 +13,7 @@ import { askBudgets, askFleet, type FleetReport, type Nudger, type StatusTokens 
 import type { Publication, Publisher } from "./cluster/publish.ts";
 import type { RevocationPath } from "./cluster/revocation-path.ts";
 import type { ClusterSource } from "./cluster/source.ts";
-import { firstStatuses, type StatusBook } from "./cluster/status-book.ts";
+import { firstStatuses, StatusBook } from "./cluster/status-book.ts";
 import type { StatusWriter } from "./cluster/status-writer.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { healthPatches } from "./compile/health.ts";
@@ -84,6 +84,17 @@ export interface Published {
   tokens: StatusTokens;
   /** Objects written and not yet counted. */
   written: number;
+}
+
+/** Forgets what this process knew while it led before: another leader may have got further. */
+export function takeOver(context: Reconciler): void {
+  context.revocations.forget();
+  context.seeds = null;
+  context.published = null;
+  context.ready = null;
+  context.takenOver = null;
+  context.book = new StatusBook();
+  for (const book of [context.canaries, context.discovery, context.budgets, context.objectAlerts]) book.forget();
 }
 
 /** read → compile → publish. Throws what could not be published, after everything else was. */

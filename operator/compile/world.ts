@@ -195,5 +195,3 @@ export interface CompileInput {
     byEndpoint(url: string): string | null;
   };
 }
-
-export type ObjectRef = `${Kind}/${string}/${string}`;
