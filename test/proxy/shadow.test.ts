@@ -122,6 +122,47 @@ function waits(): { answer: Answer; go(): void; asked: number } {
   return state;
 }
 
+describe("what is known of a copy", () => {
+  let rig: Stand;
+  before(async () => {
+    rig = await stand({}, { next: says("Hello here") });
+    await (await rig.call()).text();
+    await rig.row();
+  });
+  after(() => rig.close());
+
+  it("is in the comparisons of a span that has its hour, and in no other", async () => {
+    const asked = (from: string, to: string) =>
+      fetch(`${rig.gateway.statusUrl}/shadow?${new URLSearchParams({ from, to })}`);
+    const rows = async (fromMs: number, toMs: number) => {
+      const answer = await asked(new Date(fromMs).toISOString(), new Date(toMs).toISOString());
+      return ((await answer.json()) as ShadowReading).rows.length;
+    };
+    const nowMs = Date.now();
+    const dayMs = 86_400_000;
+    assert.deepEqual([await rows(nowMs - dayMs, nowMs + dayMs), await rows(nowMs - 2 * dayMs, nowMs - dayMs)], [1, 0]);
+    assert.equal((await asked("yesterday", "")).status, 400);
+  });
+
+  it("has the cost and duration of its call in metrics, next to its own", async () => {
+    const metrics = await rig.gateway.metrics();
+    const metricOf = (name: string, provider: string): number => {
+      const labels = `route="default/chat",provider="default/${provider}",model="gpt-4o"`;
+      return Number(
+        metrics
+          .split("\n")
+          .find((line) => line.startsWith(`${name}{${labels}}`))
+          ?.split(" ")[1],
+      );
+    };
+    assert.deepEqual(
+      [metricOf("ai_gateway_shadow_call_cost_total", "live"), metricOf("ai_gateway_shadow_cost_total", "next")],
+      [0.000_025, 0.000_08],
+    );
+    assert.equal(metricOf("ai_gateway_shadow_call_duration_seconds_count", "live"), 1);
+  });
+});
+
 describe("a copy of a call", () => {
   let rig: Stand;
   before(async () => {
