@@ -45,6 +45,13 @@ export const goTools = {
     versionOf: "go.opentelemetry.io/collector/pdata",
     stamps: () => ({}),
   },
+  // OpenTelemetry's Collector with the components that its users put before everything else.
+  "otel-collector": {
+    folder: join(modules, "otel-collector"),
+    package: ".",
+    versionOf: "go.opentelemetry.io/collector/otelcol",
+    stamps: () => ({}),
+  },
   fortio: {
     folder: join(modules, "fortio"),
     package: "fortio.org/fortio",

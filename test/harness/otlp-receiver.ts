@@ -1,8 +1,9 @@
-/** A receiver of OTLP that decodes as OpenTelemetry's Collector does. */
+/** Receivers of OTLP: one that decodes as OpenTelemetry's Collector does and refuses what it can't, and a Collector. */
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { stringify } from "yaml";
 import type { Pair } from "./certificates.ts";
 import { type Child, removeFolder, startChild, temporaryFolder } from "./child.ts";
 import { freePort } from "./free-port.ts";
@@ -168,12 +169,50 @@ export async function startOtlpReceiver({ tls, authorization = "" }: OtlpReceive
     args.push(...files);
   }
   const env = { ...process.env, OTLP_AUTHORIZATION: authorization };
+  const scheme = tls === undefined ? "http" : "https";
+  const urls = { url: `${scheme}://127.0.0.1:${port}`, grpcUrl: `${scheme}://127.0.0.1:${grpcPort}` };
+  return receiving(urls, { folder, logFile }, () => startChild(binary, args, { name: "otlp-receiver", logFile, env }));
+}
+
+/** With the memory limiter and the batch processor in its pipelines. */
+export async function startCollector(): Promise<OtlpReceiver> {
+  const binary = await ensureTool("otel-collector");
+  const folder = await temporaryFolder("collector");
+  const logFile = join(folder, "received.jsonl");
+  const [port, grpcPort] = [await freePort(), await freePort()];
+  const pipeline = { receivers: ["otlp"], processors: ["memory_limiter", "batch"], exporters: ["print"] };
+  const config = {
+    receivers: {
+      otlp: {
+        protocols: { http: { endpoint: `127.0.0.1:${port}` }, grpc: { endpoint: `127.0.0.1:${grpcPort}` } },
+      },
+    },
+    processors: { memory_limiter: { check_interval: "1s", limit_mib: 256 }, batch: { timeout: "100ms" } },
+    exporters: { print: {} },
+    service: {
+      pipelines: { traces: pipeline, metrics: pipeline },
+      telemetry: { metrics: { level: "none" }, logs: { level: "warn" } },
+    },
+  };
+  const file = join(folder, "collector.yaml");
+  await writeFile(file, stringify(config));
+  const urls = { url: `http://127.0.0.1:${port}`, grpcUrl: `http://127.0.0.1:${grpcPort}` };
+  return receiving(urls, { folder, logFile }, () =>
+    startChild(binary, [`--config=${file}`], { name: "otel-collector", logFile }),
+  );
+}
+
+async function receiving(
+  urls: Pick<OtlpReceiver, "url" | "grpcUrl">,
+  { folder, logFile }: { folder: string; logFile: string },
+  start: () => Promise<Child>,
+): Promise<OtlpReceiver> {
+  const ports = [urls.url, urls.grpcUrl].map((url) => Number(new URL(url).port));
   const launch = async (): Promise<Child> => {
-    const child = await startChild(binary, args, { name: "otlp-receiver", logFile, env });
-    await untilReady(child, async () => (await answers(port)) && answers(grpcPort), 60_000);
+    const child = await start();
+    await untilReady(child, async () => (await Promise.all(ports.map(answers))).every(Boolean), 60_000);
     return child;
   };
-  const scheme = tls === undefined ? "http" : "https";
   let child = await launch();
   const text = (): string => readFileSync(logFile, "utf8");
   const received = (): (TracesJson & MetricsJson & { error?: string })[] =>
@@ -186,8 +225,7 @@ export async function startOtlpReceiver({ tls, authorization = "" }: OtlpReceive
         return parsed;
       });
   return {
-    url: `${scheme}://127.0.0.1:${port}`,
-    grpcUrl: `${scheme}://127.0.0.1:${grpcPort}`,
+    ...urls,
     text,
     spans: () => received().flatMap(spansIn),
     points: () => pointsIn(received().findLast(({ resourceMetrics }) => resourceMetrics !== undefined) ?? {}),

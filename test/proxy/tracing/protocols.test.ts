@@ -1,4 +1,4 @@
-/** The three protocols of OTLP, each to the decoders of OpenTelemetry's Collector. */
+/** The three protocols of OTLP, each to the decoders of OpenTelemetry's Collector, and to a whole one. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http2";
@@ -8,11 +8,11 @@ import { describe, it } from "node:test";
 import { busyKey, startBusyRun } from "../../harness/busy-run.ts";
 import { certificateAuthority } from "../../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
-import { type OtlpReceiver, startOtlpReceiver } from "../../harness/otlp-receiver.ts";
+import { type OtlpReceiver, startCollector, startOtlpReceiver } from "../../harness/otlp-receiver.ts";
 import { skipWithout } from "../../harness/tools.ts";
 import { until } from "../../harness/until.ts";
 
-const skip = await skipWithout("otlp-receiver");
+const skip = await skipWithout("otlp-receiver", "otel-collector");
 const protocols = ["http/json", "http/protobuf", "grpc"] as const;
 type Protocol = (typeof protocols)[number];
 
@@ -29,10 +29,17 @@ async function call(url: string, body: Record<string, unknown> = {}, headers: Re
   return answer.status;
 }
 
+const receivers = [
+  ["the decoders of the Collector", startOtlpReceiver],
+  ["a Collector", startCollector],
+] as const;
+
 describe("traces and metrics by OTLP", { skip }, () => {
-  for (const protocol of protocols)
-    it(`have the same content by ${protocol}`, async (context) => {
-      const receiver = await startOtlpReceiver();
+  for (const [protocol, [what, start]] of protocols.flatMap((protocol) =>
+    receivers.map((one) => [protocol, one] as const),
+  ))
+    it(`have the same content by ${protocol} at ${what}`, async (context) => {
+      const receiver = await start();
       context.after(() => receiver.stop());
       const flags = ["--otlp-url", urlOf(receiver, protocol), "--otlp-protocol", protocol, "--otlp-metrics", "GenAI"];
       const run = await startBusyRun([...flags, "--trace-ratio=0", "--trace-tags=umgebung=prüfung €"]);

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type BusyRun, busyKey, startBusyRun } from "../../harness/busy-run.ts";
-import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from "../../harness/otlp-receiver.ts";
+import {
+  type OtlpReceiver,
+  type ReceivedSpan,
+  startCollector,
+  startOtlpReceiver,
+} from "../../harness/otlp-receiver.ts";
 import { skipWithout } from "../../harness/tools.ts";
 import { until } from "../../harness/until.ts";
 
-const skip = await skipWithout("otlp-receiver");
+const skip = await skipWithout("otlp-receiver", "otel-collector");
 const kinds = { internal: 1, server: 2, client: 3 };
 
 let traces = 0;
@@ -183,7 +188,7 @@ describe("traces of failed and slow calls", { skip }, () => {
 
 describe("traces without a collector", { skip }, () => {
   it("are dropped and counted, calls go on, and spans arrive again once it is back", async (context) => {
-    const receiver = await startOtlpReceiver();
+    const receiver = await startCollector();
     const run = await startBusyRun(["--otlp-url", receiver.url, "--trace-ratio", "1"]);
     context.after(async () => {
       await run.close();
