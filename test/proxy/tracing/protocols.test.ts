@@ -68,7 +68,12 @@ describe("traces and metrics by OTLP", { skip }, () => {
       assert.equal(answered?.attributes["gen_ai.request.seed"], -7);
       assert.equal(answered?.attributes["gen_ai.request.max_tokens"], 300);
       assert.ok(answered && Math.abs(answered.startMs - Date.now()) < 600_000 && answered.startMs <= answered.endMs);
-      const points = receiver.points();
+      // A Collector gathers them for a moment.
+      const points = await until("the metrics have arrived", () => {
+        const arrived = receiver.points();
+        assert.ok(arrived.length > 0);
+        return arrived;
+      });
       const duration = points.filter(({ name }) => name === "gen_ai.client.inference.duration");
       assert.deepEqual(
         duration.map(({ count, unit, bounds, attributes }) => [count, unit, bounds.length, attributes["error.type"]]),
