@@ -24,6 +24,8 @@ const defaultPatienceMs = 500;
 const againMs = 5_000;
 const retryMs = 1_000;
 const readsAtOnce = 8;
+/** Looking for more in each document takes longer than parsing it. */
+const maxSearched = 32;
 /** More go out with the next leader. */
 const maxIds = 10_000;
 
@@ -50,7 +52,7 @@ export class StandbyRevocationPath {
   readonly #options: StandbyOptions;
   /** ApiKeys that were revoked or deleted, until the leader has published that. */
   readonly #ids = new Set<string>();
-  /** Published key records as text, by document, with the digest by which the manifest names it. */
+  /** Published key records as text, by document, kept for the next revocation, so that only what changed is read again. */
   readonly #shards = new Map<string, { digest: string; text: string }>();
   #sent = "";
   #timer: NodeJS.Timeout | null = null;
@@ -66,6 +68,7 @@ export class StandbyRevocationPath {
   changed(id: string): void {
     const { patienceMs = defaultPatienceMs, stateOf, standsBy } = this.#options;
     const known = this.#ids.has(id);
+    if (!standsBy()) this.#shards.clear();
     if (!known && (this.#ids.size >= maxIds || !standsBy() || stateOf(id) === "Live")) return;
     this.#ids.add(id);
     this.#later(patienceMs);
@@ -97,7 +100,6 @@ export class StandbyRevocationPath {
     try {
       await this.#look();
       if (this.#ids.size > 0) this.#later(againMs);
-      else this.#shards.clear();
     } catch (cause) {
       this.#options.failed(cause);
       this.#later(retryMs);
@@ -138,8 +140,10 @@ export class StandbyRevocationPath {
   async #records(): Promise<Seen[]> {
     await this.#readShards();
     const quoted = [...this.#ids].map((id) => JSON.stringify(id));
-    // Most documents hold none of them, and needn't be parsed.
-    const texts = [...this.#shards.values()].filter(({ text }) => quoted.some((id) => text.includes(id)));
+    // Most documents hold none of a few keys, and needn't be parsed.
+    const texts = [...this.#shards.values()].filter(
+      ({ text }) => quoted.length > maxSearched || quoted.some((id) => text.includes(id)),
+    );
     const records = texts.flatMap(({ text }) => (JSON.parse(text) as { keys: Seen[] }).keys);
     return records.filter(({ id }) => this.#ids.has(id));
   }
