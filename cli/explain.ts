@@ -171,7 +171,8 @@ async function identityOf(values: Values, snapshot: Snapshot, compiled: Compiled
     return identify(record, nowMs);
   }
   const clear = await clearKey(values);
-  return authenticate(clear === null ? {} : { authorization: `Bearer ${clear}` }, snapshot, nowMs);
+  const headers = clear === null ? {} : { authorization: `Bearer ${clear}` };
+  return authenticate({ headers }, snapshot, nowMs);
 }
 
 function problemsOf(compiled: Compiled, kind: string, id: string): string {

@@ -1,11 +1,13 @@
 /** Stage: who calls. A key in `Authorization: Bearer`, `x-api-key` or `api-key`, whichever SDK is used. */
 import type { IncomingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
 import type { Identity } from "../call/identity.ts";
 import { mistypedKey } from "../config/key-form.ts";
 import { type Failure, failure } from "../failure.ts";
 import { clientTokenPrefix } from "../identity/client-tokens.ts";
 import type { ForeignKeyUses } from "../snapshot/foreign-key-uses.ts";
 import type { FoundKey } from "../snapshot/keys.ts";
+import { LastKey } from "../snapshot/last-key.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { identifyClient } from "./client-token.ts";
 import { anonymous, identify, invalidKey } from "./identify.ts";
@@ -49,9 +51,27 @@ const rotated = failure(
 /** The failure for a header that contains nothing like a key. */
 const unwritten = (authorization: string): Failure => (/^(bearer)?\s*$/i.test(authorization) ? empty : noScheme);
 
+const lastKeys = new WeakMap<Socket, LastKey>();
+
+function lastKeyOf(socket: Socket | undefined): LastKey | undefined {
+  if (socket === undefined) return undefined;
+  let last = lastKeys.get(socket);
+  if (last === undefined) {
+    last = new LastKey();
+    lastKeys.set(socket, last);
+  }
+  return last;
+}
+
+interface Request {
+  headers: IncomingHttpHeaders;
+  /** The connection that it came by. */
+  socket?: Socket;
+}
+
 /** `foreignKeys`: notes keys of other gateways that were accepted. */
 export function authenticate(
-  headers: IncomingHttpHeaders,
+  { headers, socket }: Request,
   snapshot: Snapshot,
   nowMs: number,
   foreignKeys?: ForeignKeyBook,
@@ -61,7 +81,7 @@ export function authenticate(
   if (clear === "") return anonymous(unwritten(headers.authorization ?? ""));
   if (clear.length > maxTokenLength) return anonymous(invalidKey);
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
-  const match = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
+  const match = clear.length > maxKeyLength ? null : snapshot.findKey(clear, lastKeyOf(socket));
   if (match === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear))
     return { anonymous: true, failure: invalidKey, token: clear };
   if (match === null && mistypedKey(clear)) return anonymous(malformed);

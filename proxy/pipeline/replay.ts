@@ -45,7 +45,7 @@ export const knowsCaller = ({ key }: LedgerRow, snapshot: Snapshot): boolean =>
   key === "" || isOfIssuer(key) || snapshot.keysOf(key).length > 0;
 
 function identityOf(row: LedgerRow, snapshot: Snapshot, nowMs: number): Identity {
-  if (row.key === "") return authenticate({}, snapshot, nowMs);
+  if (row.key === "") return authenticate({ headers: {} }, snapshot, nowMs);
   if (!isOfIssuer(row.key)) return identify(snapshot.keysOf(row.key)[0] ?? null, nowMs);
   const { key: id, user, team, role, namespace } = row;
   const caller = { user, team: team === "" ? null : team, role, tags: [], models: null };

@@ -131,7 +131,7 @@ class Call implements CallEnd {
     if (isFailure(found)) return found;
     this.#state.surface = this.#surfaceOf(found);
     this.#state.enter("authenticate");
-    const keyed = authenticate(client.headers, this.#snapshot, this.#gateway.nowMs(), this.#gateway.foreignKeys);
+    const keyed = authenticate(client, this.#snapshot, this.#gateway.nowMs(), this.#gateway.foreignKeys);
     const verified = keyed.anonymous && keyed.token !== undefined ? this.#verify(keyed.token) : keyed;
     return verified instanceof Promise
       ? this.#verified(client, found, verified, from)

@@ -5,6 +5,7 @@
 import { type KeyedDigester, sha256Hex } from "../config/encode.ts";
 import { type KeyRecord, minKeyCharacters } from "../config/key-record.ts";
 import type { FoundKey, KeyIndex } from "./keys.ts";
+import type { LastKey } from "./last-key.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** What a snapshot holds as data. */
@@ -58,8 +59,9 @@ export class IndexedSnapshot implements Snapshot {
     return this.#digester.digest(text);
   }
 
-  findKey(clear: string): FoundKey | null {
-    const match = this.#keys.find(this.#digester.digest(clear)) ?? this.#findForeign(clear);
+  findKey(clear: string, last?: LastKey): FoundKey | null {
+    const digest = last === undefined ? this.#digester.digest(clear) : last.digestOf(clear, this.#digester);
+    const match = this.#keys.find(digest) ?? this.#findForeign(clear);
     return match === null || !this.#revoked.has(match.record.digest)
       ? match
       : { ...match, record: this.#refused(match.record) };

@@ -17,6 +17,7 @@ import type { Provider, ProviderAccount, ProviderModel } from "../providers/prov
 import type { UpstreamAddress } from "../wire/upstream-address.ts";
 import type { ActedNames } from "./acted-names.ts";
 import type { FoundKey } from "./keys.ts";
+import type { LastKey } from "./last-key.ts";
 
 export interface ProviderEntry {
   readonly provider: Provider;
@@ -126,8 +127,8 @@ export interface Snapshot {
   readonly budgets: ReadonlyMap<string, readonly BudgetConfig[]>;
   /** Returns a keyed digest of a text: the same on all proxies, and of no use for confirming a guess at the text. */
   digest(text: string): string;
-  /** Returns the record of a clear key, whatever its state, or null. */
-  findKey(clear: string): FoundKey | null;
+  /** Returns the record of a clear key, whatever its state, or null. `last`: of the connection that it came by. */
+  findKey(clear: string, last?: LastKey): FoundKey | null;
   /** Returns the records of the ApiKey `namespace/name`, whatever their state. */
   keysOf(id: string): readonly KeyRecord[];
   readonly clientTokens: ClientTokens;

@@ -117,7 +117,7 @@ describe("a rotated key", () => {
       };
       const { snapshot } = at(values, rotatedMs);
       const code = (key: string | undefined, nowMs: number): string | null => {
-        const identity = authenticate({ authorization: `Bearer ${key}` }, snapshot, nowMs);
+        const identity = authenticate({ headers: { authorization: `Bearer ${key}` } }, snapshot, nowMs);
         return identity.anonymous ? identity.failure.code : null;
       };
       for (const nowMs of [rotatedMs, rotatedMs + grace - 1])
@@ -134,7 +134,7 @@ describe("a rotated key", () => {
   it("acts for the same caller, and dies with it", () => {
     const values = { apiKey: "new-key-0001", "apiKey-previous": "old-key-0001", "apiKey-rotated-at": iso(created) };
     const { snapshot } = at(values, created + 1, { rotation: { every: "1d", grace: "7d" }, revoked: true });
-    const identity = authenticate({ authorization: "Bearer old-key-0001" }, snapshot, created + 1);
+    const identity = authenticate({ headers: { authorization: "Bearer old-key-0001" } }, snapshot, created + 1);
     assert.ok(identity.anonymous && identity.failure.code === "revoked_api_key");
   });
 

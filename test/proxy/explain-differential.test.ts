@@ -282,7 +282,7 @@ describe("explain and the proxy", () => {
           const explained = await explainCall(
             snapshot,
             {
-              identity: authenticate(headersOf(call), snapshot, Date.now()),
+              identity: authenticate({ headers: headersOf(call) }, snapshot, Date.now()),
               path: call.path,
               body: Buffer.from(JSON.stringify(bodyOf(call))),
               headers: headersOf(call),
