@@ -27,7 +27,7 @@ import { fleetQuotas } from "./routing/quotas.ts";
 import { TargetRouting } from "./routing/target-routing.ts";
 import { WatchTally } from "./routing/watch.ts";
 import { type TrafficState, trafficListener } from "./server.ts";
-import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
+import { type ProxySettings, parseProxySettings } from "./settings.ts";
 import { ShadowRoom } from "./shadow/room.ts";
 import { ShadowTally } from "./shadow/tally.ts";
 import { shadowRecorder } from "./shadow-records.ts";
@@ -46,6 +46,7 @@ import { pickerMetrics, stateMetrics } from "./telemetry/state-metrics.ts";
 import { TrafficTally } from "./telemetry/traffic.ts";
 import { followTlsFiles, tlsFilesOf } from "./tls-files.ts";
 import { startTracing } from "./tracing/start.ts";
+import { proxyUsage } from "./usage.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
 
