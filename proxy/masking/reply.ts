@@ -22,6 +22,19 @@ export interface TextChange {
   end(channel: string): string;
 }
 
+/** How a long text is changed in several turns of the event loop. */
+export interface TextTurns {
+  /** How many characters to read in one turn. */
+  readonly size: number;
+  /** Whether the rest is of no interest any more. */
+  stopped(): boolean;
+  /** Resolves in a later turn. */
+  next(): Promise<void>;
+}
+
+/** A channel that no dialect has, for a complete text that is changed in pieces. */
+const wholeChannel = "whole";
+
 const written = ({ event, data }: SseFrame): string =>
   `${event === "" ? "" : `event: ${event}\n`}${data
     .split("\n")
@@ -52,6 +65,12 @@ function withoutTokens(value: unknown): unknown {
     out[name] = left;
   }
   return out;
+}
+
+/** The offset, or the one after it if a surrogate pair would be split. */
+function wholeCharacters(text: string, offset: number): number {
+  const code = text.charCodeAt(offset - 1);
+  return code >= 0xd800 && code < 0xdc00 ? offset + 1 : offset;
 }
 
 export class ReplyTexts implements ReplyFilter {
@@ -87,6 +106,31 @@ export class ReplyTexts implements ReplyFilter {
     return this.#taken();
   }
 
+  /** Bytes of a frame that has not arrived completely. */
+  get heldBytes(): number {
+    return this.#decoder.heldBytes;
+  }
+
+  /** As `chunk`, while other calls go on. */
+  async chunkInTurns(bytes: Uint8Array | string, turns: TextTurns): Promise<string> {
+    let out = "";
+    let read = 0;
+    this.#out = "";
+    await turns.next();
+    for (const frame of this.#decoder.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes)) {
+      if (read > 0 && read + frame.data.length > turns.size) {
+        await turns.next();
+        read = 0;
+      }
+      if (turns.stopped()) return "";
+      read += frame.data.length;
+      if (frame.data.length > turns.size) await this.#frameInTurns(frame, turns);
+      else this.#frame(frame);
+      out += this.#taken();
+    }
+    return out;
+  }
+
   last(): string {
     this.#over("");
     return this.#taken();
@@ -120,6 +164,75 @@ export class ReplyTexts implements ReplyFilter {
       whole: (value) => changedTexts(value, this.#whole) as JsonObject,
     });
     this.#out += written({ event: frame.event, data: JSON.stringify(changed) });
+  }
+
+  /** Reads the frame twice: once to change its texts, in turns, and once to put them in. */
+  async #frameInTurns(frame: SseFrame, turns: TextTurns): Promise<void> {
+    const json = jsonIn(frame.data);
+    if (!isObject(json)) {
+      this.#frame(frame);
+      return;
+    }
+    const shown = this.#hidden(json, frame.data) as JsonObject;
+    const changed: string[] = [];
+    for (const step of this.#stepsOf(shown, frame.event)) {
+      const text = await step(turns);
+      if (text !== null) changed.push(text);
+    }
+    let index = 0;
+    const put = (text: string): string => changed[index++] ?? text;
+    const texts: TextChanges = { text: put };
+    const out = this.#read(shown, frame.event, {
+      piece: (_channel, holder, member) => {
+        holder[member] = put(String(holder[member]));
+      },
+      over: () => undefined,
+      whole: (value) => changedTexts(value, texts) as JsonObject,
+    });
+    this.#out += written({ event: frame.event, data: JSON.stringify(out) });
+  }
+
+  /** What a frame asks for, in its order. A step returns the changed text, or null if it has none. */
+  #stepsOf(json: JsonObject, event: string): ((turns: TextTurns) => Promise<string | null>)[] {
+    const steps: ((turns: TextTurns) => Promise<string | null>)[] = [];
+    const texts: TextChanges = {
+      text: (text) => {
+        steps.push((turns) => this.#wholeInTurns(text, turns));
+        return text;
+      },
+    };
+    this.#read(json, event, {
+      piece: (channel, holder, member, kind, template) => {
+        const text = String(holder[member]);
+        steps.push((turns) => {
+          this.#open.set(channel, template);
+          return this.#pieceInTurns(channel, text, kind, turns);
+        });
+      },
+      over: (prefix) =>
+        steps.push(async () => {
+          this.#over(prefix);
+          return null;
+        }),
+      whole: (value) => changedTexts(value, texts) as JsonObject,
+    });
+    return steps;
+  }
+
+  async #pieceInTurns(channel: string, text: string, kind: TextKind, turns: TextTurns): Promise<string> {
+    let out = "";
+    for (let from = 0; from < text.length && !turns.stopped(); ) {
+      const to = wholeCharacters(text, from + turns.size);
+      out += this.#change.piece(channel, text.slice(from, to), kind);
+      from = to;
+      if (from < text.length) await turns.next();
+    }
+    return out;
+  }
+
+  async #wholeInTurns(text: string, turns: TextTurns): Promise<string> {
+    if (text.length <= turns.size) return this.#change.whole(text);
+    return (await this.#pieceInTurns(wholeChannel, text, "text", turns)) + this.#change.end(wholeChannel);
   }
 
   /** Releases the held text of these channels before the frame that ends them. */

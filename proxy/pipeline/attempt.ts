@@ -115,7 +115,13 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   /** Sets who gets the result: never before this returns. */
   onEnd(listener: AttemptListener): void {
     this.#listener = listener;
-    if (this.#result !== null) soon(this);
+    if (this.#result !== null) this.#report();
+  }
+
+  /** Once the client has been sent all of the answer: what is recorded of it is complete then. */
+  #report(): void {
+    if (this.#client.busy) this.#client.inTurn(() => soon(this));
+    else soon(this);
   }
 
   run(): void {
@@ -318,6 +324,6 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
     else if (result.kind === "streamed") this.#deadlines.set(this, this.#deadlines.nowMs() + lingerMs);
     this.#result = result;
-    if (this.#listener !== null) soon(this);
+    if (this.#listener !== null) this.#report();
   }
 }

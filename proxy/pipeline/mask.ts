@@ -13,7 +13,6 @@ import { maskRequest } from "../masking/request.ts";
 import { Tally } from "../masking/tally.ts";
 import type { TextPool } from "../text-work/pool.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import type { ReplyFilter } from "../wire/reply-filter.ts";
 import { MovedAnswers, maskedElsewhere } from "./moved-texts.ts";
 import type { Authorised, Masked } from "./proof.ts";
 
@@ -40,8 +39,7 @@ export function mask({ route: { masker }, texts }: Authorised, call: MaskedCall)
   // Nearest to the provider, so that cached and logged answers are masked as well.
   if (masker.config.answers) {
     const here = new ReplyTexts(format, new MaskAnswer(masker, tally));
-    const filter: ReplyFilter = call.pool.works ? new MovedAnswers(here, call, masker, tally) : here;
-    client.filterFirst(filter);
+    client.filterFirst(new MovedAnswers(here, call, masker, tally));
   }
   return request as Masked;
 }

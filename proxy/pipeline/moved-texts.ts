@@ -8,9 +8,9 @@ import { requiredMember } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, isFailure } from "../failure.ts";
 import type { Masker } from "../masking/masker.ts";
-import type { ReplyTexts } from "../masking/reply.ts";
+import type { ReplyTexts, TextTurns } from "../masking/reply.ts";
 import type { Tally } from "../masking/tally.ts";
-import { isLongAnswer, isLongRequest } from "../text-work/cost.ts";
+import { answerStride, isLongAnswer, isLongPart, isLongRequest } from "../text-work/cost.ts";
 import type { RequestJob, RequestTexts } from "../text-work/job.ts";
 import type { TextPool } from "../text-work/pool.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -56,20 +56,26 @@ export function maskedElsewhere(received: Received, texts: RequestTexts, tally: 
   return parseBody(Buffer.from(buffer, byteOffset, byteLength), parsedBefore);
 }
 
-/** Masks large whole answers in a worker, and everything else here. */
+interface AnswerWork {
+  pool: TextPool;
+  namespace: string;
+  format: WireFormat;
+  client: ClientConnection;
+}
+
+/** Masks large whole answers in a worker, large parts of streams in turns of the event loop, and everything else here. */
 export class MovedAnswers implements ReplyFilter {
   readonly #here: ReplyTexts;
+  readonly #turns: TextTurns;
+  readonly #works: boolean;
   readonly #move: (body: Uint8Array | string) => Promise<Uint8Array | string>;
   readonly #masker: Masker;
 
-  constructor(
-    here: ReplyTexts,
-    { pool, namespace, format }: { pool: TextPool; namespace: string; format: WireFormat },
-    masker: Masker,
-    tally: Tally,
-  ) {
+  constructor(here: ReplyTexts, { pool, namespace, format, client }: AnswerWork, masker: Masker, tally: Tally) {
     this.#here = here;
     this.#masker = masker;
+    this.#works = pool.works;
+    this.#turns = { size: answerStride(masker), stopped: () => client.closed, next: () => pool.turns.next(namespace) };
     this.#move = async (body) => {
       const read = await pool.run(namespace, { kind: "answer", body, format, mask: masker.config }, { paid: true });
       if (isFailure(read)) throw new FilterError(read);
@@ -79,11 +85,13 @@ export class MovedAnswers implements ReplyFilter {
   }
 
   whole(body: Uint8Array | string): Uint8Array | string | Promise<Uint8Array | string> {
-    return isLongAnswer(body.length, this.#masker) ? this.#move(body) : this.#here.whole(body);
+    return this.#works && isLongAnswer(body.length, this.#masker) ? this.#move(body) : this.#here.whole(body);
   }
 
-  chunk(bytes: Uint8Array | string): string {
-    return this.#here.chunk(bytes);
+  chunk(bytes: Uint8Array | string): string | Promise<string> {
+    return isLongPart(this.#here.heldBytes + bytes.length, this.#masker)
+      ? this.#here.chunkInTurns(bytes, this.#turns)
+      : this.#here.chunk(bytes);
   }
 
   last(): string {

@@ -97,11 +97,13 @@ class Call implements CallEnd {
   }
 
   over(failed: Failure | null): void {
-    endCall(this.#state, failed, this.#active);
+    if (this.#client.busy) this.#client.inTurn(() => endCall(this.#state, failed, this.#active));
+    else endCall(this.#state, failed, this.#active);
   }
 
   broke(cause: unknown): void {
-    breakCall(this.#state, cause, this.#active);
+    if (this.#client.busy) this.#client.inTurn(() => breakCall(this.#state, cause, this.#active));
+    else breakCall(this.#state, cause, this.#active);
   }
 
   #began(): CallOutcome {

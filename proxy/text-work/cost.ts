@@ -4,6 +4,8 @@ import type { Masker } from "../masking/masker.ts";
 
 /** Longest time, in nanoseconds, that one text may take on the event loop. A worker costs about a tenth of it. */
 const maxNs = 5_000_000;
+/** For each piece of a text, some hundred characters before it are read again. */
+const minStride = 512;
 /** Measured on the worst texts (test/proxy/linear.test.ts): for each character, and for each instruction of a pattern. */
 const detectorsNs = 150;
 const foldNs = 60;
@@ -39,6 +41,14 @@ function known<K extends WeakKey>(costs: WeakMap<K, number>, subject: K, measure
 /** `rules`: of a policy, which is immutable. */
 export const isLongRequest = (length: number, rules: TextRules): boolean =>
   length * known(requests, rules, readNs) > maxNs;
+
+/** How much text of an answer may be read in one turn of the event loop, in characters. Not less than what is held anyway. */
+export const answerStride = (masker: Masker): number =>
+  Math.max(minStride, Math.floor(maxNs / known(answers, masker, maskNs)));
+
+/** Whether a part of a stream is read in turns: not what one read brings, unless the policy's own patterns are costly. */
+export const isLongPart = (length: number, masker: Masker): boolean =>
+  length * known(answers, masker, maskNs) > 3 * maxNs;
 
 export const isLongAnswer = (length: number, masker: Masker): boolean =>
   length * known(answers, masker, maskNs) > maxNs;

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import { type Failure, failure, remarked } from "../failure.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { JobResult, ResultOf, TextJob } from "./job.ts";
+import { SharedTurns } from "./shared-turns.ts";
 
 export interface PoolBounds {
   /** Most threads. 0: all texts are read on the event loop. */
@@ -114,6 +115,8 @@ class Thread {
 }
 
 export class TextPool {
+  /** For texts that can't be moved to a thread. */
+  readonly turns = new SharedTurns();
   readonly #bounds: PoolBounds;
   readonly #queue: FairQueue<Pending>;
   readonly #threads = new Set<Thread>();

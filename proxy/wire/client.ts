@@ -8,7 +8,8 @@ import type { AnswerFields, ClientExchange } from "./client-exchange.ts";
 import { asBuffer } from "./framing.ts";
 import type { ReadBounds } from "./gathered-body.ts";
 import type { IndexedMember } from "./indexed-set.ts";
-import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
+import { OrderedSteps } from "./ordered-steps.ts";
+import { type Filtered, type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
 
 /** Adds to an answer's headers in place: copying them would cost more than building them. */
@@ -22,6 +23,8 @@ export class ClientConnection implements IndexedMember {
   #onClose: (() => void) | null = null;
   #onInterrupt: (() => void) | null = null;
   #filters: ReplyFilters | null = null;
+  /** Set when a filter takes a moment for a part of the stream. */
+  #steps: OrderedSteps | null = null;
   #closed = false;
   #always: AddHeaders | null = null;
   /** A whole answer that is held until `release` is called. */
@@ -164,21 +167,57 @@ export class ClientConnection implements IndexedMember {
     return this.#held !== null || this.#heldEnd !== null;
   }
 
+  /** Whether a part of the stream is still being filtered, so that what follows waits. */
+  get busy(): boolean {
+    return this.#steps?.busy === true;
+  }
+
+  /** Takes the step once everything written before has passed the filters. */
+  inTurn(step: () => void): void {
+    if (this.#steps === null) step();
+    else this.#steps.add(step);
+  }
+
+  /** Sends a part of a stream when it has passed the filters. Returns false if no more should be written for now. */
+  #pass(part: Filtered, last: boolean): boolean {
+    if (!(part instanceof Promise)) return this.#send(part, last);
+    this.#steps ??= new OrderedSteps(() => this.#fail());
+    this.#steps.wait(part, (ready) => void this.#send(ready, last));
+    return false;
+  }
+
+  /** What follows a part that could not be filtered must not be sent without it. */
+  #fail(): void {
+    this.#closed = true;
+    this.destroy();
+  }
+
+  #send(part: Uint8Array | string, last: boolean): boolean {
+    if (last && this.#heldEnd !== null) this.#heldEnd.last = true;
+    return this.#put(part);
+  }
+
   /** Discards the held end of a stream. */
   cut(): void {
-    this.#heldEnd = null;
+    this.inTurn(() => {
+      this.#heldEnd = null;
+    });
   }
 
   release(): void {
+    this.inTurn(() => this.#release());
+  }
+
+  #release(): void {
     const end = this.#heldEnd;
     this.#heldEnd = null;
-    for (const piece of end?.pieces ?? []) this.writeRaw(piece);
-    if (end?.ended) this.end();
+    for (const piece of end?.pieces ?? []) this.#put(piece);
+    if (end?.ended) this.#end();
     const held = this.#held;
     this.#held = null;
     if (held === null || held.status === 0) return;
     this.head(held.status, held.headers);
-    if (held.ended) this.end(held.body);
+    if (held.ended) this.#end(held.body);
   }
 
   head(status: number, headers: AnswerFields): void {
@@ -232,18 +271,40 @@ export class ClientConnection implements IndexedMember {
    * full: wait for `onDrain`.
    */
   write(bytes: Uint8Array | string, last = false): boolean {
-    if (last && this.#heldEnd !== null) this.#heldEnd.last = true;
-    return this.writeRaw(this.#filters === null ? bytes : this.#filters.chunk(bytes));
+    if (!this.busy) return this.#write(bytes, last);
+    this.inTurn(() => void this.#write(bytes, last));
+    return false;
+  }
+
+  #write(bytes: Uint8Array | string, last: boolean): boolean {
+    return this.#pass(this.#filters === null ? bytes : this.#filters.chunk(bytes), last);
   }
 
   /** Ends a complete stream, after sending what the filters still hold. */
   finish(): void {
-    if (this.#filters !== null) for (const piece of this.#filters.last()) this.writeRaw(piece);
-    this.end();
+    if (this.busy) this.inTurn(() => this.#finish());
+    else this.#finish();
+  }
+
+  #finish(): void {
+    const parts = this.#filters?.last() ?? [];
+    if (!parts.some((part) => part instanceof Promise) && this.#steps === null) {
+      for (const part of parts) this.#pass(part, false);
+      this.#end();
+      return;
+    }
+    this.#steps ??= new OrderedSteps(() => this.#fail());
+    this.#steps.next(...parts.map((part) => () => void this.#pass(part, false)), () => this.#end());
   }
 
   /** Sends the gateway's own events, which bypass the filters. */
   writeRaw(bytes: Uint8Array | string): boolean {
+    if (!this.busy) return this.#put(bytes);
+    this.inTurn(() => void this.#put(bytes));
+    return false;
+  }
+
+  #put(bytes: Uint8Array | string): boolean {
     if (this.#closed || bytes.length === 0) return true;
     if (this.#heldEnd?.last) {
       this.#heldEnd.pieces.push(bytes);
@@ -255,10 +316,16 @@ export class ClientConnection implements IndexedMember {
   }
 
   onDrain(listener: () => void): void {
-    this.#exchange.onDrain(listener);
+    if (this.busy) this.inTurn(() => this.#exchange.onDrain(listener));
+    else this.#exchange.onDrain(listener);
   }
 
   end(bytes?: Uint8Array | string): void {
+    if (this.busy) this.inTurn(() => this.#end(bytes));
+    else this.#end(bytes);
+  }
+
+  #end(bytes?: Uint8Array | string): void {
     if (this.#held !== null) {
       this.#held.body = bytes;
       this.#held.ended = true;

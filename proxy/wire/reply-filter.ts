@@ -13,14 +13,27 @@ export class FilterError extends Error {
   }
 }
 
+type Part = Uint8Array | string;
+
+/** A promise if it takes so long that other calls go on meanwhile. */
+export type Filtered = Part | Promise<Part>;
+
 /** May change the answer. Failures bypass filters. */
 export interface ReplyFilter {
-  /** Filters the body of a whole answer. Takes a moment if that is done elsewhere. */
-  whole(body: Uint8Array | string): Uint8Array | string | Promise<Uint8Array | string>;
-  /** Filters bytes of a stream, split at any position. Returns what to send now. */
-  chunk(bytes: Uint8Array | string): Uint8Array | string;
+  /** Filters the body of a whole answer. */
+  whole(body: Part): Filtered;
+  /** Filters bytes of a stream, split at any position. Returns what to send now. Called again only after that. */
+  chunk(bytes: Part): Filtered;
   /** The stream ended completely. Returns what was still held. */
-  last(): Uint8Array | string;
+  last(): Part;
+}
+
+/** Through these filters, one after the other. */
+function passed(from: Part, filters: readonly ReplyFilter[], method: "whole" | "chunk"): Filtered {
+  let part: Filtered = from;
+  for (const filter of filters)
+    part = part instanceof Promise ? part.then((ready) => filter[method](ready)) : filter[method](part);
+  return part;
 }
 
 /** A chain of filters. */
@@ -41,23 +54,19 @@ export class ReplyFilters {
     this.#firsts++;
   }
 
-  whole(body: Uint8Array | string): Uint8Array | string | Promise<Uint8Array | string> {
-    return this.#filters.reduce<Uint8Array | string | Promise<Uint8Array | string>>(
-      (bytes, filter) =>
-        bytes instanceof Promise ? bytes.then((filtered) => filter.whole(filtered)) : filter.whole(bytes),
-      body,
-    );
+  whole(body: Part): Filtered {
+    return passed(body, this.#filters, "whole");
   }
 
-  chunk(bytes: Uint8Array | string): Uint8Array | string {
-    return this.#filters.reduce((part, filter) => filter.chunk(part), bytes);
+  chunk(bytes: Part): Filtered {
+    return passed(bytes, this.#filters, "chunk");
   }
 
   /** Returns what each filter still held, passed through the filters after it. */
-  last(): (Uint8Array | string)[] {
+  last(): Filtered[] {
     return this.#filters.flatMap((filter, index) => {
       const held = filter.last();
-      return held.length === 0 ? [] : [this.#filters.slice(index + 1).reduce((part, next) => next.chunk(part), held)];
+      return held.length === 0 ? [] : [passed(held, this.#filters.slice(index + 1), "chunk")];
     });
   }
 }

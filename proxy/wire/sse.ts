@@ -44,6 +44,11 @@ export class SseDecoder {
     this.#maxEventBytes = maxBytes;
   }
 
+  /** Bytes, about, of an event that has not arrived completely. */
+  get heldBytes(): number {
+    return this.#heldBytes + (this.#data?.length ?? 0);
+  }
+
   /** Returns the frames that are now complete. Throws SseOverflowError. */
   push(bytes: Uint8Array): SseFrame[] {
     const frames: SseFrame[] = [];

@@ -53,6 +53,9 @@ export function kindOf(error: Error, started: boolean): UpstreamErrorKind {
  */
 const maxJoinedBytes = 65_536;
 
+/** Most bytes that are gathered for the pacer: more of them cost nothing by being passed on at once. */
+const maxGatheredBytes = 16_384;
+
 const ended = "ended";
 const noPieces: Buffer[] = [];
 
@@ -230,7 +233,7 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
     }
     if (this.#pieces.length === 0) this.#pieces = [chunk];
     else this.#pieces.push(chunk);
-    if (!this.#full && this.#handler.gathers === true) this.#gather();
+    if (this.#handler.gathers === true && this.#arrivedBytes < maxGatheredBytes) this.#gather();
     else this.#arrive();
   }
 

@@ -1,8 +1,8 @@
 /** Large texts are read by worker threads: other calls go on meanwhile, and the results are those of the event loop. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
-import { json, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { json, openai, startUpstream, type Upstream, usage } from "../harness/upstream.ts";
 
 type Json = Record<string, unknown>;
 const alice = "slc_large_alice_00001";
@@ -21,7 +21,7 @@ const inNamespace = (namespace: string) => (manifest: ReturnType<typeof policy>)
 function manifests(url: string): Parameters<typeof startGateway>[0] {
   const routing = { targets: [{ provider: { name: "up" } }] };
   const mask = { detect: ["Email", "CreditCard"] };
-  const models = ["masked", "hidden", "denied", "answers", "costly", "plain"].map((name) => ({ name }));
+  const models = ["masked", "hidden", "denied", "answers", "stream", "costly", "plain"].map((name) => ({ name }));
   const tenant = (clear: string, name: string): ReturnType<typeof policy>[] =>
     [
       provider("up", url, { models }),
@@ -30,6 +30,11 @@ function manifests(url: string): Parameters<typeof startGateway>[0] {
       policy("hidden", { match: { models: ["hidden"] }, routing, guard: { mask: { ...mask, mode: "Placeholder" } } }),
       policy("denied", { match: { models: ["denied"] }, routing, guard: { deny: ["(?i)bomb"], mask } }),
       policy("answers", { match: { models: ["answers"] }, routing, guard: { mask: { ...mask, answers: true } } }),
+      policy("stream", {
+        match: { models: ["stream"] },
+        routing,
+        guard: { mask: { ...mask, custom: [costly], answers: true } },
+      }),
       policy("costly", { match: { models: ["costly"] }, routing, guard: { mask: { custom: [costly] } } }),
       policy("plain", { match: { models: ["plain"] }, routing }),
       ...key(name, clear),
@@ -130,4 +135,55 @@ describe("large texts", () => {
     assert.match(refused?.text ?? "", /rate_limit_exceeded/);
     assert.equal(refused?.headers.get("retry-after"), "1");
   });
+
+  for (const where of ["threads", "event loop"] as const)
+    it(`lets other calls pass a long event of a stream that is masked: ${where}`, async () => {
+      // One event of 60 KB, whose pattern is costly for every character of it.
+      const content = `${"the rain began. ".repeat(3_750)}${"z".repeat(200)}. Write to a@b.co, my secret`;
+      upstream.answer((request, response) => {
+        if (request.json["model"] !== "stream") return openai(request, response);
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        const chunk = (delta: object, finish_reason: string | null) =>
+          `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+        const end = chunk({ content: ". The end" }, "stop");
+        response.end(
+          `${chunk({ content }, null)}${end}data: ${JSON.stringify({ id: "c", choices: [], usage })}\n\ndata: [DONE]\n\n`,
+        );
+      });
+      const url = gateways.get(where)?.url;
+      let answered: string | null = null;
+      const stream = fetch(`${url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${eve}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "stream", stream: true, messages: [{ role: "user", content: "Hi" }] }),
+      }).then(async (response) => {
+        answered = await response.text();
+      });
+      let passed = 0;
+      while (answered === null) {
+        assert.equal((await send("plain", "hi", alice, where)).status, 200);
+        passed++;
+      }
+      await stream;
+    assert.ok(passed >= 10, `${passed} calls were answered meanwhile`);
+      const text = String(answered)
+        .split("\n")
+        .filter((line) => line.startsWith("data: {"))
+        .map((line) => (JSON.parse(line.slice(6)).choices[0]?.delta.content ?? "") as string)
+        .join("");
+      assert.equal(text.slice(0, 10_000), content.slice(0, 10_000));
+      assert.match(text, /Write to \[EMAIL\], \[WORD\]\. The end$|\[WORD\]\. The end$/);
+      assert.doesNotMatch(text, /a@b\.co|my secret/);
+      assert.match(String(answered), /\[DONE\]\n\n$/);
+      const record = await eventually(async () => {
+        const line = gateways.get(where)?.logs.findLast((entry) => entry["model"] === "stream" && "masked" in entry);
+        assert.ok(line);
+        return line;
+      });
+      assert.deepEqual(
+        Object.keys(record["masked"] as object).includes("Word"),
+        true,
+        JSON.stringify(record["masked"]),
+      );
+    });
 });
