@@ -37,12 +37,19 @@ for (const [from, to, lengths] of brands)
   for (let first = from; first <= to; first++)
     for (const length of lengths) issued[first] = (issued[first] as number) | (1 << length);
 
-export function passesLuhn(digits: string): boolean {
+/** Whether the digits of the groups pass Luhn's check (ISO/IEC 7812-1, annex B). Reads the text in place. */
+export function passesLuhn(groups: DigitGroups, from: number, to: number): boolean {
+  const { text } = groups;
   let sum = 0;
-  for (let index = 0; index < digits.length; index++) {
-    const digit = digits.charCodeAt(digits.length - 1 - index) - 48;
-    const doubled = index % 2 === 1 ? digit * 2 : digit;
-    sum += doubled > 9 ? doubled - 9 : doubled;
+  let doubles = false;
+  for (let index = to; index >= from; index--) {
+    const start = groups.start(index);
+    for (let offset = groups.end(index) - 1; offset >= start; offset--) {
+      const digit = text.charCodeAt(offset) - 48;
+      if (doubles) sum += digit > 4 ? digit * 2 - 9 : digit * 2;
+      else sum += digit;
+      doubles = !doubles;
+    }
   }
   return sum % 10 === 0;
 }
@@ -112,7 +119,7 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
     if (total > maxCardLength) break;
     const end = groups.end(last);
     if ((lengths & (1 << total)) === 0 || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
-    if (passesLuhn(digitsOf(groups, index, last))) best = { start, end, last };
+    if (passesLuhn(groups, index, last)) best = { start, end, last };
   }
   return best;
 }

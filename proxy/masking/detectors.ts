@@ -11,8 +11,6 @@ import { DigitGroups } from "./digit-groups.ts";
 import { Emails } from "./emails.ts";
 import { earlier, phoneAt } from "./phones.ts";
 
-export { passesLuhn } from "./cards.ts";
-
 export const detectorNames = ["Email", "Phone", "SSN", "CreditCard"] as const;
 export type DetectorName = (typeof detectorNames)[number];
 

@@ -104,6 +104,9 @@ describe("a command that reads the cluster", { skip }, () => {
       const env = { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir };
       const applied = await run(await ensureTool("kubectl"), ["apply", "-f", crds], { env });
       assert.equal(applied.code, 0, applied.stderr);
+      const waiting = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"];
+      const established = await run(await ensureTool("kubectl"), waiting, { env });
+      assert.equal(established.code, 0, established.stderr);
       const kubeconfig = join(server.dir, "front.kubeconfig");
       const config = new PooledKubeConfig();
       config.loadFromFile(server.adminKubeconfigPath);

@@ -2,7 +2,9 @@
  * A generated, labelled corpus: sentences with one planted value of a type, and sentences with look-alikes. Run as a
  * program, it prints precision and recall by type.
  */
-import { type DetectorName, detectorNames, detectors, passesLuhn } from "../../../proxy/masking/detectors.ts";
+import { passesLuhn } from "../../../proxy/masking/cards.ts";
+import { type DetectorName, detectorNames, detectors } from "../../../proxy/masking/detectors.ts";
+import { DigitGroups } from "../../../proxy/masking/digit-groups.ts";
 
 export interface Labelled {
   text: string;
@@ -33,9 +35,14 @@ const form = (pattern: string): string =>
     mark === "#" ? String(below(10)) : mark === "N" ? String(2 + below(8)) : ("0123456789abcdef"[below(16)] ?? "0"),
   );
 
+function isCardNumber(digits: string): boolean {
+  const groups = new DigitGroups(digits);
+  return groups.has(0) && passesLuhn(groups, 0, 0);
+}
+
 function card(prefix: string, length: number, separator: string): string {
   const body = prefix + Array.from({ length: length - prefix.length - 1 }, () => below(10)).join("");
-  const digits = [..."0123456789"].map((last) => body + last).find(passesLuhn) ?? body;
+  const digits = [..."0123456789"].map((last) => body + last).find(isCardNumber) ?? body;
   return separator === "" ? digits : (digits.match(/.{1,4}/g) ?? []).join(separator);
 }
 
