@@ -91,7 +91,9 @@ export function connectCluster(config: KubeConfig): Cluster {
 
 /** HTTP status of a failed call; 0 if there was no response. */
 export function statusCode(cause: unknown): number {
-  return cause instanceof ApiException ? cause.code : 0;
+  if (cause instanceof ApiException) return cause.code;
+  // As the client's watches fail.
+  return cause instanceof Error && "statusCode" in cause && typeof cause.statusCode === "number" ? cause.statusCode : 0;
 }
 
 /** The response, or null if the object does not exist. */
