@@ -2,6 +2,7 @@
 import { isLabel, isWord } from "../guard/labels.ts";
 import { hasText } from "../guard/texts.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import { isJsonText } from "../wire/json-check.ts";
 
 export interface TextChanges {
   text(text: string): string;
@@ -128,7 +129,7 @@ class Walk {
 
   /** JSON within a string stays valid: only its strings, numbers and names are changed. */
   #inJson(text: string): string {
-    const value = /^\s*[[{]/.test(text) ? jsonIn(text) : undefined;
+    const value = /^\s*[[{]/.test(text) && isJsonText(text) ? jsonIn(text) : undefined;
     if (!isObject(value) && !Array.isArray(value)) return this.#changes.text(text);
     const changed = this.own(value);
     return changed === value ? text : JSON.stringify(changed);

@@ -97,6 +97,9 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["an open list", (size) => "[".repeat(size)],
       ["objects within objects", (size) => `${'{"a":'.repeat(size / 6)}1${"}".repeat(size / 6)}`],
       ["numbers", (size) => `[${listOf(size, () => "4111111111111111")}]`],
+      ["words in brackets", (size) => `[${listOf(size, () => '"[a b]"')}]`],
+      ["words that look like JSON", (size) => `[${listOf(size, () => '"[t f]"')}]`],
+      ["texts that look like JSON", (size) => `[${listOf(size, (index) => JSON.stringify(`{"a":${index},}`))}]`],
       ["placeholders", (size) => `[${listOf(size, (index) => `"[EMAIL_${index}] a${index}@b.co"`)}]`],
     ],
     // The same number of members, made of words.
