@@ -165,7 +165,7 @@ describe("large texts", () => {
         passed++;
       }
       await stream;
-    assert.ok(passed >= 10, `${passed} calls were answered meanwhile`);
+      assert.ok(passed >= 10, `${passed} calls were answered meanwhile`);
       const text = String(answered)
         .split("\n")
         .filter((line) => line.startsWith("data: {"))
