@@ -30,5 +30,18 @@ export function secretFact(pepper: Uint8Array, value: string): SecretFact {
       ...fact,
       unusable: "the value holds line ends or control characters; write it without a trailing newline",
     };
-  return value.includes("\ufffd") ? { ...fact, unusable: "the value is not UTF-8 text" } : fact;
+  if (value.includes("\ufffd")) return { ...fact, unusable: "the value is not UTF-8 text" };
+  const doubtful = doubtAbout(value);
+  return doubtful === null ? fact : { ...fact, doubtful };
+}
+
+/** How keys of well-known providers, and Sluice's own, begin. */
+const keyStart = /^(?:sk-|slc_|gsk_|xai-|pplx-|hf_|nvapi-|AIza|AKIA)[\w-]{12,}\s*$/;
+
+function doubtAbout(value: string): string | null {
+  if (/^(["'`]).+\1$/.test(value)) return "the value is in quotation marks; store it without them";
+  if (/^bearer\s/i.test(value)) return "the value begins with Bearer; store the key alone";
+  if (/^\s|\s$/.test(value)) return "the value begins or ends with a blank; store it without";
+  const isEncoded = /^[A-Za-z0-9+/]{16,}={0,2}$/.test(value) && keyStart.test(Buffer.from(value, "base64").toString());
+  return isEncoded ? "the value is a key in Base64; encode it once under data, or not at all under stringData" : null;
 }

@@ -2,7 +2,7 @@
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import { byId, indexById } from "./by-id.ts";
-import { callPathIn } from "./endpoint-path.ts";
+import { endpointDoubts } from "./endpoint-doubts.ts";
 import { fitProviders } from "./fit.ts";
 import type { CompileMemo } from "./memo.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
@@ -93,7 +93,7 @@ function compileInto(
     return null;
   }
   const compiled = compileProvider(object, declared, input);
-  verdict.accepted = [...checkPrivate(object, input.settings), ...callPathIn(object), ...compiled.accepted];
+  verdict.accepted = [...checkPrivate(object, input.settings), ...endpointDoubts(object), ...compiled.accepted];
   verdict.resolvedRefs = compiled.resolvedRefs;
   if (![...verdict.accepted, ...compiled.resolvedRefs].some(isError)) verdict.live = "current";
   return compiled.config;

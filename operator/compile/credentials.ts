@@ -111,6 +111,8 @@ function foundKeys(
     if (wrong !== null) refs.push(problem("SecretUnusable", `Secret ${name}, key ${key}: ${wrong}`, path));
     else if (fact !== undefined) values[field] = credentialName(fact.digest);
     else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path));
+    if (wrong === null && pem === undefined && fact?.doubtful !== undefined)
+      refs.push(problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.doubtful}`, path, "warning"));
   }
   return values;
 }
@@ -142,7 +144,7 @@ export function credentialsOf(
   }
   const wanted = wantedKeys(ref.key, capabilities);
   const values = foundKeys(ref.name, secret, wanted, path, refs);
-  if (refs.length === 0) refs.push(...checkPair(ref.name, secret, wanted, nowMs, path));
+  if (!refs.some(isError)) refs.push(...checkPair(ref.name, secret, wanted, nowMs, path));
   const incomplete = !refs.some(isError) ? incompleteSet(values, provider.spec.options ?? {}, capabilities) : null;
   if (incomplete !== null) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name}${incomplete}`, path));
   return values;

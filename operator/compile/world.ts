@@ -82,6 +82,8 @@ export interface SecretFact extends PemFacts {
   momentMs?: number;
   /** Set if the value can't be sent in a header: empty, too large, with line breaks as in PEM, or not UTF-8 text. */
   unusable?: string;
+  /** Set if the value was probably copied with something that doesn't belong to it. */
+  doubtful?: string;
 }
 
 /** Ready Pods of a Service, from its EndpointSlices. */

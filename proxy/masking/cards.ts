@@ -73,8 +73,8 @@ function mayBeParted(groups: DigitGroups, from: number, to: number): boolean {
 }
 
 const joinsCard = (groups: DigitGroups, index: number): boolean => {
-  const mark = groups.mark(index);
-  return (mark === BLANK || mark === HYPHEN || mark === DOT || mark === MIDDLE_DOT) && !groups.bracketed(index);
+  const mark = groups.plainMark(index);
+  return mark > 0 && mark !== SLASH;
 };
 
 /** How many groups to examine from here. Rows of single digits are examined only from their start. */
@@ -104,24 +104,32 @@ function tooShort(groups: DigitGroups, from: number, to: number): boolean {
   return true;
 }
 
+function mayBegin(groups: DigitGroups, index: number, reach: number): boolean {
+  const first = groups.digit(index);
+  if (first < 2 || first > 6 || isLetter(groups.text.charCodeAt(groups.start(index) - 1))) return false;
+  return groups.length(index) >= 3 || !tooShort(groups, index, reach);
+}
+
+/** Whether the groups, whose number of digits an issuer uses, are a card number. */
+const isCard = (groups: DigitGroups, from: number, to: number): boolean =>
+  !isLetter(groups.text.charCodeAt(groups.end(to))) && mayBeParted(groups, from, to) && passesLuhn(groups, from, to);
+
 export function cardAt(groups: DigitGroups, index: number): Candidate | null {
-  const { text } = groups;
-  const start = groups.start(index);
-  if (isLetter(text.charCodeAt(start - 1)) || groups.digit(index) < 2 || groups.digit(index) > 6) return null;
   const reach = index + cardReach(groups, index);
-  if (tooShort(groups, index, reach)) return null;
-  const lengths = lengthsFrom(groups, index);
-  let best: Candidate | null = null;
+  if (!mayBegin(groups, index, reach)) return null;
+  let found = -1;
+  let lengths = 0;
   let total = 0;
   for (let last = index; last < reach && groups.has(last); last++) {
     if (last > index && !joinsCard(groups, last)) break;
     total += groups.length(last);
     if (total > maxCardLength) break;
-    const end = groups.end(last);
-    if ((lengths & (1 << total)) === 0 || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
-    if (passesLuhn(groups, index, last)) best = { start, end, last };
+    if (total < minCardLength) continue;
+    // Needed only now: most rows of digits are too short.
+    lengths ||= lengthsFrom(groups, index);
+    if ((lengths & (1 << total)) !== 0 && isCard(groups, index, last)) found = last;
   }
-  return best;
+  return found < 0 ? null : { start: groups.start(index), end: groups.end(found), last: found };
 }
 
 const ssnMarks: ReadonlySet<number> = new Set([BLANK, HYPHEN, DOT, MIDDLE_DOT]);

@@ -111,6 +111,12 @@ export class DigitGroups {
     return joint === UNJOINED ? UNJOINED : joint & markBits;
   }
 
+  /** As `mark`, and UNJOINED if there is a bracket in between. */
+  plainMark(index: number): number {
+    const joint = this.#joint[index & (kept - 1)] as number;
+    return joint === UNJOINED || (joint & (openBit | closeBit)) !== 0 ? UNJOINED : joint & markBits;
+  }
+
   /** Whether a bracket opens directly before the group. */
   opens(index: number): boolean {
     return this.text.charCodeAt(this.start(index) - 1) === OPEN;

@@ -267,14 +267,13 @@ function nationalAt(groups: DigitGroups, index: number): Candidate | null {
 
 const forms = [internationalAt, prefixedAt, northAmericanAt, nationalAt, announcedAt] as const;
 
-/** A digit that follows others on its line, without brackets: only a number with a leading 1 may begin with it. */
-const isInRow = (groups: DigitGroups, index: number): boolean =>
-  groups.length(index) === 1 && isWithin(groups, index) && !groups.closes(index);
-
 /** The number that begins with this group. Of several, the one that starts first, then the longest. */
 export function phoneAt(groups: DigitGroups, index: number): Candidate | null {
-  // Rows of single digits are the costliest text, so that most forms aren't tried there.
-  if (isInRow(groups, index)) return groups.digit(index) === 1 ? northAmericanAt(groups, index) : null;
+  // Rows of digits are the costliest text. All other forms begin a row, or after a sign that ends one.
+  if (isWithin(groups, index)) {
+    const national = groups.digit(index) === 0 || groups.opens(index) ? nationalAt(groups, index) : null;
+    return earlier(northAmericanAt(groups, index), national);
+  }
   let best: Candidate | null = null;
   for (const form of forms) best = earlier(best, form(groups, index));
   return best;

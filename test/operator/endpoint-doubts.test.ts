@@ -25,3 +25,34 @@ describe("an endpoint that ends with the path of a call", () => {
       assert.equal(verdict?.live, "current");
     });
 });
+
+describe("a provider with a credential at an http:// endpoint", () => {
+  const credentials = { secretRef: { name: "up" } };
+  for (const [what, spec, warns] of [
+    ["at a public address", { endpoint: "http://llm.example.com/v1", credentials }, true],
+    ["at a private address", { endpoint: "http://llm:8000/v1", credentials, allowPrivateEndpoint: true }, false],
+    ["without a credential", { endpoint: "http://llm.example.com/v1" }, false],
+    ["with https", { endpoint: "https://llm.example.com/v1", credentials }, false],
+  ] as const)
+    it(`is ${warns ? "served with a warning" : "fine"} ${what}`, () => {
+      const meta = { name: "up", namespace: "a", uid: "up", generation: 1, createdAtMs: 1, labels: {} };
+      const objects = [
+        {
+          kind: "LLMProvider" as const,
+          meta,
+          spec: { type: "OpenAICompatible", models: [{ name: "m" }], ...spec },
+          status: {},
+        },
+      ];
+      const world = {
+        objects,
+        namespaces: { a: {} },
+        secrets: { "a/up": { apiKey: { digest: "0".repeat(64), displayPrefix: "" } } },
+      };
+      const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
+      const [verdict] = compile({ world, settings, previous: null, nowMs: 1 }, capabilitiesByType).verdicts;
+      const said = verdict?.accepted.map(({ severity, message }) => `${severity}: ${message.split(",")[0]}`);
+      assert.deepEqual(said, warns ? ["warning: spec.endpoint begins with http://"] : []);
+      assert.equal(verdict?.live, "current");
+    });
+});
