@@ -4,7 +4,7 @@
  * is complete. A read that consists of complete, unchanged frames is passed on as the same buffer.
  */
 import { Buffer } from "node:buffer";
-import { parseJson } from "../wire/json.ts";
+import { closingQuote, parseJson } from "../wire/json.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
@@ -14,7 +14,6 @@ import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;
 const CR = 13;
-const BACKSLASH = 92;
 const nothing = Buffer.alloc(0);
 /** How many bytes a frame without text counts for: about one token. */
 export const otherFrameLength = 4;
@@ -97,12 +96,8 @@ export function textLength(text: string, from: number, start: number, end: numbe
  * has arrived.
  */
 function quotedLength(text: string, from: number, end: number): number {
-  for (let close = text.indexOf('"', from); close >= 0 && close < end; close = text.indexOf('"', close + 1)) {
-    let slashes = 0;
-    while (text.charCodeAt(close - 1 - slashes) === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return close - from;
-  }
-  return end - from;
+  const close = closingQuote(text, from - 1);
+  return (close < 0 ? end : Math.min(close, end)) - from;
 }
 
 /** What to pass on of a read: runs of unchanged frames, and replacements between them. */

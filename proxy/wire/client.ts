@@ -288,8 +288,7 @@ export class ClientConnection implements IndexedMember {
 
   #finish(): void {
     const parts = this.#filters?.last() ?? [];
-    if (!parts.some((part) => part instanceof Promise) && this.#steps === null) {
-      for (const part of parts) this.#pass(part, false);
+    if (parts.length === 0) {
       this.#end();
       return;
     }
@@ -316,8 +315,7 @@ export class ClientConnection implements IndexedMember {
   }
 
   onDrain(listener: () => void): void {
-    if (this.busy) this.inTurn(() => this.#exchange.onDrain(listener));
-    else this.#exchange.onDrain(listener);
+    this.inTurn(() => this.#exchange.onDrain(listener));
   }
 
   end(bytes?: Uint8Array | string): void {
