@@ -21,7 +21,7 @@ export const provider = (id: string, spec: Record<string, unknown> = {}, created
   object(
     "LLMProvider",
     id,
-    { type: "OpenAICompatible", endpoint: "http://llm.example.com/v1", models: [{ name: "m" }], ...spec },
+    { type: "OpenAICompatible", endpoint: "https://llm.example.com/v1", models: [{ name: "m" }], ...spec },
     createdAtMs,
   );
 export const policy = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>

@@ -53,12 +53,12 @@ describe("compile", () => {
   it("reports the endpoint that is in use, not the one that is wished for", () => {
     const good = run(world([provider("a/p")])).config;
     const wished = provider("a/p", {
-      endpoint: "http://other.example.com",
+      endpoint: "https://other.example.com",
       credentials: { secretRef: { name: "nope" } },
     });
     assert.deepEqual(verdict(run(world([wished]), good), "LLMProvider", "a/p").status, {
       models: 1,
-      endpoint: "http://llm.example.com/v1",
+      endpoint: "https://llm.example.com/v1",
     });
     assert.deepEqual(verdict(run(world([wished])), "LLMProvider", "a/p").status, { models: 0 });
   });

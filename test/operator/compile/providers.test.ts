@@ -216,7 +216,7 @@ const rows: Row[] = [
   },
   {
     name: "TLS to an endpoint without TLS is refused",
-    objects: [provider("a/p", { tls: { serverName: "llm.example.com" } })],
+    objects: [provider("a/p", { endpoint: "http://llm.example.com/v1", tls: { serverName: "llm.example.com" } })],
     of: ["LLMProvider", "a/p"],
     reasons: ["Invalid"],
     live: "none",
