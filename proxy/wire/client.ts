@@ -1,24 +1,17 @@
-/** The client's side of one call: reads its body, writes its answer, and notices when it disconnects. */
+/** The client's side of one call: writes its answer, and notices when it disconnects. */
 import { Buffer } from "node:buffer";
-import type { IncomingHttpHeaders } from "node:http";
-import type { Socket } from "node:net";
-import type { Readable, Transform } from "node:stream";
-import type { Failure } from "../failure.ts";
 import type { AnswerFields, ClientExchange } from "./client-exchange.ts";
+import { ClientRequest } from "./client-request.ts";
 import { asBuffer } from "./framing.ts";
-import type { ReadBounds } from "./gathered-body.ts";
 import type { IndexedMember } from "./indexed-set.ts";
 import { OrderedSteps } from "./ordered-steps.ts";
 import { type Filtered, type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
-import { readBody } from "./request-body.ts";
 
 /** Adds to an answer's headers in place: copying them would cost more than building them. */
 export type AddHeaders = (headers: AnswerFields) => void;
 
-export class ClientConnection implements IndexedMember {
+export class ClientConnection extends ClientRequest implements IndexedMember {
   place = -1;
-  readonly requestId: string;
-  readonly #exchange: ClientExchange;
   readonly #closing: () => boolean;
   #onClose: (() => void) | null = null;
   #onInterrupt: (() => void) | null = null;
@@ -41,55 +34,12 @@ export class ClientConnection implements IndexedMember {
 
   /** `closing`: the server is shutting down, so answers ask clients to reconnect. */
   constructor(exchange: ClientExchange, requestId: string, closing: () => boolean = () => false) {
+    super(exchange, requestId);
     this.#closing = closing;
-    this.#exchange = exchange;
-    this.requestId = requestId;
     exchange.onGone(() => {
       this.#closed = true;
       this.#onClose?.();
     });
-  }
-
-  get method(): string {
-    return this.#exchange.method;
-  }
-
-  /** Path without the query, exactly as sent: neither decoded nor normalised. */
-  get path(): string {
-    const { url } = this.#exchange;
-    const query = url.indexOf("?");
-    return query < 0 ? url : url.slice(0, query);
-  }
-
-  /** Path and query, exactly as sent. */
-  get url(): string {
-    return this.#exchange.url;
-  }
-
-  get headers(): IncomingHttpHeaders {
-    return this.#exchange.headers;
-  }
-
-  /** Header names and values alternately, exactly as sent. */
-  get rawHeaders(): readonly string[] {
-    return this.#exchange.rawHeaders;
-  }
-
-  get httpVersion(): string {
-    return this.#exchange.httpVersion;
-  }
-
-  header(name: string): string | null {
-    const value = this.#exchange.headers[name];
-    return typeof value === "string" ? value : (value?.[0] ?? null);
-  }
-
-  get socket(): Socket {
-    return this.#exchange.socket;
-  }
-
-  get remoteAddress(): string {
-    return this.#exchange.socket.remoteAddress ?? "";
   }
 
   /** Whether the client disconnected before its answer was complete. */
@@ -99,7 +49,7 @@ export class ClientConnection implements IndexedMember {
 
   /** Whether the answer's head has been sent, so that a failure can only be an event in the stream. */
   get started(): boolean {
-    return this.#exchange.headSent;
+    return this.exchange.headSent;
   }
 
   /** Sets the only disconnect listener; null removes it. Called at once if the client has already disconnected. */
@@ -120,21 +70,6 @@ export class ClientConnection implements IndexedMember {
     return listener !== null;
   }
 
-  /** Sends 100 Continue to a client that waits for it, now that its body is wanted. */
-  #continue(): void {
-    const { headers, complete } = this.#exchange;
-    if (headers.expect?.toLowerCase() === "100-continue" && !complete) this.#exchange.continue();
-  }
-
-  /**
-   * Reads the whole body, at most `maxBytes`; synchronously if all of it has arrived. `orElse`: a remedy besides
-   * sending less.
-   */
-  readBody(maxBytes: number, orElse = "", bounds: ReadBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
-    this.#continue();
-    return readBody(this.#exchange, maxBytes, orElse, bounds);
-  }
-
   /** Headers sent with every answer, whatever the outcome of the call. */
   always(add: AddHeaders): void {
     const first = this.#always;
@@ -145,17 +80,6 @@ export class ClientConnection implements IndexedMember {
             first(headers);
             add(headers);
           };
-  }
-
-  /** Streams the body through `through`; its errors are reported on the returned stream. */
-  bodyStream(through: Transform): Readable {
-    this.#continue();
-    const request = this.#exchange.bodyStream();
-    request.once("error", (cause) => through.destroy(cause));
-    request.once("close", () => {
-      if (!this.#exchange.complete) through.destroy(new Error("the client went away"));
-    });
-    return request.pipe(through);
   }
 
   /** Holds a whole answer, or the end of a stream, until `release`. A later whole answer replaces an earlier one. */
@@ -225,10 +149,10 @@ export class ClientConnection implements IndexedMember {
       this.#held = { status, headers, body: undefined, ended: false };
       return;
     }
-    if (this.#closed || this.#exchange.headSent) return;
+    if (this.#closed || this.exchange.headSent) return;
     if (this.#closing()) headers["connection"] = "close";
     this.#always?.(headers);
-    this.#exchange.head(status, headers);
+    this.exchange.head(status, headers);
   }
 
   /** Begins an answer of unknown length. */
@@ -311,11 +235,11 @@ export class ClientConnection implements IndexedMember {
     }
     const chunk = asBuffer(bytes);
     this.sentBytes += chunk.length;
-    return this.#exchange.write(chunk);
+    return this.exchange.write(chunk);
   }
 
   onDrain(listener: () => void): void {
-    this.inTurn(() => this.#exchange.onDrain(listener));
+    this.inTurn(() => this.exchange.onDrain(listener));
   }
 
   end(bytes?: Uint8Array | string): void {
@@ -333,18 +257,18 @@ export class ClientConnection implements IndexedMember {
       this.#heldEnd.ended = true;
       return;
     }
-    if (this.#closed || this.#exchange.ended) return;
+    if (this.#closed || this.exchange.ended) return;
     if (bytes !== undefined) this.sentBytes += Buffer.byteLength(bytes);
-    this.#exchange.end(bytes);
+    this.exchange.end(bytes);
   }
 
   /** Hands the connection over for another protocol. Returns false if that is not possible. */
   upgrade(owner: string): boolean {
-    return this.#exchange.upgrade?.(owner) ?? false;
+    return this.exchange.upgrade?.(owner) ?? false;
   }
 
   /** Destroys the connection: the client reads too slowly, or a drain is over. */
   destroy(): void {
-    this.#exchange.destroy();
+    this.exchange.destroy();
   }
 }
