@@ -1,50 +1,37 @@
 /**
- * The data plane on one page. Every call passes these stages in this order, and is recorded exactly once, whatever its
- * outcome.
- * The list of the stages, with what each answers, is in stages.ts.
+ * The stages of a call, in this order, up to the reading of its body; serve-received.ts and generate.ts have the rest.
+ * Every call is recorded exactly once, whatever its outcome. stages.ts lists the stages, with what each answers.
  */
 import type { Circumstances } from "../access/rules.ts";
 import type { BodyPlace } from "../call/body-room.ts";
 import type { Identity } from "../call/identity.ts";
-import { asAnswered, type Received, withModel } from "../call/received.ts";
-import { sessionOf } from "../call/session.ts";
-import { requiredMember, type Shaped } from "../call/shaped.ts";
+import type { Received } from "../call/received.ts";
+import { requiredMember } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, isFailure } from "../failure.ts";
-import { openRequest } from "../ids/open-request.ts";
-import { ownerOf } from "../ids/owner.ts";
 import { mediaFormat } from "../media/registry.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
-import type { RequestJob } from "../text-work/job.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyPlace, isPlace, roomOwner } from "./body-place.ts";
 import { type CallEnd, type CallOutcome, CallState, underWay } from "./call-state.ts";
-import { authorise, type CheckedCall, denyBeforeTexts } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
 import { denyBeyondModels } from "./client-token.ts";
-import { answerCompacted, withSummaries } from "./compaction.ts";
-import { tokenCount } from "./count-call.ts";
 import { type ActiveCalls, answer, answerLater, breakCall, endCall } from "./end-call.ts";
 import type { Gateway } from "./gateway.ts";
-import { generate } from "./generate.ts";
-import { withKeptItems } from "./kept-responses.ts";
-import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
-import { readMoved, textJobOf } from "./moved-texts.ts";
 import { methodOf, openSocket } from "./open-socket.ts";
 import { ownUsage } from "./own-usage.ts";
 import { preliminary } from "./preliminary.ts";
 import type { Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
-import { noteIdentity, noteRoute } from "./record-fields.ts";
+import { noteIdentity } from "./record-fields.ts";
 import { serveResource } from "./resource-call.ts";
-import { offersTo, resolveTargets, route } from "./route.ts";
-import { chargedNamespace } from "./scope.ts";
-import { shape } from "./shape.ts";
+import { offersTo } from "./route.ts";
+import { type Arrival, serveReceived } from "./serve-received.ts";
 
 /** Anthropic's SDK reads a call's id from this header. A value from the provider is kept. */
 const nameForAnthropic =
@@ -52,13 +39,6 @@ const nameForAnthropic =
   (headers: AnswerHeaders): void => {
     headers["request-id"] ??= requestId;
   };
-
-/** Whose the call is, what it asks for, and where it comes from. */
-interface Arrival {
-  addressed: Addressed;
-  identity: Identity;
-  from: Circumstances;
-}
 
 class Call implements CallEnd {
   readonly #state: CallState;
@@ -129,25 +109,25 @@ class Call implements CallEnd {
   }
 
   #stages(client: Unambiguous, from: Circumstances): CallOutcome {
-    const found = address(methodOf(client), client.path, this.#snapshot);
-    if (isFailure(found)) return found;
-    this.#state.surface = this.#surfaceOf(found);
+    const addressed = address(methodOf(client), client.path, this.#snapshot);
+    if (isFailure(addressed)) return addressed;
+    this.#state.surface = this.#surfaceOf(addressed);
     this.#state.enter("authenticate");
     const keyed = authenticate(client, this.#snapshot, this.#gateway.nowMs(), this.#gateway.foreignKeys);
     const verified = keyed.anonymous && keyed.token !== undefined ? this.#verify(keyed.token) : keyed;
     return verified instanceof Promise
-      ? this.#verified(client, found, verified, from)
-      : this.#identified(client, found, verified, from);
+      ? this.#verified(client, addressed, verified, from)
+      : this.#identified(client, addressed, verified, from);
   }
 
   // Like others below, a method of its own: closures that most calls don't need would cost each of them.
-  async #verified(client: Unambiguous, found: Addressed, token: Promise<Identity>, from: Circumstances) {
-    return this.#identified(client, found, await token, from);
+  async #verified(client: Unambiguous, addressed: Addressed, token: Promise<Identity>, from: Circumstances) {
+    return this.#identified(client, addressed, await token, from);
   }
 
   /** The stages from the caller's identity on. */
-  #identified(client: Unambiguous, found: Addressed, identity: Identity, from: Circumstances): CallOutcome {
-    const addressed = addressFor(identity, found, methodOf(client), client.path, this.#snapshot);
+  #identified(client: Unambiguous, byPath: Addressed, identity: Identity, from: Circumstances): CallOutcome {
+    const addressed = addressFor(identity, byPath, methodOf(client), client.path, this.#snapshot);
     const surface = this.#surfaceOf(addressed);
     this.#state.surface = surface;
     if (surface === "anthropic") client.always(nameForAnthropic(client.requestId));
@@ -215,7 +195,7 @@ class Call implements CallEnd {
 
   #arrived(received: Received | Failure, place: BodyPlace, arrival: Arrival): CallOutcome {
     place.arrived();
-    return isFailure(received) ? received : this.#received(received, arrival);
+    return isFailure(received) ? received : serveReceived(this.#state, received, arrival);
   }
 
   #placeFor(client: Unambiguous, path: PathEntry, identity: Identity): ReturnType<typeof bodyPlace> {
@@ -236,89 +216,6 @@ class Call implements CallEnd {
   #verify(token: string): Identity | Promise<Identity> {
     const { issuers } = this.#snapshot.settings.identity;
     return this.#gateway.tokens.verify(token, issuers, this.#state.record.address);
-  }
-
-  /** The stages from the body on. */
-  #received(read: Received, { addressed, identity, from }: Arrival): CallOutcome {
-    const { record } = this.#state;
-    this.#state.enter("route");
-    const { path, operation, deployment } = addressed;
-    const format = formatOf(operation);
-    const given = asAnswered(read, format);
-    if (given.isFile) this.#state.surface = "file";
-    const named = withModel(given, deployment);
-    if (isFailure(named)) return named;
-    const routed = route(path, named.model, identity);
-    if (isFailure(routed)) return routed;
-    const compacts = operation.kind === "generate" && operation.compacts === true;
-    noteRoute(record, routed.route);
-    const received = withSummaries(named, { format, compacts }, routed.route, identity, this.#snapshot);
-    if (isFailure(received)) return received;
-    if (compacts) answerCompacted(this.#state, named, routed.route, identity);
-    const ownHeader = routed.route.config.sessionHeader ?? "";
-    record.session = sessionOf(this.#client, [ownHeader, this.#gateway.sessionHeader], received.json);
-    record.stream = received.stream;
-    const call = { routed, received, format, identity, from, roles: this.#snapshot.roles };
-    const job = this.#gateway.texts.works ? textJobOf(call) : null;
-    return job === null ? this.#checked(call, operation) : this.#moved(call, operation, job);
-  }
-
-  /** Large texts are read by a worker, after everything else was checked. */
-  async #moved(call: CheckedCall, operation: Addressed["operation"], job: RequestJob) {
-    const refused = denyBeforeTexts(call);
-    if (refused !== null) return refused;
-    const { identity, routed } = call;
-    this.#state.enter("guard");
-    const namespace = chargedNamespace({ identity, route: routed.route });
-    const texts = await readMoved(this.#gateway.texts, namespace, job, this.#client);
-    return isFailure(texts) ? texts : this.#checked({ ...call, texts }, operation);
-  }
-
-  /** The stages from the checks on. */
-  #checked(call: CheckedCall, operation: Addressed["operation"]): CallOutcome {
-    const { routed, received, format, identity } = call;
-    const { record } = this.#state;
-    const authorised = authorise(call);
-    if (isFailure(authorised)) return authorised;
-    this.#state.enter("mask");
-    const client = this.#client;
-    const { texts: pool } = this.#gateway;
-    const namespace = chargedNamespace({ identity, route: routed.route });
-    const masked = mask(authorised, { received, format, client, record, pool, namespace });
-    if (isFailure(masked)) return masked;
-    this.#state.enter("shape");
-    if (record.trace !== null) record.trace.requested = received.json;
-    const shaped = shape(masked, {
-      ...{ routed: authorised, format, identity, nowMs: this.#gateway.nowMs() },
-      compacts: operation.kind === "generate" && operation.compacts,
-    });
-    if (isFailure(shaped)) return shaped;
-    const resolving = withKeptItems(this.#state, shaped, routed.route, identity);
-    return resolving === null
-      ? this.#shaped(shaped, call, operation)
-      : this.#shapedLater(resolving, shaped, call, operation);
-  }
-
-  async #shapedLater(
-    resolving: Promise<unknown>,
-    shaped: Shaped,
-    call: CheckedCall,
-    operation: Addressed["operation"],
-  ) {
-    await resolving;
-    return this.#shaped(shaped, call, operation);
-  }
-
-  #shaped(shaped: Shaped, { routed, identity }: CheckedCall, operation: Addressed["operation"]): CallOutcome {
-    const owner = ownerOf(identity, routed.route, this.#snapshot.roles);
-    const opened = openRequest(shaped, this.#snapshot.ids, owner, (account) =>
-      resolveTargets(routed.route, shaped.model).some(({ entry }) => entry.account.config.id === account),
-    );
-    if (isFailure(opened)) return opened;
-    this.#state.account = opened.account;
-    return operation.kind === "countTokens"
-      ? answerLater(this.#state, tokenCount(this.#state, shaped, routed.route, identity))
-      : generate(this.#state, shaped, routed.route, identity);
   }
 }
 
