@@ -1,7 +1,8 @@
 /** Removes the account's credentials from errors within answers, as `parseLoosely` does for error responses. */
 import { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
-import { hasSecrets, type ProviderAccount } from "../providers/provider.ts";
+import { hasSecrets } from "../providers/account.ts";
+import type { ProviderAccount } from "../providers/provider.ts";
 import { parseJson } from "../wire/json.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import type { Prepared } from "./prepared.ts";

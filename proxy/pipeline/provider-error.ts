@@ -5,7 +5,8 @@
 import type { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
 import { type Failure, type FailureCode, failure } from "../failure.ts";
-import { accountSecrets, type ProviderAccount } from "../providers/provider.ts";
+import { accountSecrets } from "../providers/account.ts";
+import type { ProviderAccount } from "../providers/provider.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { parseJson } from "../wire/json.ts";
 

@@ -5,7 +5,7 @@ import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import { Tally } from "../masking/tally.ts";
-import { accountSecrets } from "../providers/provider.ts";
+import { accountSecrets } from "../providers/account.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { jsonIn } from "../wire/json.ts";
 

@@ -2,7 +2,7 @@
  * What a provider folder exports. The pipeline knows only this interface; no code outside a folder names a provider.
  */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
-import type { AddedValue, ModelConfig, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
+import type { ModelConfig, ProviderConfig } from "../config/provider.ts";
 import type {
   ChatReply,
   ChatRequest,
@@ -14,7 +14,7 @@ import type {
 } from "../dialects/canonical.ts";
 import type { WebSearchWish, webSearch } from "../dialects/web-search.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
+import type { UpstreamTls } from "../wire/upstream-address.ts";
 
 /** Headers and query parameters in clear text. Never logged. */
 export interface CallAdditions {
@@ -38,59 +38,6 @@ export interface ProviderAccount {
   readonly additions?: CallAdditions;
   /** TLS settings for the token service. Absent: public authorities, and no client certificate. */
   readonly tokenTls?: UpstreamTls;
-}
-
-/** `secrets`: clear values by their names in the config. */
-export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, string>): UpstreamTls {
-  const { ca, serverName, clientCertificate: pair } = tls;
-  const clear = (name: string): string => secrets.get(name) ?? "";
-  const client =
-    pair === null
-      ? null
-      : { id: `${pair.certificate}+${pair.key}`, cert: clear(pair.certificate), key: clear(pair.key) };
-  return { ca, serverName, client };
-}
-
-/** As a member of the account: nothing if its calls carry nothing besides. */
-export function additionsOf(
-  { headers = {}, query = {} }: Pick<ProviderConfig, "headers" | "query">,
-  secrets: ReadonlyMap<string, string>,
-): Pick<ProviderAccount, "additions"> {
-  const clear = (value: AddedValue): string => ("secret" in value ? (secrets.get(value.secret) ?? "") : value.value);
-  const added = [...Object.values(headers), ...Object.values(query)];
-  if (added.length === 0) return {};
-  const parameters = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(clear(value))}`);
-  return {
-    additions: {
-      headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, clear(value)])),
-      query: parameters.join("&"),
-      secrets: added.filter((value) => "secret" in value).map(clear),
-    },
-  };
-}
-
-/** Everything of an account that nobody else may see. */
-export const accountSecrets = ({
-  credentials,
-  additions,
-}: Pick<ProviderAccount, "credentials" | "additions">): string[] => [
-  ...Object.values(credentials),
-  ...(additions?.secrets ?? []),
-];
-
-export function hasSecrets({ credentials, additions }: Pick<ProviderAccount, "credentials" | "additions">): boolean {
-  for (const _ in credentials) return true;
-  return (additions?.secrets.length ?? 0) > 0;
-}
-
-/** Where an account's calls go, and the connection's rules and limits. */
-export function upstreamAddress(
-  { origin, config }: ProviderAccount,
-  secrets: ReadonlyMap<string, string>,
-): UpstreamAddress {
-  const { allowPrivateEndpoint: allowPrivate, timeouts } = config;
-  const tls = config.tls === null ? null : tlsOf(config.tls, secrets);
-  return { origin, allowPrivate, connectMs: timeouts.connectMs, writeMs: timeouts.writeMs, ...(tls ? { tls } : {}) };
 }
 
 /** A provider's model. */
