@@ -2,7 +2,7 @@
  * One attempt at one target: sends the request, enforces the time limits, reads the answer. Until something is written
  * to the client, the attempt can fail unnoticed, so that another can follow.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
 import { withheld } from "../dialects/verdict/withheld.ts";
 import { type AttemptCause, causeOf } from "../wire/causes.ts";
@@ -27,6 +27,7 @@ import {
   outOfTime,
   truncated,
 } from "./attempt-errors.ts";
+import { evidenceOf, joined, streamReader } from "./attempt-parts.ts";
 import type {
   AttemptClock,
   AttemptEvidence,
@@ -42,9 +43,6 @@ import type { StreamReader, StreamStep } from "./reader.ts";
 
 const { lingerMs, maxErrorBytes, maxErrorRead } = answerBounds;
 
-const joined = (chunks: readonly Buffer[]): Buffer =>
-  chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-
 type Phase = "head" | "error" | "whole" | "stream" | "over";
 
 export class Attempt implements UpstreamHandler, Timed, Soon {
@@ -54,8 +52,8 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   readonly #client: ClientConnection;
   readonly #prepared: Prepared;
   readonly #limits: AttemptLimits;
-  readonly #stream: boolean;
-  readonly #start: StartStream;
+  /** null if the answer is read whole. */
+  readonly #start: StartStream | null;
   #listener: AttemptListener | null = null;
   #result: AttemptResult | null = null;
   readonly #nowMs: () => number;
@@ -87,14 +85,12 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     client: ClientConnection,
     prepared: Prepared,
     limits: AttemptLimits,
-    stream: boolean,
-    start: StartStream,
+    start: StartStream | null,
     clock: AttemptClock,
   ) {
     this.#client = client;
     this.#prepared = prepared;
     this.#limits = limits;
-    this.#stream = stream;
     this.#start = start;
     this.#nowMs = clock.nowMs;
     this.#deadlines = clock.deadlines;
@@ -132,15 +128,12 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     this.#status = status;
     this.headers = headers;
     if (status < 200 || status >= 300) this.#phase = "error";
-    else if (!this.#stream) this.#phase = "whole";
+    else if (this.#start === null) this.#phase = "whole";
     else this.#openStream(headers);
   }
 
   #openStream(headers: ResponseHeaders): void {
-    const type = String(headers["content-type"] ?? "");
-    const streams = type.includes("event-stream") || type.includes("eventstream");
-    const isFile = (this.#prepared.fileType?.(headers) ?? null) !== null;
-    this.#reader = streams || isFile ? this.#prepared.reader(headers) : null;
+    this.#reader = streamReader(this.#prepared, headers);
     if (this.#reader === null) this.#fail(notAStream);
     else this.#phase = "stream";
   }
@@ -188,7 +181,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     const more = step.out.length === 0 || this.#write(step.out, step.ended);
     this.#refused = step.error !== null && !this.#wrote;
     if (step.error) this.#fail(step.error, null, step.reported ?? false, step.own);
-    else if (step.ended) this.#settle({ kind: "streamed", ...this.#received(), firstByteMs: this.#firstByteMs ?? 0 });
+    else if (step.ended) this.#settle({ kind: "streamed", ...this.#evidence(), firstByteMs: this.#firstByteMs ?? 0 });
     return (more && !this.#stalled) || this.#waitForClient();
   }
 
@@ -225,7 +218,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     if (!this.#wrote) {
       this.#wrote = true;
       this.#firstByteMs = this.#nowMs() - this.#beganMs;
-      this.#start(this.headers);
+      this.#start?.(this.headers);
       this.#due(this.#limits.idleMs);
     }
     return this.#client.write(out, last);
@@ -275,20 +268,14 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     else this.#fail(this.#phase === "stream" && kind !== "undecodable" ? truncated : connectionErrors[kind]);
   }
 
-  #received(): AttemptEvidence {
-    return {
-      sent: this.#call?.sent ?? false,
-      usage: this.#reader?.usage() ?? null,
-      usageIsFinal: this.#reader?.usageIsFinal() ?? false,
-      contentLength: this.#reader?.contentLength() ?? 0,
-      refused: this.#refused,
-    };
+  #evidence(): AttemptEvidence {
+    return evidenceOf(this.#call, this.#reader, this.#refused);
   }
 
   #fail(error: ProviderError, errorBody: Buffer | null = null, reported = false, own?: Uint8Array): void {
     if (this.#gone !== null) this.#left(this.#gone.stalled);
     else {
-      const evidence = { error, cause: this.#cause, ...this.#received() };
+      const evidence = { error, cause: this.#cause, ...this.#evidence() };
       if (this.#wrote) this.#settle({ kind: "broken", reported, firstByteMs: this.#firstByteMs ?? 0, ...evidence });
       else {
         const { headers } = this;
@@ -311,7 +298,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   }
 
   #left(stalled: boolean): void {
-    this.#settle({ kind: "abandoned", stalled, ...this.#received(), firstByteMs: this.#firstByteMs });
+    this.#settle({ kind: "abandoned", stalled, ...this.#evidence(), firstByteMs: this.#firstByteMs });
   }
 
   #settle(result: AttemptResult): void {

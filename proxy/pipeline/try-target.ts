@@ -211,8 +211,6 @@ async function sendPicked(
   return send(choice.outgoing, { ...sending, choice, remainingMs: left() });
 }
 
-const startsNothing = (): void => undefined;
-
 /** A keep-alive comment may have begun the stream already. */
 function streamStart(target: ResolvedTarget, prepared: Prepared, request: DispatchRequest, count: number): StartStream {
   const { client } = request;
@@ -228,9 +226,9 @@ function send(outgoing: Authorized, sending: Sending): Asked | Tried {
   const { target, prepared, remainingMs, request, count, dispatcher, seat, choice } = sending;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
   const { stream } = request.shaped.received;
-  const start = stream ? streamStart(target, prepared, request, count) : startsNothing;
+  const start = stream ? streamStart(target, prepared, request, count) : null;
   const limits = limitsOf(target, remainingMs, count, request);
-  const attempt = new Attempt(request.client, prepared, limits, stream, start, dispatcher);
+  const attempt = new Attempt(request.client, prepared, limits, start, dispatcher);
   const { upstreams } = dispatcher;
   attempt.begin(choice?.reporting(upstreams) ?? upstreams, seat?.pod.address ?? target.entry.address, outgoing);
   return { prepared, attempt, choice };

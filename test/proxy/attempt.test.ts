@@ -70,7 +70,6 @@ function streaming() {
     client as unknown as ClientConnection,
     { reader: lines } as unknown as Prepared,
     limits,
-    true,
     () => undefined,
     {
       nowMs: () => clock.now,

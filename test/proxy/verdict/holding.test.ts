@@ -152,7 +152,6 @@ function attempted(slowIsLate: boolean) {
     client as unknown as ClientConnection,
     { reader: () => readerOf("openai.responses") } as unknown as Prepared,
     limits,
-    true,
     () => undefined,
     { nowMs: () => clock.now, deadlines: new Deadlines(clock) },
   );
