@@ -5,7 +5,7 @@ import type { AttemptEvidence } from "./attempt-result.ts";
 import type { Prepared } from "./prepared.ts";
 import type { StreamReader } from "./reader.ts";
 
-export const joined = (chunks: readonly Buffer[]): Buffer =>
+export const joinedChunks = (chunks: readonly Buffer[]): Buffer =>
   chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
 /** null: the answer is neither a stream of events nor a file. */

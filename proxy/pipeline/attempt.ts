@@ -27,7 +27,7 @@ import {
   outOfTime,
   truncated,
 } from "./attempt-errors.ts";
-import { evidenceOf, joined, streamReader } from "./attempt-parts.ts";
+import { evidenceOf, joinedChunks, streamReader } from "./attempt-parts.ts";
 import type {
   AttemptClock,
   AttemptEvidence,
@@ -253,12 +253,13 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
       if (this.#phase === "stream") this.#fail(truncated);
       return;
     }
-    if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: joined(this.#chunks), headers: this.headers });
+    if (this.#phase === "whole")
+      this.#settle({ kind: "whole", bytes: joinedChunks(this.#chunks), headers: this.headers });
     else if (this.#phase === "error") this.#failWithBody();
   }
 
   #failWithBody(): void {
-    this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), joined(this.#chunks));
+    this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), joinedChunks(this.#chunks));
   }
 
   error(kind: UpstreamErrorKind, cause: Error): void {
