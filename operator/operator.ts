@@ -10,13 +10,11 @@ import { issuerReader } from "./cluster/issuer.ts";
 import type { PooledKubeConfig } from "./cluster/kube-config.ts";
 import { elect } from "./cluster/lease.ts";
 import { lossesBy, rightTexts } from "./cluster/needed-rights.ts";
-import { Nudger, sendRevocations, storedTokens } from "./cluster/proxies.ts";
+import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
-import { RevocationPath } from "./cluster/revocation-path.ts";
 import type { RightsCheck } from "./cluster/rights-check.ts";
 import { watchRights } from "./cluster/rights-watch.ts";
 import { ClusterSource } from "./cluster/source.ts";
-import { StandbyRevocationPath } from "./cluster/standby-revocation-path.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import type { StatusWriter } from "./cluster/status-writer.ts";
 import { openStatuses } from "./cluster/statuses.ts";
@@ -32,6 +30,7 @@ import { CanaryBook } from "./loops/canaries/book.ts";
 import { DiscoveryBook } from "./loops/discovery/book.ts";
 import { operatorMetrics } from "./metrics.ts";
 import { observePass, publishPass, type Reconciler, takeOver } from "./reconcile.ts";
+import { RevocationPaths } from "./revocation-paths.ts";
 import { RolloutClock } from "./rollout-clock.ts";
 import type { OperatorSettings } from "./settings/settings.ts";
 
@@ -48,8 +47,7 @@ export class Operator {
   readonly #rollouts = new RolloutClock();
   readonly #publisher: Publisher;
   readonly #nudger: Nudger;
-  readonly #revocations: RevocationPath;
-  readonly #standbyRevocations: StandbyRevocationPath;
+  readonly #revocations: RevocationPaths;
   readonly #canaries = new CanaryBook();
   readonly #discovery = new DiscoveryBook();
   readonly #budgets = new BudgetBook();
@@ -82,11 +80,19 @@ export class Operator {
     this.#publisher = new Publisher(this.cluster, settings.namespace, settings.publishPrefix, leading);
     this.#nudger = new Nudger(this.cluster, settings);
     this.source = this.#clusterSource();
-    this.#revocations = this.#revocationPath();
-    this.#standbyRevocations = this.#standbyPath();
-    this.source.onKey((id, own) => {
-      this.#revocations.changed(id);
-      if (own) this.#standbyRevocations.changed(id);
+    this.#revocations = new RevocationPaths({
+      cluster: this.cluster,
+      settings,
+      failures: this.failures,
+      source: this.source,
+      sender: this.#identity,
+      leading,
+      fresh: () => this.#fresh,
+      tokens: () => this.#context.published?.tokens ?? null,
+      nudge: async (path) => {
+        this.#observing.trigger();
+        await this.#nudger.nudge(path.mark(this.#publisher.revision()));
+      },
     });
     this.#alerts = this.#alertLoop();
     ({ contests: this.#contests, writer: this.#statuses } = openStatuses(this.cluster, settings, {
@@ -137,9 +143,7 @@ export class Operator {
     this.#alerts.stop();
     await this.#publishing.stop();
     await this.#observing.stop();
-    await this.#revocations.idle();
-    this.#revocations.stop();
-    this.#standbyRevocations.stop();
+    await this.#revocations.stop();
     await this.#alerts.idle();
     // The next leader sends every alert again that no status records as sent.
     if (this.#unsaved) await this.#observing.last();
@@ -156,43 +160,6 @@ export class Operator {
       },
       failed: (path, cause) => this.failures.watchFailed(path, cause),
       recovered: (path) => this.failures.watchRecovered(path),
-    });
-  }
-
-  #revocationPath(): RevocationPath {
-    return new RevocationPath({
-      cluster: this.cluster,
-      namespace: this.#settings.namespace,
-      prefix: this.#settings.publishPrefix,
-      stateOf: (id) => this.source.keyState(id),
-      leading: () => this.leading(),
-      send: (text) => this.#sendRevocations({ text }),
-      nudge: async () => {
-        this.#observing.trigger();
-        await this.#nudger.nudge(this.#revocations.mark(this.#publisher.revision()));
-      },
-      written: (keys) => this.log.info({ keys }, "revocations published"),
-      failed: this.failures.warnAndCount("revocations could not be published; trying again"),
-    });
-  }
-
-  async #sendRevocations(message: { text: string; standby?: boolean }): Promise<void> {
-    const tokens = this.#context.published?.tokens ?? (await storedTokens(this.cluster, this.#settings));
-    if (tokens !== null) await sendRevocations(this.cluster, this.#settings, tokens, message);
-  }
-
-  #standbyPath(): StandbyRevocationPath {
-    return new StandbyRevocationPath({
-      cluster: this.cluster,
-      namespace: this.#settings.namespace,
-      prefix: this.#settings.publishPrefix,
-      sender: this.#identity,
-      stateOf: (id) => this.source.keyState(id),
-      // A new leader has compared all keys with what is published once it is no longer fresh.
-      standsBy: () => this.source.synced() && (this.#fresh || !this.leading()),
-      send: (text) => this.#sendRevocations({ text, standby: true }),
-      sent: (keys) => this.log.warn({ keys }, "the leader has not published revocations; sent them to the proxies"),
-      failed: this.failures.warnAndCount("revocations could not be sent for the leader; trying again"),
     });
   }
 
@@ -250,7 +217,7 @@ export class Operator {
       ),
       publisher: this.#publisher,
       nudger: this.#nudger,
-      revocations: this.#revocations,
+      revocations: this.#revocations.published,
       memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
       book: new StatusBook(),
       statuses: this.#statuses,
@@ -293,7 +260,7 @@ export class Operator {
     if (resync || this.#fresh) {
       this.source.resync();
       await this.#publisher.read(this.#fresh);
-      await this.#revocations.found(this.#publisher.previous()?.keys ?? []);
+      await this.#revocations.published.found(this.#publisher.previous()?.keys ?? []);
       this.#fresh = false;
     }
     try {
