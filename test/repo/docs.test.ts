@@ -184,6 +184,38 @@ describe("objects of the documentation", () => {
     it(`have fields that are there: ${page}:${line}`, () => assert.deepEqual(documents(text).flatMap(problemsOf), []));
 });
 
+/** Names of other software, and parts of longer names. */
+const foreignNames = new Set([
+  "any_v1alpha1",
+  "container_cpu_cfs_throttled_periods_total",
+  "evicted_keys",
+  "serviceAccountTokenCreator",
+  "vVERSION",
+]);
+
+describe("names in the documentation", () => {
+  const code = ["proxy", "operator", "cli", "crds", "charts", "test", "examples"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter(
+        (entry) => entry.name !== basename(import.meta.filename) && /\.(ts|tsx|yaml|json|tpl|lua|py)$/.test(entry.name),
+      )
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8")),
+  );
+  const words = new Set(code.flatMap((text) => text.match(/\w+/g) ?? []));
+
+  // Error codes, metrics, labels and fields: with an underscore, or in camelCase.
+  for (const page of pages)
+    it(`occur in the code: ${page}`, () => {
+      const names = [...textOf(page).matchAll(/`([^`\n]+)`/g)].flatMap(
+        ([, quoted = ""]) => quoted.match(/\b[A-Za-z][A-Za-z0-9]*(?:_[a-z0-9]+)+\b|\b[a-z]+[A-Z][A-Za-z]+\b/g) ?? [],
+      );
+      assert.deepEqual(
+        names.filter((name) => !words.has(name) && !foreignNames.has(name)),
+        [],
+      );
+    });
+});
+
 describe("Helm values of the documentation", () => {
   const chart = join(root, "charts", "sluice");
   const names = Object.keys(parseYaml(readFileSync(join(chart, "values.yaml"), "utf8")) as object);
