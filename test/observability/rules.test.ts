@@ -311,7 +311,7 @@ describe("alert rules", { skip }, () => {
       const text = readFileSync(page, "utf8");
       assert.match(
         text,
-        new RegExp(`^# ${name}\n\n[A-Z0-9].{40,}\n[\\s\\S]*\n## Find out\n\n- [\\s\\S]*\n## Mend\n\n- `),
+        new RegExp(`^# ${name}\n\n[A-Z0-9].{40,}\n[\\s\\S]*\n## Diagnose\n\n- [\\s\\S]*\n## Fix\n\n- `),
       );
     });
 
