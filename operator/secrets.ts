@@ -1,6 +1,6 @@
 /** Turns a Secret's value into the facts about it that may leave this room. */
 import { Buffer } from "node:buffer";
-import { keyedDigest } from "../proxy/config/encode.ts";
+import { KeyedDigester } from "../proxy/config/encode.ts";
 import { minKeyCharacters } from "../proxy/config/key-record.ts";
 import type { SecretFact } from "./compile/world.ts";
 import { pemFacts } from "./pem.ts";
@@ -12,10 +12,14 @@ const shownCharacters = 8;
 const maxBytes = 16_384;
 const moment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/;
 
-export function secretFact(pepper: Uint8Array, value: string): SecretFact {
+export const secretFact = (pepper: Uint8Array, value: string): SecretFact =>
+  secretFactBy(new KeyedDigester(pepper), value);
+
+/** `secretFact` for many values. */
+export function secretFactBy(digester: KeyedDigester, value: string): SecretFact {
   const displayPrefix = ownKey.test(value) ? value.slice(0, shownCharacters) : "";
   const fact: SecretFact = {
-    digest: keyedDigest(pepper, value),
+    digest: digester.digest(value),
     displayPrefix,
     length: Buffer.byteLength(value),
     ...([...value.slice(0, 2 * minKeyCharacters)].length < minKeyCharacters ? { shortForKey: true as const } : {}),

@@ -50,6 +50,11 @@ export class KeyTender {
     this.#duties = new KeyDuties(baseURL);
   }
 
+  /** Looks at the objects for a process that stands by, so that its first pass as the leader needn't look at all of them. */
+  lookAhead(objects: readonly WorldObject[], values: ReadonlyMap<string, SecretValues>, nowMs: number): void {
+    this.#duties.of(objects, values, nowMs);
+  }
+
   async tend(
     objects: readonly WorldObject[],
     values: ReadonlyMap<string, SecretValues>,

@@ -149,11 +149,11 @@ export class ClusterSource {
     };
   }
 
-  /** Reads the Secrets that objects refer to, so that a standby which becomes leader needs not begin with them. */
+  /** For a standby: reads Secrets and looks at keys ahead, so that its first pass as the leader needn't do so. */
   async warm(): Promise<void> {
     const objects = this.#caches.flatMap(({ cache, objects: known }) => known.of(cache.list()));
     this.#secrets.track(this.#refs.update(objects));
-    await this.#secrets.read();
+    this.#keys?.lookAhead(objects, await this.#secrets.read(), this.#nowMs());
   }
 
   /** All objects with their status, as the caches have them. */

@@ -2,10 +2,11 @@
 import { Buffer } from "node:buffer";
 import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
+import { KeyedDigester } from "../../proxy/config/encode.ts";
 import { delta, MapMemo } from "../../proxy/config/incremental.ts";
 import { classOf, type SecretFact, type World, type WorldObject } from "../compile/world.ts";
 import type { KeyState } from "../publish/revocation-book.ts";
-import { secretFact } from "../secrets.ts";
+import { secretFactBy } from "../secrets.ts";
 import type { SecretValues } from "./secrets.ts";
 
 export interface CustomObject extends KubernetesObject {
@@ -127,15 +128,16 @@ export class SecretFacts {
     if (!samePepper) this.#known = new WeakMap();
     this.#pepper = pepper;
     this.#secrets = secrets;
-    this.#facts = Object.fromEntries([...secrets].map(([ref, values]) => [ref, this.#factsOf(values)]));
+    const digester = new KeyedDigester(pepper);
+    this.#facts = Object.fromEntries([...secrets].map(([ref, values]) => [ref, this.#factsOf(values, digester)]));
     return this.#facts;
   }
 
-  #factsOf(values: SecretValues): Record<string, SecretFact> {
+  #factsOf(values: SecretValues, digester: KeyedDigester): Record<string, SecretFact> {
     const known = this.#known.get(values);
     if (known !== undefined) return known;
     const facts = Object.fromEntries(
-      Object.entries(values).map(([key, value]) => [key, secretFact(this.#pepper, value)]),
+      Object.entries(values).map(([key, value]) => [key, secretFactBy(digester, value)]),
     );
     this.#known.set(values, facts);
     return facts;
