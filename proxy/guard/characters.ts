@@ -76,14 +76,14 @@ export function readCode(code: number): number {
   return fold === SAME && code < 65_536 ? code : fold;
 }
 
-/** Plain characters of marks that occurred. */
-const marks = new Map<number, number>();
+/** What marks that occurred are read as. */
+const marks = new Map<number, string>();
 
-/** The plain digit of what may mark a footnote. */
-export function digitOf(mark: number): number {
+/** The digit of what may mark a footnote, or its two digits. */
+export function digitsOfMark(mark: number): string {
   const known = marks.get(mark);
   if (known !== undefined) return known;
-  const plain = (plainForm(mark) as string).charCodeAt(0);
+  const plain = plainForm(mark) as string;
   marks.set(mark, plain);
   return plain;
 }

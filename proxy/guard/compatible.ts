@@ -1,6 +1,7 @@
 /**
- * Digits that stand for plain ones in another form: raised, lowered, in circles and brackets, with a full stop. They are
- * read as digits unless they mark a footnote (fold.ts). Letters in such forms are read in any case. Pure.
+ * Digits that stand for plain ones in another form: raised, lowered, in circles and brackets, with a full stop, and
+ * numbers up to 80 in a single such character. They are read as digits unless they mark a footnote (fold.ts). Letters in
+ * such forms are read in any case. Pure.
  */
 
 /** First and last of forms without a decomposition in Unicode, and the plain character of the first. */
@@ -18,16 +19,28 @@ const ranges: readonly (readonly [first: number, last: number, plain: number])[]
   [0x1f170, 0x1f189, 65],
 ];
 
+/** The same for numbers of two digits: the number of the first, and the step from one to the next. */
+const numbers: readonly (readonly [first: number, last: number, number: number, step: number])[] = [
+  [0x277f, 0x277f, 10, 1],
+  [0x2789, 0x2789, 10, 1],
+  [0x2793, 0x2793, 10, 1],
+  [0x24eb, 0x24f4, 11, 1],
+  [0x24fe, 0x24fe, 10, 1],
+  [0x3248, 0x324f, 10, 10],
+];
+
 const decimal = /\p{Nd}/u;
 const plainSign = /^[\x21-\x7e]$/;
-/** "(1)", "1." and "1,". */
-const wrapped = /^\(?([0-9A-Za-z])[).,]?$/;
+/** "(1)", "1." and "1,", also with two digits. */
+const wrapped = /^\(?([0-9A-Za-z]|[1-9][0-9])[).,]?$/;
 const minus = "\u2212";
 
-/** The plain ASCII character that a person reads; null if there is none. */
+/** The plain ASCII character, or the number of two digits, that a person reads; null if there is none. */
 export function plainForm(code: number): string | null {
   for (const [first, last, plain] of ranges)
     if (code >= first && code <= last) return String.fromCharCode(plain + code - first);
+  for (const [first, last, number, step] of numbers)
+    if (code >= first && code <= last) return String(number + step * (code - first));
   const text = String.fromCodePoint(code).normalize("NFKC");
   if (text === minus && code !== 0x2212) return "-";
   return plainSign.test(text) ? text : (wrapped.exec(text)?.[1] ?? null);
@@ -39,6 +52,11 @@ export function mayBeMark(code: number, plain: string): boolean {
   return /[0-9]/.test(plain) && !decimal.test(String.fromCodePoint(code));
 }
 
+/** Whether a text has a character that is read as two digits. */
+export const hasNumberForms = (text: string): boolean => numberForms.test(text);
+const numberForms =
+  /[\u2469-\u2473\u247d-\u2487\u2491-\u249b\u24eb-\u24f4\u24fe\u277f\u2789\u2793\u3248-\u324f\u3251-\u325f\u32b1-\u32bf]/;
+
 /** Characters of such forms, for a look at whether a text has digits. */
 export const digitForms =
-  "\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u2468\u2474-\u247c\u2488-\u2490\u24ea\u24f5-\u24fd\u24ff\u2776-\u277e\u2780-\u2788\u278a-\u2792\u{1f100}-\u{1f10c}";
+  "\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3248-\u324f\u3251-\u325f\u32b1-\u32bf\u{1f100}-\u{1f10c}";

@@ -1,11 +1,12 @@
 /**
  * Text as a person reads it: full-width and Arabic digits become 0 to 9, every kind of blank becomes one blank,
  * invisible characters are removed, hyphens and dashes that join numbers become `-`, and JSON, URL and HTML escapes
- * become the characters they encode. Letters and digits in circles, brackets and other forms become plain ones. Each folded character keeps its position in the original. One pass, linear in the
- * text. Pure.
+ * become the characters they encode. Letters, digits and numbers in circles, brackets and other forms become plain ones.
+ * Each folded character keeps its position in the original. One pass, linear in the text. Pure.
  */
 
-import { DROP, digitOf, folded, LINE_END, MARK, readCode, SAME, SPACE } from "./characters.ts";
+import { DROP, digitsOfMark, folded, LINE_END, MARK, readCode, SAME, SPACE } from "./characters.ts";
+import { hasNumberForms } from "./compatible.ts";
 import { escapeAt, mayEscape } from "./escapes.ts";
 
 export interface Folded {
@@ -24,7 +25,7 @@ const BACKSLASH = 92;
 const PERCENT = 37;
 const AMPERSAND = 38;
 
-/** Longest mark of a footnote. */
+/** Most digits of a footnote's mark. */
 const maxMark = 2;
 const maxBlanks = 3;
 const maxIndent = 8;
@@ -66,9 +67,10 @@ class Folding {
 
   constructor(text: string) {
     this.#text = text;
-    this.#codes = new Uint16Array(text.length);
-    this.#from = new Uint32Array(text.length);
-    this.#to = new Uint32Array(text.length);
+    const room = hasNumberForms(text) ? 2 * text.length : text.length;
+    this.#codes = new Uint16Array(room);
+    this.#from = new Uint32Array(room);
+    this.#to = new Uint32Array(room);
   }
 
   run(): Folded {
@@ -127,13 +129,17 @@ class Folding {
     let index = start;
     while (this.#code === MARK) {
       if (isNote) this.#note(index);
-      else this.#emit(digitOf(this.#source), index, this.#end);
+      else this.#digits(digitsOfMark(this.#source), index);
       index = this.#end;
       if (index >= this.#text.length) break;
       this.#read(index);
     }
     if (!isNote) this.#digitEnd = this.#length;
     return index;
+  }
+
+  #digits(digits: string, from: number): void {
+    for (let offset = 0; offset < digits.length; offset++) this.#emit(digits.charCodeAt(offset), from, this.#end);
   }
 
   #note(from: number): void {
@@ -147,7 +153,7 @@ class Folding {
     if (!mayHaveNote(this.#codes[this.#length - 1] as number)) return false;
     let count = 0;
     let index = start;
-    while (this.#code === MARK && ++count <= maxMark) {
+    while (this.#code === MARK && (count += digitsOfMark(this.#source).length) <= maxMark) {
       index = this.#end;
       if (index >= this.#text.length) this.#code = SPACE;
       else this.#read(index);

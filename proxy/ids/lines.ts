@@ -3,12 +3,16 @@ import { Buffer } from "node:buffer";
 
 const newline = 10;
 const brace = 123;
-/** Bytes of what some parsers skip before a value: every Unicode blank and line end, and the byte order mark. */
-const blanks: ReadonlySet<number> = new Set(
-  Buffer.from(
+/**
+ * Bytes of what some parsers skip before a value: every Unicode blank and line end, the byte order marks, and the zero
+ * bytes of UTF-16 and UTF-32.
+ */
+const blanks: ReadonlySet<number> = new Set([
+  ...[0x00, 0xfe, 0xff],
+  ...Buffer.from(
     "\t\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000\ufeff",
   ),
-);
+]);
 
 /** A line that may be a JSON object is longer than this. */
 export class LongLineError extends Error {

@@ -24,6 +24,8 @@ const maxLineBytes = 16_777_216;
 
 const notJson = failure("invalid_json", "A request of a batch must be a JSON object on a line of its own.");
 
+const notUtf8 = failure("invalid_json", "A request of a batch must be in UTF-8.");
+
 /** Names what is wrong with an upload while it is being sent. */
 export class UploadError extends Error {
   override readonly name = "UploadError";
@@ -140,6 +142,8 @@ export class ResourceIds {
   }
 
   #uploadLine(line: string, modelOf: LineModel): string | Failure | null {
+    // Some parsers recognise the encoding by its zero bytes.
+    if (line.includes("\0") && isNamedAsRequest(line.replaceAll("\0", ""))) return notUtf8;
     if (!mayBeRequest(line)) return null;
     const text = line.replace(/^\ufeff/, "");
     const parsed = jsonIn(text);

@@ -153,10 +153,13 @@ function* findsInBlock(
   if (!mayHold(block)) return;
   const folded = block === text && whole !== null ? whole : fold(block);
   const from = foldedOffset(folded, Math.max(floor, begin) - low);
+  let before = 0;
   for (const { start, end, type } of new Finds(folded.text, from, wanted).run()) {
-    const first = low + (folded.from === null ? start : (folded.from[start] as number));
+    // One character may be the last digit of a match and the first of the next.
+    const first = Math.max(before, low + (folded.from === null ? start : (folded.from[start] as number)));
     if (first >= begin + blockLength) return;
-    yield { start: first, end: low + (folded.to === null ? end : (folded.to[end - 1] as number)), type };
+    before = low + (folded.to === null ? end : (folded.to[end - 1] as number));
+    if (before > first) yield { start: first, end: before, type };
   }
 }
 

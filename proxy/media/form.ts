@@ -89,7 +89,11 @@ function sectionAt(body: Buffer, from: number, delimiter: Buffer): Section | str
   return typeof part === "string" ? part : { part, next: end + delimiter.length };
 }
 
-function boundaryOf(contentType: string): string | null {
+/** Servers differ in which of two boundaries they take, and in whether they join one from pieces (RFC 2231). */
+const boundaries = /[;\s]boundary\s*(\*[^=]*)?=/gi;
+
+export function boundaryOf(contentType: string): string | null {
+  if ([...contentType.matchAll(boundaries)].length > 1) return null;
   const [, quoted, plain] = boundaryIn.exec(contentType) ?? [];
   return quoted ?? plain ?? null;
 }

@@ -1,9 +1,11 @@
 /** Files, batches and fine-tuning: streamed to and from the one provider that keeps them, without inspection. */
 import { Buffer } from "node:buffer";
+import type { Readable } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";
-import { type Failure, isFailure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import type { ResourceIds } from "../ids/resource-ids.ts";
+import { boundaryOf } from "../media/form.ts";
 import type { PathEntry, Role } from "../snapshot/snapshot.ts";
 import { isObject } from "../wire/json.ts";
 import { denyByOrigin } from "./circumstances.ts";
@@ -121,10 +123,8 @@ async function send(exchange: PreparedExchange, path: string, query: URLSearchPa
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);
   if (ids !== null && isList(operation)) return listOwn(exchange, ids, path, query);
-  const { later, minUploadBytesPerSecond, hold } = environment;
-  const rules = ids === null ? null : { ids, modelOf: (body: unknown, text: string) => later.lineModel(body, text) };
-  const body =
-    operation.method === "POST" ? client.bodyStream(uploadStream(rules, minUploadBytesPerSecond, hold)) : null;
+  const body = operation.method === "POST" ? uploaded(exchange) : null;
+  if (body !== null && isFailure(body)) return body;
   const answer = await askKeeper(
     exchange,
     withQuery(path, query),
@@ -132,6 +132,23 @@ async function send(exchange: PreparedExchange, path: string, query: URLSearchPa
     ids !== null && !operation.path.endsWith("/content"),
   );
   return reply(exchange, answer, (json) => withOwnEnds(ids?.answer(json)));
+}
+
+const notForm = failure(
+  "unsupported_media_type",
+  "Send the file as multipart/form-data, with one boundary in Content-Type.",
+);
+
+/** The body of a request that isn't read whole. */
+function uploaded({ client, operation, ids, environment }: PreparedExchange): Readable | Failure {
+  const { later, minUploadBytesPerSecond, hold } = environment;
+  const isFile = operation.resource === "Files";
+  const boundary = isFile ? boundaryOf(client.header("content-type") ?? "") : null;
+  if (isFile && boundary === null) return notForm;
+  const modelOf = (body: unknown, text: string) => later.lineModel(body, text);
+  return client.bodyStream(
+    uploadStream(ids === null ? null : { ids, boundary, modelOf }, minUploadBytesPerSecond, hold),
+  );
 }
 
 /** Lists of an object's parts name their first and last, by the ids as the caller gets them. */

@@ -5,6 +5,7 @@ import { type Failure, failure } from "../failure.ts";
 import type { LineModel } from "../ids/batch-request.ts";
 import { LongLineError } from "../ids/lines.ts";
 import { type ResourceIds, UploadError } from "../ids/resource-ids.ts";
+import { PartHeads } from "../media/part-heads.ts";
 import { paceMs } from "../wire/gathered-body.ts";
 import { tooSlow } from "../wire/request-body.ts";
 
@@ -23,6 +24,8 @@ const longLine = failure(
   "request_too_large",
   "A line of the upload is larger than 16 MiB. Make shorter requests of it.",
 );
+
+const unreadableForm = (problem: string): Failure => failure("invalid_value", `The form can't be read: ${problem}.`);
 
 /** Prefixes the file's name with the owner's mark, however the bytes were split in transit. */
 class NameMarker {
@@ -54,6 +57,8 @@ class NameMarker {
 
 export interface UploadRules {
   ids: ResourceIds;
+  /** Separates the parts of the form; null if the body is none. */
+  boundary: string | null;
   /** What a request of a batch may ask for. */
   modelOf: LineModel;
 }
@@ -70,6 +75,7 @@ export function uploadStream(
   let size = 0;
   const marker = rules === null ? null : new NameMarker(rules.ids.markName());
   const lines = rules === null ? null : rules.ids.uploadLines(rules.modelOf);
+  const parts = rules?.boundary == null ? null : new PartHeads(rules.boundary);
   const edited = (chunk: Buffer): Buffer => {
     if (lines === null) return chunk;
     const out = lines.push(chunk);
@@ -82,6 +88,8 @@ export function uploadStream(
       size += chunk.length;
       try {
         if (size > maxUploadBytes) throw new UploadError(tooLarge);
+        const problem = parts?.push(chunk) ?? null;
+        if (problem !== null) throw new UploadError(unreadableForm(problem));
         done(null, edited(marker === null ? chunk : marker.push(chunk)));
       } catch (cause) {
         done(cause as Error);

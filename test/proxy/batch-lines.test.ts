@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { after, before, describe, it } from "node:test";
 import OpenAI, { toFile } from "openai";
 import { LineEditor } from "../../proxy/ids/lines.ts";
+import { PartHeads } from "../../proxy/media/part-heads.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { Account } from "../harness/openai-account.ts";
 
@@ -106,9 +107,79 @@ describe("a batch's input", () => {
     ["a line end that only some know", `${line(mini)}\u2028${line(large)}`, /^invalid_json /],
     ["JSON that only lenient parsers read", lenient, /^invalid_json /],
     ["a byte order mark", `\ufeff${line(large)}`, /^(model_not_allowed|invalid_json) /],
+    ["zero bytes between its characters", line(large).replace(/./g, "$&\0"), /^invalid_json /],
+    ["zero bytes before its characters", line(large).replace(/./g, "\0$&"), /^invalid_json /],
+    ["zero bytes around escaped names", escaped.replace(/./g, "\0\0\0$&"), /^invalid_json /],
     ["blanks before it", `\u00a0\f   ${line(large)}`, /^(model_not_allowed|invalid_json) /],
   ] as const)
     it(`is refused with ${what}`, async () => assert.match(await refusal(`${line(mini)}\n${evil}\n`), expected));
+
+  /** A form as it is sent. `head`: further headers of the file's part. */
+  const form = (head: string, content: string, first = ""): string =>
+    `${first}--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n${head}\r\n${content}\r\n--b--\r\n`;
+  const send = async (body: string | Buffer, contentType = "multipart/form-data; boundary=b"): Promise<string> => {
+    const response = await fetch(`${gateway.url}/v1/files`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${keys.bob}`, "content-type": contentType },
+      body,
+    });
+    const { error } = (await response.json()) as { error?: { code: string; message: string } };
+    return `${response.status} ${error?.code ?? ""} ${error?.message ?? ""}`.trim();
+  };
+  const base64 = Buffer.from(line(large)).toString("base64");
+  const quoted = line(large).replace("{", "=7B");
+  const encodedPart = /^400 invalid_value The form can't be read: a part is encoded/;
+  for (const [what, body, contentType] of [
+    ["base64", form("Content-Transfer-Encoding: base64\r\n", base64)],
+    ["quoted-printable", form("Content-Transfer-Encoding: quoted-printable\r\n", quoted)],
+    ["an encoding in other letters", form("CONTENT-transfer-ENCODING:Base64\r\n", base64)],
+    ["an encoding on the next line", form("Content-Transfer-Encoding:\r\n quoted-printable\r\n", quoted)],
+    ["a blank before the colon", form("Content-Transfer-Encoding : base64\r\n", base64)],
+    ["an encoding that nobody knows", form("Content-Transfer-Encoding: x-uuencode\r\n", base64)],
+    ["two encodings", form("Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: base64\r\n", base64)],
+    ["Unix's line ends", form("Content-Transfer-Encoding: base64\r\n", base64).replaceAll("\r", "")],
+    ["something before the form", form("Content-Transfer-Encoding: base64\r\n", base64, "x--b \r\n")],
+    [
+      "a quoted boundary",
+      form("Content-Transfer-Encoding: base64\r\n", base64),
+      'multipart/form-data; charset=utf-8; boundary="b"',
+    ],
+  ] as const)
+    it(`is refused in a part with ${what}`, async () => {
+      const before = account.files.length;
+      assert.match(await send(body, contentType), encodedPart);
+      assert.equal(account.files.length, before);
+    });
+
+  it("is refused in an encoded part, wherever the bytes are split", () => {
+    const text = Buffer.from(form("Content-Transfer-Encoding: base64\r\n", base64));
+    for (let size = 1; size < 200; size++) {
+      const heads = new PartHeads("b");
+      let problem: string | null = null;
+      for (let from = 0; from < text.length; from += size) problem ??= heads.push(text.subarray(from, from + size));
+      assert.match(problem ?? "", /encoded/, `${size}`);
+    }
+  });
+
+  for (const contentType of [
+    "application/octet-stream",
+    "application/json",
+    "multipart/mixed; boundary=b",
+    "multipart/form-data",
+    "multipart/form-data; boundary=b; boundary=c",
+    "multipart/form-data; boundary=b; boundary*0=c",
+    "multipart/form-data; boundary*=b; x=1",
+  ])
+    it(`is refused as ${contentType}`, async () =>
+      assert.match(await send(form("", base64), contentType), /^415 unsupported_media_type /));
+
+  for (const [what, head, content] of [
+    ["a part that says that it is sent as it is", "Content-Transfer-Encoding: binary\r\n", `${line(mini)}\n`],
+    ["a stored e-mail", "", "--x\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n--x--\r\n"],
+    ["a document with zero bytes", "", '\0\0{"body":\0\n\0{\0\xff\0'],
+    ["many lines", "", `${line(mini)}\n`.repeat(2_000)],
+  ] as const)
+    it(`passes with ${what}`, async () => assert.equal(await send(form(head, content)), "200"));
 
   it("may have any model that the key may use", async () => {
     assert.equal(await upload(`${line(large)}\n`, "ada"), `${line({ ...large, model: "gpt-4o" })}\n`);

@@ -3,6 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { fold } from "../../../proxy/guard/fold.ts";
 import { MaskAnswer } from "../../../proxy/masking/changes.ts";
 import { detectorNames } from "../../../proxy/masking/detectors.ts";
 import { Masker } from "../../../proxy/masking/masker.ts";
@@ -20,6 +21,11 @@ const inPieces = (text: string, length: number): string => {
 const other = (zero: number) => (text: string) =>
   text.replace(/\d/g, (digit) => String.fromCodePoint(zero + Number(digit)));
 const asIn = (digits: string) => (text: string) => text.replace(/\d/g, (digit) => [...digits][Number(digit)] as string);
+/** Pairs of digits as one character, where there is one; `digits` for all others. */
+const inPairs = (digits: string, last: number, of: (number: number) => number) => (text: string) =>
+  text.replace(/[1-9]\d|\d/g, (pair) =>
+    pair.length === 2 && Number(pair) <= last ? String.fromCodePoint(of(Number(pair))) : asIn(digits)(pair),
+  );
 /** Over two lines. */
 const broken = (mark: string) => (text: string) => text.replace(/[ -](?=[^ -]*$)/, mark);
 const joinedBy = (mark: string) => (text: string) => text.replace(/[ -]/g, mark);
@@ -75,6 +81,13 @@ const spellings: Record<string, (text: string) => string> = {
   "digits in brackets": asIn("⓪⑴⑵⑶⑷⑸⑹⑺⑻⑼"),
   "digits with full stops": asIn("🄀⒈⒉⒊⒋⒌⒍⒎⒏⒐"),
   "digits with commas": asIn("🄁🄂🄃🄄🄅🄆🄇🄈🄉🄊"),
+  "numbers in circles": inPairs("⓪①②③④⑤⑥⑦⑧⑨", 50, (number) =>
+    number <= 20 ? 0x2460 + number - 1 : number <= 35 ? 0x3251 + number - 21 : 0x32b1 + number - 36,
+  ),
+  "numbers in black circles": inPairs("⓿❶❷❸❹❺❻❼❽❾", 20, (number) => (number === 10 ? 0x277f : 0x24eb + number - 11)),
+  "numbers in double circles": inPairs("⓪⓵⓶⓷⓸⓹⓺⓻⓼⓽", 10, () => 0x24fe),
+  "numbers in brackets": inPairs("⓪⑴⑵⑶⑷⑸⑹⑺⑻⑼", 20, (number) => 0x2474 + number - 1),
+  "numbers with full stops": inPairs("🄀⒈⒉⒊⒋⒌⒍⒎⒏⒐", 20, (number) => 0x2488 + number - 1),
   "raised digits between others": (text) => text.replace(/(?<=\d)\d(?=\d)/g, asIn("⁰¹²³⁴⁵⁶⁷⁸⁹")),
   "escapes of raised digits": (text) =>
     asIn("⁰¹²³⁴⁵⁶⁷⁸⁹")(text).replace(/[^\0-\x7f]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`),
@@ -124,6 +137,7 @@ describe("an address is found", () => {
     "𝐚𝐥𝐢𝐜𝐞𝟏@example.com",
     "ᵃˡⁱᶜᵉ@example.com",
     "alice①@example.com",
+    "alice㊿@example.com",
     "alice.doe\\u0040example.com",
     "alice.doe\\\\\\\\u0040example.com",
     "alice.doe%40example.com",
@@ -195,4 +209,28 @@ describe("look-alikes are left alone", () => {
     "x² + y² = 10¹⁰⁰, H₂O",
   ])
     it(JSON.stringify(text), () => assert.equal(mask(text), text));
+});
+
+it("matches never overlap, also where one ends within a character of two digits", () => {
+  for (let length = 230; length < 260; length++) {
+    const text = `a@b.${"c".repeat(length)}⑩⑩@d.ef`;
+    const findings = masker.find(text);
+    assert.ok(findings.length > 0);
+    for (const [index, { start, end }] of findings.entries()) {
+      assert.ok(start >= (findings[index - 1]?.end ?? 0), `${length}: ${JSON.stringify(findings)}`);
+      assert.ok(end > start);
+    }
+  }
+});
+
+it("every character that Unicode reads as a number is read so", () => {
+  const missed: string[] = [];
+  for (let code = 0x80; code < 0x20000; code++) {
+    const character = String.fromCodePoint(code);
+    const number = /^\(?(\d{1,2})[).,]?$/.exec(character.normalize("NFKC"))?.[1];
+    if (number === undefined) continue;
+    const text = `a ${character}@example.com b`;
+    if (mask(text) !== "a [EMAIL] b" || fold(` ${character} `).text !== ` ${number} `) missed.push(code.toString(16));
+  }
+  assert.deepEqual(missed, []);
 });
