@@ -115,7 +115,7 @@ export async function passThrough(
 }
 
 async function send(exchange: PreparedExchange, path: string, query: URLSearchParams): Promise<Failure | null> {
-  const { client, operation, ids, environment } = exchange;
+  const { operation, ids } = exchange;
   if (isMessageBatch(operation) && ids !== null) {
     const asked = await sendMessageBatch(exchange, ids, path, query);
     if (asked !== undefined) return asked;
