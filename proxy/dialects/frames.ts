@@ -14,6 +14,7 @@ import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;
 const CR = 13;
+const QUOTE = 34;
 const nothing = Buffer.alloc(0);
 /** How many bytes a frame without text counts for: about one token. */
 export const otherFrameLength = 4;
@@ -53,26 +54,36 @@ export function isOneLine(text: string, start: number, end: number): boolean {
   return text.indexOf("\n", start) >= end - 3;
 }
 
-/** Finds the next occurrence of a text, so that a read with many frames is searched once rather than once per frame. */
+/**
+ * Finds the next occurrence of a text that begins with a quote, so that a read with many frames is searched once rather
+ * than once per frame. Searches for what follows the quote: JSON is full of quotes, and to stop at each costs twice as
+ * much.
+ */
 export class Needle {
-  readonly #needle: string;
+  readonly #bare: string;
   #text = "";
-  /** Offset of the next occurrence; -1 if there is none. */
+  /** Offset of the next occurrence's quote; -1 if there is none. */
   #next = -1;
 
-  constructor(needle: string) {
-    this.#needle = needle;
+  constructor(needle: `"${string}`) {
+    this.#bare = needle.slice(1);
   }
 
   begin(text: string): void {
     this.#text = text;
-    this.#next = text.indexOf(this.#needle);
+    this.#next = this.#find(0);
+  }
+
+  #find(from: number): number {
+    let index = this.#text.indexOf(this.#bare, from + 1);
+    while (index > 0 && this.#text.charCodeAt(index - 1) !== QUOTE) index = this.#text.indexOf(this.#bare, index + 1);
+    return index < 0 ? -1 : index - 1;
   }
 
   /** Offset after the first occurrence between `start` and `end`, -1 if there is none. */
   within(start: number, end: number): number {
-    if (this.#next >= 0 && this.#next < start) this.#next = this.#text.indexOf(this.#needle, start);
-    const behind = this.#next + this.#needle.length;
+    if (this.#next >= 0 && this.#next < start) this.#next = this.#find(start);
+    const behind = this.#next + this.#bare.length + 1;
     return this.#next >= 0 && behind <= end ? behind : -1;
   }
 }

@@ -25,7 +25,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
   constructor(
     names: ReadonlySet<string>,
     contentNames: ReadonlySet<string>,
-    contentMarker: string,
+    contentMarker: `"${string}`,
     others: { idle: ReadonlySet<string>; closing: ReadonlySet<string> },
     maxEventBytes?: number,
   ) {

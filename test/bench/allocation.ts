@@ -12,6 +12,7 @@ import { freePort } from "../harness/free-port.ts";
 import { until } from "../harness/until.ts";
 import { untilReady } from "../harness/until-ready.ts";
 import { answer, clearKey, startSluice } from "./servers.ts";
+import { streamFrames } from "./stream-frames.ts";
 
 const noCollection = ["--min-semi-space-size=256", "--max-semi-space-size=256"];
 const probe = ["--import", "./test/bench/memory-probe.ts"];
@@ -33,20 +34,41 @@ export interface Reading {
 
 const response = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`;
 
+const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/** Each chunk in a turn of its own. */
+function sendStream(socket: Socket): void {
+  socket.write(streamHead, "latin1");
+  let index = 0;
+  const next = (): void => {
+    const frame = streamFrames[index++];
+    if (frame === undefined) socket.write("0\r\n\r\n");
+    else {
+      socket.write(`${frame.length.toString(16)}\r\n${frame}\r\n`);
+      setImmediate(next);
+    }
+  };
+  next();
+}
+
 /** Answers every request at once. Requests are small, so each arrives in one piece. */
 export async function startAnswering(): Promise<{ server: Server; port: number }> {
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => undefined);
-    socket.on("data", () => socket.write(response, "latin1"));
+    socket.on("data", (request) => {
+      if (request.includes('"stream":true')) sendStream(socket);
+      else socket.write(response, "latin1");
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { server, port: (server.address() as AddressInfo).port };
 }
 
 /** Makes calls, a few at a time. */
-export async function repeatCalls(port: number, count: number): Promise<void> {
+export async function repeatCalls(port: number, count: number, isStream = false): Promise<void> {
   const body = JSON.stringify({
     model: "gpt-4o",
+    ...(isStream ? { stream: true, stream_options: { include_usage: true } } : {}),
     temperature: 0.7,
     messages: [{ role: "user", content: "lorem ipsum dolor sit amet ".repeat(30) }],
   });
@@ -57,21 +79,21 @@ export async function repeatCalls(port: number, count: number): Promise<void> {
       const socket = connect({ port, host: "127.0.0.1", noDelay: true });
       while (left-- > 0) {
         socket.write(request);
-        await answered(socket);
+        await answered(socket, isStream ? "0\r\n\r\n" : answer.slice(-20));
       }
       socket.destroy();
     }),
   );
 }
 
-function answered(socket: Socket): Promise<void> {
+function answered(socket: Socket, end: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.removeAllListeners("error").once("error", reject);
     let text = "";
     const take = (bytes: Buffer): void => {
       text += bytes.toString("latin1");
       if (!text.startsWith("HTTP/1.1 200")) reject(new Error(`the call failed: ${text.slice(0, 200)}`));
-      if (!text.endsWith(answer.slice(-20))) return;
+      if (!text.endsWith(end)) return;
       socket.off("data", take);
       resolve();
     };

@@ -7,6 +7,8 @@ import { benchObject, clearKey, startProxy, writeConfig } from "./servers.ts";
 
 const warmUpCalls = 2_500;
 const measuredCalls = 2_000;
+/** Chunks are handled and sent one by one. */
+const eachChunk = ["--stream-pause-ms", "0"];
 
 export type BenchObjects = Parameters<typeof writeConfig>[1];
 
@@ -28,19 +30,19 @@ export const policy = (name: string, models: string[], spec: Record<string, unkn
   });
 
 /** CPU time of a call in microseconds under these objects, measured in a proxy of its own. */
-export async function cpuUsOfCall(objects: (port: number) => BenchObjects): Promise<number> {
+export async function cpuUsOfCall(objects: (port: number) => BenchObjects, isStream = false): Promise<number> {
   const dir = await temporaryFolder("call-cost");
   const answering = await startAnswering();
   const port = await freePort();
   const folder = join(dir, "config");
   const own = benchObject("ApiKey", "key", { user: "key", writeTo: { name: "key" } });
   await writeConfig(folder, [...objects(answering.port), own], { up: "sk-bench", key: clearKey });
-  const child = await startProxy(dir, "", folder, port, await freePort(), withProbe);
+  const child = await startProxy(dir, "", folder, port, await freePort(), withProbe, isStream ? eachChunk : []);
   try {
-    await repeatCalls(port, warmUpCalls);
+    await repeatCalls(port, warmUpCalls, isStream);
     const reading = (index: number): Promise<Reading> => readingOf(child, join(dir, "sluice.log"), index);
     const before = await reading(0);
-    await repeatCalls(port, measuredCalls);
+    await repeatCalls(port, measuredCalls, isStream);
     return ((await reading(1)).cpuUs - before.cpuUs) / measuredCalls;
   } finally {
     await child.end();

@@ -11,6 +11,7 @@ import { outline } from "../../wire/json-outline.ts";
 import { readFrame } from "../frame-lines.ts";
 import { FrameObserver, type FrameVerdict, isOneLine, Needle, otherFrameLength, textLength } from "../frames.ts";
 import { choiceError, errorEnvelope, flatError, progressOfChunk } from "../verdict/answer.ts";
+import { progressFromText } from "../verdict/skim.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;
@@ -25,7 +26,7 @@ export interface OpenAiObserverOptions {
   /** Whether to remove usage because the gateway asked for it and the client did not. */
   hideUsage: boolean;
   /** What precedes a frame's text: `"content":"` for chat, `"text":"` for completions. */
-  contentMarker: string;
+  contentMarker: `"${string}`;
   maxEventBytes?: number;
 }
 
@@ -66,7 +67,7 @@ export class OpenAiObserver extends FrameObserver {
     // Estimated from the text's JSON form: an escape counts by its bytes, and several choices in a frame as one.
     this.contentLength += textLength(this.text, this.#content.within(start, end), start, end);
     this.contentEnded ||= this.#isFinish(this.#finish.within(start, end));
-    if (this.progress !== "begun" && !this.#look(this.work.toString("utf8", start, end))) return false;
+    if (this.progress !== "begun" && !this.#lookAt(start, end)) return false;
     const usage = this.#usage.within(start, end);
     if (usage < 0 && this.#error.within(start, end) < 0) return true;
     const plain =
@@ -78,6 +79,14 @@ export class OpenAiObserver extends FrameObserver {
   #isFinish(behindKey: number): boolean {
     if (behindKey < 0) return false;
     return /^\s*:\s*"/.test(this.text.slice(behindKey, behindKey + 8));
+  }
+
+  /** Parses the frame only if it must. */
+  #lookAt(start: number, end: number): boolean {
+    const progress = progressFromText(this.text.slice(start, end));
+    if (progress === null) return this.#look(this.work.toString("utf8", start, end));
+    this.see(progress);
+    return true;
   }
 
   /** Called until the answer has begun. Returns false if the frame is an error without an envelope. */

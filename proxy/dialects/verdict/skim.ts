@@ -78,3 +78,21 @@ export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
   if (format === "openai.responses") return !bytes.includes(failedWord);
   return end === null || bytes[memberValue(bytes, end)] === quote;
 }
+
+const inChoices = /"choices":\[\{/;
+const errorWord = /"error/;
+const wholeObject = /\}\s*$/;
+const firstText = /"delta":\{(?:"role":"assistant",)?"content":"[^"]/;
+const onlyRole = /"delta":\{"role":"assistant","content":(?:""|null)(?:,"refusal":null)?\}/;
+/** What a first frame has besides: a second delta, a reason, words or a usage say more than these patterns see. */
+const notFirst = /"delta".*"delta"|"finish_reason":"|"text"|"message"|"audio"|"usage":\{/s;
+
+/**
+ * How far a chunk of a chat's stream brings the answer, by its bytes; null if only parsing can tell. A quote within a
+ * text is escaped, so that these names are names.
+ */
+export function progressFromText(chunk: string): "begun" | "waiting" | null {
+  if (!inChoices.test(chunk) || errorWord.test(chunk) || !wholeObject.test(chunk)) return null;
+  if (firstText.test(chunk)) return "begun";
+  return onlyRole.test(chunk) && !notFirst.test(chunk) ? "waiting" : null;
+}

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { type WireFormat, wireFormats } from "../../../proxy/config/capabilities.ts";
-import { judgeReply } from "../../../proxy/dialects/verdict/answer.ts";
-import { surelyAnswer } from "../../../proxy/dialects/verdict/skim.ts";
+import { flatError, judgeReply, progressOfChunk } from "../../../proxy/dialects/verdict/answer.ts";
+import { progressFromText, surelyAnswer } from "../../../proxy/dialects/verdict/skim.ts";
 import fc, { runs } from "../../harness/property.ts";
 
 const message = { role: "assistant", content: "Hi" };
@@ -122,6 +122,52 @@ describe("a whole answer", () => {
           assert.equal(surelyAnswer(format, Buffer.from(JSON.stringify(body))), false);
       }),
       { numRuns: runs(3_000) },
+    );
+  });
+});
+
+describe("a chunk of a chat's stream", () => {
+  const chunk = (delta: object, finish: string | null = null, more: object = {}): string =>
+    `data: ${JSON.stringify({ id: "c", choices: [{ index: 0, delta, finish_reason: finish }], ...more })}\n\n`;
+
+  for (const [what, text, expected] of [
+    ["a role", chunk({ role: "assistant", content: "" }), "waiting"],
+    ["OpenAI's role", chunk({ role: "assistant", content: "", refusal: null }), "waiting"],
+    ["a role without content", chunk({ role: "assistant", content: null }), "waiting"],
+    ["words", chunk({ content: "Hi" }), "begun"],
+    ["a quote", chunk({ content: '"' }), "begun"],
+    ["a role and words", chunk({ role: "assistant", content: "Hi" }), "begun"],
+  ] as const)
+    it(`with ${what} is read without parsing it`, () => assert.equal(progressFromText(text), expected));
+
+  it("that is cut off is not read by its bytes", () =>
+    assert.equal(progressFromText('data: {"choices":[{"delta":{"content":"Hi"\n\n'), null));
+
+  it("is never read by its bytes as parsing would not", () => {
+    const word = fc.constantFrom("", "x", '"', "error", '"delta":{"content":"x"', '"choices":[{', "assistant", "stop");
+    const leaf = fc.oneof(word, fc.constant(null), fc.integer({ min: 0, max: 3 }));
+    const names = fc.constantFrom("role", "content", "refusal", "delta", "error", "tool_calls", "text", "annotations");
+    const delta = fc.oneof(
+      fc.record({ role: fc.constant("assistant"), content: leaf }, { requiredKeys: [] }),
+      fc.record({ role: fc.constant("assistant"), content: leaf, refusal: leaf }, { requiredKeys: ["role"] }),
+      fc.dictionary(names, fc.oneof(leaf, fc.dictionary(names, leaf, { maxKeys: 2 }), fc.array(leaf)), { maxKeys: 3 }),
+    );
+    const choice = fc.record(
+      { index: leaf, delta, finish_reason: leaf, text: leaf, message: delta, error: delta, audio: delta },
+      { requiredKeys: ["delta"] },
+    );
+    const body = fc.record(
+      { id: word, choices: fc.array(choice, { maxLength: 3 }), error: leaf, usage: delta, detail: word, nested: delta },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(body, (value) => {
+        const skimmed = progressFromText(`data: ${JSON.stringify(value)}\n\n`);
+        if (skimmed === null) return;
+        assert.equal(flatError(value), null);
+        assert.equal(skimmed, progressOfChunk(value));
+      }),
+      { numRuns: runs(5_000) },
     );
   });
 });
