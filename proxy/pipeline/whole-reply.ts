@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { toolItems } from "../dialects/openai-responses/usage.ts";
+import { tierMode } from "../dialects/usage-counts.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
 export interface WholeReply {
@@ -17,11 +18,13 @@ const blanks = new Set([0x20, 0x0a, 0x0d, 0x09]);
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
-function isOpened(bytes: Buffer): boolean {
-  let offset = 0;
+function skipBlanks(bytes: Buffer, from: number): number {
+  let offset = from;
   while (blanks.has(bytes[offset] ?? openBrace)) offset++;
-  return bytes[offset] === openBrace;
+  return offset;
 }
+
+const isOpened = (bytes: Buffer): boolean => bytes[skipBlanks(bytes, 0)] === openBrace;
 
 /**
  * The member `usage` of an answer, without parsing the texts before it. From its name to its end an answer is an object
@@ -53,12 +56,10 @@ function usageAt(bytes: Buffer): number {
     offset >= 0;
     offset = offset === 0 ? -1 : bytes.lastIndexOf(usageName, offset - 1)
   ) {
-    let next = offset + usageName.length;
-    while (blanks.has(bytes[next] ?? openBrace)) next++;
+    const next = skipBlanks(bytes, offset + usageName.length);
     if (bytes[next] !== colon) continue;
-    next++;
-    while (blanks.has(bytes[next] ?? openBrace)) next++;
-    if (bytes[next] === openBrace) return next;
+    const value = skipBlanks(bytes, next + 1);
+    if (bytes[value] === openBrace) return value;
   }
   return -1;
 }
@@ -88,13 +89,39 @@ const chargedItems = toolItems.map((type) => Buffer.from(`"${type}"`));
 
 const hasChargedItems = (bytes: Buffer): boolean => chargedItems.some((item) => bytes.includes(item));
 
+const tierName = Buffer.from('"service_tier"');
+const quote = 0x22;
+/** Longest name of a tier, in bytes. */
+const maxTierBytes = 64;
+
+/** Whether a text follows that names a tier of another price. */
+function isOtherTier(bytes: Buffer, from: number): boolean {
+  const next = skipBlanks(bytes, from);
+  if (bytes[next] !== colon) return false;
+  const open = skipBlanks(bytes, next + 1);
+  if (bytes[open] !== quote) return false;
+  const text = bytes.toString("latin1", open + 1, open + 1 + maxTierBytes);
+  const close = text.indexOf('"');
+  return close < 0 || tierMode(text.slice(0, close)) !== null;
+}
+
+/**
+ * Whether a tier that changes the price may be named anywhere: an answer of the Responses API names it before the usage.
+ * Most name the usual one, or none.
+ */
+function mayHaveTier(bytes: Buffer): boolean {
+  for (let offset = bytes.indexOf(tierName); offset >= 0; offset = bytes.indexOf(tierName, offset + tierName.length))
+    if (isOtherTier(bytes, offset + tierName.length)) return true;
+  return false;
+}
+
 /** `usageOf` reads the usage of an answer, or of an object that has only the member `usage`. */
 export function passedReply(
   bytes: Buffer,
   usageOf: (reply: JsonObject) => Usage | null,
   itemised = false,
 ): WholeReply | ProviderError {
-  if (itemised && hasChargedItems(bytes)) {
+  if ((itemised && hasChargedItems(bytes)) || mayHaveTier(bytes)) {
     const whole = jsonIn(bytes.toString("utf8"));
     return isObject(whole) ? { body: bytes, usage: usageOf(whole) } : invalidReply();
   }

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import type { Usage } from "../../proxy/dialects/canonical.ts";
+import { dialects } from "../../proxy/dialects/registry.ts";
 import { passedReply } from "../../proxy/pipeline/whole-reply.ts";
 import type { JsonObject } from "../../proxy/wire/json.ts";
 import fc, { runs } from "../harness/property.ts";
@@ -70,4 +71,42 @@ describe("the usage of a whole answer", () => {
     "of nothing": ["", "unreadable"],
   };
   for (const [name, [text, result]] of Object.entries(cases)) it(name, () => assert.deepEqual(read(text), result));
+});
+
+describe("the tier of a whole answer", () => {
+  const counts = { prompt_tokens: 3, completion_tokens: 4, input_tokens: 3, output_tokens: 4, total_tokens: 7 };
+  const long = "x".repeat(70_000);
+  for (const format of ["openai.chat", "openai.completions", "openai.responses"] as const) {
+    const { usageOf } = dialects[format];
+    const modesOf = (text: string): readonly string[] | undefined => {
+      const reply = passedReply(Buffer.from(text), usageOf, format === "openai.responses");
+      assert.ok(!("code" in reply));
+      assert.equal(reply.usage?.prompt, 3);
+      return reply.usage?.modes;
+    };
+    for (const [what, text] of [
+      ["before the usage", JSON.stringify({ id: "1", service_tier: "priority", usage: counts })],
+      ["behind the usage", JSON.stringify({ id: "1", usage: counts, service_tier: "priority" })],
+      ["in a long answer", JSON.stringify({ service_tier: "priority", output: [long], usage: counts })],
+      [
+        "behind the usage of a long answer",
+        JSON.stringify({ output: [long], usage: counts, service_tier: "priority" }),
+      ],
+      ["on lines of its own", JSON.stringify({ service_tier: "priority", usage: counts }, null, 2)],
+      [
+        "next to the caller's own",
+        JSON.stringify({ metadata: { service_tier: "flex" }, service_tier: "priority", usage: counts }),
+      ],
+    ] as const)
+      it(`is read ${what}: ${format}`, () => assert.deepEqual(modesOf(text), ["priority"]));
+
+    for (const [what, text] of [
+      ["the caller's", JSON.stringify({ usage: counts, metadata: { service_tier: "flex" } })],
+      ["the caller's, before the usage", JSON.stringify({ metadata: { service_tier: "flex" }, usage: counts })],
+      ["within a text", JSON.stringify({ text: '"service_tier":"flex"', usage: counts })],
+      ["the usual one", JSON.stringify({ service_tier: "default", usage: counts })],
+      ["null", JSON.stringify({ service_tier: null, usage: counts })],
+    ] as const)
+      it(`is none where it is ${what}: ${format}`, () => assert.deepEqual(modesOf(text) ?? [], []));
+  }
 });
