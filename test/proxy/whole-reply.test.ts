@@ -77,7 +77,8 @@ describe("the tier of a whole answer", () => {
   const counts = { prompt_tokens: 3, completion_tokens: 4, input_tokens: 3, output_tokens: 4, total_tokens: 7 };
   const long = "x".repeat(70_000);
   for (const format of ["openai.chat", "openai.completions", "openai.responses"] as const) {
-    const { usageOf } = dialects[format];
+    const usageOf = dialects[format]?.usageOf;
+    assert.ok(usageOf !== undefined);
     const modesOf = (text: string): readonly string[] | undefined => {
       const reply = passedReply(Buffer.from(text), usageOf, format === "openai.responses");
       assert.ok(!("code" in reply));
