@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { toolItems } from "../dialects/openai-responses/usage.ts";
-import { tierMode } from "../dialects/usage-counts.ts";
+import { mayNameTier } from "../dialects/verdict/skim.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
 export interface WholeReply {
@@ -89,39 +89,13 @@ const chargedItems = toolItems.map((type) => Buffer.from(`"${type}"`));
 
 const hasChargedItems = (bytes: Buffer): boolean => chargedItems.some((item) => bytes.includes(item));
 
-const tierName = Buffer.from('"service_tier"');
-const quote = 0x22;
-/** Longest name of a tier, in bytes. */
-const maxTierBytes = 64;
-
-/** Whether a text follows that names a tier of another price. */
-function isOtherTier(bytes: Buffer, from: number): boolean {
-  const next = skipBlanks(bytes, from);
-  if (bytes[next] !== colon) return false;
-  const open = skipBlanks(bytes, next + 1);
-  if (bytes[open] !== quote) return false;
-  const text = bytes.toString("latin1", open + 1, open + 1 + maxTierBytes);
-  const close = text.indexOf('"');
-  return close < 0 || tierMode(text.slice(0, close)) !== null;
-}
-
-/**
- * Whether a tier that changes the price may be named anywhere: an answer of the Responses API names it before the usage.
- * Most name the usual one, or none.
- */
-function mayHaveTier(bytes: Buffer): boolean {
-  for (let offset = bytes.indexOf(tierName); offset >= 0; offset = bytes.indexOf(tierName, offset + tierName.length))
-    if (isOtherTier(bytes, offset + tierName.length)) return true;
-  return false;
-}
-
 /** `usageOf` reads the usage of an answer, or of an object that has only the member `usage`. */
 export function passedReply(
   bytes: Buffer,
   usageOf: (reply: JsonObject) => Usage | null,
   itemised = false,
 ): WholeReply | ProviderError {
-  if ((itemised && hasChargedItems(bytes)) || mayHaveTier(bytes)) {
+  if ((itemised && hasChargedItems(bytes)) || mayNameTier(bytes)) {
     const whole = jsonIn(bytes.toString("utf8"));
     return isObject(whole) ? { body: bytes, usage: usageOf(whole) } : invalidReply();
   }

@@ -1,9 +1,10 @@
 /**
- * Recognises from the bytes that a body is certainly an answer, so that most answers that pass through are judged
- * without parsing.
+ * Recognises from the bytes that a body is certainly an answer, or has nothing that changes its price, so that most
+ * answers that pass through need no parsing.
  */
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../../config/capabilities.ts";
+import { tierMode } from "../usage-counts.ts";
 
 const quote = 0x22;
 const colon = 0x3a;
@@ -95,4 +96,29 @@ export function progressFromText(chunk: string): "begun" | "waiting" | null {
   if (!inChoices.test(chunk) || errorWord.test(chunk) || !wholeObject.test(chunk)) return null;
   if (firstText.test(chunk)) return "begun";
   return onlyRole.test(chunk) && !notFirst.test(chunk) ? "waiting" : null;
+}
+
+const tierName = Buffer.from('"service_tier"');
+/** Longest name of a tier, in bytes. */
+const maxTierBytes = 64;
+
+/** Whether a text follows that names a tier of another price. */
+function isOtherTier(bytes: Buffer, from: number): boolean {
+  const next = skipBlanks(bytes, from);
+  if (bytes[next] !== colon) return false;
+  const open = skipBlanks(bytes, next + 1);
+  if (bytes[open] !== quote) return false;
+  const text = bytes.toString("latin1", open + 1, open + 1 + maxTierBytes);
+  const close = text.indexOf('"');
+  return close < 0 || tierMode(text.slice(0, close)) !== null;
+}
+
+/**
+ * Whether a tier that changes the price may be named anywhere: an answer of the Responses API names it before the usage.
+ * Most name the usual one, or none.
+ */
+export function mayNameTier(bytes: Buffer): boolean {
+  for (let offset = bytes.indexOf(tierName); offset >= 0; offset = bytes.indexOf(tierName, offset + tierName.length))
+    if (isOtherTier(bytes, offset + tierName.length)) return true;
+  return false;
 }
