@@ -18,6 +18,7 @@ import type { AttemptResult } from "./attempt-result.ts";
 import { withComputeTime } from "./compute-time.ts";
 import { countedPrompt, countedUsage, estimatedUsage, expectedUsage } from "./estimated.ts";
 import { mediaChargeOf } from "./media-charge.ts";
+import { withOwnSearch } from "./server-tools.ts";
 import type { Tried } from "./try-target.ts";
 import type { ModelHabits, UsageHabits } from "./usage-habits.ts";
 import { isImplausible, maxTokens } from "./worst-case.ts";
@@ -133,7 +134,8 @@ export function chargeOf(
   }
   if (tried.error === null && !usage.estimated && tried.result.kind !== "abandoned")
     habits.note(usage, contentLength, () => countedPrompt(shaped));
-  const timed = withComputeTime(usage, durationMs, price);
+  const searched = withOwnSearch(usage, shaped, target.model.config.upstream);
+  const timed = withComputeTime(searched, durationMs, price);
   const lacking = unpriced(timed, price);
   const charge: AttemptCharge = { usage: timed, costNanoUsd: costNanoUsd(timed, price) };
   if (lacking.length > 0) charge.unpriced = lacking;

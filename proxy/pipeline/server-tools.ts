@@ -6,6 +6,7 @@
  */
 import type { Shaped } from "../call/shaped.ts";
 import type { UseUnit } from "../config/price.ts";
+import type { Usage } from "../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 
 export interface ServerUses {
@@ -152,4 +153,21 @@ export function serverUses({ received, edits, format }: Shaped): ServerUses {
         ? ofAnthropic(asked, list)
         : ofChat(asked, list);
   return audio ? { ...by, audio } : by;
+}
+
+/** Models that search the web for every chat, and don't say so in their usage. */
+const searchModel = /-search-(preview|api)(-|$)/;
+const searchesItself = ({ format }: Shaped, upstream: string): boolean =>
+  format !== "openai.embeddings" && upstream.includes("-search-") && searchModel.test(upstream);
+
+/** The most that a call can use of a target's tools. `uses`: whatever the target, so that it is found out once. */
+export function usesAt(uses: ServerUses, shaped: Shaped, upstream: string): ServerUses {
+  if (uses.uses.webSearch !== undefined || !searchesItself(shaped, upstream)) return uses;
+  return { ...uses, uses: { ...uses.uses, webSearch: 1 }, turns: Math.max(1, uses.turns) };
+}
+
+/** With the search of a model that searches for every chat, if the answer doesn't count its searches. */
+export function withOwnSearch(usage: Usage, shaped: Shaped, upstream: string): Usage {
+  if (usage.units?.webSearch !== undefined || !searchesItself(shaped, upstream)) return usage;
+  return { ...usage, units: { ...usage.units, webSearch: 1 } };
 }

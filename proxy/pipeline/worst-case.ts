@@ -17,7 +17,7 @@ import { dearest, usesCost } from "./dearest-price.ts";
 import { type Links, linksOf, linksState } from "./linked.ts";
 import { expectedMedia, worstMedia } from "./media-worst.ts";
 import { roughPromptTokens } from "./plan.ts";
-import { noUses, type ServerUses, serverUses } from "./server-tools.ts";
+import { noUses, type ServerUses, serverUses, usesAt } from "./server-tools.ts";
 import { capMember } from "./shape.ts";
 
 /** Members that limit an answer's length in the formats. */
@@ -182,7 +182,7 @@ export function maxTokens(shaped: Shaped, target: ResolvedTarget): { prompt: num
   const { model } = target;
   const links = linksOf(shaped.received.json);
   const fills = links.files || linksState(shaped);
-  const { turns } = serverUses(shaped);
+  const { turns } = usesAt(serverUses(shaped), shaped, model.config.upstream);
   const bound = promptOf(promptBound(shaped, links), model.config, fills, turns);
   const known = windowOf(model.config) !== null || !(fills || turns > 0);
   return {
@@ -215,8 +215,8 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
   const links = linksOf(shaped.received.json);
   const bound = promptBound(shaped, links);
   const fills = links.files || linksState(shaped);
-  const uses = serverUses(shaped);
-  const units = { media: links.media, hourOfCache: links.hourOfCache, audioAnswer: uses.audio };
+  const all = serverUses(shaped);
+  const units = { media: links.media, hourOfCache: links.hourOfCache, audioAnswer: all.audio };
   const times = answers(shaped);
   let nanoUsd = 0;
   let cap: number | null = null;
@@ -225,6 +225,7 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
     const { model } = target;
     const { price, maxOutputTokens } = model.config;
     if (price === null) return null;
+    const uses = usesAt(all, shaped, model.config.upstream);
     const most = outputMost(shaped, target);
     if (most > 0 && maxOutputTokens === null && askedCap(shaped.forTarget(target.config)) === null)
       cap = defaultOutputCap;
@@ -243,14 +244,15 @@ function unpricedUse({ either, uses }: ServerUses, price: Price | null): UseUnit
 
 /** Why a hard budget can't reserve enough for a call; null if it can. The policy's own settings are allowed. */
 export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
-  const uses = serverUses(shaped);
-  if (uses.unknown !== null && !("tools" in shaped.edits && uses.unknown !== "max_tool_calls")) {
-    const message = `A budget of this call can't count what ${JSON.stringify(uses.unknown)} costs. Leave it out, or ${bySettingIt}.`;
+  const all = serverUses(shaped);
+  if (all.unknown !== null && !("tools" in shaped.edits && all.unknown !== "max_tool_calls")) {
+    const message = `A budget of this call can't count what ${JSON.stringify(all.unknown)} costs. Leave it out, or ${bySettingIt}.`;
     return failure("invalid_value", message, { param: "tools" });
   }
   for (let index = 0; index < targets.length; index++) {
     const { model, entry } = targets[index] as ResolvedTarget;
     const { price } = model.config;
+    const uses = usesAt(all, shaped, model.config.upstream);
     const missing = uses === noUses ? undefined : unpricedUse(uses, price);
     const place = `the model ${model.name} of the LLMProvider ${entry.account.config.id}`;
     if (missing !== undefined) {

@@ -208,3 +208,59 @@ describe("what the provider's own tools cost", () => {
     });
   }
 });
+
+describe("a model that searches the web for every chat", () => {
+  let upstream: Upstream;
+  let gateway: TestGateway;
+  before(async () => {
+    upstream = await startUpstream(openai);
+    const searching = (name: string, to: string, price: Json): Json => model(name, price, { upstream: to });
+    const models = [
+      searching("priced", "gpt-4o-mini-search-preview", priced),
+      searching("dated", "gpt-4o-mini-search-preview-2025-03-11", priced),
+      searching("api", "gpt-5-search-api", priced),
+      searching("unpriced", "gpt-4o-search-preview", base),
+      searching("plain", "gpt-4o-search", priced),
+    ];
+    gateway = await startGateway([
+      provider("open", upstream.url, { models }),
+      secret("open-credentials", { apiKey: "sk-up" }),
+      ...models.map(({ name }) => routes(String(name), "open")),
+      budget("roomy", "1000", ["unpriced"]),
+      ...key("alice", clear),
+    ]);
+  });
+  after(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+  const ask = async (name: string): Promise<{ status: number; text: string }> => {
+    const reply = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: name, messages }),
+    });
+    return { status: reply.status, text: await reply.text() };
+  };
+
+  for (const [name, searches] of [
+    ["priced", 1],
+    ["dated", 1],
+    ["api", 1],
+    ["plain", 0],
+  ] as const)
+    it(`is charged for ${searches} searches: ${name}`, async () => {
+      const { status, text } = await ask(name);
+      assert.equal(status, 200, text);
+      const { usage } = JSON.parse(text) as { usage: { total_tokens: number } };
+      await gateway.status();
+      const line = gateway.logs.findLast((logged) => logged["model"] === name);
+      assert.equal(line?.["cost_nano_usd"], usage.total_tokens * 1_000 + searches * 10_000_000);
+    });
+
+  it("is refused under a hard budget if the search has no price", async () => {
+    const { status, text } = await ask("unpriced");
+    assert.equal(status, 400);
+    assert.match(text, /price\.webSearchPerThousand/);
+  });
+});
