@@ -2,6 +2,7 @@
  * `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: what auditors run, on files or on the
  * store.
  */
+
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { type Link, readLink } from "../proxy/audit/chain.ts";
@@ -9,6 +10,7 @@ import { type ComplianceMonth, ComplianceReport } from "../proxy/audit/report.ts
 import { openBodies } from "../proxy/audit/sealed.ts";
 import { auditLines } from "../proxy/audit/source.ts";
 import { type Trouble, Verifier } from "../proxy/audit/verify.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import { Sealer } from "../proxy/seal/seal.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 
@@ -79,7 +81,7 @@ async function verify(
     list("WRONG ", troubles);
     list("note  ", notes);
     process.stdout.write(
-      `${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`,
+      `${nounCount(records, "record")} in ${nounCount(chains, "chain")}: ${troubles.length === 0 ? "nothing was changed" : nounCount(troubles.length, "thing is wrong", "things are wrong")}\n`,
     );
     wrong += troubles.length;
   }

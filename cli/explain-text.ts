@@ -24,6 +24,8 @@ export function formatExplanation(explanation: Explanation, notes: readonly stri
   if (explanation.session !== null) lines.push(`session   ${sessionLine(explanation.session)}`);
   if (explanation.failure !== null)
     lines.push(`refused   ${explanation.failure.status} ${explanation.failure.code}: ${explanation.failure.message}`);
+  for (const { target, status, code, message } of explanation.sometimes)
+    lines.push(`sometimes refused, when ${target} comes first: ${status} ${code}: ${message}`);
   if (explanation.targets.length > 0) lines.push("targets", ...explanation.targets.map(line));
   if (explanation.shadow !== null) lines.push(`shadow    ${explanation.shadow}`);
   if (explanation.rules.length > 0)

@@ -30,7 +30,8 @@ export const explainUsage = `sluice explain [FOLDER…]: which provider a reques
 
 With folders, compiles their manifests; without, reads the cluster's objects. Sends and writes nothing, and assumes that
 every provider is healthy and that nothing of budgets and limits is used. Exits 0 if a provider would be asked, 1 if the
-request would be refused.
+request would be refused. Where the order of targets is drawn or they take turns, it exits with 1 only if the request
+would be refused whichever comes first.
 
   --key NAMESPACE/NAME  the caller's ApiKey object
   --key-env VARIABLE    the caller's clear key, from the environment

@@ -1,8 +1,10 @@
 /** `sluice ledger export` and `sluice ledger forget`: the usage ledger, row by row. */
+
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { csvLine } from "../operator/csv.ts";
 import type { LedgerRow } from "../proxy/config/ledger.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import { type Currency, exportedRow } from "../proxy/config/usage-report.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { readLedgers, renameInLedgers } from "./ledger.ts";
@@ -82,7 +84,7 @@ async function forget(args: readonly string[]): Promise<void> {
   const rows = await renameInLedgers(await ledgersOf(values), { user, namespace, replacement });
   if (rows === 0)
     throw new Error(`the ledger has no row of the user ${user}${namespace === null ? "" : ` in ${namespace}`}`);
-  process.stdout.write(`${rows} rows of ${user} are now of ${replacement}\n`);
+  process.stdout.write(`${nounCount(rows, "row")} of ${user} renamed to ${replacement}\n`);
 }
 
 export async function runLedger([command, ...args]: readonly string[]): Promise<void> {

@@ -1,6 +1,8 @@
 /** `sluice lint FOLDER…`: what an API server and the operator would report about the manifests, with file and line. */
+
 import { parseArgs } from "node:util";
 import { unpricedModels } from "../operator/folder/compile-folder.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import { isLintFormat, lintFormats } from "./lint-output.ts";
 import { assumedLine, offlineOptions, offlineUsage, readOffline } from "./offline-options.ts";
 
@@ -40,8 +42,7 @@ export async function runLint(args: readonly string[]): Promise<void> {
   const { findings, compiled } = read;
   process.stdout.write(lintFormats[values.output](findings));
   if (values.output === "text") {
-    const count = (many: number, noun: string): string => `${many} ${noun}${many === 1 ? "" : "s"}`;
-    const sums = `${count(compiled.verdicts.length, "object")}, ${count(findings.length, "finding")}`;
+    const sums = `${nounCount(compiled.verdicts.length, "object")}, ${nounCount(findings.length, "finding")}`;
     for (const text of [sums, ...assumedLine(read), ...unpricedModels(compiled)]) process.stdout.write(`${text}\n`);
   }
   // A CI check of the wrong folder must not pass.

@@ -1,4 +1,5 @@
 /** The limits of a namespace, and what a user of `sluice set-rate-limit` should know of others. Pure. */
+import { nounCount } from "../proxy/config/noun-count.ts";
 import { textTable } from "./tables.ts";
 
 export interface LimitRow {
@@ -33,8 +34,8 @@ type LimitSpec = Partial<Record<"requests" | "tokens" | "concurrency", number>> 
 };
 
 function textOfLimit({ requests, tokens, concurrency, window, duration }: LimitSpec): string {
-  if (requests !== undefined) return `${requests} requests per ${window}`;
-  if (tokens !== undefined) return `${tokens} tokens per ${window}`;
+  if (requests !== undefined) return `${nounCount(requests, "request")} per ${window}`;
+  if (tokens !== undefined) return `${nounCount(tokens, "token")} per ${window}`;
   return concurrency === undefined ? `${duration} long` : `${concurrency} at once`;
 }
 

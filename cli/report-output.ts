@@ -1,5 +1,7 @@
 /** Reports as tables, CSV and JSON: the same columns, names and notes in each. Pure. */
+
 import { csvLine } from "../operator/csv.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import { type Currency, figuresOf, type Group, type Grouping } from "../proxy/config/usage-report.ts";
 import type { LedgerSpan } from "./ledger.ts";
 import type { ReportSpan } from "./report-options.ts";
@@ -68,8 +70,9 @@ export function notesOf(
   const notes: string[] = [];
   if (total === null) notes.push("nothing was used in this time");
   if (total !== null && total.unpriced > 0)
-    notes.push(`${total.unpriced} requests of models without a price are not in the cost`);
-  if (total !== null && total.estimated > 0) notes.push(`${total.estimated} requests have estimated tokens`);
+    notes.push(`not in the cost: ${nounCount(total.unpriced, "request")} of models without a price`);
+  if (total !== null && total.estimated > 0)
+    notes.push(`with estimated tokens: ${nounCount(total.estimated, "request")}`);
   if (groupBy.includes("tag"))
     notes.push("a key with several tags counts under each of them; the total counts it once");
   if (ledger.keptFromMs !== null && span.fromMs < ledger.keptFromMs)

@@ -1,8 +1,10 @@
 /** `sluice shadow report`: compares calls with their copies. */
+
 import { readFile } from "node:fs/promises";
 import { text as readAll } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { csvLine } from "../operator/csv.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import {
   durationQuantile,
   lowSimilarity,
@@ -171,7 +173,9 @@ function blockOf(row: ShadowRow): string {
 }
 
 function notesOf({ rows, dropped, notes }: Report): string[] {
-  const drops = dropped.map(({ policy, reason, calls }) => `not copied, ${policy}: ${calls} calls, ${reason}`);
+  const drops = dropped.map(
+    ({ policy, reason, calls }) => `not copied, ${policy}: ${nounCount(calls, "call")}, ${reason}`,
+  );
   return [...(rows.length === 0 ? ["no copies were compared"] : []), ...drops, ...notes];
 }
 

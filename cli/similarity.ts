@@ -2,11 +2,13 @@
  * `sluice similarity`: how alike pairs of questions are to a model for embeddings, and which threshold keeps apart what
  * must be.
  */
+
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { literals } from "../proxy/cache/question.ts";
 import { cosine, normalised } from "../proxy/cache/vectors.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { egressFetch } from "./egress-fetch.ts";
 
@@ -52,7 +54,7 @@ export function parsePairs(text: string): Pair[] {
   }
   if (pairs.length === 0) throw new Error("there is no pair in the file");
   if (pairs.length > maxPairs)
-    throw new Error(`there are ${pairs.length} pairs in the file; at most ${maxPairs} are measured`);
+    throw new Error(`there are ${nounCount(pairs.length, "pair")} in the file; at most ${maxPairs} are measured`);
   return pairs;
 }
 
@@ -192,5 +194,6 @@ export async function runSimilarity(
   );
   const wrong =
     limit === null ? [] : pairs.filter((pair) => pair.kind === "other" && !pair.apart && pair.similarity >= limit);
-  if (wrong.length > 0) throw new Error(`${wrong.length} pairs that must not share an answer reach ${limit}`);
+  if (wrong.length > 0)
+    throw new Error(`not to share an answer, but as similar as ${limit} or more: ${nounCount(wrong.length, "pair")}`);
 }

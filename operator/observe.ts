@@ -1,6 +1,8 @@
 /** Compiles the cluster's objects as the operator would and writes nothing. For commands that people run. */
+
 import { readFile } from "node:fs/promises";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
+import { nounCount } from "../proxy/config/noun-count.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { withAssumed } from "./assumed-secrets.ts";
 import { type Cluster, connectCluster, loadConfig, orNull, statusCode } from "./cluster/api.ts";
@@ -85,7 +87,7 @@ async function readWorld(
     }
     const { world } = await source.read(pepper);
     if (forbidden.size > 0)
-      notes.push(`${forbidden.size} Secrets can't be read; they are assumed to hold the keys that objects refer to`);
+      notes.push(`assumed to hold what objects refer to: ${nounCount(forbidden.size, "Secret")} that can't be read`);
     return withAssumed(world, forbidden);
   } finally {
     await source.stop();

@@ -1,6 +1,8 @@
 /** Reads files of other gateways: YAML, JSON and CSV. Errors name a place and repeat no content. */
+
 import { LineCounter, parseAllDocuments } from "yaml";
 import { offsetOf } from "../../operator/folder/yaml-place.ts";
+import { nounCount } from "../../proxy/config/noun-count.ts";
 import { hasMembers } from "../has-members.ts";
 import type { SettingPath } from "./report.ts";
 import type { ImportDocument } from "./setting.ts";
@@ -62,7 +64,9 @@ function csvDocument({ name, text }: ImportFile): ImportDocument[] {
   if (header === undefined) return [];
   const value = records.map(({ line, cells }) => {
     if (cells.length > header.cells.length)
-      throw new Error(`${name}:${line}: has ${cells.length} cells, and the header has ${header.cells.length}`);
+      throw new Error(
+        `${name}:${line}: has ${nounCount(cells.length, "cell")}, and the header has ${header.cells.length}`,
+      );
     return Object.fromEntries(
       header.cells.map((column, index) => [column.trim(), cells[index] === "" ? undefined : cells[index]]),
     );

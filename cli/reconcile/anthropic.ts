@@ -40,7 +40,7 @@ export const anthropicCostCsv: ExportFormat = {
   needs: ["usage_date_utc", "model", "cost_usd"],
   line: (row, { leaveOut }) =>
     row.text("model") === ""
-      ? leaveOut("charges of no model, such as sessions and searches")
+      ? leaveOut("of no model, such as sessions and searches")
       : { ...dayOf(row), model: row.text("model"), cost: row.amount("cost_usd") },
 };
 
@@ -79,7 +79,7 @@ export const anthropicCostApi: ExportFormat = {
   line(row, { leaveOut, toUsd }) {
     // Without group_by[]=description there is one sum for all models.
     if (row.text("description") === "") row.fail("there is no description: ask for group_by[]=description");
-    if (row.text("model") === "") return leaveOut("charges of no model, such as sessions and searches");
+    if (row.text("model") === "") return leaveOut("of no model, such as sessions and searches");
     const convert = toUsd(row.needed("currency"), row);
     return { ...spanOfRow(row), model: row.text("model"), cost: convert(fromCents(row.amount("amount"))) };
   },

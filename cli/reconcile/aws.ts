@@ -52,9 +52,9 @@ const readWith =
       /^.*"product_name"\s*:\s*"([^"]*)".*$/s,
       "$1",
     );
-    if (!/bedrock/i.test(row.text(columns.code) + product)) return leaveOut("rows of other services");
+    if (!/bedrock/i.test(row.text(columns.code) + product)) return leaveOut("of other services");
     const lineKind = row.needed(columns.kind);
-    if (!/Usage$/.test(lineKind)) return leaveOut(`rows of the type ${lineKind}`);
+    if (!/Usage$/.test(lineKind)) return leaveOut(`of the type ${lineKind}`);
     const usageType = row.needed(columns.usageType);
     const kind = usageTypes.find(([form]) => form.test(usageType))?.[1];
     const startMs = row.momentMs(columns.start);

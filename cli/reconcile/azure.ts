@@ -75,7 +75,7 @@ export const azureCosts: ExportFormat = {
   marks: ["metername", "metercategory"],
   needs: ["date", "metername", "quantity", "unitofmeasure"],
   line(row, context) {
-    if (!isModelService(row)) return context.leaveOut("rows of other services");
+    if (!isModelService(row)) return context.leaveOut("of other services");
     const meter = row.needed("metername").toLowerCase().replaceAll("-", " ");
     const kind = kindOf(meter);
     const each = perUnit(row.text("unitofmeasure"));

@@ -3,7 +3,8 @@ import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { type Sums, tokensOf, usd } from "../../proxy/config/usage-report.ts";
 import type { Billed, Cause, Compared } from "./compared.ts";
 
-const count = (value: number): string => value.toLocaleString("en-US");
+const count = (value: number, noun: string): string =>
+  `${value.toLocaleString("en-US")} ${value === 1 ? noun : `${noun}s`}`;
 
 const sentences: { [K in Cause["kind"]]: (cause: Extract<Cause, { kind: K }>) => string } = {
   rounding: () => "The invoice's amounts are rounded.",
@@ -12,16 +13,16 @@ const sentences: { [K in Cause["kind"]]: (cause: Extract<Cause, { kind: K }>) =>
   "not on the invoice": () =>
     "The invoice has no use of this model: it isn't billed yet, belongs to another account, or has another name there (--model).",
   "more on the invoice": ({ requests, tokens }) =>
-    `The invoice has ${requests === null || requests <= 0 ? "" : `${count(requests)} requests and `}${count(tokens)} tokens more: calls outside the gateway, or of a proxy whose ledger is missing.`,
+    `The invoice has ${requests === null || requests <= 0 ? "" : `${count(requests, "request")} and `}${count(tokens, "token")} more: calls outside the gateway, or of a proxy whose ledger is missing.`,
   "less on the invoice": ({ requests, tokens }) =>
-    `The ledger has ${requests === null || requests <= 0 ? "" : `${count(requests)} requests and `}${count(tokens)} tokens more: use that isn't billed yet, or that the provider doesn't bill, such as of answers that broke off.`,
+    `The ledger has ${requests === null || requests <= 0 ? "" : `${count(requests, "request")} and `}${count(tokens, "token")} more: use that isn't billed yet, or that the provider doesn't bill, such as of answers that broke off.`,
   "cached tokens": ({ billed, ledger }) =>
-    `The invoice has ${count(billed)} tokens that were read from or written to the cache, the ledger ${count(ledger)}: they have prices of their own.`,
+    `The invoice has ${count(billed, "token")}, which were read from or written to the cache, the ledger ${ledger.toLocaleString("en-US")}: cached tokens have prices of their own.`,
   price: ({ share }) =>
     `The same use costs ${share} times as much on the invoice: a discount, another service tier or region, or a price that changed. See docs/prices.md.`,
-  unpriced: ({ requests }) => `${count(requests)} calls in the ledger have no price: set one on the LLMProvider.`,
+  unpriced: ({ requests }) => `Without a price: ${count(requests, "call")} in the ledger. Set one on the LLMProvider.`,
   estimated: ({ requests, of }) =>
-    `${count(requests)} of ${count(of)} calls in the ledger have usage that Sluice estimated.`,
+    `Usage that Sluice estimated: ${requests.toLocaleString("en-US")} of ${count(of, "call")} in the ledger.`,
   "amount only": () =>
     "The export has no tokens: add the usage export, which tells calls outside the gateway from another price.",
   "time-zone": ({ shiftHours }) =>

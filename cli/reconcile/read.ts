@@ -1,9 +1,11 @@
 /** Reads providers' exports: CSV (also gzipped) and JSON of their APIs. */
+
 import type { Buffer } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createGunzip, gunzipSync } from "node:zlib";
 import { CsvReader } from "../../operator/csv.ts";
+import { nounCount } from "../../proxy/config/noun-count.ts";
 import { dayStartMs } from "../../proxy/config/periods.ts";
 import { UsageError } from "../../proxy/usage-error.ts";
 import { hasMembers } from "../has-members.ts";
@@ -98,7 +100,7 @@ export class InvoiceReader {
   }
 
   done(): Invoice {
-    const notes = [...this.#left].map(([what, count]) => `left out: ${count} ${what}`);
+    const notes = [...this.#left].map(([what, count]) => `left out: ${nounCount(count, "row")} ${what}`);
     return { lines: this.#invoice.lines, notes: [...this.#invoice.notes, ...notes] };
   }
 
@@ -128,7 +130,7 @@ export class InvoiceReader {
         format = formatOf(csvFormats, names, file);
       } else if (cells.length > 1 || cells[0] !== "") {
         if (cells.length !== names.length)
-          throw new UsageError(`${file}: row ${number} has ${cells.length} columns, not ${names.length}`);
+          throw new UsageError(`${file}: row ${number} has ${nounCount(cells.length, "column")}, not ${names.length}`);
         this.#add(
           format,
           Object.fromEntries(names.map((name, index) => [name, cells[index]])),

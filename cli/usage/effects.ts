@@ -1,5 +1,7 @@
 /** What a change of the config would do to the calls of the usage ledger. Pure. */
+
 import { type LedgerDimension, type LedgerRow, ledgerDimensions, shadowUser } from "../../proxy/config/ledger.ts";
+import { nounCount } from "../../proxy/config/noun-count.ts";
 import { type Failure, failure, failures, isFailure } from "../../proxy/failure.ts";
 import { type Called, calledUnder, knowsCaller, type ReplayedRow, replay } from "../../proxy/pipeline/replay.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
@@ -217,10 +219,10 @@ interface LeftOut {
 function notesOf(left: LeftOut, unpriced: number): string[] {
   const notes: string[] = [];
   if (left.unanswered > 0)
-    notes.push(`${left.unanswered} calls were answered by no model, most of them refused, and are left out`);
-  if (left.unknown > 0) notes.push(`${left.unknown} calls are of callers that neither folder has, and are left out`);
+    notes.push(`left out: ${nounCount(left.unanswered, "call")} that no model answered, most of them refused`);
+  if (left.unknown > 0) notes.push(`left out: ${nounCount(left.unknown, "call")} of callers that neither folder has`);
   if (Math.round(unpriced) > 0)
-    notes.push(`${Math.round(unpriced)} calls would go to models without a price, and cost nothing in these figures`);
+    notes.push(`without a cost in these figures: ${nounCount(Math.round(unpriced), "call")} to models without a price`);
   return notes;
 }
 

@@ -2,13 +2,13 @@
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import { byId, indexById } from "./by-id.ts";
-import { endpointDoubts } from "./endpoint-doubts.ts";
 import { fitProviders } from "./fit.ts";
 import type { CompileMemo } from "./memo.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
 import { idOf, isError, namespaceOf, type ParsedObject, parseKind, problem } from "./outcome.ts";
 import { poolConditions } from "./pool.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
+import { providerDoubts } from "./provider-doubts.ts";
 import type { ProviderView } from "./provider-view.ts";
 import { compileProvider } from "./providers.ts";
 import type { VerdictDraft } from "./verdict.ts";
@@ -93,7 +93,11 @@ function compileInto(
     return null;
   }
   const compiled = compileProvider(object, declared, input);
-  verdict.accepted = [...checkPrivate(object, input.settings), ...endpointDoubts(object), ...compiled.accepted];
+  verdict.accepted = [
+    ...checkPrivate(object, input.settings),
+    ...providerDoubts(object, input.nowMs),
+    ...compiled.accepted,
+  ];
   verdict.resolvedRefs = compiled.resolvedRefs;
   if (![...verdict.accepted, ...compiled.resolvedRefs].some(isError)) verdict.live = "current";
   return compiled.config;

@@ -1,4 +1,5 @@
 /** Checks that audit lines are as they were written: nothing changed, missing, added or out of order. */
+import { nounCount } from "../config/noun-count.ts";
 import { type Digester, digestBy, type Link, noHash, readLink } from "./chain.ts";
 import { type EndClaim, RetentionClaims } from "./claims.ts";
 import { AuditMarks } from "./marks.ts";
@@ -144,7 +145,7 @@ export class Verifier {
 
   #checkGaps(chain: string, { gaps }: Seen): void {
     for (const { from, to, where } of gaps) {
-      const what = `of chain ${chain}, ${to - from + 1} records after ${from - 1} are missing`;
+      const what = `of chain ${chain}, ${nounCount(to - from + 1, "record")} after ${from - 1} missing`;
       const dropped = this.#claims.dropped.some(
         (claim) => claim.chain === chain && claim.from <= from && claim.to >= to,
       );
@@ -160,7 +161,7 @@ export class Verifier {
       const { count, where } = seen.repeated;
       this.#notes.push({
         where,
-        what: `of chain ${chain}, ${count} records are here once more, from this one on, and are the same: written again after an answer was lost, or copied`,
+        what: `of chain ${chain}, ${nounCount(count, "record is", "records are")} here once more, unchanged, from this one on: written again after an answer was lost, or copied`,
       });
     }
     if (!seen.closed)

@@ -2,6 +2,7 @@
  * Limits how many bytes of request bodies a proxy holds at once, in total and per caller. Room is taken before a body
  * is read, so that endless or too many uploads are refused instead of filling the memory.
  */
+import { nounCount } from "../config/noun-count.ts";
 import { type Failure, failure } from "../failure.ts";
 
 export interface BodyBounds {
@@ -35,7 +36,7 @@ const ofCaller = (bytes: number): Failure =>
 const arrivingOf = (most: number): Failure =>
   failure(
     "rate_limit_exceeded",
-    `This caller may have at most ${most} requests in progress, and that many are still being received. Try again when one has ended.`,
+    `This caller may have at most ${nounCount(most, "request")} in progress, and the gateway is still receiving as many. Try again when one has ended.`,
     { retryAfterMs },
   );
 

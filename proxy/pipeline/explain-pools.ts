@@ -1,5 +1,7 @@
 /** Which server of a pool takes a call, and why. For `explain`, which knows no load. */
+
 import type { Shaped } from "../call/shaped.ts";
+import { nounCount } from "../config/noun-count.ts";
 import type { PoolConfig } from "../config/pool.ts";
 import { choosePod } from "../routing/pod-choice.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -27,7 +29,8 @@ export function serverOf({ entry }: ResolvedTarget, shaped: Shaped, session: str
   const { pool } = entry.account.config;
   if (pool === undefined) return null;
   if (pool.pods.length === 0) return "no server of the pool is ready";
-  const bound = pool.mostInFlight === null ? "" : `; at most ${pool.mostInFlight} calls of a proxy at each`;
+  const bound =
+    pool.mostInFlight === null ? "" : `; at most ${nounCount(pool.mostInFlight, "call")} of a proxy at each`;
   if (pool.picker !== undefined) return picked(pool.picker, pool.pods.length) + bound;
   const prefix = pool.strategy === "Prefix" ? byPrefix(pool, shaped, session) : null;
   return (

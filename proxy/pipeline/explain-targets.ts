@@ -98,6 +98,27 @@ export function plannedOrder(plan: PlanRequest, nowMs: number): readonly Resolve
   return new TargetRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
 }
 
+/** Draws of a Weighted order or a canary to try: enough for shares of a thousandth. */
+const draws = 1_000;
+
+/** The targets that one call or another would ask first, where chance or turns decide. */
+export function possibleFirsts(
+  plan: PlanRequest,
+  admitted: readonly ResolvedTarget[],
+  nowMs: number,
+): ReadonlySet<ResolvedTarget> {
+  let draw = 0;
+  const routing = new TargetRouting({ nowMs: () => nowMs, random: () => draw / draws });
+  const firsts = new Set(admitted.slice(0, 1));
+  const { strategy, canary } = plan.route.config.routing;
+  if (canary === null && strategy !== "Weighted" && strategy !== "RoundRobin") return firsts;
+  for (draw = 0; draw < draws; draw++) {
+    const first = routing.plan(plan).find((target) => admitted.includes(target));
+    if (first !== undefined) firsts.add(first);
+  }
+  return firsts;
+}
+
 /** `order`: the targets that could be asked. `admitted`: those of them that budgets have room for. */
 export function targetReports(
   shaped: Shaped,

@@ -9,6 +9,7 @@ import { sessionOf, usualSessionHeader } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
 import { allowsModel, byPrecision, isModelPattern, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import { type Failure, failure, failures, isFailure } from "../failure.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { authorise } from "./checks.ts";
@@ -16,6 +17,7 @@ import { unopened, withSummaries } from "./compaction.ts";
 import { admitUnused } from "./explain-admission.ts";
 import {
   plannedOrder,
+  possibleFirsts,
   type RuleReport,
   ruleReports,
   shadowReport,
@@ -65,8 +67,10 @@ export interface Explanation {
   route: string | null;
   /** The session that the call belongs to, and how long it may last; null if the call names none. */
   session: SessionReport | null;
-  /** The failure that the caller would get at once; null if a target would be asked. */
+  /** The failure that every such call would get at once; null if a target would be asked. */
   failure: { status: number; code: string; message: string } | null;
+  /** Where the order is drawn or targets take turns: targets that would refuse the call if it came to them first. */
+  sometimes: { target: string; status: number; code: string; message: string }[];
   routes: RouteReport[];
   rules: RuleReport[];
   targets: TargetReport[];
@@ -156,6 +160,7 @@ class Explainer {
       route: null,
       session: null,
       failure: null,
+      sometimes: [],
       routes: [],
       rules: [],
       targets: [],
@@ -252,7 +257,23 @@ class Explainer {
     if (order.length === 0) return noTargetByRule;
     const [first] = this.#out.targets;
     if (first === undefined || first.place === null) return noTargetByRule;
-    return first.refuses === null || first.code === null ? null : failure(first.code, first.refuses);
+    return this.#refusal(possibleFirsts(plan, kept.admitted, this.#nowMs));
+  }
+
+  /** A failure only if each of the targets that may come first refuses the call. */
+  #refusal(firsts: ReadonlySet<ResolvedTarget>): Failure | null {
+    const names = new Set([...firsts].map(({ config }) => config.name));
+    const refusals = this.#out.targets.flatMap(({ target, code, refuses }) =>
+      code === null || refuses === null || !names.has(target) ? [] : [{ target, failed: failure(code, refuses) }],
+    );
+    if (refusals.length === names.size) return refusals[0]?.failed ?? null;
+    this.#out.sometimes = refusals.map(({ target, failed }) => ({
+      target,
+      status: failures[failed.code].status,
+      code: failed.code,
+      message: failed.message,
+    }));
+    return null;
   }
 }
 

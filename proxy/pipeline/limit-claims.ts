@@ -5,6 +5,7 @@ import type { Identity } from "../call/identity.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import type { LimitConfig } from "../config/limits.ts";
+import { nounCount } from "../config/noun-count.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Claim, Refused } from "../fleet/claim-set.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
@@ -120,14 +121,14 @@ function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failu
   if (limit.of === "Concurrency") {
     return failure(
       "rate_limit_exceeded",
-      `At most ${limit.amount} calls ${by === null ? "of" : "for"} ${forWhom(limit, by)} may be under way at once. Try again when one has ended.`,
+      `At most ${nounCount(limit.amount, "call")} ${by === null ? "of" : "for"} ${forWhom(limit, by)} may be under way at once. Try again when one has ended.`,
       {
         retryAfterMs,
       },
     );
   }
-  const what = limit.of === "Tokens" ? "tokens" : "requests";
-  const message = `Rate limit reached: ${limit.amount} ${what} per ${span(limit.windowMs)} for ${forWhom(limit, by)}. Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  const what = nounCount(limit.amount, limit.of === "Tokens" ? "token" : "request");
+  const message = `Rate limit reached: ${what} per ${span(limit.windowMs)} for ${forWhom(limit, by)}. Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
   return failure("rate_limit_exceeded", message, { retryAfterMs });
 }
 

@@ -315,8 +315,8 @@ describe("a change, replayed on the ledger", () => {
     const { calls, notes } = await between([...base, policy(toUp)], [...base, policy(toTwin)], usage);
     assert.equal(calls, 10);
     assert.deepEqual(notes, [
-      "20 calls were answered by no model, most of them refused, and are left out",
-      "10 calls are of callers that neither folder has, and are left out",
+      "left out: 20 calls that no model answered, most of them refused",
+      "left out: 10 calls of callers that neither folder has",
     ]);
   });
 

@@ -340,7 +340,7 @@ describe("cost-report --format focus", () => {
       ...["--billed-by", "providers", "--provider-name", "a/openai=OpenAI", "--billing-account", "acme"],
     );
     assert.equal(code, 0);
-    assert.equal(stderr, "1 requests have estimated tokens\n");
+    assert.equal(stderr, "with estimated tokens: 1 request\n");
     const [line = {}] = check(stdout);
     assert.deepEqual(
       [line["ChargePeriodEnd"], line["x_User"], line["BillingAccountId"], line["InvoiceIssuerName"]],

@@ -659,7 +659,7 @@ describe("exports that can't be read", () => {
       "cur.csv",
       [cur2Head, cur2("USE1-Claude4Sonnet-input-tokens", "1", "1"), cur2("x", "1", "1", { type: "Tax" })].join("\n"),
     );
-    assert.deepEqual((await read([path])).notes, ["left out: 1 rows of the type Tax"]);
+    assert.deepEqual((await read([path])).notes, ["left out: 1 row of the type Tax"]);
   });
 });
 

@@ -170,7 +170,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     assert.equal(limited.code, 0, limited.stderr);
     const { route, notes } = JSON.parse(limited.stdout) as { route: string; notes: string[] };
     assert.equal(route, "team-a/chat");
-    assert.match(notes.join("\n"), /Secrets can't be read/);
+    assert.match(notes.join("\n"), /Secrets? that can't be read/);
   });
 
   it("a call without a known key is refused", async () => {

@@ -223,7 +223,7 @@ describe("the CRDs on an API server", { skip }, () => {
         spec: "a budget with everything",
         status: {
           periodStart: "2027-02-01T00:00:00.000Z",
-          resetsAt: "2027-03-01T00:00:00.000Z",
+          resetsAt: "2027-03-01T00:00:00Z",
           spent: "12.50",
           remaining: "8999987.499999999",
           groupCount: 1,
@@ -248,7 +248,7 @@ describe("the CRDs on an API server", { skip }, () => {
           Enforcement: "Soft",
           Spent: "12.50",
           Remaining: "8999987.499999999",
-          Resets: "2027-03-01T00:00:00.000Z",
+          Resets: "2027-03-01T00:00:00Z",
           Exceeded: null,
           Limits: '[{"requests":100,"window":"1h"},{"concurrency":5}]',
           Accepted: "True",

@@ -54,10 +54,10 @@ const facts = {
   percent: "80",
   spent: "8.00",
   amount: "10.00",
-  resetsAt: "2027-03-02T00:00:00.000Z",
+  resetsAt: "2027-03-02T00:00:00Z",
   event: "Threshold",
 };
-const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00.000Z.";
+const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00Z.";
 const alert: Alert = {
   key: "a/b|1|Threshold 80 alice",
   incident: "a/b|1|Threshold 80 alice",
@@ -505,7 +505,7 @@ describe("the delivery of alerts", () => {
     await life.pass(10);
     await life.pass(10);
     const sentence = (percent: number, spent: string) =>
-      `webhook-1 ${percent}: The budget a/b has reached ${percent} %: USD ${spent} of 10.00. It resets at 2027-03-02T00:00:00.000Z.`;
+      `webhook-1 ${percent}: The budget a/b has reached ${percent} %: USD ${spent} of 10.00. It resets at 2027-03-02T00:00:00Z.`;
     assert.deepEqual(life.sent, [sentence(80, "8.50"), sentence(100, "10.00")], "the other channel is for spikes");
   });
 

@@ -31,7 +31,8 @@ const manifests: Manifest[] = [
     models: [{ name: "gpt-4o", upstream: "claude-sonnet-4-5" }],
     unsupportedParameters: "Refuse",
   }),
-  ...["big", "small", "claude", "prefix", "leastload"].map((name) =>
+  provider("other", url, { type: "Anthropic", models: [{ name: "gpt-4o" }], unsupportedParameters: "Refuse" }),
+  ...["big", "small", "claude", "other", "prefix", "leastload"].map((name) =>
     secret(`${name}-credentials`, { apiKey: "sk-planted" }),
   ),
   policy("chat", {
@@ -52,6 +53,17 @@ const manifests: Manifest[] = [
     },
   }),
   policy("strict", { match: { models: ["strict"] }, routing: { targets: [to("claude", { model: "gpt-4o" })] } }),
+  ...(
+    [
+      ["drawn", { strategy: "Weighted", targets: [to("claude", { model: "gpt-4o" }), to("big", { model: "m" })] }],
+      ["turns", { strategy: "RoundRobin", targets: [to("big", { model: "m" }), to("claude", { model: "gpt-4o" })] }],
+      ["fixed", { targets: [to("claude", { model: "gpt-4o" }), to("big", { model: "m", priority: 2 })] }],
+      [
+        "unable",
+        { strategy: "Weighted", targets: [to("claude", { model: "gpt-4o" }), to("other", { model: "gpt-4o" })] },
+      ],
+    ] as const
+  ).map(([name, routing]) => policy(name, { match: { models: [name] }, routing })),
   policy("closed", {
     match: { models: ["closed"] },
     access: { teams: ["platform"] },
@@ -132,6 +144,9 @@ describe("sluice explain", () => {
       "default/broken": "serves broken, not gpt-4o",
       "default/pools": "serves llama, not gpt-4o",
       "default/offices": "serves offices, not gpt-4o",
+      ...Object.fromEntries(
+        ["drawn", "turns", "fixed", "unable"].map((name) => [`default/${name}`, `serves ${name}, not gpt-4o`]),
+      ),
     });
     assert.match(
       one.notes.join("\n"),
@@ -207,6 +222,23 @@ describe("sluice explain", () => {
     assert.match(one.targets[0]?.refuses ?? "", /logit_bias/);
     assert.equal(one.failure?.code, "unsupported_parameter");
   });
+
+  for (const [model, code, sometimes] of [
+    ["drawn", 0, ["claude"]],
+    ["turns", 0, ["claude"]],
+    ["fixed", 1, []],
+    ["unable", 1, []],
+  ] as const)
+    it(`exits with ${code} for ${model}, where ${sometimes.length === 0 ? "every" : "one"} first target would refuse`, async () => {
+      const body = { model, messages: [{ role: "user", content: "Hi" }], max_tokens: 5, logit_bias: { 1: 2 } };
+      const args = [folder, ...alice, "--body", "-"];
+      const explained = await explain([...args, "-o", "json"], JSON.stringify(body));
+      const said = JSON.parse(explained.stdout) as Explanation;
+      assert.deepEqual([explained.code, said.sometimes.map(({ target }) => target)], [code, sometimes]);
+      assert.equal(said.failure?.code, code === 1 ? "unsupported_parameter" : undefined);
+      const text = (await explain(args, JSON.stringify(body))).stdout;
+      assert.equal(/^sometimes refused, when claude comes first: 400/m.test(text), code === 0, text);
+    });
 
   it("gives the code that the proxy gives, whatever it is", async () => {
     const body = join(folder, "hot.json.txt");

@@ -149,7 +149,7 @@ test("concurrent calls are limited, and a call's place is free when it ends", as
   const second = await call(url);
   assert.equal(second.status, 429);
   assert.equal(second.headers.get("retry-after"), "1");
-  assert.match(await second.text(), /At most 1 calls/);
+  assert.match(await second.text(), /At most 1 call/);
   go();
   assert.equal((await first).status, 200);
   await (await first).text();

@@ -215,7 +215,7 @@ describe("limits of a Budget apply to", () => {
     assert.equal(error.code, "rate_limit_exceeded");
     assert.match(
       error.message,
-      /1 requests per hour for this user, as Budget default\/brake says\. Try again in 3\d{3} s/,
+      /1 request per hour for this user, as Budget default\/brake says\. Try again in 3\d{3} s/,
     );
   });
 });
@@ -233,7 +233,7 @@ describe("limits of a role", () => {
     assert.equal((await call(url, "alice")).status, 200);
     const refused = await call(url, "alice");
     assert.equal(refused.status, 429);
-    assert.match(await refused.text(), /1 requests per day for this user, as the role data-scientist says/);
+    assert.match(await refused.text(), /1 request per day for this user, as the role data-scientist says/);
     assert.equal((await call(url, "bob")).status, 200);
     assert.equal((await call(url, "alice-2")).status, 200, "another role");
     assert.equal((await call(url, "alice-2")).status, 200);

@@ -215,7 +215,7 @@ describe("usage", () => {
       new RegExp(`^bob@example\\.com +1 +0 +11 +0 +0 +7 +0 +18 +0 +0 +0 +0 +0 +0 +0\\.000046 +${cost}$`, "m"),
     );
     assert.match(table.stdout, /^total +5 +0 +55 +0 +0 +35 +0 +90 +0 +0 +0 +0 +0 +1 +0\.000184 +0\.000368$/m);
-    assert.match(table.stdout, /1 requests of models without a price are not in the cost/);
+    assert.match(table.stdout, /not in the cost: 1 request of models without a price/);
     const json = JSON.parse((await report("--group-by", "namespace,model", "-o", "json")).stdout) as Json[];
     assert.equal(
       json.reduce((sum, one) => sum + Math.round(Number(one["cost_usd"]) * 1e9), 0),
@@ -227,7 +227,7 @@ describe("usage", () => {
     const [own0] = (await own("alice")).body["data"] as Json[];
     assert.deepEqual(columns, Object.keys(own0 ?? {}).slice(1), "and so has the API");
     assert.match(table.stdout.split("\n")[0] ?? "", new RegExp(`^USER +${columns?.join(" +").toUpperCase()}$`));
-    assert.match(csv.stderr, /1 requests of models without a price are not in the cost/);
+    assert.match(csv.stderr, /not in the cost: 1 request of models without a price/);
   });
 
   it("lists the top users", async () => {
@@ -325,7 +325,7 @@ describe("usage", () => {
     );
     assert.equal((await ledger("forget", "--user", "nobody")).code, 1);
     const forgotten = await ledger("forget", "--user", "eve@example.com", "--as", "someone");
-    assert.deepEqual([forgotten.stdout, forgotten.code], ["1 rows of eve@example.com are now of someone\n", 0]);
+    assert.deepEqual([forgotten.stdout, forgotten.code], ["1 row of eve@example.com renamed to someone\n", 0]);
     const after = (await ledger("export")).stdout;
     assert.doesNotMatch(after, /eve@/);
     assert.match(after, /,other,someone,[^,]*,[^,]*,other\/erased,.*,0\.000092\r$/m);

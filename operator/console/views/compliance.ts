@@ -1,4 +1,5 @@
 /** What policies do for data protection, and what was masked and refused since the proxies started. */
+import { nounCount } from "../../../proxy/config/noun-count.ts";
 import type { RouteConfig } from "../../../proxy/config/route.ts";
 import type { ConsoleFacts } from "../gather.ts";
 import type { AuditSinkReading } from "../proxy-report.ts";
@@ -39,7 +40,7 @@ export interface ComplianceView {
 function limitsOf({ access }: RouteConfig): string[] {
   const { countries, hours, consent, networks, roles, teams, tags } = access;
   return [
-    ...(networks === null ? [] : [`${networks.length} networks`]),
+    ...(networks === null ? [] : [nounCount(networks.length, "network")]),
     ...(countries === null
       ? []
       : [

@@ -3,7 +3,7 @@ import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budge
 import { inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import { type Alert, testAlert } from "../../delivery/message.ts";
-import { nanoOfText, usdText } from "./money.ts";
+import { nanoOfText, resetTime, usdText } from "./money.ts";
 
 const noCurrency = { currency: "", spentInCurrency: "", amountInCurrency: "" };
 
@@ -40,7 +40,7 @@ export function budgetAlert(
   const converted = inDisplayCurrency(watch, spent);
   const { currency, spentInCurrency, amountInCurrency } = converted;
   const amount = usdText(config.amountNanoUsd);
-  const resetsAt = resetsAtMs === null ? "" : new Date(resetsAtMs).toISOString();
+  const resetsAt = resetsAtMs === null ? "" : resetTime(resetsAtMs);
   const whose = subject === "" ? "" : ` for ${subject}`;
   const until = resetsAt === "" ? "" : ` It resets at ${resetsAt}.`;
   const spike = event === "Spike";

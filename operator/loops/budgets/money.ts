@@ -3,6 +3,9 @@ import { nanoPerUsd, usd } from "../../../proxy/config/usage-report.ts";
 
 export const isoTime = (ms: number): string => new Date(ms).toISOString();
 
+/** When a period ends, for readers: in whole seconds, as Kubernetes writes times. */
+export const resetTime = (ms: number): string => isoTime(ms).replace(".000Z", "Z");
+
 /** nano-USD → USD with as many places as it takes, at least two. */
 export const usdText = (nanoUsd: number): string => usd(nanoUsd);
 

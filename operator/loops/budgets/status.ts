@@ -3,7 +3,7 @@ import type { BudgetStatus } from "../../../crds/types/budget-status.ts";
 import { type Currency, inCurrency } from "../../../proxy/config/usage-report.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 import { isExpired } from "./crossings.ts";
-import { isoTime, nanoOfText, usdText } from "./money.ts";
+import { isoTime, nanoOfText, resetTime, usdText } from "./money.ts";
 import type { BudgetState } from "./state.ts";
 
 const isMoney = (text: string): boolean => /^\d{1,15}(\.\d{1,9})?$/.test(text);
@@ -81,7 +81,7 @@ export function statusFromState(
     ...(sinceMs === null ? {} : { countingSince: isoTime(sinceMs) }),
     ...(rearmed === 0 ? {} : { rearmed }),
     periodStart: isoTime(periodStartMs),
-    ...(resetsAtMs === null ? {} : { resetsAt: isoTime(resetsAtMs) }),
+    ...(resetsAtMs === null ? {} : { resetsAt: resetTime(resetsAtMs) }),
     spent: usdText(spentNanoUsd),
     ...(currency === undefined ? {} : { inCurrency: converted(config, spentNanoUsd, currency) }),
     ...(config.per === null
@@ -120,7 +120,7 @@ export function exceeded(watch: BudgetRules, state: BudgetState, nowMs = 0): Ver
   const over = [...new Set([...state.groups.keys(), ...state.refused])].filter(
     (subject) => (state.groups.get(subject) ?? 0) >= config.amountNanoUsd || state.refused.has(subject),
   );
-  const reset = state.resetsAtMs === null ? "it does not reset" : `it resets at ${isoTime(state.resetsAtMs)}`;
+  const reset = state.resetsAtMs === null ? "it does not reset" : `it resets at ${resetTime(state.resetsAtMs)}`;
   if (over.length === 0)
     return { status: "False", reason: "WithinAmount", message: `spending is within the amount; ${reset}` };
   const what = config.enforcement === "Hard" ? "calls are refused" : "it is reported, and nothing is refused";

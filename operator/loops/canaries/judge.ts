@@ -4,7 +4,9 @@
  * Each proxy counts since it started, under a name of that run. The newest counts of a run replace the earlier ones,
  * so reading them twice adds nothing, and a restarted proxy is a new run next to its old one.
  */
+
 import { canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
+import { nounCount } from "../../../proxy/config/noun-count.ts";
 import type { CanaryPlan, CanarySample, Criteria, ReportedSide } from "../../compile/canary.ts";
 import type { CanaryPhase } from "../../compile/world.ts";
 
@@ -115,7 +117,7 @@ export function summary(measured: Measured): string {
   const parts = all.flatMap((name) =>
     measured[name] === null ? [] : [`${names[name]} ${written[name](measured[name])}`],
   );
-  return [`${measured.requests} requests`, ...parts].join(", ");
+  return [nounCount(measured.requests, "request"), ...parts].join(", ");
 }
 
 /** Criteria of success that don't hold, or that can't be evaluated. */

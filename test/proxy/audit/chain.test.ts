@@ -71,7 +71,7 @@ describe("an audit chain", () => {
         const { troubles, notes } = verified(lines);
         if (how !== "repeat") return assert.notDeepEqual(troubles, [], how);
         assert.deepEqual(troubles, []);
-        assert.match(notes[0]?.what ?? "", /^of chain c1, 1 records are here once more/);
+        assert.match(notes[0]?.what ?? "", /^of chain c1, 1 record is here once more/);
       }),
       { numRuns: runs(2_000) },
     );

@@ -147,7 +147,7 @@ describe("an audit stream in Redis", () => {
     );
     const verified = await verify();
     assert.equal(verified.code, 0);
-    assert.match(verified.stdout, /^11 records in 1 chains: nothing was changed\n$/);
+    assert.match(verified.stdout, /^11 records in 1 chain: nothing was changed\n$/);
   });
 
   it("says of a record that somebody copied that it is there once more, and of a changed one that it is wrong", async () => {
@@ -161,7 +161,7 @@ describe("an audit stream in Redis", () => {
     assert.equal(copied.code, 0, copied.stdout);
     assert.match(
       copied.stdout,
-      /note {3}sluice:\{audit\} 9: of chain \S+, 1 records are here once more, from this one on, and are the same/,
+      /note {3}sluice:\{audit\} 9: of chain \S+, 1 record is here once more, unchanged, from this one on/,
     );
     await client.xadd(auditStream, "*", "r", (lines[2] ?? "").replace('"status":200', '"status":403'));
     assert.equal((await verify()).code, 1);
@@ -174,7 +174,7 @@ describe("an audit stream in Redis", () => {
     assert.equal(await log.durable(10_000), true);
     await log.close();
     const verified = await verify();
-    assert.match(verified.stdout, /^3002 records in 1 chains: nothing was changed\n$/);
+    assert.match(verified.stdout, /^3002 records in 1 chain: nothing was changed\n$/);
     const nowhere = await open("redis://127.0.0.1:1");
     assert.equal(await nowhere.durable(50), false);
     await nowhere.close(50);

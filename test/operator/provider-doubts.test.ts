@@ -56,3 +56,32 @@ describe("a provider with a credential at an http:// endpoint", () => {
       assert.equal(verdict?.live, "current");
     });
 });
+
+describe("a provider's spec that can't be meant", () => {
+  const nowMs = Date.parse("2027-03-01T12:00:00Z");
+  const model = (sunset: string): object => ({ models: [{ name: "m", sunset }] });
+  const retired = "model m was withdrawn by its provider on 2027-03-01";
+  const useless = (part: string, time: string, total: string): string =>
+    `spec.timeouts.${part} of ${time} has no effect, since spec.timeouts.total ends the call after ${total}`;
+  for (const [what, spec, says] of [
+    ["a sunset that has begun", model("2027-03-01"), retired],
+    ["a sunset to come", model("2027-03-02"), null],
+    ["a response time above the total", { timeouts: { response: "2m", total: "1m" } }, useless("response", "2m", "1m")],
+    ["a first token above the total", { timeouts: { firstToken: "31m" } }, useless("firstToken", "31m", "30m")],
+    ["a connection above the total", { timeouts: { connect: "20s", total: "15s" } }, useless("connect", "20s", "15s")],
+    ["a response time as long as the total", { timeouts: { response: "1m", total: "1m" } }, null],
+    ["a total below the default times of the parts", { timeouts: { total: "5s" } }, null],
+  ] as const)
+    it(`${what} is ${says === null ? "fine" : "served with a warning"}`, () => {
+      const meta = { name: "up", namespace: "a", uid: "up", generation: 1, createdAtMs: 1, labels: {} };
+      const common = { type: "OpenAICompatible", endpoint: "https://llm.example.com/v1", models: [{ name: "m" }] };
+      const objects = [{ kind: "LLMProvider" as const, meta, spec: { ...common, ...spec }, status: {} }];
+      const world = { objects, namespaces: { a: {} }, secrets: {} };
+      const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
+      const [verdict] = compile({ world, settings, previous: null, nowMs }, capabilitiesByType).verdicts;
+      const warnings = verdict?.accepted.map(({ severity, message }) => `${severity}: ${message}`) ?? [];
+      assert.equal(warnings.length, says === null ? 0 : 1, warnings.join("; "));
+      if (says !== null) assert.ok(warnings[0]?.startsWith(`warning: ${says}`), warnings[0]);
+      assert.equal(verdict?.live, "current");
+    });
+});

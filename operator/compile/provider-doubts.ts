@@ -1,0 +1,57 @@
+/** What an LLMProvider's spec may say but probably doesn't mean. Pure. */
+import { durationMs } from "../../crds/quantity.ts";
+import { type ParsedObject, problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+
+/** Paths that proxies add to an endpoint. */
+const callPaths = ["/chat/completions", "/completions", "/responses", "/embeddings", "/messages"];
+
+/** A warning, since an API may have such a path above its own. */
+function callPathIn({ spec: { endpoint = "" } }: ParsedObject<"LLMProvider">): Problem[] {
+  const path = URL.parse(endpoint)?.pathname.replace(/\/+$/, "") ?? "";
+  const added = callPaths.find((callPath) => path.endsWith(callPath));
+  if (added === undefined) return [];
+  const message = `spec.endpoint ends with ${added}, which Sluice adds for each call; leave it out unless the API's own paths begin with it`;
+  return [problem("Invalid", message, ["spec", "endpoint"], "warning")];
+}
+
+/** Without `allowPrivateEndpoint`, proxies call public addresses only. */
+function clearTextIn({ spec }: ParsedObject<"LLMProvider">): Problem[] {
+  const { endpoint = "", allowPrivateEndpoint, credentials } = spec;
+  if (allowPrivateEndpoint || credentials === undefined || URL.parse(endpoint)?.protocol !== "http:") return [];
+  const message =
+    "spec.endpoint begins with http://, so the credential and every prompt cross the internet unencrypted; use https://";
+  return [problem("Invalid", message, ["spec", "endpoint"], "warning")];
+}
+
+/** Parts of a call that `timeouts.total` ends, if it is shorter. */
+const timedParts = ["connect", "response", "firstToken"] as const;
+/** The defaults are long; a short total next to them is meant. */
+const defaultMs = { connect: 10_000, response: 600_000, firstToken: 120_000 };
+
+function uselessTimeoutsIn({ spec: { timeouts } }: ParsedObject<"LLMProvider">): Problem[] {
+  return timedParts.flatMap((part) => {
+    const ms = durationMs(timeouts[part]);
+    if (ms === defaultMs[part] || ms <= durationMs(timeouts.total)) return [];
+    const message = `spec.timeouts.${part} of ${timeouts[part]} has no effect, since spec.timeouts.total ends the call after ${timeouts.total}`;
+    return [problem("Invalid", message, ["spec", "timeouts", part], "warning")];
+  });
+}
+
+/** A model is withdrawn when its day begins, in UTC. */
+const sunsetMs = (day: string): number => Date.parse(`${day}T00:00:00Z`);
+
+function retiredIn({ spec: { models } }: ParsedObject<"LLMProvider">, nowMs: number): Problem[] {
+  return models.flatMap(({ name, sunset }, index) => {
+    if (sunset === undefined || sunsetMs(sunset) > nowMs) return [];
+    const message = `model ${name} was withdrawn by its provider on ${sunset}, says its sunset; use another model, or correct the day`;
+    return [problem("Invalid", message, ["spec", "models", index, "sunset"], "warning")];
+  });
+}
+
+export const providerDoubts = (provider: ParsedObject<"LLMProvider">, nowMs: number): Problem[] => [
+  ...callPathIn(provider),
+  ...clearTextIn(provider),
+  ...uselessTimeoutsIn(provider),
+  ...retiredIn(provider, nowMs),
+];
