@@ -10,8 +10,9 @@ import type { Socket } from "node:net";
 import type { ExchangeHandler, ServerTimes, WireFault } from "../client-exchange.ts";
 import type { IndexedMember } from "../indexed-set.ts";
 import { Http1Exchange } from "./exchange.ts";
-import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
+import type { MessageHead, MessageSink } from "./parser.ts";
 import { readAccepted, releaseReads } from "./reads.ts";
+import { RequestReader } from "./request-reader.ts";
 
 /** Requests that may wait for their turn while the connection is read on, so that a disconnect is noticed. */
 const maxQueued = 8;
@@ -51,7 +52,7 @@ export class ClientWire implements MessageSink, IndexedMember {
   readonly headEnd: Buffer;
   readonly #handler: ExchangeHandler;
   readonly #times: ServerTimes;
-  readonly #parser: MessageParser;
+  readonly #requests: RequestReader;
   /** In order of arrival; the first is being answered. */
   #first: Http1Exchange | null = null;
   #newest: Http1Exchange | null = null;
@@ -81,7 +82,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#times = times;
     this.#sinceMs = this.#nowMs = performance.now();
     this.headEnd = headEndOf(times.keepAliveMs);
-    this.#parser = new MessageParser("request", this, times.maxHeaderBytes);
+    this.#requests = new RequestReader(this, times.maxHeaderBytes);
     socket.on("error", () => undefined);
     readAccepted(socket, (bytes) => this.#read(bytes));
   }
@@ -132,7 +133,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     if (this.#phase === "closing" || this.#last) return this.#discard(bytes.length);
     this.#nowMs = performance.now();
     if (this.#phase === "idle") this.#enter("head");
-    const result = this.#parser.read(bytes);
+    const result = this.#requests.read(bytes);
     if (typeof result === "string") {
       this.#refuse(result);
       return true;
@@ -271,7 +272,7 @@ export class ClientWire implements MessageSink, IndexedMember {
   /** The socket has closed. */
   closed(): void {
     this.#phase = "closing";
-    this.#parser.close();
+    this.#requests.close();
     this.#lose();
   }
 }

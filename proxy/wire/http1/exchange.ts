@@ -52,7 +52,6 @@ export class Http1Exchange implements ClientExchange, Task {
   #stream: Readable | null = null;
   /** The rest of the body is of no interest. */
   #discards = false;
-  #headers: IncomingHttpHeaders | null = null;
   #continued = false;
   #framing: AnswerFraming = "unsent";
   /** The answer's head, and framed chunks of the current turn of the event loop, as Latin-1. */
@@ -93,7 +92,7 @@ export class Http1Exchange implements ClientExchange, Task {
   }
 
   get headers(): IncomingHttpHeaders {
-    return (this.#headers ??= fieldsByName(this.#head.rawHeaders));
+    return (this.#head.byName ??= fieldsByName(this.#head.rawHeaders));
   }
 
   get socket(): Socket {

@@ -3,6 +3,7 @@
  * directly; docs/decisions/0014-own-http1.md says why, and test/proxy/http1-parser.test.ts fails if Node changes it.
  */
 import type { Buffer } from "node:buffer";
+import type { IncomingHttpHeaders } from "node:http";
 
 /** The part of the native parser that is used. Numbered properties are its callbacks. */
 interface NativeParser {
@@ -54,6 +55,8 @@ export interface MessageHead {
   keepAlive: boolean;
   /** The message asks for another protocol: what follows it may not be HTTP. */
   upgrade: boolean;
+  /** Of a request: its fields by name, once they were asked for. Requests may share them: never changed. */
+  byName: IncomingHttpHeaders | null;
 }
 
 /** Called while bytes are parsed: must not write to a socket. */
@@ -128,6 +131,7 @@ function onHeadersComplete(
     rawHeaders,
     keepAlive,
     upgrade,
+    byName: null,
   });
   if (follows === "other" || !keepAlive || upgrade) this.spent = true;
   if (follows === "other") return otherProtocol;
@@ -207,6 +211,11 @@ export class MessageParser {
     parser.sink = this.#sink;
     this.#native = parser;
     return parser;
+  }
+
+  /** Whether no message has begun that it reads. */
+  get idle(): boolean {
+    return this.#native === null;
   }
 
   /** Parses what arrived. The bytes may be overwritten afterwards. */

@@ -9,6 +9,7 @@ import type { Connecting, Connector } from "./connector.ts";
 import { responseFields } from "./fields.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
 import { bytesOf, requestHead } from "./request-head.ts";
+import { headText, maxUsualBytes, usualResponse } from "./usual-head.ts";
 import { writeJoined } from "./writes.ts";
 
 const maxHeaderBytes = 16_384;
@@ -201,7 +202,12 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   /** Returns false if the answer is malformed. */
   #take(bytes: Buffer): boolean {
     let from = 0;
-    if (!this.#ownBody) {
+    const text = this.#ownBody || !this.#parser.idle ? null : headText(bytes, 0, maxUsualBytes);
+    const usual = text === null ? null : usualResponse(text);
+    if (text !== null && usual !== null) {
+      this.head(usual);
+      from = text.length;
+    } else if (!this.#ownBody) {
       const result = this.#parser.read(bytes);
       if (typeof result === "string") return false;
       // Set by the head.

@@ -1,0 +1,64 @@
+/** Reads a client's requests: those of the usual form here, all others with Node's parser. */
+import { Buffer } from "node:buffer";
+import { MessageParser, type MessageSink, type ParseResult } from "./parser.ts";
+import { headText, maxUsualBytes, type RequestHead, repeatedRequest, usualRequest } from "./usual-head.ts";
+
+export class RequestReader {
+  readonly #sink: MessageSink;
+  readonly #parser: MessageParser;
+  readonly #maxHeadBytes: number;
+  #last: RequestHead | null = null;
+  /** Bytes that are still to come of a body whose head was of the usual form. */
+  #left = 0;
+
+  constructor(sink: MessageSink, maxHeaderBytes: number) {
+    this.#sink = sink;
+    this.#parser = new MessageParser("request", sink, maxHeaderBytes);
+    // One that comes near the limit is left to the parser, which counts.
+    this.#maxHeadBytes = Math.min(maxUsualBytes, maxHeaderBytes / 2);
+  }
+
+  /** The bytes may be overwritten afterwards. */
+  read(bytes: Buffer): ParseResult {
+    let from = this.#left === 0 ? 0 : this.#body(bytes, 0);
+    while (from < bytes.length && this.#parser.idle) {
+      const behind = this.#usual(bytes, from);
+      if (behind === null) break;
+      from = behind;
+    }
+    if (from === bytes.length) return null;
+    if (from === 0) return this.#parser.read(bytes);
+    const result = this.#parser.read(bytes.subarray(from));
+    return result === null || typeof result === "string" ? result : { unreadFrom: from + result.unreadFrom };
+  }
+
+  /** Returns the offset behind what has arrived of a request; null if it is for the parser. */
+  #usual(bytes: Buffer, from: number): number | null {
+    const text = headText(bytes, from, this.#maxHeadBytes);
+    if (text === null) return null;
+    const request = (this.#last === null ? null : repeatedRequest(this.#last, text)) ?? usualRequest(text);
+    if (request === null) return null;
+    this.#last = request;
+    this.#sink.head(request.head);
+    this.#left = request.length;
+    if (request.length > 0) return this.#body(bytes, from + text.length);
+    this.#sink.complete();
+    return from + text.length;
+  }
+
+  #body(bytes: Buffer, from: number): number {
+    const end = Math.min(bytes.length, from + this.#left);
+    if (end === from) return end;
+    const piece = Buffer.allocUnsafeSlow(end - from);
+    bytes.copy(piece, 0, from, end);
+    this.#left -= end - from;
+    this.#sink.body(piece);
+    if (this.#left === 0) this.#sink.complete();
+    return end;
+  }
+
+  /** Not to be called while it reads. */
+  close(): void {
+    this.#parser.close();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Heads in the form that nearly all clients and providers send, read without the native parser, whose calls into
+ * JavaScript cost more than the reading. It accepts less than HTTP allows: whatever is unusual is left to the parser. What
+ * it accepts, it reads as the parser does; test/proxy/http1-usual-head.test.ts compares both.
+ */
+import { Buffer } from "node:buffer";
+import type { MessageHead } from "./parser.ts";
+
+const headEnd = Buffer.from("\r\n\r\n");
+/** Longest head that is read here. */
+export const maxUsualBytes = 8_192;
+
+const token = "[!#$%&'*+\\-.^_`|~\\w]+";
+/** No blanks at the ends of values, and no characters beyond ASCII. */
+const fields = `(?:${token}: [\\x21-\\x7e](?:[\\x20-\\x7e]*[\\x21-\\x7e])?\\r\\n)+\\r\\n$`;
+const requestForm = new RegExp(`^(?:POST|GET) /[\\w\\-.~/%:@!$&'()*+,;=?]* HTTP/1\\.1\\r\\n${fields}`);
+const responseForm = new RegExp(`^HTTP/1\\.1 [2-5]\\d\\d [\\x21-\\x7e][\\x20-\\x7e]*\\r\\n${fields}`);
+const lengthForm = /^\d{1,15}$/;
+const keepsAlive = /^keep-alive$/i;
+
+/** Fields that change how the message is read, by the length of their names, in which most others differ already. */
+const decisive: readonly (string | undefined)[] = Object.assign(new Array<string | undefined>(32).fill(undefined), {
+  10: "connection",
+  14: "content-length",
+  16: "proxy-connection",
+  17: "transfer-encoding",
+});
+
+/** The name in lower case if the field decides how the message is read; null for any other. */
+function decidingName(name: string): string | null {
+  const deciding = decisive[name.length];
+  return deciding !== undefined && name.toLowerCase() === deciding ? deciding : null;
+}
+
+/** A head's fields, and what they say of the body. */
+interface Fields {
+  rawHeaders: string[];
+  /** null: in chunks. undefined: nothing is said. */
+  length: number | null | undefined;
+  /** Where the value of Content-Length stands in the text and in the list; 0 if it is absent. */
+  lengthFrom: number;
+  lengthIndex: number;
+}
+
+/** Returns null if it is for the parser to decide what the fields mean. */
+function fieldsIn(text: string): Fields | null {
+  const read: Fields = { rawHeaders: [], length: undefined, lengthFrom: 0, lengthIndex: 0 };
+  const { rawHeaders } = read;
+  for (let from = text.indexOf("\r\n") + 2; from < text.length - 2; ) {
+    const colon = text.indexOf(":", from);
+    const end = text.indexOf("\r\n", colon);
+    const name = text.slice(from, colon);
+    const value = text.slice(colon + 2, end);
+    rawHeaders.push(name, value);
+    from = end + 2;
+    const deciding = decidingName(name);
+    if (deciding === null || (deciding === "connection" && keepsAlive.test(value))) continue;
+    if (read.length !== undefined) return null;
+    if (deciding === "content-length" && lengthForm.test(value)) {
+      read.length = Number(value);
+      read.lengthFrom = colon + 2;
+      read.lengthIndex = rawHeaders.length - 1;
+    } else if (deciding === "transfer-encoding" && value === "chunked") read.length = null;
+    else return null;
+  }
+  return read;
+}
+
+/** A complete head as text; null if none of at most so many bytes has arrived. */
+export function headText(bytes: Buffer, from: number, maxHeadBytes: number): string | null {
+  const end = bytes.indexOf(headEnd, from);
+  return end < 0 || end - from > maxHeadBytes ? null : bytes.toString("latin1", from, end + headEnd.length);
+}
+
+export interface RequestHead {
+  text: string;
+  head: MessageHead;
+  /** Bytes of the body. */
+  length: number;
+  /** What precedes and follows the value of Content-Length; null without one. */
+  around: { before: string; after: string; index: number } | null;
+}
+
+/** Returns null if the text is for the parser to read. */
+export function usualRequest(text: string): RequestHead | null {
+  if (!requestForm.test(text)) return null;
+  const read = fieldsIn(text);
+  if (read === null || read.length === null) return null;
+  const { rawHeaders, length = 0, lengthFrom, lengthIndex } = read;
+  const urlFrom = text.indexOf(" ") + 1;
+  const head = {
+    method: text.slice(0, urlFrom - 1),
+    url: text.slice(urlFrom, text.indexOf(" ", urlFrom)),
+    status: 0,
+    httpVersion: "1.1",
+    rawHeaders,
+    keepAlive: true,
+    upgrade: false,
+    byName: null,
+  };
+  const lengthEnd = text.indexOf("\r\n", lengthFrom);
+  const around =
+    lengthFrom === 0 ? null : { before: text.slice(0, lengthFrom), after: text.slice(lengthEnd), index: lengthIndex };
+  return { text, head, length, around };
+}
+
+/**
+ * The same as an earlier head of the connection, which it equals but for the length of the body, as most requests of a
+ * client do. Returns null if it differs in more.
+ */
+export function repeatedRequest(last: RequestHead, text: string): RequestHead | null {
+  if (last.text === text) return last;
+  if (last.around === null) return null;
+  const { before, after, index } = last.around;
+  if (!text.startsWith(before) || !text.endsWith(after)) return null;
+  const value = text.slice(before.length, text.length - after.length);
+  if (!lengthForm.test(value)) return null;
+  const rawHeaders = last.head.rawHeaders.with(index, value);
+  return { ...last, text, head: { ...last.head, rawHeaders, byName: null }, length: Number(value) };
+}
+
+/** Returns null if the text is for the parser to read, or the body is of another form than `framingOf` knows. */
+export function usualResponse(text: string): MessageHead | null {
+  if (!responseForm.test(text)) return null;
+  const status = Number(text.slice(9, 12));
+  const read = fieldsIn(text);
+  // Without a length it ends with the connection, or has no body.
+  if (read === null || read.length === undefined || status === 204 || status === 304) return null;
+  const { rawHeaders } = read;
+  return { method: "", url: "", status, httpVersion: "1.1", rawHeaders, keepAlive: true, upgrade: false, byName: null };
+}
