@@ -19,7 +19,11 @@ const wideFrom = 0x1100;
 /** Longer texts are sampled. */
 const sampleLength = 4_096;
 
+/** Characters from `wideFrom` on. V8 doesn't search a text of one byte a character for them. */
+const anyWide = /[\u1100-\uffff]/;
+
 function wideCharacters(text: string): number {
+  if (!anyWide.test(text)) return 0;
   let wide = 0;
   for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) >= wideFrom) wide++;
   return wide;

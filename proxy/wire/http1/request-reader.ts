@@ -1,7 +1,7 @@
 /** Reads a client's requests: those of the usual form here, all others with Node's parser. */
 import { Buffer } from "node:buffer";
 import { MessageParser, type MessageSink, type ParseResult } from "./parser.ts";
-import { headText, maxUsualBytes, type RequestHead, repeatedRequest, usualRequest } from "./usual-head.ts";
+import { headText, isRepeated, maxUsualBytes, type RequestHead, repeatedRequest, usualRequest } from "./usual-head.ts";
 
 export class RequestReader {
   readonly #sink: MessageSink;
@@ -34,14 +34,20 @@ export class RequestReader {
 
   /** Returns the offset behind what has arrived of a request; null if it is for the parser. */
   #usual(bytes: Buffer, from: number): number | null {
+    const last = this.#last;
+    if (last !== null && isRepeated(last, bytes, from)) return this.#begin(last, bytes, from);
     const text = headText(bytes, from, this.#maxHeadBytes);
     if (text === null) return null;
-    const request = (this.#last === null ? null : repeatedRequest(this.#last, text)) ?? usualRequest(text);
+    const request = (last === null ? null : repeatedRequest(last, text)) ?? usualRequest(text);
     if (request === null) return null;
     this.#last = request;
-    this.#sink.head(request.head);
-    this.#left = request.length;
-    if (request.length > 0) return this.#body(bytes, from + text.length);
+    return this.#begin(request, bytes, from);
+  }
+
+  #begin({ head, length, text }: RequestHead, bytes: Buffer, from: number): number {
+    this.#sink.head(head);
+    this.#left = length;
+    if (length > 0) return this.#body(bytes, from + text.length);
     this.#sink.complete();
     return from + text.length;
   }

@@ -74,6 +74,8 @@ export function headText(bytes: Buffer, from: number, maxHeadBytes: number): str
 
 export interface RequestHead {
   text: string;
+  /** The same as bytes, once the connection has repeated it: to compare them makes no text. */
+  bytes: Buffer | null;
   head: MessageHead;
   /** Bytes of the body. */
   length: number;
@@ -101,7 +103,7 @@ export function usualRequest(text: string): RequestHead | null {
   const lengthEnd = text.indexOf("\r\n", lengthFrom);
   const around =
     lengthFrom === 0 ? null : { before: text.slice(0, lengthFrom), after: text.slice(lengthEnd), index: lengthIndex };
-  return { text, head, length, around };
+  return { text, bytes: null, head, length, around };
 }
 
 /**
@@ -109,14 +111,23 @@ export function usualRequest(text: string): RequestHead | null {
  * client do. Returns null if it differs in more.
  */
 export function repeatedRequest(last: RequestHead, text: string): RequestHead | null {
-  if (last.text === text) return last;
+  if (last.text === text) {
+    last.bytes ??= Buffer.from(text, "latin1");
+    return last;
+  }
   if (last.around === null) return null;
   const { before, after, index } = last.around;
   if (!text.startsWith(before) || !text.endsWith(after)) return null;
   const value = text.slice(before.length, text.length - after.length);
   if (!lengthForm.test(value)) return null;
   const rawHeaders = last.head.rawHeaders.with(index, value);
-  return { ...last, text, head: { ...last.head, rawHeaders, byName: null }, length: Number(value) };
+  return { ...last, text, bytes: null, head: { ...last.head, rawHeaders, byName: null }, length: Number(value) };
+}
+
+/** Whether the bytes go on with the same head as before. */
+export function isRepeated({ bytes }: RequestHead, read: Buffer, from: number): boolean {
+  if (bytes === null || read.length - from < bytes.length) return false;
+  return read.compare(bytes, 0, bytes.length, from, from + bytes.length) === 0;
 }
 
 /** Returns null if the text is for the parser to read, or the body is of another form than `framingOf` knows. */
