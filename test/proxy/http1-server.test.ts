@@ -34,7 +34,15 @@ describe("Node's parser", () => {
       `PUT /a?b HTTP/1.1\r\n${lines}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: 1\r\n\r\n`,
     );
     assert.equal(parser.read(bytes), null);
-    const head = { method: "PUT", url: "/a?b", status: 0, httpVersion: "1.1", keepAlive: true, upgrade: false, byName: null };
+    const head = {
+      method: "PUT",
+      url: "/a?b",
+      status: 0,
+      httpVersion: "1.1",
+      keepAlive: true,
+      upgrade: false,
+      byName: null,
+    };
     assert.deepEqual(seen, [
       { ...head, rawHeaders: [...headers.flat(), "Transfer-Encoding", "chunked"] },
       "abc",
