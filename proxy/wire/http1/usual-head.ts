@@ -66,7 +66,7 @@ function fieldsIn(text: string): Fields | null {
   return read;
 }
 
-/** A complete head as text; null if none of at most so many bytes has arrived. */
+/** A complete head as text; null if it has not arrived whole, or is longer than the limit. */
 export function headText(bytes: Buffer, from: number, maxHeadBytes: number): string | null {
   const end = bytes.indexOf(headEnd, from);
   return end < 0 || end - from > maxHeadBytes ? null : bytes.toString("latin1", from, end + headEnd.length);
