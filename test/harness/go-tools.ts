@@ -77,6 +77,12 @@ export const goTools = {
     versionOf: "github.com/yannh/kubeconform",
     stamps: () => ({}),
   },
+  "kube-score": {
+    folder: join(modules, "kube-score"),
+    package: "github.com/zegl/kube-score/cmd/kube-score",
+    versionOf: "github.com/zegl/kube-score",
+    stamps: () => ({}),
+  },
   helm: {
     folder: join(modules, "helm"),
     package: "helm.sh/helm/v3/cmd/helm",
