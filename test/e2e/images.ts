@@ -3,7 +3,7 @@
  * is made from the machine's packages and the npm package `node`, since no image registry is needed that way.
  */
 import { createHash } from "node:crypto";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { cacheFolder, withLock } from "../harness/cache-folder.ts";
@@ -22,6 +22,12 @@ const storeImages: Readonly<Record<string, () => Promise<string>>> = {
 
 /** The tag of the image of this checkout. The image of an earlier commit has the commit as its tag. */
 export const currentTag = "0.1.0";
+
+const archivesKeptMs = 86_400_000;
+
+/** `id`: of the image's content. */
+const archiveOf = (folder: string, image: string, id: string): string =>
+  join(folder, `${createHash("sha256").update(`${image} ${id}`).digest("hex").slice(0, 16)}.tar`);
 
 export interface Images {
   /** Files for `ctr images import`. */
@@ -219,19 +225,39 @@ export class Builder {
       await Promise.all([this.#pause(), this.#app(), ...stores]);
       const archives: string[] = [];
       for (const image of names) archives.push(await this.#archive(image));
+      await this.#prune();
       return { archives, sluice: await this.#about(name) };
     });
   }
 
-  /** A file of the image, written when the image is another one than the last time. */
+  /**
+   * A file of the image, named by its content: checkouts share this folder, and a node reads the file when the lock is
+   * free again.
+   */
   async #archive(image: string): Promise<string> {
-    const archive = join(this.#folder, `${createHash("sha256").update(image).digest("hex").slice(0, 8)}.tar`);
     const [{ id }] = JSON.parse(await this.#buildah(["images", "--json", image]));
-    if ((await readFile(`${archive}.id`, "utf8").catch(() => "")) === id) return archive;
-    await rm(archive, { force: true });
-    await this.#buildah(["push", "-q", image, `docker-archive:${archive}:${image}`]);
-    await writeFile(`${archive}.id`, id);
+    const archive = archiveOf(this.#folder, image, id);
+    const now = new Date();
+    if (
+      await utimes(archive, now, now).then(
+        () => true,
+        () => false,
+      )
+    )
+      return archive;
+    await rm(`${archive}.part`, { force: true });
+    await this.#buildah(["push", "-q", image, `docker-archive:${archive}.part:${image}`]);
+    await rename(`${archive}.part`, archive);
     return archive;
+  }
+
+  /** Archives that no run has used for a day. */
+  async #prune(): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      const file = join(this.#folder, name);
+      const isOld = /\.tar(\.id|\.part)?$/.test(name) && (await stat(file)).mtimeMs < Date.now() - archivesKeptMs;
+      if (isOld) await rm(file, { force: true });
+    }
   }
 
   async #about(name: string): Promise<BuiltImage> {
