@@ -122,6 +122,58 @@ describe("the console in a browser", { skip: await skipWithoutBrowser() }, () =>
     await close();
   });
 
+  /** What each page must show of the scene, and of a gateway without objects. */
+  const contents: Record<string, { scene: (string | RegExp)[]; empty: (string | RegExp)[] }> = {
+    overview: {
+      scene: [
+        "Budget default/support-daily",
+        "is used up",
+        "LLMProvider default/mistral-fr",
+        /Spent today/,
+        "7 refused",
+      ],
+      empty: ["Nothing is wrong right now.", "No calls yet"],
+    },
+    requests: { scene: ["budget_exceeded", "prompt_denied", "cache", "no key"], empty: ["No calls yet"] },
+    routes: {
+      scene: ["default/openai-eu, weight 80", /\d+ calls?, 95 % within/, "candidate gets 20 % of the traffic"],
+      empty: ["No routes"],
+    },
+    providers: {
+      scene: ["0/1 proxies reach it", "breaker open", /of 600 requests/, /\d+ ms median/, "retires 2027-01-15"],
+      empty: ["No providers"],
+    },
+    keys: { scene: ["revoked", "alice@example.com", "data-scientist", /\d+ \w+ ago|now/, "never"], empty: ["No keys"] },
+    budgets: {
+      scene: ["Used up. Calls under it are refused.", "of $0.002", "by the one who spent most", "bruno@example.com"],
+      empty: ["No budgets"],
+    },
+    cost: { scene: ["Download CSV", "By user", "dana@example.com", /By user[\s\S]*%/], empty: ["Nothing was used"] },
+    compliance: {
+      scene: ["Email", "eu-north, eu-west", "Set audit.file", /Calls refused or failed[\s\S]*prompt_denied/],
+      empty: ["No policies"],
+    },
+    config: {
+      scene: [/published revision \w{12}/, "LLMProvider nowhere is not in namespace", "current"],
+      empty: ["No objects"],
+    },
+  };
+  for (const [name, { scene: ofScene, empty: ofNothing }] of Object.entries(contents))
+    it(`shows on ${name} what a reader comes for`, async () => {
+      const { page, close } = await watchedPage(browser);
+      for (const [url, expected] of [
+        [scene.url, ofScene],
+        [`${empty.statusUrl}/console/`, ofNothing],
+      ] as const) {
+        await open(page, url, name);
+        const text = await page.locator("main").innerText();
+        for (const part of expected)
+          assert.ok(typeof part === "string" ? text.includes(part) : part.test(text), `${part} is not in:\n${text}`);
+        assert.doesNotMatch(text, /slc_/);
+      }
+      await close();
+    });
+
   it("shows a call as it arrives, without a reload", async () => {
     const { page, close } = await watchedPage(browser);
     await open(page, scene.url, "requests");

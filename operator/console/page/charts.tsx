@@ -1,7 +1,7 @@
 /** Small charts as SVG. Each says in words what it shows, for those who can't see it. */
 import type { ComponentChildren } from "preact";
 import type { TrafficPoint } from "../statistics.ts";
-import { clockTime, dateAndTime, dollars, shortNumber } from "./format.ts";
+import { callCount, clockTime, dateAndTime, dollars } from "./format.ts";
 
 const width = 600;
 
@@ -68,7 +68,7 @@ export function TrafficChart({ points, height = 120 }: { points: readonly Traffi
   const [first, last] = [points[0], points.at(-1)];
   return (
     <Frame
-      top={`${shortNumber(most)} calls in 30 s`}
+      top={`${callCount(most)} in 30 s`}
       left={first === undefined ? "" : clockTime(first.atMs)}
       right={last === undefined ? "" : clockTime(last.atMs + 30_000)}
       label={label}

@@ -11,6 +11,8 @@ export const shortNumber = (value: number): string =>
   Math.abs(value) < 10_000 ? grouped.format(Math.round(value)) : short.format(value);
 
 /** Cents from one dollar on, tenths of a cent below, and for less than a cent as many digits as the amount needs. */
+export const callCount = (count: number): string => `${shortNumber(count)} ${count === 1 ? "call" : "calls"}`;
+
 export function dollars(nanoUsd: number): string {
   const value = nanoUsd / nanoPerUsd;
   if (value === 0) return "$0";

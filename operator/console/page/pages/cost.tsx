@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { CostGrouping, CostPeriod, CostRow, CostView } from "../../views/cost.ts";
 import { AmountChart } from "../charts.tsx";
 import { useAnswer } from "../data.ts";
-import { dollars, percent, shortNumber } from "../format.ts";
+import { callCount, dollars, percent, shortNumber } from "../format.ts";
 import { Card, Choice, type Column, Empty, Meter, Stat, Table } from "../parts.tsx";
 import { type PageProps, questionOf } from "./page.ts";
 import { Waiting } from "./waiting.tsx";
@@ -63,10 +63,8 @@ function Report({ data }: { data: CostView }) {
         )}
         <p class="quiet-text note">
           {data.total > data.rows.length ? `${data.rows.length} of ${data.total} are shown; the CSV has all. ` : ""}
-          {data.unpriced > 0
-            ? `${shortNumber(data.unpriced)} calls of models without a price are not in the cost. `
-            : ""}
-          {data.estimated > 0 ? `${shortNumber(data.estimated)} calls have estimated tokens.` : ""}
+          {data.unpriced > 0 ? `Not in the cost: ${callCount(data.unpriced)} of models without a price. ` : ""}
+          {data.estimated > 0 ? `With estimated tokens: ${callCount(data.estimated)}.` : ""}
         </p>
       </Card>
     </>

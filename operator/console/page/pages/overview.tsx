@@ -1,7 +1,7 @@
 import type { Overview } from "../../views/overview.ts";
 import { AmountChart, TrafficChart } from "../charts.tsx";
 import { useAnswer } from "../data.ts";
-import { ago, dollars, milliseconds, percent, shortNumber } from "../format.ts";
+import { ago, callCount, dollars, milliseconds, percent, shortNumber } from "../format.ts";
 import { Badge, Card, Empty, Stat } from "../parts.tsx";
 import { type PageProps, questionOf } from "./page.ts";
 import { CallList } from "./requests.tsx";
@@ -65,7 +65,7 @@ function Figures({ data: { minute, hour, days, proxies } }: { data: Overview }) 
       <Stat
         name="Proxies"
         value={`${proxies.current} of ${proxies.total}`}
-        note={`at this revision, ${proxies.inFlight} calls under way`}
+        note={`at this revision, ${callCount(proxies.inFlight)} under way`}
         tone={proxies.current < proxies.total ? "warn" : ""}
       />
     </dl>

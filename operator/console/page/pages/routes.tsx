@@ -2,7 +2,7 @@ import type { ObjectState } from "../../views/conditions.ts";
 import type { RouteRow } from "../../views/routes.ts";
 import { Sparkline } from "../charts.tsx";
 import { useAnswer } from "../data.ts";
-import { milliseconds, percent, shortNumber } from "../format.ts";
+import { callCount, milliseconds, percent, shortNumber } from "../format.ts";
 import { Badge, Card, Empty, Meter, Name } from "../parts.tsx";
 import { type PageProps, questionOf } from "./page.ts";
 import { Unserved } from "./unserved.tsx";
@@ -64,7 +64,7 @@ function Targets({ route }: { route: RouteRow }) {
             <div class="target-numbers">
               <span class="share">{target.share === null ? "–" : percent(target.share)}</span>
               <span class="quiet-text">
-                {shortNumber(target.calls)} calls
+                {callCount(target.calls)}
                 {target.errors > 0 ? `, ${shortNumber(target.errors)} failed` : ""}
                 {target.p95Ms === null ? "" : `, 95 % within ${milliseconds(target.p95Ms)}`}
               </span>
@@ -112,7 +112,7 @@ function Route({ route }: { route: RouteRow }) {
         <span class="mono">{models}</span> <span class="quiet-text">under</span>{" "}
         <span class="mono">{route.pathPrefix || "/v1"}</span>
         <span class="route-hour">
-          {shortNumber(route.hour.calls)} calls in the last hour <Sparkline points={route.points} />
+          {callCount(route.hour.calls)} in the last hour <Sparkline points={route.points} />
         </span>
       </p>
       {route.targets.length === 0 ? <p class="quiet-text">No target is left.</p> : <Targets route={route} />}
