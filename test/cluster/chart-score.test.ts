@@ -37,14 +37,27 @@ describe("the rendered chart", { skip }, () => {
   };
   for (const [what, values] of Object.entries(cases))
     it(`has nothing that kube-score criticizes, ${what}`, async () => {
-      const rendering = ["template", "sluice", chart, "--namespace", "sluice-system", "--skip-tests", ...injection, "-f", "-"];
+      const rendering = [
+        "template",
+        "sluice",
+        chart,
+        "--namespace",
+        "sluice-system",
+        "--skip-tests",
+        ...injection,
+        "-f",
+        "-",
+      ];
       const rendered = await run(await ensureTool("helm"), rendering, { input: JSON.stringify(values) });
       assert.equal(rendered.code, 0, rendered.stderr);
       // A CPU limit slows down calls while the node has time to spare.
       const options = ["--ignore-container-cpu-limit", ...ignored, "-o", "ci", "-"];
       const scored = await run(await ensureTool("kube-score"), ["score", ...options], { input: rendered.stdout });
       const lines = scored.stdout.split("\n");
-      assert.ok(lines.some((line) => line.startsWith("[OK] sluice-proxy/")), scored.stdout + scored.stderr);
+      assert.ok(
+        lines.some((line) => line.startsWith("[OK] sluice-proxy/")),
+        scored.stdout + scored.stderr,
+      );
       assert.deepEqual(
         lines.filter((line) => /^\[(CRITICAL|WARNING)\]/.test(line)),
         [],
