@@ -1,6 +1,6 @@
 /** Single characters as a person reads them. Pure. */
 
-import { mayBeMark, plainForm } from "./compatible.ts";
+import { isLigature, mayBeMark, plainForm } from "./compatible.ts";
 
 export const SPACE = 32;
 export const LINE_END = 10;
@@ -11,6 +11,8 @@ export const DROP = 0xffff;
 export const SAME = 0xfffe;
 /** A digit, or the mark of a footnote. */
 export const MARK = 0xfdd0;
+/** Several letters in one character, as in texts copied from a PDF. */
+export const LIGATURE = 0xfdd1;
 
 const decimal = /\p{Nd}/u;
 const format = /\p{Cf}/u;
@@ -45,6 +47,7 @@ function foldCode(code: number): number {
   if (decimal.test(character)) return 48 + digitValue(code);
   if (isInvisible(code)) return DROP;
   if (joiners.test(character)) return 45;
+  if (isLigature(code)) return LIGATURE;
   const plain = plainForm(code);
   if (plain === null) return SAME;
   return mayBeMark(code, plain) ? MARK : plain.charCodeAt(0);

@@ -52,10 +52,20 @@ export function mayBeMark(code: number, plain: string): boolean {
   return /[0-9]/.test(plain) && !decimal.test(String.fromCodePoint(code));
 }
 
-/** Whether a text has a character that is read as two digits. */
-export const hasNumberForms = (text: string): boolean => numberForms.test(text);
-const numberForms =
-  /[\u2469-\u2473\u247d-\u2487\u2491-\u249b\u24eb-\u24f4\u24fe\u277f\u2789\u2793\u3248-\u324f\u3251-\u325f\u32b1-\u32bf]/;
+/** Latin letters that are joined in one character, such as those of "fi". */
+export const isLigature = (code: number): boolean => code >= 0xfb00 && code <= 0xfb06;
+export const lettersOf = (ligature: number): string => String.fromCharCode(ligature).normalize("NFKC");
+/** The most characters that one is read as. */
+const maxLetters = 3;
+
+/** At least as many characters as a text is read as in addition to its own, because some are read as several. */
+export function joinedLength(text: string): number {
+  let count = 0;
+  for (joinedForms.lastIndex = 0; joinedForms.test(text); ) count++;
+  return count * (maxLetters - 1);
+}
+const joinedForms =
+  /[\ufb00-\ufb06\u2469-\u2473\u247d-\u2487\u2491-\u249b\u24eb-\u24f4\u24fe\u277f\u2789\u2793\u3248-\u324f\u3251-\u325f\u32b1-\u32bf]/g;
 
 /** Characters of such forms, for a look at whether a text has digits. */
 export const digitForms =

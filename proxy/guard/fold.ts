@@ -1,12 +1,12 @@
 /**
  * Text as a person reads it: full-width and Arabic digits become 0 to 9, every kind of blank becomes one blank,
  * invisible characters are removed, hyphens and dashes that join numbers become `-`, and JSON, URL and HTML escapes
- * become the characters they encode. Letters, digits and numbers in circles, brackets and other forms become plain ones.
- * Each folded character keeps its position in the original. One pass, linear in the text. Pure.
+ * become the characters they encode. Letters, digits and numbers in circles, brackets and other forms become plain ones,
+ * and ligatures their letters. Each folded character keeps its position in the original. One pass, linear in the text. Pure.
  */
 
-import { DROP, digitsOfMark, folded, LINE_END, MARK, readCode, SAME, SPACE } from "./characters.ts";
-import { hasNumberForms } from "./compatible.ts";
+import { DROP, digitsOfMark, folded, LIGATURE, LINE_END, MARK, readCode, SAME, SPACE } from "./characters.ts";
+import { joinedLength, lettersOf } from "./compatible.ts";
 import { escapeAt, mayEscape } from "./escapes.ts";
 
 export interface Folded {
@@ -67,7 +67,7 @@ class Folding {
 
   constructor(text: string) {
     this.#text = text;
-    const room = hasNumberForms(text) ? 2 * text.length : text.length;
+    const room = text.length + joinedLength(text);
     this.#codes = new Uint16Array(room);
     this.#from = new Uint32Array(room);
     this.#to = new Uint32Array(room);
@@ -80,6 +80,7 @@ class Folding {
       if (this.#code === DROP) index = this.#drop();
       else if (this.#isGap()) index = this.#gap(index);
       else if (this.#code === MARK) index = this.#marks(index);
+      else if (this.#code === LIGATURE) index = this.#several(lettersOf(this.#source), index);
       else if (this.#code === SAME) index = this.#keep(index, this.#end);
       else index = this.#emit(this.#code, index, this.#end);
     }
@@ -129,7 +130,7 @@ class Folding {
     let index = start;
     while (this.#code === MARK) {
       if (isNote) this.#note(index);
-      else this.#digits(digitsOfMark(this.#source), index);
+      else this.#several(digitsOfMark(this.#source), index);
       index = this.#end;
       if (index >= this.#text.length) break;
       this.#read(index);
@@ -138,8 +139,10 @@ class Folding {
     return index;
   }
 
-  #digits(digits: string, from: number): void {
-    for (let offset = 0; offset < digits.length; offset++) this.#emit(digits.charCodeAt(offset), from, this.#end);
+  /** What one character stands for. */
+  #several(plain: string, from: number): number {
+    for (let offset = 0; offset < plain.length; offset++) this.#emit(plain.charCodeAt(offset), from, this.#end);
+    return this.#end;
   }
 
   #note(from: number): void {

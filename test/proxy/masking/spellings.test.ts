@@ -234,3 +234,15 @@ it("every character that Unicode reads as a number is read so", () => {
   }
   assert.deepEqual(missed, []);
 });
+
+describe("letters that are joined in one character", () => {
+  const custom = [{ name: "Word", pattern: "(?i)confidential|official|waffle|stop" }];
+  const words = new Masker({ detect: [], custom, mode: "Replace", answers: true });
+  for (const text of ["conﬁdential", "oﬃcial", "waﬄe", "ﬆop", "con\\ufb01dential", "con&#xfb01;dential", "WAﬀLE"])
+    it(text, () => {
+      assert.equal(new Tally(words).mask(`a ${text} b`), "a [WORD] b");
+      const change = new MaskAnswer(words, new Tally(words));
+      const pieces = [...`a ${text} b`].map((one) => change.piece("c", one)).join("");
+      assert.equal(pieces + change.end("c"), "a [WORD] b");
+    });
+});
