@@ -20,7 +20,9 @@ const crlf = Buffer.from("\r\n");
 const headEnd = Buffer.from("\r\n\r\n");
 const DASH = 45;
 
-const boundaryIn = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))\s*(?:;.*)?$/i;
+/** Characters of RFC 2046, 5.1.1, and a few more that clients use. A backslash may be read as one or not. */
+const boundaryIn =
+  /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([\w'()+,./:=?*!#$%&^~ -]{0,69}[\w'()+,./:=?*!#$%&^~-])"|([\w'()+./:=?*!#$%&^~-]{1,70}))\s*(?:;.*)?$/i;
 const fieldName = /^[A-Za-z0-9_.-]{1,64}(\[[A-Za-z0-9_-]{0,64}\])*$/;
 const disposition = /^form-data((?:\s*;\s*[a-z*]+=(?:"(?:[^"\\]|\\.)*"|[^\s;"]+))*)\s*(?:;\s*)?$/i;
 

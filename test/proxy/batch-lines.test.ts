@@ -169,6 +169,10 @@ describe("a batch's input", () => {
     "multipart/form-data; boundary=b; boundary=c",
     "multipart/form-data; boundary=b; boundary*0=c",
     "multipart/form-data; boundary*=b; x=1",
+    'multipart/form-data; boundary="\\b"',
+    "multipart/form-data; boundary=\\b",
+    'multipart/form-data; boundary="b "',
+    'multipart/form-data; boundary="b',
   ])
     it(`is refused as ${contentType}`, async () =>
       assert.match(await send(form("", base64), contentType), /^415 unsupported_media_type /));
