@@ -10,7 +10,7 @@ import { applyEdits } from "../../wire/json-edit.ts";
 import { outline } from "../../wire/json-outline.ts";
 import { readFrame } from "../frame-lines.ts";
 import { FrameObserver, type FrameVerdict, isOneLine, Needle, otherFrameLength, textLength } from "../frames.ts";
-import { choiceError, errorEnvelope, flatError, progressOfChunk } from "../verdict/answer.ts";
+import { choiceError, errorEnvelope, flatError, isFailedReason, progressOfChunk } from "../verdict/answer.ts";
 import { progressFromText } from "../verdict/skim.ts";
 import { decodeUsage } from "./usage.ts";
 
@@ -19,6 +19,8 @@ const COMMA = 44;
 const LETTER_D = 100;
 /** Large enough for `data: [DONE]` and its blank line. */
 const doneBytes = 24;
+/** Longest finish reason, with what stands before it. */
+const maxReasonLength = 64;
 const doneFrame = /^data: ?\[DONE\]\s*$/;
 const nullUsage = Buffer.from(',"usage":null');
 
@@ -66,7 +68,9 @@ export class OpenAiObserver extends FrameObserver {
     }
     // Estimated from the text's JSON form: an escape counts by its bytes, and several choices in a frame as one.
     this.contentLength += textLength(this.text, this.#content.within(start, end), start, end);
-    this.contentEnded ||= this.#isFinish(this.#finish.within(start, end));
+    const reason = this.#reasonAt(this.#finish.within(start, end));
+    if (reason !== null) this.contentEnded = true;
+    if (isFailedReason(reason)) return this.#decoded(this.work.subarray(start, end));
     if (this.progress !== "begun" && !this.#lookAt(start, end)) return false;
     const usage = this.#usage.within(start, end);
     if (usage < 0 && this.#error.within(start, end) < 0) return true;
@@ -76,9 +80,9 @@ export class OpenAiObserver extends FrameObserver {
   }
 
   /** A finish reason that isn't null: a string begins after the colon and any blanks. */
-  #isFinish(behindKey: number): boolean {
-    if (behindKey < 0) return false;
-    return /^\s*:\s*"/.test(this.text.slice(behindKey, behindKey + 8));
+  #reasonAt(behindKey: number): string | null {
+    if (behindKey < 0) return null;
+    return /^\s*:\s*"([^"]*)/.exec(this.text.slice(behindKey, behindKey + maxReasonLength))?.[1] ?? null;
   }
 
   /** Parses the frame only if it must. */
@@ -120,7 +124,9 @@ export class OpenAiObserver extends FrameObserver {
   #lines(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     if (read.data !== null && read.event === "error") return this.#failed(read.data);
-    this.contentEnded ||= /"finish_reason"\s*:\s*"/.test(read.data ?? "");
+    const reason = /"finish_reason"\s*:\s*"([^"]*)/.exec(read.data ?? "")?.[1] ?? null;
+    if (reason !== null) this.contentEnded = true;
+    if (isFailedReason(reason)) return this.#decoded(frame);
     if (read.data?.trim() === "[DONE]") this.ended = true;
     else if (read.data !== null && this.progress !== "begun" && !this.#look(`:${read.data}`)) return false;
     else if (read.data !== null && /"usage"|"error"/.test(read.data)) return this.#decoded(frame);

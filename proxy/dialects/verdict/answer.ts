@@ -50,8 +50,11 @@ function errorWithout(body: JsonObject): ReplyVerdict {
     : empty;
 }
 
-/** `"error"` is OpenRouter's value, `"cancelled"` watsonx's. */
-const failedReasons: ReadonlySet<unknown> = new Set(["error", "cancelled"]);
+/**
+ * `"error"` is OpenRouter's and Mistral's value, `"cancelled"` watsonx's, `"abort"` vLLM's and SGLang's, and the last
+ * DeepSeek's for an answer that its servers had no room to finish.
+ */
+const failedReasons: ReadonlySet<unknown> = new Set(["error", "cancelled", "abort", "insufficient_system_resource"]);
 export const isFailedReason = (reason: unknown): boolean => failedReasons.has(reason);
 const brokenOff = { error: { message: "The provider broke off the answer." } };
 

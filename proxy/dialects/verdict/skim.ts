@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../../config/capabilities.ts";
 import { tierMode } from "../usage-counts.ts";
+import { isFailedReason } from "./answer.ts";
 
 const quote = 0x22;
 const colon = 0x3a;
@@ -36,7 +37,7 @@ function memberValue(bytes: Buffer, name: Buffer, from = 0): number {
 const errorStart = Buffer.from('"error');
 const cancelledWord = Buffer.from('"cancelled"');
 
-/** Whether `"error"` occurs as a name or a value, other than `"error": null`; or `"errors"`, or `"cancelled"`. */
+/** Whether `"error"` occurs as a name or a value, other than `"error": null`; or `"errors"`. */
 function mentionsError(bytes: Buffer): boolean {
   for (
     let offset = bytes.indexOf(errorStart);
@@ -47,7 +48,7 @@ function mentionsError(bytes: Buffer): boolean {
     if (bytes[behind] === LETTER_S && bytes[behind + 1] === quote) return true;
     if (bytes[behind] === quote && !isNullMember(bytes, behind + 1)) return true;
   }
-  return bytes.includes(cancelledWord);
+  return false;
 }
 
 /** Whether a colon and null follow. */
@@ -66,6 +67,27 @@ const members: Readonly<Partial<Record<WireFormat, readonly [list: Buffer, end: 
 };
 const failedWord = Buffer.from('"failed"');
 
+/** Longest reason for which an answer ended, in bytes. */
+const maxReasonBytes = 64;
+
+/** The text that begins at a quote, if it is short; "" if it isn't or there is none. */
+function shortText(bytes: Buffer, open: number): string {
+  if (bytes[open] !== quote) return "";
+  const text = bytes.toString("latin1", open + 1, open + 1 + maxReasonBytes);
+  return text.slice(0, Math.max(0, text.indexOf('"')));
+}
+
+/** Whether all members `end` are texts, and none of them says that the answer failed. */
+function endedWell(bytes: Buffer, end: Buffer): boolean {
+  let value = memberValue(bytes, end);
+  if (value < 0) return false;
+  for (; value >= 0; value = memberValue(bytes, end, value)) {
+    const reason = shortText(bytes, value);
+    if (reason === "" || isFailedReason(reason)) return false;
+  }
+  return true;
+}
+
 /** Returns false if only parsing can tell. */
 export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
   const known = members[format];
@@ -76,8 +98,8 @@ export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
   const open = memberValue(bytes, list);
   if (open < 0 || bytes[open] !== openBracket || bytes[skipBlanks(bytes, open + 1)] !== openBrace) return false;
   if (mentionsError(bytes)) return false;
-  if (format === "openai.responses") return !bytes.includes(failedWord);
-  return end === null || bytes[memberValue(bytes, end)] === quote;
+  if (format === "openai.responses") return !bytes.includes(failedWord) && !bytes.includes(cancelledWord);
+  return end === null || endedWell(bytes, end);
 }
 
 const inChoices = /"choices":\[\{/;

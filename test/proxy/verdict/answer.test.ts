@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { type WireFormat, wireFormats } from "../../../proxy/config/capabilities.ts";
+import { OpenAiObserver } from "../../../proxy/dialects/openai-chat/observer.ts";
 import { flatError, judgeReply, progressOfChunk } from "../../../proxy/dialects/verdict/answer.ts";
 import { progressFromText, surelyAnswer } from "../../../proxy/dialects/verdict/skim.ts";
 import fc, { runs } from "../../harness/property.ts";
@@ -34,6 +35,17 @@ const whole: Partial<Record<WireFormat, Record<string, [body: unknown, kind: str
     "a finish of error": [{ choices: [{ message, finish_reason: "error" }] }, "error"],
     "OpenRouter's choice with an error": [{ choices: [{ message, error: { code: 502, message: "x" } }] }, "error"],
     "a cancelled choice": [{ choices: [{ message, finish_reason: "cancelled" }] }, "error"],
+    "an aborted choice": [{ choices: [{ message, finish_reason: "abort" }] }, "error"],
+    "DeepSeek's lack of room": [{ choices: [{ message, finish_reason: "insufficient_system_resource" }] }, "error"],
+    "a second choice that failed": [
+      {
+        choices: [
+          { message, finish_reason: "stop" },
+          { message, finish_reason: "abort" },
+        ],
+      },
+      "error",
+    ],
   },
   "openai.completions": {
     "a text": [{ choices: [{ text: "Hi", finish_reason: "stop" }] }, "answer"],
@@ -170,4 +182,29 @@ describe("a chunk of a chat's stream", () => {
       { numRuns: runs(5_000) },
     );
   });
+});
+
+describe("a stream's reason to end that is a failure", () => {
+  const text = (body: object): string => `data: ${JSON.stringify(body)}\n\n`;
+  const finish = (reason: string): object => ({ choices: [{ index: 0, delta: {}, finish_reason: reason }] });
+  const hi = text({ choices: [{ index: 0, delta: { content: "Hi" }, finish_reason: null }] });
+  for (const reason of ["error", "cancelled", "abort", "insufficient_system_resource"])
+    for (const [what, frames] of [
+      ["before any content", text(finish(reason))],
+      ["behind content", hi + text(finish(reason))],
+      ["with content", text({ choices: [{ index: 0, delta: { content: "Hi" }, finish_reason: reason }] })],
+      ["in a frame of several lines", `${hi}id: 1\n${text(finish(reason))}`],
+      ["with blanks", `${hi}data: ${JSON.stringify(finish(reason), null, 1).replaceAll("\n", "")}\n\n`],
+    ] as const)
+      it(`${reason} ${what}`, () => {
+        const observer = new OpenAiObserver({ hideUsage: true, contentMarker: '"content":"' });
+        observer.push(Buffer.from(`${frames}data: [DONE]\n\n`));
+        assert.notEqual(observer.error, null);
+      });
+  for (const reason of ["stop", "length", "tool_calls", "content_filter", "model_length"])
+    it(`${reason} is none`, () => {
+      const observer = new OpenAiObserver({ hideUsage: true, contentMarker: '"content":"' });
+      observer.push(Buffer.from(`${hi}${text(finish(reason))}data: [DONE]\n\n`));
+      assert.deepEqual([observer.error, observer.contentEnded, observer.ended], [null, true, true]);
+    });
 });
