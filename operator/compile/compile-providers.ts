@@ -95,7 +95,7 @@ function compileInto(
   const compiled = compileProvider(object, declared, input);
   verdict.accepted = [
     ...checkPrivate(object, input.settings),
-    ...providerDoubts(object, input.nowMs),
+    ...providerDoubts(object, capabilities, input.nowMs),
     ...compiled.accepted,
   ];
   verdict.resolvedRefs = compiled.resolvedRefs;

@@ -1,5 +1,6 @@
 /** What an LLMProvider's spec may say but probably doesn't mean. Pure. */
 import { durationMs } from "../../crds/quantity.ts";
+import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 
@@ -22,6 +23,21 @@ function clearTextIn({ spec }: ParsedObject<"LLMProvider">): Problem[] {
   const message =
     "spec.endpoint begins with http://, so the credential and every prompt cross the internet unencrypted; use https://";
   return [problem("Invalid", message, ["spec", "endpoint"], "warning")];
+}
+
+type Declared = Readonly<Record<string, Capabilities>>;
+
+const isWithin = (host: string, domain: string): boolean => host === domain || host.endsWith(`.${domain}`);
+
+function otherTypeIn({ spec: { type, endpoint = "" } }: ParsedObject<"LLMProvider">, declared: Declared): Problem[] {
+  const url = URL.parse(endpoint);
+  const owner = Object.values(declared).find(({ ownDomains }) =>
+    ownDomains?.names.some((domain) => isWithin(url?.hostname ?? "", domain)),
+  );
+  if (url === null || owner?.ownDomains === undefined || declared[type]?.identity === owner.identity) return [];
+  if (url.pathname.startsWith(owner.ownDomains.alsoUnder)) return [];
+  const message = `spec.endpoint is a server of ${owner.title}, and spec.type is ${type}; set type: ${owner.type}, or let the endpoint end with ${owner.ownDomains.alsoUnder}`;
+  return [problem("Invalid", message, ["spec", "type"], "warning")];
 }
 
 /** Parts of a call that `timeouts.total` ends, if it is shorter. */
@@ -49,7 +65,8 @@ function retiredIn({ spec: { models } }: ParsedObject<"LLMProvider">, nowMs: num
   });
 }
 
-export const providerDoubts = (provider: ParsedObject<"LLMProvider">, nowMs: number): Problem[] => [
+export const providerDoubts = (provider: ParsedObject<"LLMProvider">, declared: Declared, nowMs: number): Problem[] => [
+  ...otherTypeIn(provider, declared),
   ...callPathIn(provider),
   ...clearTextIn(provider),
   ...uselessTimeoutsIn(provider),

@@ -164,6 +164,11 @@ export interface Capabilities {
   defaultEndpoint: string | null;
   /** Base URLs in its place for some values of an option. */
   defaultEndpoints?: { option: string; values: Readonly<Record<string, string>> };
+  /**
+   * Domains whose servers speak this type's API only, unless the path begins with `alsoUnder`: a type of no or another
+   * cloud with an endpoint there is probably a mistake.
+   */
+  ownDomains?: { names: readonly string[]; alsoUnder: string };
   /** What an object of this type looks like, for messages and docs. */
   example?: ProviderExample;
   /** Wire formats passed through unchanged. */

@@ -70,13 +70,33 @@ describe("a provider's spec that can't be meant", () => {
     ["a first token above the total", { timeouts: { firstToken: "31m" } }, useless("firstToken", "31m", "30m")],
     ["a connection above the total", { timeouts: { connect: "20s", total: "15s" } }, useless("connect", "20s", "15s")],
     ["a response time as long as the total", { timeouts: { response: "1m", total: "1m" } }, null],
+    [
+      "a host of another type",
+      { endpoint: "https://contoso.openai.azure.com/v1" },
+      "spec.endpoint is a server of Azure OpenAI, and spec.type is OpenAICompatible; set type: AzureOpenAI",
+    ],
+    [
+      "a host of another type, under the path of this one",
+      { endpoint: "https://contoso.openai.azure.com/openai/v1" },
+      null,
+    ],
+    [
+      "a host of the type itself",
+      { type: "AzureOpenAI", endpoint: "https://contoso.openai.azure.com", credentials: { secretRef: { name: "up" } } },
+      null,
+    ],
+    ["a host that only ends alike", { endpoint: "https://notopenai.azure.com/v1" }, null],
     ["a total below the default times of the parts", { timeouts: { total: "5s" } }, null],
   ] as const)
     it(`${what} is ${says === null ? "fine" : "served with a warning"}`, () => {
       const meta = { name: "up", namespace: "a", uid: "up", generation: 1, createdAtMs: 1, labels: {} };
       const common = { type: "OpenAICompatible", endpoint: "https://llm.example.com/v1", models: [{ name: "m" }] };
       const objects = [{ kind: "LLMProvider" as const, meta, spec: { ...common, ...spec }, status: {} }];
-      const world = { objects, namespaces: { a: {} }, secrets: {} };
+      const world = {
+        objects,
+        namespaces: { a: {} },
+        secrets: { "a/up": { apiKey: { digest: "0".repeat(64), displayPrefix: "" } } },
+      };
       const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
       const [verdict] = compile({ world, settings, previous: null, nowMs }, capabilitiesByType).verdicts;
       const warnings = verdict?.accepted.map(({ severity, message }) => `${severity}: ${message}`) ?? [];

@@ -5,6 +5,8 @@ export const capabilities: Capabilities = {
   title: "Azure OpenAI",
   genAiName: "azure.ai.openai",
   defaultEndpoint: null,
+  // Under /openai/v1 it speaks OpenAI's own API.
+  ownDomains: { names: ["openai.azure.com"], alsoUnder: "/openai/v1" },
   example: { endpoint: "https://contoso.openai.azure.com", model: { name: "gpt-4o", upstream: "prod-gpt-4o" } },
   passthrough: [
     "openai.chat",
