@@ -211,11 +211,23 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
   const raw = document.errors.length > 0 ? null : contentOf(file, document, lines, into);
   if (raw === null || raw === undefined) return;
   const locate = locator(file, lines, document as Document);
-  if (String((raw as RawObject).apiVersion).startsWith("sluice.dev/")) {
+  const items = listed(raw);
+  if (items !== null || String((raw as RawObject).apiVersion).startsWith("sluice.dev/")) {
     for (const { offset, message } of readOtherwise(document as Document))
       into.otherwise.push({ ...placeAt(file, lines, offset), message });
   }
-  if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
+  if (items === null) readEntry(raw, locate, into);
+  else for (const [index, item] of items.entries()) readEntry(item, (path) => locate(["items", index, ...path]), into);
+}
+
+/** The objects of a list, as `kubectl get -o yaml` prints several; null if the document is none. */
+function listed(raw: unknown): unknown[] | null {
+  const { kind, items } = raw as { kind?: unknown; items?: unknown };
+  return typeof kind === "string" && kind.endsWith("List") && Array.isArray(items) ? items : null;
+}
+
+function readEntry(raw: unknown, locate: Locate, into: Reading): void {
+  if (typeof raw === "object" && raw !== null && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
   else into.problems.push({ ...locate([]), message: "this document is not an object" });
 }
 

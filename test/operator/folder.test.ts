@@ -3,8 +3,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { parseAllDocuments } from "yaml";
 import { compileFolder, formatFinding } from "../../operator/folder/compile-folder.ts";
-import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  text as manifestText,
+  policy,
+  provider,
+  secret,
+  startGateway,
+} from "../harness/gateway.ts";
 import { sluice } from "../harness/sluice.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
@@ -114,6 +124,29 @@ describe("a folder of manifests", () => {
       expected: [],
     },
   ];
+  const inList = (text: string): string =>
+    `apiVersion: v1\nkind: List\nitems:\n${text.replace(/^/gm, "    ").replace(/^ {4}apiVersion/, "  - apiVersion")}`;
+  rows.push(
+    { name: "with a list reads the objects in it", text: inList(goodProvider), expected: [] },
+    {
+      name: "with a list reports a field of an object in it where it stands",
+      text: inList(goodProvider.replace("models:", "modles: []\n  models:")),
+      expected: [/^one\.yaml:10:7: error UnknownField: unknown field spec\.modles; did you mean models\?/],
+    },
+    {
+      name: "with the list of a kind reads it too",
+      text: inList(goodProvider.replace("http://llm", "ftp://llm")).replace(
+        "v1\nkind: List",
+        "sluice.dev/v1alpha1\nkind: LLMProviderList",
+      ),
+      expected: [/^one\.yaml:9:7: error Invalid: spec\.endpoint/],
+    },
+    {
+      name: "with a list of something else reports it",
+      text: "apiVersion: v1\nkind: List\nitems: [1]\n",
+      expected: [/^one\.yaml:3:\d+: error Unreadable: this document is not an object/],
+    },
+  );
   for (const { name, text, expected } of [...rows, ...slips]) {
     it(name, async () => {
       const found = await findings(text);
@@ -172,6 +205,38 @@ describe("the command line", () => {
 });
 
 describe("dev", () => {
+  it("serves what `kubectl get -o yaml` prints: a list, with statuses", async () => {
+    const upstream = await startUpstream();
+    const objects = [
+      provider("up", upstream.url),
+      secret("up-credentials", { apiKey: "sk-one" }),
+      ...key("alice", "slc_alice_key_0001"),
+      policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+    ];
+    const stored = { uid: "0b1f", resourceVersion: "7", creationTimestamp: "2026-01-01T00:00:00Z", generation: 1 };
+    const items = parseAllDocuments(manifestText(objects)).map((document) => {
+      const object = document.toJS() as Manifest;
+      return { ...object, metadata: { ...object.metadata, ...stored }, status: {} };
+    });
+    const gateway = await startGateway([]);
+    try {
+      const list = { apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items };
+      await writeFile(join(gateway.folder, "manifests.yaml"), JSON.stringify(list));
+      await eventually(async () => {
+        const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { authorization: "Bearer slc_alice_key_0001", "content-type": "application/json" },
+          body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] }),
+        });
+        await answer.arrayBuffer();
+        return answer.status === 200;
+      });
+    } finally {
+      await gateway.close();
+      await upstream.close();
+    }
+  });
+
   it("takes a saved change, prints a mistake with file and line, and goes on serving the last good form", async () => {
     const upstream = await startUpstream();
     const objects = [
