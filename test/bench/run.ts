@@ -1,8 +1,8 @@
 /**
  * `make bench`: Sluice next to a direct call, nginx, Portkey and LiteLLM, in one run, interleaved: the tested process
  * on one core, load and upstream on another. Sluice has authentication with 1,000 keys, routing, limits, budgets,
- * metrics and logs on; nginx its access log; LiteLLM its master key. `bare` is node:http and undici with nothing on: what
- * Sluice stands on, so that its own share shows. Prints ratios with minimum, median and maximum,
+ * metrics and logs on; nginx its access log; LiteLLM its master key. `bare` is node:http and undici with nothing on, and
+ * `wire` the gateway's own HTTP/1.1 without any stage, so that the share of the stages shows. Prints ratios with minimum, median and maximum,
  * and writes them with the raw figures to bench-results/.
  *
  *   --rounds N        interleaved rounds (default 5)
@@ -99,17 +99,19 @@ const sluiceChild = await started(startSluice(dir, cores.tested, port.sluice, po
 const json = { "content-type": "application/json" };
 const key = { ...json, authorization: `Bearer ${clearKey}` };
 const direct: Door = { name: "direct", port: port.upstream, pid: null, headers: key };
-const barePort = await freePort();
-const bareArgs = ["test/bench/bare-proxy.ts", String(barePort), String(port.upstream), String(port.paced)];
-const bareChild = await started(
-  startChild(...pinned(cores.tested, process.execPath, bareArgs), { name: "bare", logFile: `${dir}/bare.log` }),
-);
-await untilReady(
-  bareChild,
-  async () => (await fetch(`http://127.0.0.1:${barePort}/`, { method: "POST" })).status > 0,
-  10_000,
-);
-const bare: Door = { name: "bare", port: barePort, pid: bareChild.pid, headers: key };
+/** A proxy with nothing on, which takes any request. */
+async function plainProxy(name: string, file: string): Promise<Door> {
+  const ownPort = await freePort();
+  const args = [file, String(ownPort), String(port.upstream), String(port.paced)];
+  const child = await started(
+    startChild(...pinned(cores.tested, process.execPath, args), { name, logFile: `${dir}/${name}.log` }),
+  );
+  const ask = { method: "POST", body: "{}" };
+  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${ownPort}/`, ask)).status > 0, 10_000);
+  return { name, port: ownPort, pid: child.pid, headers: key };
+}
+const bare = await plainProxy("bare", "test/bench/bare-proxy.ts");
+const wire = await plainProxy("wire", "test/bench/wire-proxy.ts");
 const nginx: Door = { name: "nginx", port: port.nginx, pid: nginxChild.pid, headers: key };
 const sluice: Door = { name: "sluice", port: port.sluice, pid: sluiceChild.pid, headers: key };
 
@@ -200,8 +202,8 @@ function compareAll(what: string, results: Series, others: readonly string[]): v
 }
 
 const stream = (chunks: number): Turn[] =>
-  present(nginx, bare, sluice, portkey, litellm).map((door) => {
-    const path = door === nginx || door === bare ? `/paced${completions}` : completions;
+  present(nginx, bare, wire, sluice, portkey, litellm).map((door) => {
+    const path = [nginx, bare, wire].includes(door) ? `/paced${completions}` : completions;
     const own = door === portkey || door === litellm ? (door as Peer) : null;
     const model = door === sluice ? "paced" : (own?.pacedModel ?? "gpt-4o");
     return {
@@ -220,8 +222,9 @@ const workloads: Record<string, () => Promise<Series>> = {
     // Portkey gets twice as fast in its first 20 s.
     if (portkey) await load.measure(portkey, plain, 64, 20);
     await load.measure(sluice, plain, 64, 8);
-    const results = await series(turns(present(direct, nginx, bare, sluice, portkey, litellm), plain), 64);
+    const results = await series(turns(present(direct, nginx, bare, wire, sluice, portkey, litellm), plain), 64);
     compareAll("1 KB, 64 connections", results, ["nginx", "bare", "portkey", "litellm"]);
+    row("1 KB, 64 connections, CPU a request", results, "wire", "bare", cpu);
     row("1 KB, 64 connections, throughput", results, "bare", "nginx", throughput);
     row("1 KB, 64 connections, throughput", results, "nginx", "direct", throughput);
     absolute("1 KB, 64 connections, CPU a request", results, "sluice", (one) => one.cpuUs, 0, " us");
@@ -277,6 +280,7 @@ const workloads: Record<string, () => Promise<Series>> = {
   async stream50() {
     const results = await series(stream(50), 64);
     row("stream of 50 chunks at 2 ms, CPU a stream", results, "bare", "nginx", cpu);
+    row("stream of 50 chunks at 2 ms, CPU a stream", results, "wire", "bare", cpu);
     for (const other of ["nginx", "bare", "portkey", "litellm"])
       row("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
     absolute("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", (one) => one.cpuUs, 0, " us");
