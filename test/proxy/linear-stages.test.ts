@@ -54,7 +54,7 @@ const target = {
   entry: { account: { config: { id: "a/p", timeouts: { totalMs: 60_000 } } } },
   model: {
     name: "m",
-    config: { price: { tiers: [] }, maxOutputTokens: 10, contextTokens: 100 },
+    config: { upstream: "m", price: { tiers: [] }, maxOutputTokens: 10, contextTokens: 100 },
   },
 } as unknown as ResolvedTarget;
 
