@@ -75,7 +75,8 @@ export async function runAlerts(args: readonly string[]): Promise<void> {
   if (command !== "test" || text === undefined || more.length > 0)
     throw new UsageError("it is: sluice alerts test [KIND/]NAME");
   const { kind, name } = subjectOf(text);
-  if (!/^[1-9]\d{0,3}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
+  if (!/^[1-9]\d{0,3}$/.test(values.wait))
+    throw new UsageError(`--wait must be a number of seconds, not ${values.wait}`);
   const config = loadConfig(values.kubeconfig ?? null);
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
   const { results } = await test(kind, name, namespace, values.kubeconfig ?? null, Number(values.wait)).catch(

@@ -147,7 +147,8 @@ export async function runAudit(args: readonly string[]): Promise<void> {
   }
   if (command === "show") return show(paths, values.redis, values.id);
   if (command !== "verify") throw new UsageError(`sluice audit has verify and show, not ${command}`);
-  if (!fileSinks.includes(values.sink)) throw new UsageError(`--sink is ${fileSinks.join(", ")}, not ${values.sink}`);
+  if (!fileSinks.includes(values.sink))
+    throw new UsageError(`--sink must be ${fileSinks.join(", ")}, not ${values.sink}`);
   await verify(paths, values.redis, values["key-file"], values.sink);
 }
 
@@ -239,7 +240,7 @@ export async function runComplianceReport(args: readonly string[]): Promise<void
     return;
   }
   if (!["table", "json", "csv"].includes(values.output))
-    throw new UsageError(`--output is table, json or csv, not ${values.output}`);
+    throw new UsageError(`--output must be table, json or csv, not ${values.output}`);
   const fromMs = moment("from", values.from, Number.NEGATIVE_INFINITY);
   const toMs = moment("to", values.to, Number.POSITIVE_INFINITY);
   if (fromMs >= toMs) throw new UsageError("--from must be before --to");

@@ -65,7 +65,8 @@ const numberOf = (value: unknown): number | null => (typeof value === "number" ?
 
 function modelsIn(body: unknown): ConnectedModel[] {
   const data = hasMembers(body) ? body["data"] : null;
-  if (!Array.isArray(data)) throw new Error("what answers there is no gateway: it has no list of models at /v1/models");
+  if (!Array.isArray(data))
+    throw new Error("the server there is not a gateway: it has no list of models at /v1/models");
   return data.filter(hasMembers).map((model) => ({
     name: String(model["id"]),
     context: numberOf(model["context_window"]),

@@ -68,7 +68,8 @@ type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>["values"
 type CostValues = ReturnType<typeof parseArgs<{ options: typeof costOptions }>>["values"];
 
 function outputOf({ output = "table" }: Values): string {
-  if (!["table", "json", "csv"].includes(output)) throw new UsageError(`--output is table, json or csv, not ${output}`);
+  if (!["table", "json", "csv"].includes(output))
+    throw new UsageError(`--output must be table, json or csv, not ${output}`);
   return output;
 }
 
@@ -76,7 +77,7 @@ function groupingsOf(text: string): Grouping[] {
   const names = text.split(",");
   const unknown = names.find((name) => !isGrouping(name));
   if (unknown !== undefined)
-    throw new UsageError(`--group-by is a list of ${groupings.join(", ")} and label:KEY, not ${unknown}`);
+    throw new UsageError(`--group-by must be a list of ${groupings.join(", ")} and label:KEY, not ${unknown}`);
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) throw new UsageError(`--group-by names ${twice} twice; name it once`);
   return names as Grouping[];
@@ -115,14 +116,16 @@ function providerNamesOf(texts: readonly string[]): Map<string, string> {
     texts.map((text) => {
       const [, provider, company] = /^([^/=]+\/[^/=]+)=(.+)$/.exec(text) ?? [];
       if (provider === undefined || company === undefined)
-        throw new UsageError(`--provider-name is a provider and a company, such as team-a/chat=Acme, not ${text}`);
+        throw new UsageError(
+          `--provider-name must name a provider and a company, such as team-a/chat=Acme, not ${text}`,
+        );
       return [provider, company];
     }),
   );
 }
 
 function focusOptionsOf(values: CostValues): Omit<FocusOptions, "keys" | "timeZone"> {
-  if (values.format !== "focus") throw new UsageError(`--format is focus, not ${values.format}`);
+  if (values.format !== "focus") throw new UsageError(`--format must be focus, not ${values.format}`);
   if (values.output !== undefined && values.output !== "csv" && values.output !== "parquet")
     throw new UsageError(`--format focus writes csv or parquet, not ${values.output}`);
   if (values.output === "parquet" && process.stdout.isTTY)
@@ -185,10 +188,10 @@ export async function runTopUsers(args: readonly string[]): Promise<void> {
     return;
   }
   const metric = Object.hasOwn(metrics, values.metric) ? metrics[values.metric] : undefined;
-  if (metric === undefined) throw new UsageError(`--metric is cost, tokens or requests, not ${values.metric}`);
+  if (metric === undefined) throw new UsageError(`--metric must be cost, tokens or requests, not ${values.metric}`);
   outputOf(values);
   if (!/^[1-9][0-9]{0,4}$/.test(values.limit))
-    throw new UsageError(`--limit is a number of users, not ${values.limit}`);
+    throw new UsageError(`--limit must be a number of users, not ${values.limit}`);
   const asked = await ask(values, ["namespace", "user", "team"]);
   const groups = asked.groups.toSorted((a, b) => (metric(a) < metric(b) ? 1 : metric(a) > metric(b) ? -1 : 0));
   print(values, asked, groups.slice(0, Number(values.limit)));

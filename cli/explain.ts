@@ -116,7 +116,7 @@ function headersOf(values: Values): Record<string, string> {
 
 function check(values: Values): void {
   if (values.output !== "text" && values.output !== "json")
-    throw new UsageError(`--output is text or json, not ${values.output}`);
+    throw new UsageError(`--output must be text or json, not ${values.output}`);
   if ([values.key, values["key-env"], values["key-stdin"]].filter((given) => given !== undefined).length > 1)
     throw new UsageError("name the caller once: --key, --key-env or --key-stdin");
   if (values.address !== undefined && isIP(values.address) === 0)

@@ -98,7 +98,7 @@ export async function runImport(args: readonly string[]): Promise<void> {
   const [name, ...files] = positionals;
   const source = sourceNamed(name);
   const format = Object.hasOwn(reportFormats, values.report) ? reportFormats[values.report] : undefined;
-  if (format === undefined) throw new UsageError(`--report is text or json, not ${values.report}`);
+  if (format === undefined) throw new UsageError(`--report must be text or json, not ${values.report}`);
   if (files.length === 0) throw new UsageError(`name the files to import: ${source.files}`);
   const inputs = await Promise.all(files.map(readInput));
   const result = importWith(source, inputs.flatMap(importDocuments), { env: environment(values.env) });

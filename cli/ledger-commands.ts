@@ -50,7 +50,8 @@ function exporter(csv: boolean): Export {
 async function exportRows(args: readonly string[]): Promise<void> {
   const options = { ...placeOptions, ...spanOptions, output: { type: "string", short: "o", default: "csv" } } as const;
   const { values } = parseArgs({ args: [...args], options });
-  if (!["csv", "jsonl"].includes(values.output)) throw new UsageError(`--output is csv or jsonl, not ${values.output}`);
+  if (!["csv", "jsonl"].includes(values.output))
+    throw new UsageError(`--output must be csv or jsonl, not ${values.output}`);
   const { fromMs, toMs } = spanOf(values, Date.now());
   const ledgers = await ledgersOf(values);
   const out = exporter(values.output === "csv");
@@ -79,8 +80,9 @@ async function forget(args: readonly string[]): Promise<void> {
   } as const;
   const { values } = parseArgs({ args: [...args], options });
   const { user, namespace = null, as: replacement = `erased-${randomBytes(6).toString("hex")}` } = values;
-  if (user === undefined || user === "") throw new UsageError("say whom to forget: --user USER, as reports show it");
-  if (replacement === "" || replacement === user) throw new UsageError("--as is another name, which must not be empty");
+  if (user === undefined || user === "")
+    throw new UsageError("name the user to forget: --user USER, as reports show it");
+  if (replacement === "" || replacement === user) throw new UsageError("--as must be a name, and not the present one");
   const rows = await renameInLedgers(await ledgersOf(values), { user, namespace, replacement });
   if (rows === 0)
     throw new Error(`the ledger has no row of the user ${user}${namespace === null ? "" : ` in ${namespace}`}`);

@@ -31,7 +31,7 @@ export async function runLint(args: readonly string[]): Promise<void> {
   }
   if (!isLintFormat(values.output)) {
     process.stderr.write(
-      `sluice lint: --output is ${Object.keys(lintFormats)
+      `sluice lint: --output must be ${Object.keys(lintFormats)
         .join(", ")
         .replace(/, (\w+)$/, " or $1")}, not ${values.output}\n`,
     );

@@ -36,7 +36,7 @@ interface OfflineValues {
 
 function modeOf({ secrets }: OfflineValues): OfflineSecrets {
   if (secrets === "assumed" || secrets === "required") return secrets;
-  throw new UsageError(`--secrets is assumed or required, not ${secrets}`);
+  throw new UsageError(`--secrets must be assumed or required, not ${secrets}`);
 }
 
 async function settingsOf({ settings: file }: OfflineValues): Promise<OperatorSettings | null> {

@@ -76,7 +76,7 @@ function count(values: Values, option: "limit" | "tokens" | "concurrency"): numb
   const text = values[option];
   if (text === undefined) return null;
   if (!/^(0|[1-9]\d{0,14})$/.test(text))
-    throw new UsageError(`--${option} is a whole number, or 0 to pause calls, not ${text}`);
+    throw new UsageError(`--${option} must be a whole number, or 0 to pause calls, not ${text}`);
   return Number(text);
 }
 
@@ -97,7 +97,7 @@ function expiryOf(values: Values, nowMs: number): Record<string, unknown> {
   const after = values["expires-in"];
   if (after === undefined) return {};
   if (!/^[1-9]\d{0,4}(ms|s|m|h|d)(\d{1,5}(ms|s|m|h|d))*$/.test(after))
-    throw new UsageError(`--expires-in is a time such as 24h, not ${after}`);
+    throw new UsageError(`--expires-in must be a time such as 24h, not ${after}`);
   return { expiresAt: new Date(Math.ceil((nowMs + durationMs(after)) / 1000) * 1000).toISOString() };
 }
 
@@ -214,7 +214,7 @@ export async function runSetRateLimit(args: readonly string[]): Promise<void> {
     process.exitCode = values.help ? 0 : 2;
     return;
   }
-  if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
+  if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait must be a number of seconds, not ${values.wait}`);
   const { said, hints } = await (values.folder !== undefined
     ? toFolder(values.folder, values)
     : toCluster(values).catch((cause: unknown) => {

@@ -217,7 +217,7 @@ export async function runShadow([command, ...args]: readonly string[]): Promise<
     return;
   }
   const format = Object.hasOwn(formats, values.output) ? formats[values.output] : undefined;
-  if (format === undefined) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
+  if (format === undefined) throw new UsageError(`--output must be table, json or csv, not ${values.output}`);
   if (positionals.length > 0 && (values.url ?? values["system-namespace"] ?? values.kubeconfig) !== undefined)
     throw new UsageError("give FILEs, or say where the proxies are, not both");
   const span = spanAsked(values);

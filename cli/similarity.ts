@@ -49,7 +49,7 @@ export function parsePairs(text: string): Pair[] {
     if (line.trim() === "" || line.startsWith("#")) continue;
     const [kind, first = "", two = "", ...more] = line.split("\t").map((field) => field.trim());
     if ((kind !== "same" && kind !== "other") || first === "" || two === "" || more.length > 0)
-      throw new Error(`line ${index + 1}: write same or other, a question, and a question, apart by tabs`);
+      throw new Error(`line ${index + 1}: write same or other, a question, and a question, separated by tabs`);
     pairs.push({ kind, texts: [first, two] });
   }
   if (pairs.length === 0) throw new Error("there is no pair in the file");
@@ -125,7 +125,7 @@ export function advise(pairs: readonly Measured[]): Advice {
 
 function sentence({ threshold, nearestOther, served, same }: Advice): string {
   if (nearestOther === null)
-    return "No threshold can be told: add pairs that must not share an answer, the more alike the better.";
+    return "No threshold can be determined: add pairs that must not share an answer, the more alike the better.";
   if (threshold === null) return "No threshold keeps these pairs apart: don't compare by meaning with this model.";
   const least = served === 0 ? " That leaves nothing: don't compare by meaning with this model." : "";
   return `threshold: "${threshold}" lies ${margin} above the nearest pair that must not share an answer, and serves ${served} of ${same} pairs that may.${least}`;
@@ -182,7 +182,7 @@ export async function runSimilarity(
     throw new UsageError("name one file of pairs; --help shows its form");
   if (values.model === undefined) throw new UsageError("--model names the model for embeddings");
   if (!["table", "json"].includes(values.output))
-    throw new UsageError(`--output is table or json, not ${values.output}`);
+    throw new UsageError(`--output must be table or json, not ${values.output}`);
   if (key === "") throw new UsageError("set SLUICE_API_KEY to a key of a policy that serves the model");
   const limit = wanted(values.threshold);
   const pairs = await measure(parsePairs(await read(file)), values.url, key, values.model);

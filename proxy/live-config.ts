@@ -39,7 +39,7 @@ export function liveConfig(
         { reason },
         cell.snapshot() === null
           ? "no config yet; calls are refused until there is one"
-          : "config not taken; the last good one goes on serving",
+          : "config rejected; the last good one stays in use",
       );
     },
   });

@@ -106,7 +106,7 @@ function reportDamage({ store }: FleetState, log: Logger): void {
 }
 
 function reportEviction(policy: string | null, log: Logger): void {
-  if (policy === null) log.info("the store of limits and budgets drops nothing any more");
+  if (policy === null) log.info("the store of limits and budgets no longer drops counters");
   else
     log.warn(
       { policy },
@@ -133,7 +133,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const outbound = new Outbound(settings, egress, options.env ?? {}, log);
   const fleet = startFleetState(
     settings,
-    (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
+    (cause) => log.warn({ err: String(cause) }, "fleet state not reached; each proxy enforces its own share of limits"),
     (policy) => reportEviction(policy, log),
   );
   reportDamage(fleet, log);

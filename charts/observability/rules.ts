@@ -93,7 +93,7 @@ const money: readonly AlertRule[] = [
     holds: "15m",
     severity: "warning",
     summary:
-      "At the pace of the last hour, Budget {{ $labels.namespace }}/{{ $labels.budget }} is empty before its period ends.",
+      "At the pace of the last hour, Budget {{ $labels.namespace }}/{{ $labels.budget }} will be empty before its period ends.",
   },
   {
     name: "SluiceBudgetUsedUp",
@@ -131,7 +131,7 @@ const installation: readonly AlertRule[] = [
     expr: "sum by (instance) (increase(ai_gateway_config_rejected_total[15m])) > 3",
     holds: "0m",
     severity: "warning",
-    summary: "The proxy {{ $labels.instance }} does not take a config and goes on with an older one.",
+    summary: "The proxy {{ $labels.instance }} rejects a config and continues with an older one.",
   },
   {
     name: "SluiceStateStoreLost",
@@ -153,7 +153,7 @@ const installation: readonly AlertRule[] = [
     holds: "1h",
     severity: "warning",
     summary:
-      "The certificate {{ with $labels.provider }}that is shown to {{ . }}{{ else }}of the traffic port{{ end }} ends in {{ $value | humanizeDuration }}.",
+      "The certificate {{ with $labels.provider }}that is presented to {{ . }}{{ else }}of the traffic port{{ end }} expires in {{ $value | humanizeDuration }}.",
   },
   {
     name: "SluiceAuditRecordsLost",
@@ -167,7 +167,7 @@ const installation: readonly AlertRule[] = [
     expr: "(sum(sluice_operator_leader) or vector(0)) != 1",
     holds: "5m",
     severity: "critical",
-    summary: "{{ $value }} operators lead; changes of objects are not published.",
+    summary: "{{ $value }} operators lead; changes to objects are not published.",
   },
   {
     name: "SluiceOperatorPassesFail",

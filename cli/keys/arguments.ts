@@ -69,7 +69,7 @@ export function keysArguments(args: readonly string[]): { command: KeysCommand; 
   if ((command === "rotate" || command === "revoke") && (values.user === undefined) === (values.name === undefined))
     throw new UsageError(`say which: --user USER for all of a user's keys, or --name NAME for one`);
   if (values.output !== "table" && values.output !== "json")
-    throw new UsageError(`--output is table or json, not ${values.output}`);
-  if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
+    throw new UsageError(`--output must be table or json, not ${values.output}`);
+  if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait must be a number of seconds, not ${values.wait}`);
   return { command, values };
 }

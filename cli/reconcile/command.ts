@@ -58,7 +58,9 @@ function modelsOf(texts: readonly string[]): Map<string, string> {
     texts.map((text) => {
       const [, theirs, ours] = /^([^=]+)=(.+)$/.exec(text) ?? [];
       if (theirs === undefined || ours === undefined)
-        throw new UsageError(`--model is the invoice's name and the ledger's, such as gpt-4o-eu=gpt-4o, not ${text}`);
+        throw new UsageError(
+          `--model must be the invoice's name and the ledger's, such as gpt-4o-eu=gpt-4o, not ${text}`,
+        );
       return [theirs.toLowerCase(), ours];
     }),
   );
@@ -66,7 +68,7 @@ function modelsOf(texts: readonly string[]): Map<string, string> {
 
 function shareOf(text: string): number {
   if (!/^\d{1,2}(\.\d{1,6})?$/.test(text))
-    throw new UsageError(`--tolerance is a percentage below 100, such as 0.5, not ${text}`);
+    throw new UsageError(`--tolerance must be a percentage below 100, such as 0.5, not ${text}`);
   return Number(text) / 100;
 }
 
@@ -112,7 +114,7 @@ export async function runReconcile(args: readonly string[]): Promise<void> {
     return;
   }
   const render = Object.hasOwn(outputs, values.output) ? outputs[values.output] : undefined;
-  if (render === undefined) throw new UsageError(`--output is text, csv or json, not ${values.output}`);
+  if (render === undefined) throw new UsageError(`--output must be text, csv or json, not ${values.output}`);
   if (files.length === 0) throw new UsageError("give a file: what a provider exports of usage or costs");
   if (!isTimeZone(values["time-zone"]))
     throw new UsageError(`--time-zone must be an IANA time zone, such as Europe/Berlin, not ${values["time-zone"]}`);

@@ -64,7 +64,7 @@ function formatOf(formats: readonly ExportFormat[], names: readonly string[], pl
     const known = [...new Set(formats.map(({ name }) => name))].join(", ");
     const columns = names.slice(0, 8).join(", ");
     throw new UsageError(
-      `${place}: this is none of the exports that can be read (${known}); it has ${columns || "no columns"}`,
+      `${place}: this is not an export that can be read (${known}); it has ${columns || "no columns"}`,
     );
   }
   const missing = format.needs.filter((name) => !has(format)(name));
@@ -236,9 +236,7 @@ export function ratesOf(texts: readonly string[]): Map<string, Amount> {
       const [, code, rate = ""] = /^([A-Za-z]{3})=(.+)$/.exec(text) ?? [];
       const amount = exportedAmount(rate);
       if (code === undefined || amount === null || amount.nano <= 0n)
-        throw new UsageError(
-          `--rate is a currency and what a unit of it is worth in USD, such as EUR=1.08, not ${text}`,
-        );
+        throw new UsageError(`--rate must be a currency and its value in USD, such as EUR=1.08, not ${text}`);
       return [code.toUpperCase(), amount];
     }),
   );

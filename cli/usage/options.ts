@@ -38,7 +38,8 @@ const isDimension = (name: string): name is LedgerDimension => (ledgerDimensions
 export function usageGroups({ by }: UsageValues): LedgerDimension[] {
   const names = by.split(",");
   const unknown = names.find((name) => !isDimension(name));
-  if (unknown !== undefined) throw new UsageError(`--by is a list of ${ledgerDimensions.join(", ")}, not ${unknown}`);
+  if (unknown !== undefined)
+    throw new UsageError(`--by must be a list of ${ledgerDimensions.join(", ")}, not ${unknown}`);
   return names.filter(isDimension);
 }
 

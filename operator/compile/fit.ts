@@ -25,7 +25,7 @@ const digits = (bytes: number): string => bytes.toLocaleString("en-US");
 
 function tooLarge(id: string, { shard, bytes, shareBytes }: Overflow, stays: boolean): Problem {
   const why = `it takes ${digits(bytes)} bytes, which is more than is left of the ${digits(shareBytes)} bytes that namespace ${namespaceOf(id)} has in the published configuration (${shard}, ${digits(boundOf(shard))} bytes for all namespaces)`;
-  const meanwhile = stays ? "; the form that was published before goes on serving" : "";
+  const meanwhile = stays ? "; the form that was published before stays in use" : "";
   return problem("TooLarge", `${why}${meanwhile}; make it smaller, or remove other objects of the namespace`);
 }
 

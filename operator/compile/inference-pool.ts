@@ -46,7 +46,7 @@ function addressesOf(
   refs: Problem[],
 ): string[] {
   if (typeof picker === "string") {
-    const message = `InferencePool ${name} has an endpointPickerRef that is no Service; Sluice can ask only a Service`;
+    const message = `InferencePool ${name} has an endpointPickerRef that is not a Service; Sluice can only ask a Service`;
     refs.push(problem("Unsupported", message, path));
     return [];
   }

@@ -159,7 +159,7 @@ function rotationRefusal({ spec, meta }: ParsedObject<"ApiKey">, { name, key }: 
   const rights = rightsTo(world, meta.namespace, name);
   if (rights === undefined || spec.rotation === undefined) return null;
   if (!rights.writable)
-    return `the key is not rotated: Sluice did not make Secret ${name}, and nobody has handed it over; name another Secret in spec.writeTo`;
+    return `the key is not rotated: Sluice did not make Secret ${name}, and its owner has not allowed it to; name another Secret in spec.writeTo`;
   const foreign = [key, previousOf(key), rotatedAtOf(key)].find((text) => rights.foreign.includes(text));
   return foreign === undefined
     ? null

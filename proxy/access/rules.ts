@@ -25,7 +25,7 @@ const elsewhere = failure(
 const abroad = failure("country_not_allowed", "This model may not be called from your country.");
 const unlocated = failure(
   "country_unknown",
-  "This model may be called from certain countries only, and yours could not be told from your address. Ask the platform team.",
+  "This model may be called from certain countries only, and yours can't be determined from your address. Ask the platform team.",
 );
 
 function countryRule(rule: NonNullable<RouteConfig["access"]["countries"]>): Rule {
@@ -70,7 +70,7 @@ export function accessRules(access: RouteConfig["access"]): AccessRules {
     const { header, value } = access.consent;
     const missing = failure(
       "consent_required",
-      `This model needs consent: send the header ${header}: ${value} once it was given.`,
+      `This model needs consent: send the header ${header}: ${value} once you have it.`,
       { param: header },
     );
     call.push((circumstances) => (circumstances.header(header) === value ? null : missing));

@@ -49,7 +49,7 @@ export class Verifier {
     if (link === null) {
       if (torn)
         this.#notes.push({ where, what: "the last line is cut off: the process ended while writing it, or could not" });
-      else this.#troubles.push({ where, what: "this is no audit record, or a changed one" });
+      else this.#troubles.push({ where, what: "this is not an audit record, or it was changed" });
       return;
     }
     this.#records++;
@@ -115,17 +115,17 @@ export class Verifier {
       if (!this.#claims.retired.some((claim) => claim.chain === chain && claim.seq >= seq))
         this.#troubles.push({
           where,
-          what: `chain ${chain}, which came before, is missing, and nothing tells that it was deleted for its age`,
+          what: `chain ${chain}, which came before, is missing, and no record says that retention deleted it`,
         });
     } else if (seen.last.seq < seq)
       this.#troubles.push({
         where: seen.where,
-        what: `chain ${chain} ends with record ${seen.last.seq}, and went on to ${seq}, as ${where} tells: its end is missing`,
+        what: `chain ${chain} ends with record ${seen.last.seq}, and went on to ${seq}, as ${where} says: its end is missing`,
       });
     else if (seen.last.seq === seq && seen.last.hash !== hash)
       this.#troubles.push({
         where: seen.where,
-        what: `chain ${chain} does not end as ${where} tells: it was written again`,
+        what: `chain ${chain} does not end as ${where} says: it was rewritten`,
       });
   }
 
@@ -138,9 +138,8 @@ export class Verifier {
       return claim.seq > last.seq || marks.has(claim.seq, claim.hash);
     });
     const what = `chain ${chain} begins with record ${first.seq}`;
-    if (retired) this.#notes.push({ where, what: `${what}: what came before was kept for as long as it should be` });
-    else
-      this.#troubles.push({ where, what: `${what}, and nothing tells that what came before was deleted for its age` });
+    if (retired) this.#notes.push({ where, what: `${what}: earlier records were kept as long as retention requires` });
+    else this.#troubles.push({ where, what: `${what}, and no record says that retention deleted the earlier ones` });
   }
 
   #checkGaps(chain: string, { gaps }: Seen): void {
@@ -149,7 +148,7 @@ export class Verifier {
       const dropped = this.#claims.dropped.some(
         (claim) => claim.chain === chain && claim.from <= from && claim.to >= to,
       );
-      if (dropped) this.#notes.push({ where, what: `${what}: they did not get here, as the chain itself tells` });
+      if (dropped) this.#notes.push({ where, what: `${what}: the chain itself says that they were lost on the way` });
       else this.#troubles.push({ where, what });
     }
   }

@@ -52,12 +52,12 @@ function claimAt(payload: JWTPayload, path: string): unknown {
 /** Names are compared as text: one that is composed of other characters must not pass for another. */
 function nameIn(value: unknown, path: string): string {
   if (Array.isArray(value)) throw new UnusableClaimError(path, "it is a list of several values");
-  if (typeof value !== "string") throw new UnusableClaimError(path, `it is a ${typeof value}, not a text`);
+  if (typeof value !== "string") throw new UnusableClaimError(path, `it is a ${typeof value}, not a string`);
   const name = value.normalize("NFC");
   if (name === "") throw new UnusableClaimError(path, "it is empty");
   if (name.length > maxNameLength) throw new UnusableClaimError(path, `it is longer than ${maxNameLength} characters`);
   if (unprintable.test(name))
-    throw new UnusableClaimError(path, "it has control characters, or blanks at its beginning or end");
+    throw new UnusableClaimError(path, "it has control characters, or spaces at its beginning or end");
   return name;
 }
 
@@ -142,7 +142,7 @@ function workload(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
     throw new UnusableClaimError("kubernetes.io", foreign);
   const user = `system:serviceaccount:${namespace}:${account}`;
   if (payload.sub !== user)
-    throw new UnusableClaimError("sub", "it is another ServiceAccount than kubernetes.io names");
+    throw new UnusableClaimError("sub", "it is not the ServiceAccount that kubernetes.io names");
   const uid = own(own(about, "serviceaccount"), "uid");
   if (typeof uid !== "string" || uid === "" || uid.length > maxNameLength)
     throw new UnusableClaimError("kubernetes.io", "it does not have the uid of the ServiceAccount");

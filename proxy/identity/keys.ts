@@ -63,7 +63,7 @@ function held(document: unknown, fetchedMs: number): Held {
   const keys = given
     .filter((key) => ["RSA", "EC", "OKP"].includes(String(member(key, "kty"))) && member(key, "use") !== "enc")
     .slice(0, 100) as JSONWebKeySet["keys"];
-  if (keys.length === 0) throw new Error("the key set has no public key that signs");
+  if (keys.length === 0) throw new Error("the key set has no public key for signatures");
   return { resolve: createLocalJWKSet({ keys }), ids: new Set(keys.map((key) => String(key.kid ?? ""))), fetchedMs };
 }
 

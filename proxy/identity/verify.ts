@@ -68,16 +68,16 @@ const busy: Failure = failure(
 
 const meanings: Readonly<Record<string, string>> = {
   aud: "The token is meant for another audience. Ask its issuer for one for this gateway.",
-  iss: "The token's issuer is not one that this gateway takes.",
+  iss: "This gateway does not accept tokens of this issuer.",
   nbf: "The token is not valid yet.",
-  iat: "The token's lifetime is not one that this gateway takes.",
-  exp: "The token has no end. Tokens must expire.",
+  iat: "The token's lifetime is unknown, or longer than this gateway accepts.",
+  exp: "The token has no expiry (exp). Tokens must expire.",
 };
 
 const faults: Readonly<Record<string, string>> = {
   ERR_JWKS_NO_MATCHING_KEY: "The token is signed with a key that its issuer does not publish. Get a new one from it.",
-  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "The token's signature does not fit its issuer's key.",
-  ERR_JOSE_ALG_NOT_ALLOWED: "The token is signed by an algorithm that this gateway does not take from its issuer.",
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "The token's signature does not match its issuer's key.",
+  ERR_JOSE_ALG_NOT_ALLOWED: "The token is signed with an algorithm that this gateway does not accept from its issuer.",
 };
 
 /** The message says what was wrong; the token itself is in neither message nor cause. */
@@ -86,11 +86,11 @@ function refusalOf(cause: unknown): Identity {
   if (cause instanceof KeysUnavailableError) return { anonymous: true, failure: unavailable(cause.retryAfterMs) };
   if (cause instanceof UnusableClaimError)
     return refused(
-      `The token's claim ${cause.claim} does not say who calls in a form that can be used: ${cause.message}.`,
+      `The token's claim ${cause.claim} can't identify the caller: ${cause.message}.`,
       `claim ${cause.claim}: ${cause.message}`,
     );
   if (cause instanceof errors.JWTClaimValidationFailed)
-    return refused(meanings[cause.claim] ?? "A claim of the token is not as it must be.", cause.message);
+    return refused(meanings[cause.claim] ?? "A claim of the token is invalid.", cause.message);
   const code = cause instanceof errors.JOSEError ? cause.code : "malformed token";
   return refused(faults[code] ?? "The token is not valid here.", code);
 }
@@ -102,7 +102,7 @@ function otherUse(token: string, payload: JWTPayload): string | null {
   if (type !== undefined && !tokenTypes.has(type)) return `its type is ${type.slice(0, 64)}`;
   const use = payload["typ"];
   if (typeof use === "string" && otherUses.has(use.toLowerCase())) return `its claim typ is ${use.toLowerCase()}`;
-  return payload["events"] === undefined ? null : "it tells of a security event";
+  return payload["events"] === undefined ? null : "it reports a security event";
 }
 
 /** Without a key id several keys may fit: each is tried, up to a bound. */
@@ -227,9 +227,9 @@ export class CachingVerifier implements TokenVerifier {
     });
     const claims = claimsOf(token);
     const use = otherUse(token, claims);
-    if (use !== null) return refused(`The token is not meant to say who calls: ${use}. Send an access token.`, use);
+    if (use !== null) return refused(`The token is not meant to identify a caller: ${use}. Send an access token.`, use);
     const { exp = 0, iat = 0 } = payload;
-    if ((exp - iat) * 1000 > issuer.maxLifetimeMs) return refused(meanings["iat"] ?? "", "it lives too long");
+    if ((exp - iat) * 1000 > issuer.maxLifetimeMs) return refused(meanings["iat"] ?? "", "its lifetime is too long");
     if (iat * 1000 > nowMs + issuer.clockSkewMs) return refused(meanings["nbf"] ?? "", "it was issued in the future");
     const identity: Identity = { anonymous: false, ...keyOfClaims(issuer, claims) };
     this.#remember(digest, { identity, issuer: this.#nameOf(issuer), untilMs: Math.min(nowMs + keptMs, exp * 1000) });

@@ -26,7 +26,7 @@ export function isNamedAsRequest(line: string): boolean {
 
 const misspelt = failure(
   "invalid_json",
-  "A member differs from `body` or `custom_id` in upper and lower case alone. Write these in lower case.",
+  "A member differs from `body` or `custom_id` only in case. Write these names in lower case.",
 );
 
 /** Whether it is a request of a batch; the failure if only some servers take it for one, or for another one. */

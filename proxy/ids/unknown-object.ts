@@ -4,10 +4,10 @@ import { type Failure, failure } from "../failure.ts";
 export const unknownObject = (id: string): Failure =>
   failure(
     "resource_not_found",
-    `There is no object ${JSON.stringify(id.slice(0, 128))} that was made by you through this gateway. Use an id as an answer gave it to you, with a key of the same user.`,
+    `You have no object ${JSON.stringify(id.slice(0, 128))} that was created through this gateway. Use an id exactly as an answer gave it to you, with a key of the same user.`,
   );
 
 export const keptElsewhere = failure(
   "resource_not_found",
-  "What the request goes on with is kept by a provider that doesn't serve this model here. Use the model that it was made with.",
+  "The request continues something that is stored at a provider which doesn't serve this model. Use the model that created it.",
 );

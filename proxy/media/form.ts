@@ -64,7 +64,7 @@ function partOf(head: string, content: Buffer): FormPart | string {
   const headers = headersOf(head);
   if (headers === null) return "a part has headers that can't be read";
   const encoding = headers.get("content-transfer-encoding") ?? "binary";
-  if (!/^(7bit|8bit|binary)$/i.test(encoding)) return "a part is encoded; send parts as they are";
+  if (!/^(7bit|8bit|binary)$/i.test(encoding)) return "a part has a Content-Transfer-Encoding; send parts without one";
   const [, parameters] = disposition.exec(headers.get("content-disposition") ?? "") ?? [];
   const named = parameters === undefined ? null : parametersOf(parameters);
   const name = named?.get("name") ?? "";

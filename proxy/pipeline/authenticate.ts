@@ -36,7 +36,7 @@ const missing = failure(
 );
 const empty = failure(
   "missing_api_key",
-  "The header for the API key is there, and empty. Is the variable set that holds the key?",
+  "The API key header is empty. Check that the variable which holds the key is set.",
 );
 const noScheme = failure(
   "invalid_api_key",
@@ -45,7 +45,7 @@ const noScheme = failure(
 const malformed = failure("malformed_api_key", "The API key has a typing error: its checksum is wrong. Copy it again.");
 const rotated = failure(
   "expired_api_key",
-  "The API key has been replaced by a new one, and its time of grace is over. Use the new key.",
+  "The API key was replaced by a new one, and its grace period has ended. Use the new key.",
 );
 
 /** The failure for a header that contains nothing like a key. */

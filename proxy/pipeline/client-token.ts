@@ -38,7 +38,7 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
 const modelOperations: ReadonlySet<Operation["kind"]> = new Set(["generate", "models", "countTokens", "socket"]);
 const modelsOnly = failure(
   "access_denied",
-  "This token may call the models that it was made for, and nothing else. Use the API key for files, batches and usage.",
+  "This token may only call the models that it was made for. Use the API key for files, batches and usage.",
 );
 
 export function denyBeyondModels(identity: Identity, operation: Operation): Failure | null {

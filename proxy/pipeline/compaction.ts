@@ -22,7 +22,7 @@ const streamed = failure("unsupported_parameter", "A compacted conversation can'
 const notOpened = (index: number): Failure =>
   failure(
     "invalid_value",
-    `\`input[${index}]\` is no compacted conversation that was made for you through this gateway, or it was changed. Send the item as the answer gave it to you, with a key of the same user.`,
+    `\`input[${index}]\` is not a compacted conversation that this gateway made for you, or it was changed. Send the item exactly as the answer gave it to you, with a key of the same user.`,
     { param: `input[${index}].encrypted_content` },
   );
 

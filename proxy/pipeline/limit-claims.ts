@@ -99,7 +99,7 @@ function span(ms: number): string {
 export function unavailable(what: string): Failure {
   return failure(
     "state_unavailable",
-    `The gateway can't check ${what} right now, and may not go on without. Try again in a moment.`,
+    `The gateway can't check ${what} right now, and may not let calls pass without it. Try again in a moment.`,
     { retryAfterMs: 1_000 },
   );
 }

@@ -15,7 +15,7 @@ const waitMs = 1_000;
 
 export const unrecorded = failure(
   "audit_unavailable",
-  "Calls of this model must be on record, and no record can be kept right now. Try again in a moment.",
+  "Calls to this model must be recorded in the audit log, which can't be written right now. Try again in a moment.",
   {
     retryAfterMs: 1_000,
   },

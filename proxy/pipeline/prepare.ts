@@ -46,7 +46,9 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget, context: Pr
   if (isRefusal(request)) return toFailure(request);
   const encode = target.entry.provider.embeddings;
   if (encode === null)
-    return failure("unsupported_parameter", "The provider of this model has no embeddings.", { param: "model" });
+    return failure("unsupported_parameter", "The provider of this model doesn't support embeddings.", {
+      param: "model",
+    });
   const call = encode(request, target.entry.account, target.model);
   if (isRefusal(call)) return toFailure(call);
   return {
@@ -113,7 +115,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     },
   );
   if (call === null || dialect === undefined)
-    return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
+    return failure("unsupported_parameter", "The provider of this model doesn't support chat.", { param: "model" });
   if (isRefusal(call)) return toFailure(call);
   const reply = contextOf(shaped, request, target.model, context);
   return {

@@ -169,7 +169,7 @@ class ShapedBody implements Shaped {
 
   #decodeChat(): ChatRequest | Refusal {
     const dialect = dialects[this.format];
-    if (dialect === undefined) return refusal(null, "This operation has no chat form.");
+    if (dialect === undefined) return refusal(null, "This operation can't be translated to a chat.");
     const ofOpenAi = this.format === "openai.chat";
     const decoded = dialect.decode({
       ...edited(this.received.json, ofOpenAi ? this.edits : {}),
@@ -191,7 +191,7 @@ function hasOthers(edits: JsonObject): boolean {
 export function mistakenName(route: Route, name: string): Failure | null {
   const meant = takenFor(route.acted, name);
   if (meant === null) return null;
-  const message = `A member differs from \`${meant}\` in upper and lower case alone, and some providers take the one for the other. Write \`${meant}\`.`;
+  const message = `A member differs from \`${meant}\` only in case, and some providers take one for the other. Write \`${meant}\`.`;
   return failure("invalid_value", message, { param: meant });
 }
 

@@ -85,7 +85,7 @@ class Lister {
       const body = await this.#page(provider, list, place, path);
       if (typeof body === "string") return body;
       const listed = list.names(body.json);
-      if (listed === null) return "the answer is no list of models";
+      if (listed === null) return "the answer is not a list of models";
       for (const name of listed) names.add(name);
       const next = list.next?.(path, body.json) ?? null;
       if (next !== null && next !== path && paths.length < maxPages) paths.push(next);

@@ -45,7 +45,7 @@ export class Sealer {
       .filter((text) => text !== "")
       .map(keyOf);
     const [first] = all;
-    if (first === undefined) throw new Error("sealing keys: there is none; make one with: openssl rand -base64 32");
+    if (first === undefined) throw new Error("sealing keys: there are none; make one with: openssl rand -base64 32");
     this.#first = first;
     this.#keys = new Map(all.map((key) => [key.id, key]));
   }

@@ -56,7 +56,7 @@ export async function startSidecar(
 ): Promise<RunningSidecar> {
   const token = new ProjectedToken(settings.tokenFile, Date.now);
   const rejected = (cause: unknown): void =>
-    log.error({ err: String(cause) }, "new certificates in --ca-file not used; the last good ones stay");
+    log.error({ err: String(cause) }, "new certificates in --ca-file rejected; the last good ones stay in use");
   const relay = new Relay({
     fleet: new Fleet(settings.fleet, Date.now, resolve, (url) => egress.proxyFor(url) !== null),
     egress,

@@ -268,7 +268,7 @@ export class ResponsesSocket implements IndexedMember {
   #sayLimit(): void {
     if (this.#limitSaid) return;
     this.#limitSaid = true;
-    const message = "This connection has reached its longest time. Open another one to go on.";
+    const message = "This connection has reached its maximum duration. Open another one.";
     this.#problem({ code: "websocket_connection_limit_reached", message, param: null }, "");
     if (this.#underWay.size === 0) this.#ws.close(statusCodes.normal, "connection limit");
   }

@@ -48,7 +48,7 @@ export function readEvent(bytes: Buffer): CreateEvent | EventProblem {
   if (typeof members === "string" || !isObject(json)) return unreadable;
   const { type, stream_id: lane, previous_response_id: previous, background } = json;
   if (type !== "response.create")
-    return problem("invalid_value", "Only events of type response.create are taken here.", "type");
+    return problem("invalid_value", "Only events of type response.create are accepted here.", "type");
   if (lane !== undefined && (typeof lane !== "string" || lane === "" || lane.length > maxLaneLength))
     return problem("invalid_value", `stream_id must be a string of 1 to ${maxLaneLength} characters.`, "stream_id");
   if (background === true)

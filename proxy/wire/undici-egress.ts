@@ -27,7 +27,7 @@ export function throughEgress(
   return (options, callback) => {
     const timer = setTimeout(() => {
       opening.destroy();
-      callback(new TunnelTimeoutError("the connection was not made in time"), null);
+      callback(new TunnelTimeoutError("the connection could not be made in time"), null);
     }, connectMs);
     const opening = openTunnel(proxy, target, (error, socket) => {
       clearTimeout(timer);

@@ -146,7 +146,7 @@ describe("sluice connect", () => {
     const other = await startUpstream((_request, response) => json(response, 200, { hello: "world" }));
     after(() => other.close());
     const { err } = await connected(["codex", "--url", other.url], clear);
-    assert.match(err, /is no gateway: it has no list of models/);
+    assert.match(err, /is not a gateway: it has no list of models/);
   });
 
   for (const [name, path] of Object.entries(files)) {

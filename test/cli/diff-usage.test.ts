@@ -454,7 +454,7 @@ describe("sluice diff --usage", () => {
   const misspelt: [string[], RegExp][] = [
     [["--usage", "/nowhere.csv"], /\/nowhere\.csv: there is no such file/],
     [["--usage", "-", "--from-cluster", "7d", "--by", "user"], /not both/],
-    [["--usage", "-", "--by", "user,colour"], /--by is a list of .*, not colour/],
+    [["--usage", "-", "--by", "user,colour"], /--by must be a list of .*, not colour/],
     [["--from-cluster", "week"], /7d, not week/],
   ];
   for (const [args, says] of misspelt)

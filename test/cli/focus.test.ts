@@ -361,7 +361,7 @@ describe("cost-report --format focus", () => {
   });
 
   for (const [name, args, why] of [
-    ["another format", ["--format", "focux"], /--format is focus, not focux/],
+    ["another format", ["--format", "focux"], /--format must be focus, not focux/],
     ["another output", ["--format", "focus", "-o", "json"], /--format focus writes csv or parquet, not json/],
     [
       "a group that is none",

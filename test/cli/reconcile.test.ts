@@ -548,7 +548,7 @@ describe("amounts", () => {
 
 describe("exports that can't be read", () => {
   for (const [name, path, text, why] of [
-    ["another CSV", "x.csv", "a,b\n1,2\n", /none of the exports that can be read .*; it has a, b/],
+    ["another CSV", "x.csv", "a,b\n1,2\n", /not an export that can be read .*; it has a, b/],
     ["an empty file", "x.csv", "", /is empty/],
     ["a Parquet file", "x.parquet", "PAR1\u0015\u0004", /is a Parquet file: export CSV/],
     ["a ZIP archive", "x.csv.zip", "PK\u0003\u0004\n", /is a ZIP archive: unpack it/],
@@ -702,10 +702,10 @@ describe("sluice reconcile", () => {
 
   for (const [name, args, why] of [
     ["no file", [], /give a file/],
-    ["another output", ["x.csv", "-o", "table"], /--output is text, csv or json, not table/],
-    ["a rate without a currency", ["x.csv", "--rate", "1.08"], /--rate is a currency/],
-    ["a tolerance that is none", ["x.csv", "--tolerance", "all"], /--tolerance is a percentage/],
-    ["a model without a name", ["x.csv", "--model", "gpt"], /--model is the invoice's name and the ledger's/],
+    ["another output", ["x.csv", "-o", "table"], /--output must be text, csv or json, not table/],
+    ["a rate without a currency", ["x.csv", "--rate", "1.08"], /--rate must be a currency/],
+    ["a tolerance that is none", ["x.csv", "--tolerance", "all"], /--tolerance must be a percentage/],
+    ["a model without a name", ["x.csv", "--model", "gpt"], /--model must be the invoice's name and the ledger's/],
     ["a zone that is none", ["x.csv", "--time-zone", "Moon"], /--time-zone must be/],
   ] as const)
     it(`refuses ${name}`, async () => {

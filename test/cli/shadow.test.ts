@@ -207,7 +207,7 @@ since 2026-12-01T10:00:00.000Z
     [["--period", "a week"], /--period must be a time such as 24h or 7d/],
     [["--period", "7d", "--from", "2026-12-01"], /give --period or --from, not both/],
     [["proxy.log", "--from", "2026-12-02", "--to", "2026-12-01"], /--from must be before --to/],
-    [["-o", "yaml"], /--output is table, json or csv/],
+    [["-o", "yaml"], /--output must be table, json or csv/],
     [["proxy.log", "--url", "http://127.0.0.1:9090"], /give FILEs, or say where the proxies are/],
   ] as const)
     it(`refuses ${args.join(" ")}`, async () => {

@@ -131,7 +131,7 @@ const cases: Readonly<Record<string, Case>> = {
     fires: budget("0.9-0.001666x200", 20 * 3600),
     minutes: 90,
     labels: { namespace: "shop", budget: "team" },
-    summary: "At the pace of the last hour, Budget shop/team is empty before its period ends.",
+    summary: "At the pace of the last hour, Budget shop/team will be empty before its period ends.",
     quiet: [budget("0.9-0.00001x200", 20 * 3600), budget("0.9-0.001666x200", 5 * 3600), budget("0x200", 20 * 3600)],
   },
   SluiceBudgetUsedUp: {
@@ -167,7 +167,7 @@ const cases: Readonly<Record<string, Case>> = {
     fires: { 'ai_gateway_config_rejected_total{instance="a:9090"}': "0+1x60" },
     minutes: 20,
     labels: { instance: "a:9090" },
-    summary: "The proxy a:9090 does not take a config and goes on with an older one.",
+    summary: "The proxy a:9090 rejects a config and continues with an older one.",
     quiet: [{ 'ai_gateway_config_rejected_total{instance="a:9090"}': "0x5 1x60" }],
   },
   SluiceStateStoreLost: {
@@ -197,7 +197,7 @@ const cases: Readonly<Record<string, Case>> = {
   SluiceCertificateExpiring: {
     fires: { sluice_tls_certificate_not_after_seconds: `${3 * day}x120` },
     minutes: 90,
-    summary: "The certificate of the traffic port ends in 2d 22h 30m 0s.",
+    summary: "The certificate of the traffic port expires in 2d 22h 30m 0s.",
     quiet: [
       {
         sluice_tls_certificate_not_after_seconds: `${60 * day}x120`,
@@ -215,7 +215,7 @@ const cases: Readonly<Record<string, Case>> = {
   SluiceOperatorWithoutLeader: {
     fires: { 'sluice_operator_leader{pod="a"}': "0x60", 'sluice_operator_leader{pod="b"}': "0x60" },
     minutes: 10,
-    summary: "0 operators lead; changes of objects are not published.",
+    summary: "0 operators lead; changes to objects are not published.",
     quiet: [{ 'sluice_operator_leader{pod="a"}': "1x60", 'sluice_operator_leader{pod="b"}': "0x60" }],
   },
   SluiceOperatorPassesFail: {

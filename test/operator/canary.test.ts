@@ -147,7 +147,7 @@ describe("the judge of canaries", () => {
       canary: side(20, 0),
       atMs: end + 60 * minute,
       phase: "Progressing",
-      verdict: /the time is over, but a verdict takes 100$/,
+      verdict: /its duration has passed, but a verdict needs 100$/,
     },
   ];
   for (const { name, canary, baseline, atMs, plan: more, phase, verdict } of rows) {

@@ -328,7 +328,7 @@ describe("sluice explain", () => {
     [["--address", "somewhere"], /--address must be an IP address/],
     [["--at", "noon"], /--at must be a time/],
     [["--prompt-tokens", "many"], /--prompt-tokens must be a whole number/],
-    [["-o", "yaml"], /--output is text or json/],
+    [["-o", "yaml"], /--output must be text or json/],
     [["--key-env", "NOT_THERE_AT_ALL"], /the environment has no NOT_THERE_AT_ALL/],
   ] as const) {
     it(`refuses ${args.join(" ")}`, async () => {

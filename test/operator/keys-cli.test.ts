@@ -101,7 +101,7 @@ describe("sluice keys, on a folder", () => {
     ],
     ["nobody", ["rotate", "--user", "nobody"], 1, /no ApiKey of nobody in namespace default/],
     ["another command", ["delete"], 2, /has create, rotate, revoke, list, not delete/],
-    ["another format", ["list", "--output", "xml"], 2, /--output is table or json/],
+    ["another format", ["list", "--output", "xml"], 2, /--output must be table or json/],
     ["a grace that is no time", ["rotate", "--user", "carol", "--grace-period", "soon"], 2, /must be a duration/],
   ];
   for (const [name, args, code, expected] of mistakes) {

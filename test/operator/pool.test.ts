@@ -242,7 +242,7 @@ describe("a pool that is an InferencePool", () => {
       known({ picker: "NoService" }),
       undefined,
       named,
-      /endpointPickerRef that is no Service/,
+      /endpointPickerRef that is not a Service/,
     ],
     [
       "a picker at none of the ports",

@@ -321,9 +321,9 @@ describe("sluice set-rate-limit, on a folder", () => {
   for (const [args, message] of [
     [["--limit", "5"], /say for whom/],
     [["--user", "a"], /say how much/],
-    [["--user", "a", "--limit=-1"], /--limit is a whole number/],
+    [["--user", "a", "--limit=-1"], /--limit must be a whole number/],
     [["--user", "a", "--limit", "5", "--period", "1 hour"], /window/],
-    [["--user", "a", "--limit", "5", "--expires-in", "soon"], /--expires-in is a time/],
+    [["--user", "a", "--limit", "5", "--expires-in", "soon"], /--expires-in must be a time/],
     [["--user", "a", "--limit", "5", "--per", "Planet"], /per must be one of/],
     [["--user", "a", "--limit", "5", "--wait", "x"], /--wait/],
     [["--nobody", "a"], /nobody/],

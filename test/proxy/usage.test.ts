@@ -379,7 +379,7 @@ describe("usage", () => {
   });
 
   const words: [string, string[], RegExp][] = [
-    ["a grouping that isn't one", ["cost-report", "--group-by", "colour"], /--group-by is a list of/],
+    ["a grouping that isn't one", ["cost-report", "--group-by", "colour"], /--group-by must be a list of/],
     ["a period that isn't one", ["cost-report", "--period", "soon"], /--period must be a time/],
     ["a day that no month has", ["cost-report", "--from", "2026-02-30"], /a day that exists/],
     ["a moment without its zone", ["cost-report", "--from", "2026-11-01T00:00:00"], /a moment with its zone/],
@@ -388,8 +388,8 @@ describe("usage", () => {
       ["cost-report", "--time-zone", "Berlin/Nowhere"],
       /--time-zone must be an IANA time zone/,
     ],
-    ["an export format", ["ledger", "export", "-o", "table"], /--output is csv or jsonl/],
-    ["forgetting nobody", ["ledger", "forget"], /say whom to forget/],
+    ["an export format", ["ledger", "export", "-o", "table"], /--output must be csv or jsonl/],
+    ["forgetting nobody", ["ledger", "forget"], /name the user to forget/],
     ["an unknown part of ledger", ["ledger", "burn"], /takes export or forget/],
     ["a grouping twice", ["cost-report", "--group-by", "user,user"], /names user twice/],
     ["two spans", ["cost-report", "--period", "1d", "--from", "2027-01-01T00:00:00Z"], /not both/],

@@ -38,7 +38,7 @@ function overText({ kind, id }: AlertSubject, { event, since, detail }: ObjectAl
   const what = `${words[event].title} since ${since}`;
   if (ending === "Recovered") return `Over for ${whose}: ${words[event].over}. It began at ${since}. ${detail}.`;
   if (ending === "NotWatched")
-    return `No longer watched for ${whose}: ${what}. Nobody checks any more whether it still holds.`;
+    return `No longer watched for ${whose}: ${what}. Nothing checks any more whether it still holds.`;
   if (ending === "Deleted") return `The ${nouns[kind]} ${id} was deleted, and with it the alert about it: ${what}.`;
   return `This channel no longer gets alerts about ${whose}: ${what}. spec.alerts no longer names it.`;
 }

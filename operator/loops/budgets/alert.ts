@@ -89,7 +89,7 @@ export function budgetOver(id: string, unresolved: BudgetUnresolved): Alert {
     severity: "info",
     about: `Budget/${id}`,
     title: `over (${id})`,
-    text: `For the budget ${id} it is over.`,
+    text: `The alert of budget ${id} has ended.`,
     facts: {
       ...noTerms,
       ...noCurrency,

@@ -107,7 +107,7 @@ export function expired({ config: { expiresAtMs } }: BudgetRules, nowMs: number)
     ? {
         status: "True",
         reason: "Expired",
-        message: `nothing of it is in force since ${moment}; delete it, or move spec.expiresAt`,
+        message: `no part of it has been in force since ${moment}; delete it, or move spec.expiresAt`,
       }
     : { status: "False", reason: "InForce", message: `it is in force until ${moment}` };
 }
@@ -116,7 +116,7 @@ export function expired({ config: { expiresAtMs } }: BudgetRules, nowMs: number)
 export function exceeded(watch: BudgetRules, state: BudgetState, nowMs = 0): Verdict {
   const { config } = watch;
   if (isExpired(watch, nowMs))
-    return { status: "False", reason: "Expired", message: "the budget has expired: it limits nothing any more" };
+    return { status: "False", reason: "Expired", message: "the budget has expired and no longer limits anything" };
   const over = [...new Set([...state.groups.keys(), ...state.refused])].filter(
     (subject) => (state.groups.get(subject) ?? 0) >= config.amountNanoUsd || state.refused.has(subject),
   );

@@ -173,7 +173,7 @@ export function advanceCanary(
   });
   if (!enough) {
     const verdict = `${plan.target} gets ${plan.percent} % of the traffic: ${summary(measured)}`;
-    return going(over ? `${verdict}; the time is over, but a verdict takes ${plan.minimumRequests}` : verdict);
+    return going(over ? `${verdict}; its duration has passed, but a verdict needs ${plan.minimumRequests}` : verdict);
   }
   const bad = exceeded(measured, plan.rollBackWhen);
   if (bad.length > 0)

@@ -39,7 +39,7 @@ export interface Connector {
   connect(events: ConnectEvents): Connecting;
 }
 
-const late = (): Error => new ConnectTimeoutError("the connection was not made in time");
+const late = (): Error => new ConnectTimeoutError("the connection could not be made in time");
 
 /** Options of TLS to this address, with the session of the connection before. */
 function secureOptions({ tls }: UpstreamAddress, name: string) {

@@ -362,7 +362,7 @@ describe("an alert of a provider", () => {
     );
     assert.match(
       life.texts[1] ?? "",
-      /^No longer watched for the provider a\/p: a breaker is open since .* Nobody checks any more whether it still holds\.$/,
+      /^No longer watched for the provider a\/p: a breaker is open since .* Nothing checks any more whether it still holds\.$/,
     );
     assert.equal(life.status()["alerts"], undefined);
   });

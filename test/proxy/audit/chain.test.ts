@@ -96,7 +96,7 @@ describe("an audit chain", () => {
     const cut = verified([...first.slice(0, -2), ...second]);
     assert.match(
       cut.troubles[0]?.what ?? "",
-      /chain c1 ends with record 3, and went on to 5, as f:5 tells: its end is missing/,
+      /chain c1 ends with record 3, and went on to 5, as f:5 says: its end is missing/,
     );
     assert.match(verified(second).troubles[0]?.what ?? "", /chain c1, which came before, is missing/);
     assert.match(verified(first).notes[0]?.what ?? "", /not closed/);
@@ -111,7 +111,7 @@ describe("an audit chain", () => {
       other.add(`"type":"retired","until":{"chain":"c1","seq":2,"hash":"${third.hash}"}`),
     ].map((line) => line.trimEnd());
     assert.deepEqual(verified([...lines.slice(3), ...retired]).troubles, []);
-    assert.match(verified(lines.slice(3)).troubles[0]?.what ?? "", /begins with record 3, and nothing tells/);
+    assert.match(verified(lines.slice(3)).troubles[0]?.what ?? "", /begins with record 3, and no record says/);
     assert.ok(verified([...lines.slice(4), ...retired]).troubles.length > 0, "one more is missing than was deleted");
     assert.deepEqual(verified([...lines.slice(2), ...retired]).troubles, [], "told, and not done yet");
     const elsewhere = retired.map((line) => line.replace('"until"', '"in":"redis","until"'));

@@ -334,7 +334,7 @@ describe("an audit log that much befalls", () => {
               for (const { what } of notes) {
                 if (what.includes("cut off")) seen.torn++;
                 if (what.includes("once more")) seen.repeated++;
-                if (what.includes("as long as it should be")) seen.retired++;
+                if (what.includes("as long as retention requires")) seen.retired++;
               }
               for (const change of changes) {
                 const other = tampered(lines[place], change);
