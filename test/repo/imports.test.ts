@@ -51,8 +51,10 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
   },
   {
     name: "a provider's capabilities are plain data",
-    within: /^proxy\/providers\/[^/]+\/(capabilities|presets\.generated|presets\/[^/]+)\.ts$/,
-    allowed: /^proxy\/(config\/capabilities|providers\/[^/]+\/(presets\.generated|presets\/[^/]+))\.ts$/,
+    within:
+      /^proxy\/providers\/[^/]+\/(capabilities|shared-options|shared-prices|presets\.generated|presets\/[^/]+)\.ts$/,
+    allowed:
+      /^proxy\/(config\/capabilities|providers\/[^/]+\/(shared-options|shared-prices|presets\.generated|presets\/[^/]+))\.ts$/,
   },
   {
     name: "compile is pure: no Node, no client, no clock",
@@ -130,7 +132,11 @@ describe("imports go one way", () => {
 /** The folder that a file belongs to: one of a top-level folder's, or the file itself where it lies at its root. */
 function roomOf(file: string): string {
   // What a provider declares is part of the contract: plain data that imports only its type.
-  if (/^proxy\/providers\/[^/]+\/(capabilities|presets\.generated|presets\/[^/]+)\.ts$/.test(file))
+  if (
+    /^proxy\/providers\/[^/]+\/(capabilities|shared-options|shared-prices|presets\.generated|presets\/[^/]+)\.ts$/.test(
+      file,
+    )
+  )
     return "proxy/config";
   return file.split("/").slice(0, 2).join("/");
 }

@@ -1,4 +1,6 @@
 import type { Capabilities } from "../../config/capabilities.ts";
+import { claudeOptions } from "../anthropic/shared-options.ts";
+import { azureCredentialSets, azureCredentials, azureOptions } from "../azure-openai/shared-options.ts";
 
 export const capabilities: Capabilities = {
   type: "AzureAIFoundry",
@@ -38,78 +40,11 @@ export const capabilities: Capabilities = {
       default: "Adaptive",
       pattern: "^(Adaptive|Budget)$",
     },
-    structuredOutputs: {
-      required: false,
-      description: "Claude: Refuse for models that support neither JSON schemas nor strict tools.",
-      default: "Native",
-      pattern: "^(Native|Refuse)$",
-    },
-    sampling: {
-      required: false,
-      description: "Claude: Drop leaves temperature, top_p and top_k out, for models that refuse them.",
-      default: "Pass",
-      pattern: "^(Pass|Drop)$",
-    },
-    tenantId: {
-      required: false,
-      pattern: "^[A-Za-z0-9.-]{1,64}$",
-      form: "the tenant's id or domain, such as contoso.onmicrosoft.com",
-      description:
-        "Entra tenant. Set it together with clientId and the Secret's clientSecret or certificate, instead of an API key.",
-    },
-    clientId: {
-      required: false,
-      pattern: "^[A-Za-z0-9-]{1,64}$",
-      form: "the application's id: letters, digits and -",
-      description: "Entra application.",
-    },
-    authority: {
-      required: false,
-      default: "https://login.microsoftonline.com",
-      pattern: "^https?://[^/?#@]+$",
-      form: "a URL without a path and without a trailing slash, such as https://login.microsoftonline.com",
-      description:
-        "Entra's token service. National clouds have their own. If its certificate is from a private authority, set spec.tokenService.tls.",
-    },
-    scope: {
-      required: false,
-      default: "https://ai.azure.com/.default",
-      pattern: "^https://.{1,200}$",
-      form: "a URL that begins with https://, such as https://ai.azure.com/.default",
-      description: "Scope of the Entra token.",
-    },
-    resourceId: {
-      required: false,
-      pattern:
-        "^/subscriptions/[^/?#]+/resourceGroups/[^/?#]+/providers/Microsoft\\.CognitiveServices/accounts/[^/?#]+$",
-      form: "an id of Azure Resource Manager, /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.CognitiveServices/accounts/NAME",
-      description:
-        "The resource's id, for spec.discovery: Azure Resource Manager lists the deployments, to an identity with the role Reader or Cognitive Services User there.",
-    },
-    management: {
-      required: false,
-      default: "https://management.azure.com",
-      pattern: "^https?://[^/?#@]+$",
-      form: "a URL without a path and without a trailing slash, such as https://management.azure.com",
-      description: "Azure Resource Manager. National clouds have their own.",
-    },
+    ...claudeOptions,
+    ...azureOptions("https://ai.azure.com/.default"),
   },
-  credentials: [
-    { name: "apiKey", required: false, description: "API key of the resource, sent as api-key." },
-    { name: "clientSecret", required: false, description: "Client secret of the Entra application." },
-    {
-      name: "tls.crt",
-      required: false,
-      pem: "certificate",
-      description: "Certificate of the Entra application, in place of a client secret, as in a Secret of cert-manager.",
-    },
-    { name: "tls.key", required: false, pem: "privateKey", description: "The certificate's private key, of type RSA." },
-  ],
-  credentialSets: [
-    { credentials: ["apiKey"], options: [] },
-    { credentials: ["clientSecret"], options: ["tenantId", "clientId"] },
-    { credentials: ["tls.crt", "tls.key"], options: ["tenantId", "clientId"] },
-  ],
+  credentials: azureCredentials,
+  credentialSets: azureCredentialSets,
   credentialsRequired: true,
   sets: { headers: ["anthropic-beta", "anthropic-version", "openai-beta"], credential: ["api-key", "authorization"] },
   identity: "azure",

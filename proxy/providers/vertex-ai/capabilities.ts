@@ -1,4 +1,5 @@
 import type { Capabilities } from "../../config/capabilities.ts";
+import { claudeOptions } from "../anthropic/shared-options.ts";
 
 export const capabilities: Capabilities = {
   type: "VertexAI",
@@ -49,18 +50,7 @@ export const capabilities: Capabilities = {
         "How reasoning_effort is sent. Gemini: Level (3 and later) or Budget (2.5); if not set, decided by the model's name. Claude: Adaptive (4.6 and later, the default) or Budget.",
       pattern: "^(Level|Adaptive|Budget)$",
     },
-    structuredOutputs: {
-      required: false,
-      description: "Claude: Refuse for models that support neither JSON schemas nor strict tools.",
-      default: "Native",
-      pattern: "^(Native|Refuse)$",
-    },
-    sampling: {
-      required: false,
-      description: "Claude: Drop leaves temperature, top_p and top_k out, for models that refuse them.",
-      default: "Pass",
-      pattern: "^(Pass|Drop)$",
-    },
+    ...claudeOptions,
     tokenUrl: {
       required: false,
       default: "https://oauth2.googleapis.com",
