@@ -19,6 +19,7 @@ import {
   type ReachableChannel,
   removedChannels,
 } from "../../delivery/channel-snapshot.ts";
+import { DeliveryEpoch } from "../../delivery/delivery-epoch.ts";
 import {
   type Delivery,
   type PendingAlert,
@@ -55,14 +56,13 @@ const isSleptThrough = ({ over }: ObjectAlert, { silencedUntilMs }: Channel): bo
 export class ObjectAlertBook {
   #held = new Map<string, ObjectAlertMemory>();
   readonly #resolutions = new PendingResolutions();
-  /** Incremented by `forget()`; deliveries that began in an earlier epoch are ignored. */
-  #epoch = 0;
+  readonly #epoch = new DeliveryEpoch();
   #nowMs = 0;
 
   /** Clears the memory: another process may have written statuses since. */
   forget(): void {
     this.#held.clear();
-    this.#epoch++;
+    this.#epoch.next();
     this.#resolutions.hold();
   }
 
@@ -189,18 +189,13 @@ export class ObjectAlertBook {
           return wants(channel, alert.event) && !begun && !isSleptThrough(alert, channel);
         });
         if (channels.length === 0) return [];
-        const epoch = this.#epoch;
-        const settled = (id: string, how: Delivery): void => {
-          const channel = channels.find((each) => each.id === id);
-          if (channel !== undefined && epoch === this.#epoch) this.#settled(held, alert, over, channel, how);
-        };
         return [
           {
             kind: watch.kind,
             meta: held.meta,
             alert: objectAlertMessage(watch, alert, over ? endingOf(alert) : null),
             channels,
-            settled,
+            settled: this.#epoch.listener(channels, (channel, how) => this.#settled(held, alert, over, channel, how)),
           },
         ];
       }),

@@ -18,6 +18,7 @@ import {
   type ReachableChannel,
   removedChannels,
 } from "../../delivery/channel-snapshot.ts";
+import { DeliveryEpoch } from "../../delivery/delivery-epoch.ts";
 import type { Alert } from "../../delivery/message.ts";
 import {
   type Delivery,
@@ -62,8 +63,7 @@ export class BudgetBook {
   #held = new Map<string, BudgetMemory>();
   #tests = new Map<string, AlertTest>();
   readonly #resolutions = new PendingResolutions();
-  /** Incremented by `forget()`; deliveries that began in an earlier epoch are ignored. */
-  #epoch = 0;
+  readonly #epoch = new DeliveryEpoch();
   #nowMs = 0;
   #seeds: BudgetSeed[] = [];
   #seededAtMs = 0;
@@ -73,7 +73,7 @@ export class BudgetBook {
     this.#held.clear();
     this.#tests.clear();
     this.#seededAtMs = 0;
-    this.#epoch++;
+    this.#epoch.next();
     this.#resolutions.hold();
   }
 
@@ -222,12 +222,8 @@ export class BudgetBook {
       channels: Channel[],
       settled: (channel: Channel, how: Delivery) => void,
     ): PendingAlert[] => {
-      const epoch = this.#epoch;
-      const known = (name: string, how: Delivery): void => {
-        const channel = channels.find((channel) => channel.id === name);
-        if (channel !== undefined && epoch === this.#epoch) settled(channel, how);
-      };
-      return channels.length === 0 ? [] : [{ kind: "Budget", meta: held.meta, alert, channels, settled: known }];
+      if (channels.length === 0) return [];
+      return [{ kind: "Budget", meta: held.meta, alert, channels, settled: this.#epoch.listener(channels, settled) }];
     };
     return [
       ...unresolved.flatMap((incident) => {
