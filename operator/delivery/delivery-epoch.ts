@@ -11,10 +11,7 @@ export class DeliveryEpoch {
   }
 
   /** Calls `settled` when one of the channels is done with an alert, unless the memory has been cleared since. */
-  listener(
-    channels: readonly Channel[],
-    settled: (channel: Channel, how: Delivery) => void,
-  ): PendingAlert["settled"] {
+  listener(channels: readonly Channel[], settled: (channel: Channel, how: Delivery) => void): PendingAlert["settled"] {
     const number = this.#number;
     return (id, how) => {
       const channel = channels.find((each) => each.id === id);
