@@ -1,4 +1,4 @@
-/** `sluice alerts test`: has the operator send a test alert on each channel of an object, and prints what came of it. */
+/** `sluice alerts test`: has the operator send a test alert on each channel of an object, and prints the results. */
 import { parseArgs } from "node:util";
 import { group, type Kind, kinds, version } from "../crds/kinds.ts";
 import type { AlertTest } from "../crds/types/alerts.ts";

@@ -200,7 +200,7 @@ function notesOf(compiled: Compiled): string[] {
 
 const perMillion = (nanoUsd: number): string => `USD ${nanoUsd / 1e9}`;
 
-/** What the targets that may be asked cost, of those whose price is known, and which those are that have none. */
+/** The cost of the targets that may be asked, and which of them have no known price. */
 function pricesOf({ model, targets }: Explanation, snapshot: Snapshot): string[] {
   return targets.flatMap(({ provider, upstreamModel }) => {
     const entries = [...(snapshot.providers.get(provider)?.models.values() ?? [])];
@@ -217,7 +217,7 @@ function pricesOf({ model, targets }: Explanation, snapshot: Snapshot): string[]
   });
 }
 
-/** Clear keys may come from the environment; what else Secrets want from there may be missing. */
+/** Clear keys may come from the environment; other variables that Secrets use may be unset. */
 const environment = new Proxy<Record<string, string | undefined>>(
   {},
   { get: (_, name) => process.env[String(name)] ?? offlineEnvironment[String(name)] },

@@ -20,7 +20,7 @@ export const isLive = (stored: StoredObject): boolean =>
   ) ?? false;
 
 /**
- * Until `done` says so. Throws when the time is over, or the object is refused as it stands, with what the status says.
+ * Waits until `done` returns true. Throws with the status's message when the time is over or the object is refused.
  */
 export async function waitUntil(
   cluster: Cluster,

@@ -60,6 +60,6 @@ export async function readOffline(
   });
 }
 
-/** One line, or none. */
+/** Empty if nothing is taken to exist. */
 export const assumedLine = ({ assumed }: OfflineFolder): string[] =>
   assumed.length === 0 ? [] : [`taken to exist in the cluster: ${assumed.map((ref) => `Secret ${ref}`).join(", ")}`];

@@ -37,7 +37,7 @@ function withoutSecrets<F extends "headers" | "query">(field: F, provider: Provi
   return { [field]: Object.fromEntries(shown) } as Pick<ProviderConfig, F>;
 }
 
-/** Even under a key of its own a digest tells whether two secrets are one, and a known key lets a dictionary find weak ones. */
+/** Even a digest with a key of its own shows whether two secrets are equal, and with a known key a dictionary finds weak ones. */
 function withoutDigests(config: RenderedConfig): RenderedConfig {
   const keys = config.keys.map((key) => ({
     ...key,

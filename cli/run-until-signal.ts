@@ -6,8 +6,8 @@ export interface Serving {
 
 /**
  * `start` begins to serve; null if there is nothing to serve, as after `--help`. Signals are handled from before it
- * starts: one that comes meanwhile ends the process at once, for nothing has been taken on yet, and would be lost to
- * the first process of a container, which has no default of its own.
+ * starts: one that comes meanwhile ends the process at once, because no call is in progress yet. The first process
+ * of a container would otherwise ignore it.
  */
 export async function runUntilSignal(start: () => Promise<Serving | null>): Promise<void> {
   const asked = new Promise<"SIGTERM" | "SIGINT">((resolve) => {

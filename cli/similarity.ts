@@ -1,6 +1,6 @@
 /**
- * `sluice similarity`: how alike pairs of questions are to a model for embeddings, and which threshold keeps apart what
- * must be.
+ * `sluice similarity`: how similar an embeddings model finds pairs of questions, and which threshold separates those that
+ * must not share an answer.
  */
 
 import { readFile } from "node:fs/promises";
@@ -33,7 +33,7 @@ interface Pair {
 
 interface Measured extends Pair {
   similarity: number;
-  /** A figure or an address differs, so the gateway never gives the one for the other. */
+  /** A figure or an address differs, so the gateway never serves the answer of one for the other. */
   apart: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** The words behind `sluice keys`. */
+/** Arguments of `sluice keys`. */
 import { parseArgs } from "node:util";
 import { UsageError } from "../../proxy/usage-error.ts";
 

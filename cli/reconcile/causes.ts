@@ -90,8 +90,8 @@ export function causesOf({ billed, ledger }: Compared, toleranceShare: number): 
 const maxHours = 14;
 
 /**
- * By how many hours days must begin later for a model's figures to agree, if they nearly do then; null if that isn't
- * it. One day alone can't tell.
+ * By how many hours days must begin later for a model's figures to agree, if they nearly do then; null if the
+ * time zone isn't the cause, or if there is only one day.
  */
 export function shiftOf(model: string, all: readonly Compared[], rows: readonly LedgerRow[]): number | null {
   const own = all.filter((compared) => compared.model === model);

@@ -44,7 +44,7 @@ type Cells = Record<string, unknown>;
 const columnsFor = (format: ExportFormat, cells: Cells): Cells =>
   Object.fromEntries(Object.entries(cells).map(([name, value]) => [format.column?.(name) ?? name, value]));
 
-/** Exports that are known, and in a form that isn't read. */
+/** Known exports in formats that can't be read. */
 const otherExports: readonly { columns: readonly string[]; what: string }[] = [
   {
     columns: ["BilledCost", "ChargePeriodStart"],
@@ -191,7 +191,7 @@ function flat(result: Cells): Cells {
   return cells;
 }
 
-/** What a file that is no text begins with. */
+/** First bytes of files that aren't text. */
 const archives: readonly (readonly [string, string])[] = [
   ["PAR1", "a Parquet file: export CSV"],
   ["PK\u0003\u0004", "a ZIP archive: unpack it, and give the CSV file in it"],

@@ -1,4 +1,4 @@
-/** What bounds an attempt at a target, and what comes of it. */
+/** The limits of an attempt at a target, and its results. */
 import type { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import type { AttemptCause } from "../wire/causes.ts";

@@ -45,7 +45,7 @@ const maxRequests = 50_000;
 /** Ten times what any model reads and writes in one request, and what a request usually has. */
 const maxTokens = 20_000_000;
 const usualTokens = 1_024;
-/** Of one count, so that its cost fits a safe integer. */
+/** The largest count, so that its cost fits a safe integer. */
 const maxOfBatch = 1e11;
 
 /** What a batch reports, or what its requests usually have if that can't be true. */
@@ -61,7 +61,7 @@ function plausibleUsage(object: JsonObject): Usage | null {
 
 /** https://platform.openai.com/docs/api-reference/batch/object: seconds since 1970, of each status that it has had. */
 const endings = ["completed_at", "expired_at", "cancelled_at", "failed_at"] as const;
-/** A batch runs for a day. Ten times that is no time that a provider can mean. */
+/** A batch runs for a day. Anything above ten times that can't be true. */
 const maxBatchMs = 10 * 86_400_000;
 
 function timeOf(object: JsonObject): BatchTime {

@@ -24,7 +24,7 @@ export type Next = Step | DispatchEnd | Promise<Step | DispatchEnd>;
 /** Never added to. */
 const none: AttemptRecord[] = [];
 
-/** What comes of a dispatch. Exactly one of its methods is called. */
+/** Gets the outcome of a dispatch. Exactly one of its methods is called. */
 export interface DispatchListener {
   dispatched(outcome: DispatchOutcome): void;
   /** The gateway itself failed. */

@@ -258,7 +258,7 @@ class Dispatch extends DispatchSteps {
   }
 }
 
-/** Ends the comments of a stream whose content was late, before what comes of the dispatch is acted on. */
+/** Ends the comments of a stream whose content was late, before the outcome of the dispatch is handled. */
 class KeptAlive implements DispatchListener {
   readonly #keepAlive: KeepAlive;
   readonly #listener: DispatchListener;

@@ -77,7 +77,7 @@ const asked = (shaped: Shaped, target: ResolvedTarget, { session }: PlanRequest,
   server: serverOf(target, shaped, session),
 });
 
-/** What of such calls is copied, and to what; null if the policy has no shadow. */
+/** Which share of such calls is copied, and where to; null if the policy has no shadow. */
 export function shadowReport({ shadow }: Route, shaped: Shaped, nowMs: number): string | null {
   if (shadow === null) return null;
   const { percent, nanoUsdPerDay } = shadow.terms;

@@ -74,7 +74,7 @@ export interface Explanation {
   routes: RouteReport[];
   rules: RuleReport[];
   targets: TargetReport[];
-  /** What is copied of such calls, and where to; null if nothing is. */
+  /** Which share of such calls is copied, and where to; null if none is. */
   shadow: string | null;
 }
 

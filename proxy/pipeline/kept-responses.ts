@@ -6,7 +6,7 @@ import type { Route } from "../snapshot/snapshot.ts";
 import type { CallState } from "./call-state.ts";
 import type { DispatchRequest } from "./dispatch-request.ts";
 
-/** What is kept of answers would come back past the policy's guard. */
+/** Kept items would bypass the policy's guard. */
 const mayKeep = ({ guard, masker }: Route): boolean => guard === null && masker === null;
 
 const namesFor = (call: CallState, identity: KeyIdentity): ItemNames => ({

@@ -30,7 +30,7 @@ const noModel = (model: string): Failure =>
 
 const unnamed = failure("missing_required_parameter", "The request names no model. Set `model`.", { param: "model" });
 
-/** What a text has that two parsers may read differently. It must be valid JSON. */
+/** Members that two parsers may read differently. The text must be valid JSON. */
 function ambiguity(text: string): Failure | null {
   const problem = outline(Buffer.from(text), maxJsonDepth);
   if (typeof problem !== "string") return null;

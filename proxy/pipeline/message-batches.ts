@@ -64,7 +64,7 @@ const maxCompletion = 2_000_000;
 const isImplausible = ({ prompt, completion, implausible }: Usage): boolean =>
   implausible === true || prompt > maxPrompt || completion > maxCompletion;
 
-/** What an answer used whose report can't be true: its own length, and a prompt as its other requests had on average. */
+/** Usage of an answer whose report can't be true: its own length, and the average prompt of the other requests. */
 const estimatedOf = (content: unknown, before: Usage | undefined, requests: number): Usage => ({
   prompt: before === undefined ? 0 : Math.ceil(before.prompt / requests),
   ...{ cachedPrompt: 0, cacheWrite: 0, reasoning: 0, estimated: true, implausible: true },

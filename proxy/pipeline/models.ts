@@ -24,7 +24,7 @@ function listed(route: Route, id: string): ListedModel {
   };
 }
 
-/** What a pattern matches may be another policy's by name. */
+/** A model that a pattern matches may belong to another policy by name. */
 function serves(path: PathEntry, route: Route, model: string, identity: Identity): boolean {
   if (route.config.models === null || route.config.models.includes(model)) return true;
   const routed = routeOf(path, model, identity);

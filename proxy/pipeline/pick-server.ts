@@ -1,6 +1,6 @@
 /**
- * Part of an attempt at a pool with an endpoint picker: asks the picker which server takes it, and tells the picker what
- * came of it.
+ * Part of an attempt at a pool with an endpoint picker: asks the picker which server takes it, and reports the
+ * outcome to the picker.
  */
 import { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
@@ -57,7 +57,7 @@ function withHeaders(outgoing: Outgoing, added: Readonly<Record<string, string>>
     : { ...outgoing, headers: { ...outgoing.headers, ...Object.fromEntries(fresh) } };
 }
 
-/** The first of the chosen servers that the call has not tried, else the first. Others than the pool's don't count. */
+/** The first of the chosen servers that the call has not tried, else the first. Servers outside the pool don't count. */
 function podIn({ pods = [] }: ProviderEntry, servers: readonly string[], { untried }: PodSeat): PodEntry | null {
   const known = servers.flatMap((server) => pods.find(({ name }) => name === server) ?? []);
   return known.find(({ name }) => untried === null || untried.includes(name)) ?? known[0] ?? null;
@@ -67,7 +67,7 @@ function podIn({ pods = [] }: ProviderEntry, servers: readonly string[], { untri
 export interface Choice {
   outgoing: Outgoing;
   pod: PodEntry;
-  /** Tells the picker what came of it: replaces what sends. */
+  /** Reports the outcome to the picker, in place of the plain sender. */
   reporting(upstreams: Pick<Upstreams, "send">): Pick<Upstreams, "send">;
   over(): void;
 }

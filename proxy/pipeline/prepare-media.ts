@@ -28,7 +28,7 @@ export const lacking = ({ title }: MediaFormat): Failure =>
     { param: "model" },
   );
 
-/** Bytes of a file, in whatever pieces they come. `judge`: the error that a text in place of it is; null if it is none. */
+/** Bytes of a file, in whatever pieces they come. `judge` returns the error if a text came in place of the file, else null. */
 function fileReader(judge: (text: string) => ProviderError | null): StreamReader {
   let length = 0;
   const start = new FileStart();
@@ -129,7 +129,7 @@ class PassedMedia implements Prepared {
     return eventReader(observer, this.#decodeError);
   }
 
-  /** A file is of any type but those in which servers write errors. */
+  /** Any type is a file's, except those in which servers write errors. */
   fileType(headers: ResponseHeaders): string | null {
     const type = typeIn(headers);
     if (this.#kind !== "bytes" || isDocumentType(type) || type.startsWith("text/")) return null;

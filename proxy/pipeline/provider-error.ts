@@ -35,7 +35,7 @@ const tokenUnavailable = asProviderError(
   "The gateway could not get a token for the provider. Try again later.",
 );
 
-/** As unavailable: no call can have caused it, and what a role may do changes without the gateway. */
+/** Treated as unavailable: no call can have caused it, and a role's permissions change outside the gateway. */
 const identityRefused = asProviderError(
   "Unavailable",
   "upstream_auth_error",
@@ -51,7 +51,7 @@ export function noToken(cause: AttemptCause): ProviderError {
 /** Shortest value that is removed: shorter ones would remove ordinary words from a text. */
 const minSecretLength = 8;
 
-/** Removes the account's credentials, as a provider may repeat what it was sent to the caller or a log. */
+/** Removes the account's credentials: a provider may repeat them in a text for the caller or a log. */
 export function withoutCredentials(text: string, account: Pick<ProviderAccount, "credentials" | "additions">): string {
   let clean = text;
   for (const secret of accountSecrets(account)) {
@@ -90,7 +90,7 @@ export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "crede
   }
 }
 
-/** Also used for refusals that no waiting helps. `cause`: why the connection failed, or no token was available. */
+/** Also used for refusals that waiting doesn't help. `cause`: why the connection failed, or no token was available. */
 export function toFailure(
   {
     code,

@@ -40,7 +40,7 @@ export interface ReplayedRow {
 /** Callers who come with a token of an issuer have no ApiKey; their key's name has the issuer's, which no object's has. */
 const isOfIssuer = (key: string): boolean => key.includes(":");
 
-/** Whether the config knows the caller: nobody can tell what an unknown one may do. */
+/** Whether the config knows the caller: what an unknown one may do can't be judged. */
 export const knowsCaller = ({ key }: LedgerRow, snapshot: Snapshot): boolean =>
   key === "" || isOfIssuer(key) || snapshot.keysOf(key).length > 0;
 

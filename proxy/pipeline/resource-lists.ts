@@ -9,7 +9,7 @@ import { isMessageBatch, isOfAnthropic, type ResourceOperation } from "./resourc
 const maxPages = 20;
 const usualLimit = 100;
 
-/** Batches of messages bear no mark, so that the gateway remembers whose they are. */
+/** Batches of messages bear no mark, so the gateway remembers whose they are. */
 async function ownOf(
   { operation, environment }: PreparedExchange,
   ids: ResourceIds,
