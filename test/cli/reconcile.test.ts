@@ -609,7 +609,7 @@ describe("exports that can't be read", () => {
     ],
     ["an error of the API", "x.json", '{"error":{"message":"no"}}', /an error of the API/],
     ["an object of another API", "x.json", '{"object":"list"}', /no list data/],
-    ["a report of another kind", "x.json", '{"data":[{"results":[{"num_sessions":1}]}]}', /none of the exports/],
+    ["a report of another kind", "x.json", '{"data":[{"results":[{"num_sessions":1}]}]}', /not an export/],
     ["broken JSON", "x.json", '{"data":[', /is not JSON/],
     [
       "a bucket that ends before it begins",

@@ -119,7 +119,7 @@ describe("an audit chain", () => {
       verified([...lines.slice(3), ...elsewhere])
         .troubles.map(({ what }) => what)
         .join(),
-      /nothing tells/,
+      /no record says/,
     );
   });
 
