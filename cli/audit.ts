@@ -52,8 +52,8 @@ function sourceOf(paths: readonly string[], redis: string | undefined) {
 
 async function keyFrom(file: string | undefined): Promise<Uint8Array | null> {
   if (file !== undefined) return Buffer.from((await readFile(file, "utf8")).trimEnd());
-  const given = process.env["SLUICE_AUDIT_KEY"];
-  return given ? Buffer.from(given) : null;
+  const key = process.env["SLUICE_AUDIT_KEY"];
+  return key ? Buffer.from(key) : null;
 }
 
 const noRecords = (paths: readonly string[], redis: string | undefined): string =>

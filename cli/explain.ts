@@ -83,10 +83,10 @@ const options = {
 type Values = ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>["values"];
 
 function wholeNumber(name: "prompt-tokens" | "output-tokens" | "batch-size", values: Values): number | null {
-  const given = values[name];
-  if (given === undefined) return null;
-  if (!/^\d{1,9}$/.test(given)) throw new UsageError(`--${name} must be a whole number, not ${given}`);
-  return Number(given);
+  const count = values[name];
+  if (count === undefined) return null;
+  if (!/^\d{1,9}$/.test(count)) throw new UsageError(`--${name} must be a whole number, not ${count}`);
+  return Number(count);
 }
 
 function cachedOf(values: Values): ReadonlyMap<string, number> {
@@ -147,9 +147,9 @@ function asObject(given: string, file: string): object {
 
 async function bodyOf(values: Values): Promise<Buffer> {
   if (values.body === undefined) return Buffer.from(JSON.stringify(shortBody(values.path, values.model)));
-  const given = values.body === "-" ? await text(process.stdin) : await readFile(values.body, "utf8");
-  if (values.model === undefined) return Buffer.from(given);
-  return Buffer.from(JSON.stringify({ ...asObject(given, values.body), model: values.model }));
+  const body = values.body === "-" ? await text(process.stdin) : await readFile(values.body, "utf8");
+  if (values.model === undefined) return Buffer.from(body);
+  return Buffer.from(JSON.stringify({ ...asObject(body, values.body), model: values.model }));
 }
 
 async function clearKey(values: Values): Promise<string | null> {

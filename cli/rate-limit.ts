@@ -68,8 +68,8 @@ export interface LimitObject {
 }
 
 function scopeOf(values: Values): Record<string, string[]> {
-  const given = Object.entries(scopeFields).map(([field, option]) => [field, values[option]] as const);
-  return Object.fromEntries(given.filter((option): option is [string, string[]] => option[1] !== undefined));
+  const selections = Object.entries(scopeFields).map(([field, option]) => [field, values[option]] as const);
+  return Object.fromEntries(selections.filter((option): option is [string, string[]] => option[1] !== undefined));
 }
 
 function count(values: Values, option: "limit" | "tokens" | "concurrency"): number | null {

@@ -89,8 +89,8 @@ export function chartValuesTable(values: string, schema: string): string {
   const { contents } = parseDocument(values);
   if (!isMap(contents)) throw new Error("values.yaml is no map");
   const rows = rowsOf(contents, JSON.parse(schema) as Schema, "").map(({ name, type, value, description }) => {
-    const given = value === "" || value === '""' || value === "null" ? "" : `\`${value.replaceAll("|", "\\|")}\``;
-    return `| \`${name}\` | ${type} | ${given} | ${cell(description)} |`;
+    const shown = value === "" || value === '""' || value === "null" ? "" : `\`${value.replaceAll("|", "\\|")}\``;
+    return `| \`${name}\` | ${type} | ${shown} | ${cell(description)} |`;
   });
   return ["| value | type | default | description |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }

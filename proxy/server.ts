@@ -40,8 +40,8 @@ export interface TrafficState {
 const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;
 
 function requestIdOf(request: ClientExchange): string {
-  const given = request.headers["x-request-id"];
-  return typeof given === "string" && wellFormedId.test(given) ? given : randomId();
+  const requestId = request.headers["x-request-id"];
+  return typeof requestId === "string" && wellFormedId.test(requestId) ? requestId : randomId();
 }
 
 const faults = {

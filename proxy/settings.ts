@@ -229,13 +229,14 @@ export function parseProxySettings(
 ): ProxySettings {
   const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: "string" as const }]));
   const { values } = parseArgs({ args: [...args], options, allowPositionals: false });
-  const given: Record<string, unknown> = {};
+  const flagValues: Record<string, unknown> = {};
   for (const [flag, name] of Object.entries(flags)) {
     const value = values[flag] ?? env[`SLUICE_${flag.toUpperCase().replaceAll("-", "_")}`];
-    if (value !== undefined) given[name] = value;
+    if (value !== undefined) flagValues[name] = value;
   }
-  for (const [variable, name] of Object.entries(secrets)) if (env[variable] !== undefined) given[name] = env[variable];
-  const parsed = proxySettings.safeParse(given);
+  for (const [variable, name] of Object.entries(secrets))
+    if (env[variable] !== undefined) flagValues[name] = env[variable];
+  const parsed = proxySettings.safeParse(flagValues);
   const wrong = parsed.success ? misfit(parsed.data) : null;
   if (wrong !== null) throw new UsageError(wrong);
   if (parsed.success) return parsed.data;

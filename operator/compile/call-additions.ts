@@ -64,10 +64,10 @@ function additions(
   world: World,
   { accepted, refs }: Problems,
 ): Record<string, AddedValue> | undefined {
-  const given: readonly CallAdditionSpec[] = provider.spec[field] ?? [];
-  if (given.length === 0) return undefined;
+  const additions: readonly CallAdditionSpec[] = provider.spec[field] ?? [];
+  if (additions.length === 0) return undefined;
   const added = new Map<string, AddedValue>();
-  for (const [index, { name, value, valueFrom }] of given.entries()) {
+  for (const [index, { name, value, valueFrom }] of additions.entries()) {
     const path = ["spec", field, index];
     const wrong = nameProblem(field, name, provider.spec, capabilities);
     if (wrong !== null) accepted.push(problem("Invalid", wrong, [...path, "name"]));

@@ -82,12 +82,12 @@ export function compileObjectAlerts(
   mail: boolean,
   verdict: VerdictDraft,
 ): ObjectAlertWatch | null {
-  const given: When | undefined = object.spec.alertWhen;
-  if (given === undefined) return null;
+  const conditions: When | undefined = object.spec.alertWhen;
+  if (conditions === undefined) return null;
   const when: When =
     object.kind === "LLMProvider"
-      ? { ...given, unhealthy: given.unhealthy ?? object.spec.healthCheck !== undefined }
-      : given;
+      ? { ...conditions, unhealthy: conditions.unhealthy ?? object.spec.healthCheck !== undefined }
+      : conditions;
   const problems: Problem[] = [];
   const refs: Problem[] = [];
   const channels = compileChannels(object.spec.alerts, objectAlertFacts, {

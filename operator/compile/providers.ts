@@ -71,10 +71,10 @@ function optionProblem(name: string, value: string, capabilities: Capabilities):
 
 /** Options with defaults, checked against what the type declares. */
 function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: Problem[]): Record<string, string> {
-  const given = spec.options ?? {};
+  const specified = spec.options ?? {};
   const options: Record<string, string> = {};
   for (const [name, declared] of Object.entries(capabilities.options)) {
-    const value = own(given, name) ?? declared.default;
+    const value = own(specified, name) ?? declared.default;
     if (value !== undefined) options[name] = value;
     else if (declared.required)
       problems.push(
@@ -84,12 +84,12 @@ function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: 
         ]),
       );
   }
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(specified)) {
     const wrong = optionProblem(name, value, capabilities);
     if (wrong) problems.push(wrong);
   }
   for (const group of capabilities.exactlyOneOf ?? []) {
-    if (group.filter((name) => own(given, name) !== undefined).length === 1) continue;
+    if (group.filter((name) => own(specified, name) !== undefined).length === 1) continue;
     problems.push(
       problem("Invalid", `${capabilities.type} needs exactly one of spec.options.${group.join(" and spec.options.")}`, [
         "spec",

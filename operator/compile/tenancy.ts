@@ -36,17 +36,17 @@ function isReserved(prefix: string, namespace: string, given: Readonly<Record<st
 
 /** Why a namespace may not claim a path prefix, as the end of a sentence; null if it may. */
 function whyNotClaim(namespace: string, prefix: string, settings: TenancySettings): string | null {
-  const given = settings.pathPrefixes;
-  if (given === undefined || prefix === "") return null;
+  const allowances = settings.pathPrefixes;
+  if (allowances === undefined || prefix === "") return null;
   const permits = (prefixes: readonly string[]): boolean =>
     prefixes.some((written) => written === anyPrefix || isUnder(prefixFor(written, namespace), prefix));
-  const ownPrefixes = own(given, namespace);
-  const all = ownPrefixes ?? own(given, "*") ?? [];
+  const ownPrefixes = own(allowances, namespace);
+  const all = ownPrefixes ?? own(allowances, "*") ?? [];
   if (!permits(all)) {
     const names = all.map((written) => prefixFor(written, namespace)).join(", ");
     return names === "" ? "it may claim none" : `it may claim ${names} and what is below`;
   }
-  return ownPrefixes === undefined && isReserved(prefix, namespace, given)
+  return ownPrefixes === undefined && isReserved(prefix, namespace, allowances)
     ? "it overlaps with one that is reserved for another namespace"
     : null;
 }

@@ -43,8 +43,8 @@ export function holderOf(payload: JWTPayload, settings: ConsoleOidc, userClaim: 
     throw new HolderRefused("unverified", "the issuer has not verified the address (email_verified is false)");
   const user = `${settings.userPrefix}${name.normalize("NFC")}`;
   if (reserved.test(user)) throw new HolderRefused("no_user", `claim ${claim} names a user of Kubernetes itself`);
-  const given = settings.groupsClaim === "" ? [] : claimAt(payload, settings.groupsClaim);
-  const groups = (Array.isArray(given) ? given : [given])
+  const claimed = settings.groupsClaim === "" ? [] : claimAt(payload, settings.groupsClaim);
+  const groups = (Array.isArray(claimed) ? claimed : [claimed])
     .filter(isName)
     .filter((group) => settings.groups.length === 0 || settings.groups.includes(group))
     .map((group) => `${settings.groupsPrefix}${group.normalize("NFC")}`)

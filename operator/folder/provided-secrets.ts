@@ -68,12 +68,12 @@ export function providedSecret(raw: object): [ref: string, provided: ProvidedSec
   const manifest = raw as Manifest;
   const { apiVersion, kind, metadata } = manifest;
   const group = String(apiVersion).split("/")[0];
-  let found: Found;
-  if (group === "external-secrets.io" && kind === "ExternalSecret") found = external(manifest);
-  else if (group === "bitnami.com" && kind === "SealedSecret") found = sealed(manifest);
-  else if (apiVersion === "v1" && kind === "Secret" && manifest.sops !== undefined) found = sops(manifest);
+  let secret: Found;
+  if (group === "external-secrets.io" && kind === "ExternalSecret") secret = external(manifest);
+  else if (group === "bitnami.com" && kind === "SealedSecret") secret = sealed(manifest);
+  else if (apiVersion === "v1" && kind === "Secret" && manifest.sops !== undefined) secret = sops(manifest);
   else return null;
-  const { name, ...provided } = found;
+  const { name, ...provided } = secret;
   const namespace = typeof metadata?.namespace === "string" ? metadata.namespace : "default";
   return [`${namespace}/${name}`, provided];
 }

@@ -38,8 +38,8 @@ function domainOf(region: string): string {
 
 /** `AWS_ENDPOINT_URL_STS` is AWS's own variable, for VPC endpoints with names of their own. */
 function stsUrl({ env }: Ambient, region: string): string {
-  const given = env["AWS_ENDPOINT_URL_STS"];
-  if (given) return `${given.replace(/\/+$/, "")}/`;
+  const endpoint = env["AWS_ENDPOINT_URL_STS"];
+  if (endpoint) return `${endpoint.replace(/\/+$/, "")}/`;
   return `https://sts.${region}.${domainOf(region)}/`;
 }
 

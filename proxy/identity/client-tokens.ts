@@ -58,9 +58,9 @@ export class ClientTokens {
   open(token: string): OpenedToken | null {
     const dot = token.lastIndexOf(".");
     const body = token.slice(0, dot);
-    const given = Buffer.from(token.slice(dot + 1), "base64url");
+    const signature = Buffer.from(token.slice(dot + 1), "base64url");
     const wanted = this.#sign(body);
-    if (dot < 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return null;
+    if (dot < 0 || signature.length !== wanted.length || !timingSafeEqual(signature, wanted)) return null;
     const parsed = claims.safeParse(
       parseJson(Buffer.from(body.slice(clientTokenPrefix.length), "base64url").toString("utf8")),
     );

@@ -119,8 +119,8 @@ export class IdSeal {
     const split = sealed.length - suffixLength;
     const mark = sealed.slice(split, split + plainMark.length);
     const tags = sealed.slice(split + plainMark.length, sealed.length - macLength);
-    const given = sealed.slice(0, split);
-    const id = mark === plainMark ? given : Buffer.from(given, "base64url").toString("utf8");
+    const body = sealed.slice(0, split);
+    const id = mark === plainMark ? body : Buffer.from(body, "base64url").toString("utf8");
     for (const key of this.#keys) {
       if (!equal(key.mac(owner.namespace, tags, id), sealed.slice(-macLength))) continue;
       if (!owner.seesNamespace && !equal(tags.slice(tagLength), key.user(owner))) return null;

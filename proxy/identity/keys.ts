@@ -58,9 +58,9 @@ function member(value: unknown, name: string): unknown {
 
 /** Throws where it is no key set. Only public keys that can sign are kept. */
 function held(document: unknown, fetchedMs: number): Held {
-  const given = member(document, "keys");
-  if (!Array.isArray(given)) throw new Error("the key set has no list of keys");
-  const keys = given
+  const listed = member(document, "keys");
+  if (!Array.isArray(listed)) throw new Error("the key set has no list of keys");
+  const keys = listed
     .filter((key) => ["RSA", "EC", "OKP"].includes(String(member(key, "kty"))) && member(key, "use") !== "enc")
     .slice(0, 100) as JSONWebKeySet["keys"];
   if (keys.length === 0) throw new Error("the key set has no public key for signatures");

@@ -99,8 +99,8 @@ export async function openMetricsText(registry: Registry): Promise<string> {
 }
 
 const qualityOf = (parameters: readonly string[]): number => {
-  const given = parameters.find((parameter) => parameter.startsWith("q="));
-  const quality = given === undefined ? 1 : Number(given.slice(2));
+  const weight = parameters.find((parameter) => parameter.startsWith("q="));
+  const quality = weight === undefined ? 1 : Number(weight.slice(2));
   return Number.isNaN(quality) ? 0 : quality;
 };
 

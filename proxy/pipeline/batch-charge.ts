@@ -50,11 +50,11 @@ const maxOfBatch = 1e11;
 
 /** What a batch reports, or what its requests usually have if that can't be true. */
 function plausibleUsage(object: JsonObject): Usage | null {
-  const given = isObject(object["request_counts"]) ? object["request_counts"]["total"] : null;
-  const requests = typeof given === "number" && given >= 0 ? Math.min(given, maxRequests) : maxRequests;
+  const total = isObject(object["request_counts"]) ? object["request_counts"]["total"] : null;
+  const requests = typeof total === "number" && total >= 0 ? Math.min(total, maxRequests) : maxRequests;
   const usage = usageOf(object, Math.min(maxOfBatch, requests * maxTokens));
   if (usage?.implausible !== true) return usage;
-  const tokens = given === null ? 0 : requests * usualTokens;
+  const tokens = total === null ? 0 : requests * usualTokens;
   const none = { cachedPrompt: 0, cacheWrite: 0, reasoning: 0 };
   return { ...none, prompt: tokens, completion: tokens, estimated: true, implausible: true };
 }

@@ -183,8 +183,8 @@ class Explainer {
     const { identity } = this.#request;
     const format = formatOf(operation);
     this.#out.operation = format;
-    const given = parseBody(this.#request.body, this.#snapshot.settings.bodyLimits);
-    const received = isFailure(given) ? given : withModel(given, deployment);
+    const body = parseBody(this.#request.body, this.#snapshot.settings.bodyLimits);
+    const received = isFailure(body) ? body : withModel(body, deployment);
     if (isFailure(received)) return received;
     this.#out.model = received.model;
     const routed =

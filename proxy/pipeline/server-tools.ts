@@ -88,8 +88,8 @@ function ofResponses(json: JsonObject, tools: readonly unknown[]): ServerUses {
   const other = kinds.find(([, kind]) => kind === null);
   const unknown = other === undefined ? null : typeOf(other[0]);
   if (run.length === 0) return { ...noUses, unknown };
-  const given = json["max_tool_calls"] ?? null;
-  const calls = given === null ? usualCalls : positive(given);
+  const limit = json["max_tool_calls"] ?? null;
+  const calls = limit === null ? usualCalls : positive(limit);
   if (calls === null) return { ...noUses, unknown: "max_tool_calls" };
   return {
     ...noUses,
@@ -99,15 +99,15 @@ function ofResponses(json: JsonObject, tools: readonly unknown[]): ServerUses {
     either: run.filter((kind): kind is UseUnit => kind !== "tokens" && kind !== "codeExecution"),
     calls,
     turns: calls,
-    caps: given === null ? { max_tool_calls: calls } : {},
+    caps: limit === null ? { max_tool_calls: calls } : {},
   };
 }
 
 /** How often one tool may be used, by the caller's cap or the gateway's. */
 function searchesOf(tool: JsonObject): { count: number; sent: JsonObject; odd: boolean } {
-  const given = tool["max_uses"] ?? null;
-  if (given === null) return { count: usualCalls, sent: { ...tool, max_uses: usualCalls }, odd: false };
-  const count = positive(given);
+  const limit = tool["max_uses"] ?? null;
+  if (limit === null) return { count: usualCalls, sent: { ...tool, max_uses: usualCalls }, odd: false };
+  const count = positive(limit);
   return { count: count ?? 0, sent: tool, odd: count === null };
 }
 

@@ -109,8 +109,8 @@ class Plain {
 
   #result(message: ChatMessage): ChatMessage {
     const { is_error: failed, ...plain } = message;
-    const told = failed === true ? { ...plain, content: withError(message.content) ?? "" } : plain;
-    const kept: ChatMessage = this.#carried.toolErrors === true || failed === undefined ? message : told;
+    const marked = failed === true ? { ...plain, content: withError(message.content) ?? "" } : plain;
+    const kept: ChatMessage = this.#carried.toolErrors === true || failed === undefined ? message : marked;
     const { content } = kept;
     if (this.#carried.toolMedia === true || !Array.isArray(content)) return kept;
     const media = content.filter((part) => part.type !== "text");

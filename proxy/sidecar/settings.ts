@@ -78,13 +78,13 @@ export function parseSidecarSettings(
     allowPositionals: false,
   });
   const fromEnv = env["SLUICE_SIDECAR_FLEET"]?.split(",").map((text) => text.trim());
-  const given: Record<string, unknown> = { fleet: values["fleet"] ?? fromEnv ?? [] };
+  const flagValues: Record<string, unknown> = { fleet: values["fleet"] ?? fromEnv ?? [] };
   for (const [flag, name] of Object.entries(flags)) {
     const value =
       (values as Record<string, unknown>)[flag] ?? env[`SLUICE_SIDECAR_${flag.toUpperCase().replaceAll("-", "_")}`];
-    if (value !== undefined) given[name] = value;
+    if (value !== undefined) flagValues[name] = value;
   }
-  const parsed = sidecarSettings.safeParse(given);
+  const parsed = sidecarSettings.safeParse(flagValues);
   if (parsed.success) return parsed.data;
   throw settingError(parsed.error.issues[0], { ...flags, fleet: "fleet" });
 }

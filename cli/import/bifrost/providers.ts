@@ -117,13 +117,13 @@ function accessOf(key: Setting, service: Service, options: ImportOptions): Acces
       ...credential("accessKeyId", aws.get("access_key")),
       ...credential("secretAccessKey", aws.get("secret_key")),
     ];
-    const given = { region: "us-east-1", ...region };
+    const awsOptions = { region: "us-east-1", ...region };
     if (keys.length === 2)
-      return { credentials: [...keys, ...credential("sessionToken", aws.get("session_token"))], options: given };
+      return { credentials: [...keys, ...credential("sessionToken", aws.get("session_token"))], options: awsOptions };
     const own = credential("apiKey", key.get("value"));
     return own.length > 0
-      ? { credentials: own, options: given }
-      : { credentials: [], workloadIdentity: { aws: {} }, options: given };
+      ? { credentials: own, options: awsOptions }
+      : { credentials: [], workloadIdentity: { aws: {} }, options: awsOptions };
   }
   if (service.type === "VertexAI") {
     const vertex = key.get("vertex_key_config");
@@ -131,11 +131,11 @@ function accessOf(key: Setting, service: Service, options: ImportOptions): Acces
       ...option("project", vertex.get("project_id"), options),
       ...option("location", vertex.get("region"), options),
     };
-    const given = { project: "my-project", location: "us-central1", ...place };
+    const googleOptions = { project: "my-project", location: "us-central1", ...place };
     const account = credential("serviceAccountJson", vertex.get("auth_credentials"));
     return account.length > 0
-      ? { credentials: account, options: given }
-      : { credentials: [], workloadIdentity: { google: {} }, options: given };
+      ? { credentials: account, options: googleOptions }
+      : { credentials: [], workloadIdentity: { google: {} }, options: googleOptions };
   }
   const own = credential("apiKey", key.get("value"));
   const needed = own.length === 0 && service.keyless !== true;

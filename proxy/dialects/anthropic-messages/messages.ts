@@ -167,9 +167,9 @@ function withoutBilling(part: ContentPart): ContentPart[] {
 }
 
 function systemTurn(content: unknown, param: string): Messages {
-  const given = partsOf(content, param);
-  if (isRefusal(given)) return given;
-  const parts = given.flatMap(withoutBilling);
+  const blocks = partsOf(content, param);
+  if (isRefusal(blocks)) return blocks;
+  const parts = blocks.flatMap(withoutBilling);
   const other = parts.findIndex((part) => part.type !== "text");
   if (other >= 0) return is.invalid(`${param}[${other}].type`, "text");
   if (parts.length === 0) return [];

@@ -152,11 +152,11 @@ function wishOf(body: JsonObject): Optional {
 }
 
 function toolParameters(body: JsonObject): Optional {
-  const given = (body["tools"] ?? []) as JsonObject[];
-  const tools = given.filter(isCustom);
-  const noneLeft = given.length > 0 && tools.length === 0;
-  const choice = ownChoice(body, given);
-  const search = given.find(isSearch);
+  const definitions = (body["tools"] ?? []) as JsonObject[];
+  const tools = definitions.filter(isCustom);
+  const noneLeft = definitions.length > 0 && tools.length === 0;
+  const choice = ownChoice(body, definitions);
+  const search = definitions.find(isSearch);
   const asked = choice === null ? undefined : toolChoices[String(choice["type"])]?.(choice);
   return {
     ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }),

@@ -39,12 +39,12 @@ function file(part: JsonObject, param: string): PartResult {
 function audio(part: JsonObject, param: string): PartResult {
   const problem = is.required(part, "input_audio", is.anObject, `${param}.`);
   if (problem) return problem;
-  const given = part["input_audio"] as JsonObject;
+  const audio = part["input_audio"] as JsonObject;
   const bad =
-    is.required(given, "data", is.aString, `${param}.input_audio.`) ??
-    is.required(given, "format", is.aString, `${param}.input_audio.`);
+    is.required(audio, "data", is.aString, `${param}.input_audio.`) ??
+    is.required(audio, "format", is.aString, `${param}.input_audio.`);
   return (
-    bad ?? { type: "input_audio", input_audio: { data: given["data"] as string, format: given["format"] as string } }
+    bad ?? { type: "input_audio", input_audio: { data: audio["data"] as string, format: audio["format"] as string } }
   );
 }
 

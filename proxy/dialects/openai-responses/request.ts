@@ -78,11 +78,11 @@ function formatOf(format: unknown): Optional {
 }
 
 function textParameters(body: JsonObject): Optional {
-  const given = isObject(body["text"]) ? body["text"] : {};
+  const text = isObject(body["text"]) ? body["text"] : {};
   const effort = isObject(body["reasoning"]) ? body["reasoning"]["effort"] : undefined;
   return {
-    ...formatOf(given["format"]),
-    ...(typeof given["verbosity"] === "string" ? { verbosity: given["verbosity"] } : {}),
+    ...formatOf(text["format"]),
+    ...(typeof text["verbosity"] === "string" ? { verbosity: text["verbosity"] } : {}),
     ...(typeof effort === "string" ? { reasoning_effort: effort } : {}),
   };
 }

@@ -41,11 +41,11 @@ function mendedBlock(block: unknown): unknown {
 /** The message itself if nothing changes; null if nothing of it is left. */
 function mendedMessage(message: unknown): unknown {
   if (!isObject(message) || !Array.isArray(message["content"])) return message;
-  const given = message["content"] as unknown[];
-  const kept = given.filter((block) => !isObject(block) || !isForeign(block, message["role"]));
-  if (kept.length === 0 && given.length > 0) return null;
+  const blocks = message["content"] as unknown[];
+  const kept = blocks.filter((block) => !isObject(block) || !isForeign(block, message["role"]));
+  if (kept.length === 0 && blocks.length > 0) return null;
   const content = kept.map(mendedBlock);
-  const changed = content.length !== given.length || content.some((block, index) => block !== given[index]);
+  const changed = content.length !== blocks.length || content.some((block, index) => block !== blocks[index]);
   return changed ? { ...message, content } : message;
 }
 

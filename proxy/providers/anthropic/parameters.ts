@@ -46,8 +46,8 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
 
 /** Stop sequences. Claude refuses those of white space only. */
 export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refusal {
-  const given = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
-  const stops = given.filter((text) => text !== "");
+  const sequences = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
+  const stops = sequences.filter((text) => text !== "");
   if (claude && stops.some((stop) => stop.trim() === ""))
     return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
   return stops;

@@ -166,10 +166,10 @@ export function samplingOf(request: ChatRequest, thinking: boolean, drop: boolea
       "`temperature` must be between 0 and 1 for the provider of this model.",
       "invalid_value",
     );
-  const given = { temperature, top_p: request.top_p, top_k: request["top_k"] };
+  const requested = { temperature, top_p: request.top_p, top_k: request["top_k"] };
   const sampling: Sampling = { dropped: [] };
   const names = { temperature: "temperature", top_p: "topP", top_k: "topK" } as const;
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(requested)) {
     if (typeof value !== "number") continue;
     if (drop || (thinking && besideThinking[name]?.(value) !== true)) sampling.dropped.push(name);
     else sampling[names[name as keyof typeof names]] = value;

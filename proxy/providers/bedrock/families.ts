@@ -69,8 +69,8 @@ const maxLabels = 16;
  * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html).
  */
 export function labelsOf(request: ChatRequest): { labels: Record<string, string> | null; dropped: string[] } {
-  const given = Object.entries((request["metadata"] ?? {}) as JsonObject);
-  const pairs = given.filter(
+  const entries = Object.entries((request["metadata"] ?? {}) as JsonObject);
+  const pairs = entries.filter(
     (pair): pair is [string, string] => pair[0] !== "" && fits(pair[0]) && typeof pair[1] === "string" && fits(pair[1]),
   );
   const kept = pairs.slice(0, maxLabels);
@@ -80,7 +80,7 @@ export function labelsOf(request: ChatRequest): { labels: Record<string, string>
   return {
     labels: Object.keys(labels).length > 0 ? labels : null,
     dropped: [
-      ...(kept.length < given.length ? ["metadata"] : []),
+      ...(kept.length < entries.length ? ["metadata"] : []),
       ...(typeof user === "string" && user !== "" && !hasUser ? ["user"] : []),
     ],
   };

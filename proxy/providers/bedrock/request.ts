@@ -73,8 +73,8 @@ function reasoning(
   claude: boolean,
   { maxTokens, facts }: Limits,
 ): Reasoning | Refusal {
-  const found = reasoningOf(request, account.config.options["thinking"], maxTokens, facts);
-  return claude || isRefusal(found) ? found : { thinking: null, effort: null, dropped: [] };
+  const reasoning = reasoningOf(request, account.config.options["thinking"], maxTokens, facts);
+  return claude || isRefusal(reasoning) ? reasoning : { thinking: null, effort: null, dropped: [] };
 }
 
 /**

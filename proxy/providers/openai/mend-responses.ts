@@ -34,8 +34,8 @@ function mendedItem(item: unknown): unknown {
 /** Edits of a Responses body; empty if nothing changes. */
 export function responsesEdits({ input }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   if (!Array.isArray(input)) return none;
-  const given = input as unknown[];
-  const mended = given.filter((item) => !isObject(item) || !isForeign(item)).map(mendedItem);
-  const changed = mended.length !== given.length || mended.some((item, index) => item !== given[index]);
+  const items = input as unknown[];
+  const mended = items.filter((item) => !isObject(item) || !isForeign(item)).map(mendedItem);
+  const changed = mended.length !== items.length || mended.some((item, index) => item !== items[index]);
   return changed ? { input: mended } : none;
 }
