@@ -158,11 +158,11 @@ function clientOf(name: string | undefined): (typeof clients)[string] {
   const client = name !== undefined && Object.hasOwn(clients, name) ? clients[name] : undefined;
   if (client !== undefined) return client;
   const meant = name === undefined ? null : nearest(name, Object.keys(clients));
-  const known = `it may be ${Object.keys(clients).join(", ")}`;
+  const choices = `it may be ${Object.keys(clients).join(", ")}`;
   throw new UsageError(
     name === undefined
-      ? `say for which client: ${known}`
-      : `no client ${name}: ${meant === null ? known : `did you mean ${meant}?`}`,
+      ? `say for which client: ${choices}`
+      : `no client ${name}: ${meant === null ? choices : `did you mean ${meant}?`}`,
   );
 }
 

@@ -79,13 +79,13 @@ export function unknownCallers(
   keys: readonly LimitRow[],
   scope: Readonly<Record<string, readonly string[]>>,
 ): string[] {
-  const known: Readonly<Record<string, (row: LimitRow) => unknown[]>> = {
+  const describers: Readonly<Record<string, (row: LimitRow) => unknown[]>> = {
     users: ({ spec }) => [spec["user"]],
     teams: ({ spec }) => [spec["team"]],
     tags: ({ spec }) => (Array.isArray(spec["tags"]) ? spec["tags"] : []),
     apiKeys: ({ metadata }) => [metadata.name],
   };
-  return Object.entries(known).flatMap(([field, describe]) => {
+  return Object.entries(describers).flatMap(([field, describe]) => {
     const names = new Set(keys.flatMap(describe));
     const missing = (scope[field] ?? []).filter((name) => !names.has(name));
     const what = scopeNames[field];

@@ -221,9 +221,13 @@ export async function runShadow([command, ...args]: readonly string[]): Promise<
   if (positionals.length > 0 && (values.url ?? values["system-namespace"] ?? values.kubeconfig) !== undefined)
     throw new UsageError("give FILEs, or say where the proxies are, not both");
   const span = spanAsked(values);
-  const all = positionals.length > 0 ? await readFiles(positionals, span) : await askProxies(values, span);
+  const comparisons = positionals.length > 0 ? await readFiles(positionals, span) : await askProxies(values, span);
   const isAsked = ({ policy }: { policy: string }): boolean => values.policy?.includes(policy) ?? true;
-  const report = { ...all, rows: all.rows.filter(isAsked), dropped: all.dropped.filter(isAsked) };
+  const report = {
+    ...comparisons,
+    rows: comparisons.rows.filter(isAsked),
+    dropped: comparisons.dropped.filter(isAsked),
+  };
   const rows = report.rows.toSorted((a, b) => b.pairs - a.pairs);
   const notes = notesOf(report);
   if (values.output !== "table") for (const note of notes) process.stderr.write(`${note}\n`);

@@ -71,8 +71,8 @@ export class Accounts {
     const provider = this.#providerFor(account, model);
     const { models, names, object } = provider;
     const key = JSON.stringify(model);
-    const known = models.get(key);
-    if (known !== undefined) return { provider: object.name, model: known };
+    const existing = models.get(key);
+    if (existing !== undefined) return { provider: object.name, model: existing };
     const name = uniqueName(modelNameFrom(model.upstream) ?? "model", names, { most: 128 });
     models.set(key, name);
     (object.spec["models"] as Spec[]).push({

@@ -70,13 +70,13 @@ const calendar = "begins with the calendar's, and not with the first call";
 /** The next longer period; beyond a month, a month with its share of the amount. */
 export function periodOf(text: string | undefined): ImportedPeriod {
   if (text === undefined || text === "") return { period: "Total", factor: 1, note: "" };
-  const known: Readonly<Record<string, ImportedPeriod["period"]>> = {
+  const periods: Readonly<Record<string, ImportedPeriod["period"]>> = {
     hourly: "Hourly",
     daily: "Daily",
     weekly: "Weekly",
     monthly: "Monthly",
   };
-  const named = known[text.toLowerCase()];
+  const named = periods[text.toLowerCase()];
   if (named !== undefined) return { period: named, factor: 1, note: "" };
   const seconds = secondsOf(text);
   if (seconds === null)

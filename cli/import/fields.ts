@@ -5,8 +5,8 @@ import type { Setting } from "./setting.ts";
 
 /** The first of these members that is set. */
 export function firstSet(setting: Setting, ...names: readonly string[]): Setting {
-  const all = names.map((name) => setting.get(...name.split(".")));
-  return all.find((setting) => setting.isSet) ?? all[0] ?? setting;
+  const settings = names.map((name) => setting.get(...name.split(".")));
+  return settings.find((setting) => setting.isSet) ?? settings[0] ?? setting;
 }
 
 export function countField(setting: Setting, field: string, most = 1_000_000_000, least = 1): Spec {

@@ -114,8 +114,8 @@ const aliases: Readonly<Record<string, string>> = {
 /** null if no type or preset is known for it. */
 export function serviceNamed(name: string): Service | null {
   const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const known = Object.hasOwn(aliases, plain) ? aliases[plain] : plain;
-  return known !== undefined && Object.hasOwn(byName, known) ? (byName[known] ?? null) : null;
+  const canonical = Object.hasOwn(aliases, plain) ? aliases[plain] : plain;
+  return canonical !== undefined && Object.hasOwn(byName, canonical) ? (byName[canonical] ?? null) : null;
 }
 
 export function serviceOf(name: string): Service {
@@ -138,6 +138,6 @@ const byModel: readonly (readonly [RegExp, string])[] = [
 
 /** Whose model it is, where only the model is named. */
 export function serviceOfModel(model: string): Service | null {
-  const known = byModel.find(([pattern]) => pattern.test(model));
-  return known === undefined ? null : serviceNamed(known[1]);
+  const match = byModel.find(([pattern]) => pattern.test(model));
+  return match === undefined ? null : serviceNamed(match[1]);
 }

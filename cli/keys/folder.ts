@@ -86,9 +86,9 @@ export async function createInFolder(folder: string, values: KeysValues, namespa
       "in a folder an object has no time of creation to count from; write spec.expiresAt into the manifest instead of --expires-in",
     );
   const { name } = object.metadata;
-  const all = await read(folder);
+  const files = await read(folder);
   if (
-    find(all, "ApiKey", (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name)
+    find(files, "ApiKey", (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name)
       .length > 0
   )
     throw new Error(`ApiKey ${namespace}/${name} is there already; choose another --name, or rotate it`);
@@ -128,31 +128,31 @@ export async function rotateInFolder(
   namespace: string,
   nowMs: number,
 ): Promise<string[]> {
-  const all = await read(folder);
+  const files = await read(folder);
   const lines: string[] = [];
-  for (const { manifests, document } of chosen(all, values, namespace)) {
+  for (const { manifests, document } of chosen(files, values, namespace)) {
     const secret = text(document, "spec", "writeTo", "name");
     const key = text(document, "spec", "writeTo", "key") || "apiKey";
     const spec = (document.toJS() as { spec: Record<string, unknown> }).spec;
     document.setIn(["spec", "rotation"], document.createNode(rotationOf(spec, values["grace-period"], nowMs)));
     manifests.changed = true;
-    rotateSecret(all, namespace, secret, key, nowMs);
+    rotateSecret(files, namespace, secret, key, nowMs);
     lines.push(
       `ApiKey ${namespace}/${text(document, "metadata", "name")} rotated; the new key is in Secret ${secret}, key ${key}`,
     );
   }
-  await Promise.all(all.filter((file) => file.changed).map(write));
+  await Promise.all(files.filter((file) => file.changed).map(write));
   return lines;
 }
 
 export async function revokeInFolder(folder: string, values: KeysValues, namespace: string): Promise<string[]> {
-  const all = await read(folder);
-  const matching = chosen(all, values, namespace);
+  const files = await read(folder);
+  const matching = chosen(files, values, namespace);
   for (const { manifests, document } of matching) {
     document.setIn(["spec", "revoked"], true);
     manifests.changed = true;
   }
-  await Promise.all(all.filter((file) => file.changed).map(write));
+  await Promise.all(files.filter((file) => file.changed).map(write));
   return matching.map(({ document }) => `ApiKey ${namespace}/${text(document, "metadata", "name")} revoked`);
 }
 

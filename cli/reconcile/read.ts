@@ -61,10 +61,10 @@ function formatOf(formats: readonly ExportFormat[], names: readonly string[], pl
   if (format === undefined) {
     const other = otherExports.find(({ columns }) => columns.every((name) => names.includes(name)));
     if (other !== undefined) throw new UsageError(`${place}: this export is ${other.what}`);
-    const known = [...new Set(formats.map(({ name }) => name))].join(", ");
+    const formatNames = [...new Set(formats.map(({ name }) => name))].join(", ");
     const columns = names.slice(0, 8).join(", ");
     throw new UsageError(
-      `${place}: this is not an export that can be read (${known}); it has ${columns || "no columns"}`,
+      `${place}: this is not an export that can be read (${formatNames}); it has ${columns || "no columns"}`,
     );
   }
   const missing = format.needs.filter((name) => !has(format)(name));
@@ -225,8 +225,8 @@ async function* csvRecords(file: string): AsyncGenerator<string[]> {
     yield* reader.read(isFirst ? chunk.replace(/^\uFEFF/, "") : chunk);
     isFirst = false;
   }
-  const last = reader.end();
-  if (last !== null) yield last;
+  const rest = reader.end();
+  if (rest !== null) yield rest;
 }
 
 /** Rates such as `EUR=1.08`. */

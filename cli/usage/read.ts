@@ -95,9 +95,9 @@ async function* csvRows(chunks: AsyncIterable<string>, file: string): AsyncGener
       else
         yield rowOf(Object.fromEntries(names.map((name, column) => [name, cells[column]])), `${file}: row ${number}`);
     }
-  const last = reader.end();
-  if (last !== null && names !== null)
-    yield rowOf(Object.fromEntries(names.map((name, column) => [name, last[column]])), `${file}: row ${number + 1}`);
+  const rest = reader.end();
+  if (rest !== null && names !== null)
+    yield rowOf(Object.fromEntries(names.map((name, column) => [name, rest[column]])), `${file}: row ${number + 1}`);
 }
 
 /** Puts back a first chunk that was looked at. */
@@ -113,9 +113,9 @@ export async function readUsage(file: string): Promise<LedgerRow[]> {
   const chunks = (stream as AsyncIterable<string>)[Symbol.asyncIterator]();
   const first = await chunks.next();
   if (first.done === true) return [];
-  const all = withFirst(first.value, { [Symbol.asyncIterator]: () => chunks });
+  const usage = withFirst(first.value, { [Symbol.asyncIterator]: () => chunks });
   const rows: LedgerRow[] = [];
-  for await (const row of first.value.trimStart().startsWith("{") ? jsonRows(all, file) : csvRows(all, file))
+  for await (const row of first.value.trimStart().startsWith("{") ? jsonRows(usage, file) : csvRows(usage, file))
     rows.push(row);
   return rows;
 }

@@ -88,10 +88,10 @@ export class Contests {
     const repeats = (this.#repeats.get(meta.namespace) ?? 0) + 1;
     this.#repeats.set(meta.namespace, repeats);
     if (repeats < repeatsOfContest) return;
-    const known = this.#contested.get(meta.namespace);
-    const contested = { rival: known?.rival ?? null, untilMs: this.#nowMs() + this.#holdMs };
+    const contest = this.#contested.get(meta.namespace);
+    const contested = { rival: contest?.rival ?? null, untilMs: this.#nowMs() + this.#holdMs };
     this.#contested.set(meta.namespace, contested);
-    if (known === undefined) this.#notify(meta.namespace, contested, object);
+    if (contest === undefined) this.#notify(meta.namespace, contested, object);
   }
 
   #yields({ rival }: Contested): boolean {

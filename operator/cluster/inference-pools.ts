@@ -146,8 +146,8 @@ export class InferencePoolWatches {
     key: string,
     what: Pick<ConstructorParameters<typeof ObjectCache<T>>[1], "path" | "list" | "labelSelector">,
   ): Watched<T> {
-    const known = all.get(key);
-    if (known !== undefined) return known;
+    const pool = all.get(key);
+    if (pool !== undefined) return pool;
     const { changed, failed } = this.#events;
     const watched: { cache?: ObjectCache<T>; why: string | null } = { why: null };
     const note = (why: string | null): void => {
@@ -181,7 +181,7 @@ export class InferencePoolWatches {
   }
 
   async stop(): Promise<void> {
-    const all = [...this.#pools.values(), ...this.#pods.values()];
-    await Promise.all(all.map(({ cache }) => cache.stop()));
+    const caches = [...this.#pools.values(), ...this.#pods.values()];
+    await Promise.all(caches.map(({ cache }) => cache.stop()));
   }
 }

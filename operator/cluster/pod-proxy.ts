@@ -20,7 +20,7 @@ const secretLabel = "sluice.dev/status-token";
 
 /** Pure: status ports of the Pods that are ready. */
 function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
-  const all = slices.flatMap((slice) =>
+  const endpoints = slices.flatMap((slice) =>
     readyEndpoints(slice)
       .filter((endpoint) => endpoint.targetRef?.kind === "Pod")
       .map((endpoint) => ({
@@ -31,7 +31,7 @@ function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
       })),
   );
   // A Pod with two addresses is in two slices.
-  return [...new Map(all.map((proxy) => [`${proxy.namespace}/${proxy.pod}`, proxy])).values()];
+  return [...new Map(endpoints.map((proxy) => [`${proxy.namespace}/${proxy.pod}`, proxy])).values()];
 }
 
 /** Slices carry their Service's labels, whatever the release is called. */

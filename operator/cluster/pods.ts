@@ -48,8 +48,8 @@ export class PodWatches {
         void cache.stop();
       }
     for (const id of wanted) if (!this.#caches.has(id)) this.#caches.set(id, this.#watch(id));
-    const known = [...this.#caches].filter(([, cache]) => cache.synced());
-    return Object.fromEntries(known.map(([id, cache]) => [id, podsIn(cache.list())]));
+    const synced = [...this.#caches].filter(([, cache]) => cache.synced());
+    return Object.fromEntries(synced.map(([id, cache]) => [id, podsIn(cache.list())]));
   }
 
   #watch(id: string): ObjectCache<V1EndpointSlice> {

@@ -57,8 +57,8 @@ async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<s
 /** One address for each ready proxy, sorted by name. */
 export async function findStatusAddresses(cluster: Cluster, settings: OperatorSettings): Promise<StatusAddress[]> {
   if (settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls.map((url) => ({ name: url, url }));
-  const all = (await slicesOf(cluster, settings)).items.flatMap(addressesIn);
-  return [...new Map(all.map((address) => [address.name, address])).values()].sort((a, b) =>
+  const addresses = (await slicesOf(cluster, settings)).items.flatMap(addressesIn);
+  return [...new Map(addresses.map((address) => [address.name, address])).values()].sort((a, b) =>
     a.name < b.name ? -1 : 1,
   );
 }

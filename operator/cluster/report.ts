@@ -70,8 +70,8 @@ export function transitions(
 /** Pure: warnings, reported once for each form of the object. */
 export function warnings(verdict: Verdict, before: readonly Condition[]): Transition[] {
   if (before.some((condition) => condition.observedGeneration === verdict.meta.generation)) return [];
-  const all = [...verdict.accepted, ...verdict.resolvedRefs].filter((problem) => problem.severity === "warning");
-  return all.map(({ reason, message }) => ({
+  const warnings = [...verdict.accepted, ...verdict.resolvedRefs].filter((problem) => problem.severity === "warning");
+  return warnings.map(({ reason, message }) => ({
     condition: {
       type: "Accepted",
       status: "True",

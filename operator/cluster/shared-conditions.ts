@@ -21,8 +21,8 @@ export class SharedConditions {
 
   #one(conditions: readonly unknown[]): unknown {
     const digest = hash("sha1", JSON.stringify(conditions), "base64");
-    const known = this.#lists.get(digest);
-    if (equal(known, conditions)) return known;
+    const shared = this.#lists.get(digest);
+    if (equal(shared, conditions)) return shared;
     if (this.#lists.size >= maxLists) this.#lists.clear();
     this.#lists.set(digest, conditions);
     return conditions;

@@ -29,10 +29,10 @@ export function channelSnapshot(
   const reach = new Map<string, ReachableChannel>();
   for (const { id, place } of named) {
     const channel = channels.find((channel) => channel.place === place);
-    const last = before.get(place);
+    const previous = before.get(place);
     if (channel !== undefined) reach.set(place, { channel, kept: keptOf(channel, values) });
     // Its Secret is missing at the moment.
-    else if (last !== undefined) reach.set(place, { ...last, channel: { ...last.channel, id } });
+    else if (previous !== undefined) reach.set(place, { ...previous, channel: { ...previous.channel, id } });
   }
   return reach;
 }

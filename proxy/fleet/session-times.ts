@@ -48,15 +48,15 @@ export class SessionTimes {
    * reached.
    */
   age(session: string): number | null | Promise<number | null> {
-    const known = this.#used(session);
-    if (known !== null && this.#isCurrent(known)) return this.#ageOf(known);
-    if (this.#options.isLost()) return known === null ? null : this.#ageOf(known);
-    const knownMs = known === null ? 0 : this.#ageOf(known);
+    const entry = this.#used(session);
+    if (entry !== null && this.#isCurrent(entry)) return this.#ageOf(entry);
+    if (this.#options.isLost()) return entry === null ? null : this.#ageOf(entry);
+    const knownMs = entry === null ? 0 : this.#ageOf(entry);
     try {
       const age = this.#store.age(session, knownMs, keptMs);
-      return age instanceof Promise ? this.#answered(session, known, age) : this.#learned(session, age);
+      return age instanceof Promise ? this.#answered(session, entry, age) : this.#learned(session, age);
     } catch {
-      return known === null ? null : knownMs;
+      return entry === null ? null : knownMs;
     }
   }
 
@@ -76,14 +76,14 @@ export class SessionTimes {
   }
 
   #used(session: string): Known | null {
-    const known = this.#known.get(session);
-    if (known === undefined) return null;
+    const entry = this.#known.get(session);
+    if (entry === undefined) return null;
     this.#known.delete(session);
     const nowMs = this.#clock.nowMs();
-    if (nowMs - known.lastMs >= sessionIdleMs) return null;
-    known.lastMs = nowMs;
-    this.#known.set(session, known);
-    return known;
+    if (nowMs - entry.lastMs >= sessionIdleMs) return null;
+    entry.lastMs = nowMs;
+    this.#known.set(session, entry);
+    return entry;
   }
 
   #keep(session: string, known: Known): void {

@@ -113,8 +113,8 @@ function routeReports(
   identity: Identity,
   chosen: Route | null,
 ): RouteReport[] {
-  const all = [...snapshot.paths.values()].flatMap((path) => path.routes);
-  return all
+  const routes = [...snapshot.paths.values()].flatMap((path) => path.routes);
+  return routes
     .map((route) => {
       const why = route === chosen ? chosenWhy(route, model) : whyNot(route, path, model, identity, chosen);
       return { route: route.config.id, chosen: route === chosen, why };

@@ -36,8 +36,8 @@ function shown(
 ): Record<string, string> {
   const out: Record<string, string> = { ":method": method, ":path": path, ":authority": authority };
   for (const [name, value] of Object.entries(headers)) {
-    const known = name.toLowerCase();
-    if (shownHeaders.has(known) || known.startsWith(ownHeaders)) out[known] = value;
+    const lower = name.toLowerCase();
+    if (shownHeaders.has(lower) || lower.startsWith(ownHeaders)) out[lower] = value;
   }
   out["x-request-id"] = requestId;
   out["content-length"] = String(body === null ? 0 : Buffer.byteLength(body));
@@ -59,8 +59,8 @@ function withHeaders(outgoing: Outgoing, added: Readonly<Record<string, string>>
 
 /** The first of the chosen servers that the call has not tried, else the first. Servers outside the pool don't count. */
 function podIn({ pods = [] }: ProviderEntry, servers: readonly string[], { untried }: PodSeat): PodEntry | null {
-  const known = servers.flatMap((server) => pods.find(({ name }) => name === server) ?? []);
-  return known.find(({ name }) => untried === null || untried.includes(name)) ?? known[0] ?? null;
+  const chosen = servers.flatMap((server) => pods.find(({ name }) => name === server) ?? []);
+  return chosen.find(({ name }) => untried === null || untried.includes(name)) ?? chosen[0] ?? null;
 }
 
 /** The server of an attempt. */

@@ -80,8 +80,8 @@ export class Recounts {
   async read(budget: BudgetConfig, periodStartMs: number): Promise<Sums> {
     const key = this.#key(budget, periodStartMs);
     if (key === null) return none;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
+    const recount = this.#known.get(key);
+    if (recount !== undefined) return recount;
     const oldest = this.#known.size >= maxKept ? this.#known.keys().next().value : undefined;
     if (oldest !== undefined) this.#known.delete(oldest);
     const reading = this.#count(budget, periodStartMs);

@@ -28,9 +28,9 @@ function nextPage(operation: ResourceOperation, json: unknown): readonly [string
   if (!isObject(json)) return null;
   // https://platform.claude.com/docs/en/api/files-list
   if (typeof json["next_page"] === "string") return ["page", json["next_page"]];
-  const last: unknown = dataOf(json).at(-1);
-  if (json["has_more"] !== true || !isObject(last) || typeof last["id"] !== "string") return null;
-  return [isOfAnthropic(operation) ? "after_id" : "after", last["id"]];
+  const lastObject: unknown = dataOf(json).at(-1);
+  if (json["has_more"] !== true || !isObject(lastObject) || typeof lastObject["id"] !== "string") return null;
+  return [isOfAnthropic(operation) ? "after_id" : "after", lastObject["id"]];
 }
 
 const dataOf = (json: unknown): unknown[] => (isObject(json) && Array.isArray(json["data"]) ? json["data"] : []);

@@ -246,8 +246,8 @@ export function modelNames(route: Route): string[] {
   const usable = route.targets.filter((target) => resident(route, target.entry));
   if (models === null)
     return usable.flatMap((target) => (target.model ? [target.model.name] : [...target.entry.models.keys()]));
-  const known = usable.flatMap((target) => (target.model ? [] : [...target.entry.models.keys()]));
+  const modelNames = usable.flatMap((target) => (target.model ? [] : [...target.entry.models.keys()]));
   const patterns = models.filter(isModelPattern).map(modelPattern);
-  const matched = known.filter((name) => patterns.some((pattern) => matchesPattern(pattern, name)));
+  const matched = modelNames.filter((name) => patterns.some((pattern) => matchesPattern(pattern, name)));
   return [...models.filter((name) => !isModelPattern(name)), ...matched];
 }

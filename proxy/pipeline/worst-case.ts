@@ -184,9 +184,9 @@ export function maxTokens(shaped: Shaped, target: ResolvedTarget): { prompt: num
   const fills = links.files || linksState(shaped);
   const { turns } = usesAt(serverUses(shaped), shaped, model.config.upstream);
   const bound = promptOf(promptBound(shaped, links), model.config, fills, turns);
-  const known = windowOf(model.config) !== null || !(fills || turns > 0);
+  const isBounded = windowOf(model.config) !== null || !(fills || turns > 0);
   return {
-    prompt: known ? bound : Math.max(bound, largestContext),
+    prompt: isBounded ? bound : Math.max(bound, largestContext),
     completion: outputMost(shaped, target) * answers(shaped),
   };
 }

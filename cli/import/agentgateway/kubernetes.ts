@@ -19,8 +19,8 @@ function secretCredential(ref: Setting, resources: Resources): Credential[] {
   const outside = { outside: `from the key Authorization of Secret ${name.text}, without the word Bearer` };
   for (const secret of [clear, encoded]) secret?.mark("Secret", "moved to the Secret of the LLMProvider");
   const decoded = encoded?.text === undefined ? undefined : Buffer.from(encoded.text, "base64").toString("utf8").trim();
-  const known = decoded === undefined ? (clear === undefined ? null : secretFrom(clear)) : { clear: decoded };
-  const value = known !== null && "clear" in known ? { clear: known.clear.replace(/^Bearer /i, "") } : known;
+  const source = decoded === undefined ? (clear === undefined ? null : secretFrom(clear)) : { clear: decoded };
+  const value = source !== null && "clear" in source ? { clear: source.clear.replace(/^Bearer /i, "") } : source;
   return [{ field: "apiKey", value: value ?? outside, setting: ref }];
 }
 
@@ -168,9 +168,9 @@ function addRule(
   const timeouts = providerSettings(rule.get("none"), rule.get("timeouts"));
   const providers = backends.flatMap(({ ref, backend }): RouteProvider[] => {
     const own = policyParts(resources.policyOf("AgentgatewayBackend", resourceName(backend)));
-    const all = backendProviders(backend, { ...own.settings, ...settings, ...timeouts }, resources, context);
+    const providers = backendProviders(backend, { ...own.settings, ...settings, ...timeouts }, resources, context);
     const weight = backends.length > 1 ? { weight: ref.get("weight").number ?? 1 } : {};
-    return all.map((provider) => ({ ...weight, ...provider }));
+    return providers.map((provider) => ({ ...weight, ...provider }));
   });
   const [first] = backends;
   if (first === undefined) return false;

@@ -41,12 +41,12 @@ function kindOf(model: Setting, { providers }: Llm): { name: string; kind: Setti
 }
 
 function formOf(model: Setting, llm: Llm): ProviderForm | null {
-  const known = kindOf(model, llm);
-  if (known === null) {
+  const modelKind = kindOf(model, llm);
+  if (modelKind === null) {
     model.get("name").notImported("its provider is not known");
     return null;
   }
-  const { kind, params } = known;
+  const { kind, params } = modelKind;
   const text = kind.name === "custom" ? "custom" : kind.text;
   if (text === undefined) {
     kind.notImported("the provider is not known");
@@ -68,7 +68,7 @@ function formOf(model: Setting, llm: Llm): ProviderForm | null {
       ? null
       : { setting: azure, text: `https://${azure.text}.openai.azure.com`, variable: null };
   return {
-    name: known.name || text,
+    name: modelKind.name || text,
     kind: text,
     setting: kind,
     fields: paramOf("awsRegion", "vertexProject", "vertexRegion", "azureApiVersion"),
@@ -194,17 +194,17 @@ function sharedParts(policies: Setting): PolicyParts {
 
 export function addLlm(llm: Setting, accounts: Accounts, manifests: Manifests, options: ImportOptions): void {
   const byName = (list: Setting): Map<string, Setting> => {
-    const all = new Map<string, Setting>();
+    const byName = new Map<string, Setting>();
     for (const setting of list.items()) {
       const name = setting.get("name").text;
       if (name === undefined) continue;
-      if (!all.has(name)) all.set(name, setting);
+      if (!byName.has(name)) byName.set(name, setting);
       else
         setting.notImported(
           "a policy is chosen by model: write a rule of routing.rules for the other of the same name",
         );
     }
-    return all;
+    return byName;
   };
   const all: Llm = {
     providers: byName(llm.get("providers")),

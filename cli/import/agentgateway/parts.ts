@@ -11,16 +11,16 @@ const isParameter = (name: string): boolean =>
   /^[a-z][a-z0-9_]{0,63}$/.test(name) && !/^(model|messages|stream|input)$/.test(name);
 
 function parametersOf(setting: Setting, field: string): Spec {
-  const all: Spec = {};
+  const spec: Spec = {};
   for (const [name, member] of setting.entries()) {
     if (!isParameter(name) || typeof member.value === "object") {
       member.notImported(`${field} has parameters of calls, such as temperature`);
       continue;
     }
-    all[name] = member.value;
+    spec[name] = member.value;
     member.imported(`${field}.${name}`);
   }
-  return all;
+  return spec;
 }
 
 function promptsOf(prompts: Setting): Spec {
@@ -159,8 +159,8 @@ function limitOf(limit: Setting): { spec: Spec; setting: Setting } | null {
 }
 
 export function limitsOf(limits: Setting): Spec {
-  const all = limits.items().flatMap((limit) => limitOf(limit) ?? []);
-  const kept = takeFirst(all, 8, "limits of a policy", ({ setting }) => setting);
+  const imported = limits.items().flatMap((limit) => limitOf(limit) ?? []);
+  const kept = takeFirst(imported, 8, "limits of a policy", ({ setting }) => setting);
   return kept.length === 0 ? {} : { limits: kept.map(({ spec }) => spec) };
 }
 

@@ -159,10 +159,10 @@ function providersOf(
   context: RouteContext,
 ): RouteProvider[] {
   const ai = backend.get("ai");
-  const all = [...policies, backend.get("policies")];
+  const settings = [...policies, backend.get("policies")];
   const weight = backend.get("weight");
   weight.imported("weight of the target");
-  if (!ai.get("groups").isSet) return providerOf(ai, all, isOnly ? {} : { weight: weight.number ?? 1 }, context);
+  if (!ai.get("groups").isSet) return providerOf(ai, settings, isOnly ? {} : { weight: weight.number ?? 1 }, context);
   return ai
     .get("groups")
     .items()
@@ -170,7 +170,7 @@ function providersOf(
       group
         .get("providers")
         .items()
-        .flatMap((setting) => providerOf(setting, all, { priority }, context)),
+        .flatMap((setting) => providerOf(setting, settings, { priority }, context)),
     );
 }
 

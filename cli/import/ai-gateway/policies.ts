@@ -133,13 +133,13 @@ const keyParts: Readonly<Record<string, string>> = {
 
 /** `temperature: 0` and `max_tokens < 1000`, as members or texts. */
 function conditionsOf(conditions: Setting): Spec {
-  const all = conditions
+  const joined = conditions
     .items()
     .flatMap((condition) =>
       condition.text === undefined ? condition.entries() : [[condition.text, condition] as const],
     );
   const when: Spec = {};
-  for (const [name, setting] of all) {
+  for (const [name, setting] of joined) {
     const text = `${name} ${setting.text ?? ""}`;
     const temperature = /temperature\W*([0-9.]+)/.exec(text)?.[1];
     const tokens = /max_tokens\W*([0-9]+)/.exec(text)?.[1];

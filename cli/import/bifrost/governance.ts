@@ -76,12 +76,12 @@ function modelsOf(key: Setting, offers: readonly Offer[]): string[] {
       setting.get("weight").changed("shares of traffic are those of the keys of the providers");
       const allowed = setting.get("allowed_models");
       const isAny = allowed.texts.length === 0 || allowed.texts.some((name) => name.includes("*"));
-      const known = offers.filter((offer) => offer.provider === provider).map(({ model }) => model);
+      const offered = offers.filter((offer) => offer.provider === provider).map(({ model }) => model);
       allowed.mark(
         isAny ? "Changed" : "Imported",
         isAny ? "models: those of the provider that were imported" : "models",
       );
-      return (isAny ? known : allowed.texts).flatMap((name) => [`${provider}/${name}`, name]);
+      return (isAny ? offered : allowed.texts).flatMap((name) => [`${provider}/${name}`, name]);
     });
   const names = [...new Set(models.flatMap((name) => modelNameFrom(name) ?? []))];
   return takeFirst(names, maxKeyModels, "models of an ApiKey", () => key.get("provider_configs"));

@@ -147,13 +147,13 @@ function accessOf(policy: Setting | undefined, service: Service, resources: Reso
 /** null: its schema has no counterpart. */
 export function backendAccount(backend: Setting, resources: Resources): Account | null {
   const schema = backend.get("spec", "schema", "name");
-  const known = Object.hasOwn(bySchema, schema.text ?? "") ? bySchema[schema.text ?? ""] : undefined;
-  if (known === undefined) {
+  const type = Object.hasOwn(bySchema, schema.text ?? "") ? bySchema[schema.text ?? ""] : undefined;
+  if (type === undefined) {
     backend.get("spec").notImported("the schema is not known");
     return null;
   }
   schema.imported("type of the LLMProvider");
-  const named = serviceOf(known);
+  const named = serviceOf(type);
   const version = backend.get("spec", "schema", "version").text;
   const address = addressOf(backend, named, resources);
   const service = actualService(named, address);

@@ -153,8 +153,10 @@ function tokenLimit(entry: Setting): TokenLimit | null {
 /** The policy has one limit for each window: the lowest. */
 function tokenLimits(plugin: Setting | undefined, isOpen: boolean): Limit[] {
   plugin?.get("name").imported("limits");
-  const all = (plugin?.get("config", "llm_providers").items() ?? []).flatMap((entry) => tokenLimit(entry) ?? []);
-  return [...Map.groupBy(all, ({ seconds }) => seconds).values()].flatMap((group) => {
+  const tokenLimits = (plugin?.get("config", "llm_providers").items() ?? []).flatMap(
+    (entry) => tokenLimit(entry) ?? [],
+  );
+  return [...Map.groupBy(tokenLimits, ({ seconds }) => seconds).values()].flatMap((group) => {
     const [lowest, ...others] = group.toSorted((a, b) => a.tokens - b.tokens);
     for (const { setting } of others)
       setting.remark("NotImported", "the policy has the lowest of the limits in this window");

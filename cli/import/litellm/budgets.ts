@@ -86,11 +86,11 @@ function deploymentBudgets(config: Config, manifests: Manifests, alerts: Spec): 
 
 /** Names of LLMProviders of the service. */
 function providersOf(service: string, manifests: Manifests): string[] {
-  const known = serviceNamed(service);
-  if (known === null) return [];
+  const serviceType = serviceNamed(service);
+  if (serviceType === null) return [];
   return manifests
     .of("LLMProvider")
-    .filter(({ spec }) => spec["type"] === known.type && spec["preset"] === known.preset)
+    .filter(({ spec }) => spec["type"] === serviceType.type && spec["preset"] === serviceType.preset)
     .map(({ name }) => name);
 }
 

@@ -75,10 +75,10 @@ interface Order {
 /** With fallbacks, only weights keep the group's own deployments first; weight 0 means: if nothing else is left. */
 function orderOf(own: readonly Deployment[], hasFallbacks: boolean, strategy: Strategy): Order {
   if (own.some(({ order }) => order !== null)) {
-    const last = Math.max(...own.map(({ order }) => order ?? 1));
+    const lastOrder = Math.max(...own.map(({ order }) => order ?? 1));
     return {
       strategy: "Priority",
-      place: ({ order }, rank) => ({ priority: rank === 0 ? (order ?? 1) : last + rank }),
+      place: ({ order }, rank) => ({ priority: rank === 0 ? (order ?? 1) : lastOrder + rank }),
     };
   }
   if (own.length === 1)
@@ -180,11 +180,11 @@ export function addPolicies(
   extras: Spec,
 ): void {
   const groups = Map.groupBy(deployments, ({ group }) => group);
-  const known = new Set(groups.keys());
+  const groupNames = new Set(groups.keys());
   const plan: Plan = {
     groups,
-    fallbacks: fallbacksOf(config, known),
-    aliases: aliasesOf(config, known),
+    fallbacks: fallbacksOf(config, groupNames),
+    aliases: aliasesOf(config, groupNames),
     strategy: strategyOf(config),
     extras,
   };

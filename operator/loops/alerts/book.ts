@@ -71,10 +71,10 @@ export class ObjectAlertBook {
     for (const object of objects) {
       if (!isWatchable(object)) continue;
       const name = nameOf(object);
-      const known = this.#held.get(name);
-      if (known?.meta.uid === object.meta.uid) continue;
+      const memory = this.#held.get(name);
+      if (memory?.meta.uid === object.meta.uid) continue;
       // Deleted, and created again with the same name.
-      if (known !== undefined) this.#leave(known, [...known.reach.values()], "Deleted");
+      if (memory !== undefined) this.#leave(memory, [...memory.reach.values()], "Deleted");
       this.#held.set(name, { ...memoryFromStatus(object.status), kind: object.kind, meta: object.meta });
     }
   }

@@ -47,8 +47,8 @@ const topOf = (groups: ReadonlyMap<string, number>): Map<string, number> =>
   new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, maxGroups));
 
 function closed(before: BudgetState): BudgetState["history"] {
-  const last = { periodStart: isoTime(before.periodStartMs), spent: usdText(before.spentNanoUsd) };
-  return [...before.history, last].slice(-maxHistory);
+  const ended = { periodStart: isoTime(before.periodStartMs), spent: usdText(before.spentNanoUsd) };
+  return [...before.history, ended].slice(-maxHistory);
 }
 
 /** By then each has been given up, or its channel can't be used. */
@@ -76,16 +76,16 @@ type Readings = ReturnType<typeof reached>;
 
 /** Calls that began in the period before are charged to it after its end. */
 function withLateCharges(history: BudgetState["history"], readings: Readings): BudgetState["history"] {
-  const last = history.at(-1);
-  if (last === undefined) return history;
+  const newest = history.at(-1);
+  if (newest === undefined) return history;
   const late = readings.filter(
-    ({ before }) => before !== undefined && isoTime(before.periodStartMs) === last.periodStart,
+    ({ before }) => before !== undefined && isoTime(before.periodStartMs) === newest.periodStart,
   );
   const spent = Math.max(
-    nanoOfText(last.spent),
+    nanoOfText(newest.spent),
     totalOf(late, ({ before }) => before?.spentNanoUsd ?? 0),
   );
-  return [...history.slice(0, -1), { ...last, spent: usdText(spent) }];
+  return [...history.slice(0, -1), { ...newest, spent: usdText(spent) }];
 }
 
 /** Subjects refused under the current amount. Only a hard budget refuses. */

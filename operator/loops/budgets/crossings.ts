@@ -63,12 +63,12 @@ export function crossingsOf(watch: BudgetRules, state: BudgetState, nowMs: numbe
     ...reachedNow(watch, state),
     ...(spike === null ? [] : [{ event: "Spike", percent: spike, subject: "" } as const]),
   ];
-  const known = new Set(state.crossings.map(nameOf));
+  const reported = new Set(state.crossings.map(nameOf));
   const spent = (crossed: Crossed): number =>
     crossed.event === "Spike" ? state.spentNanoUsd : (state.groups.get(crossed.subject) ?? 0);
   const again = state.rearmed === 0 ? {} : { rearmed: state.rearmed };
   const fresh = now
-    .filter((crossed) => !known.has(nameOf(crossed)))
+    .filter((crossed) => !reported.has(nameOf(crossed)))
     .map((crossed) => ({ ...crossed, at: isoTime(nowMs), spent: usdText(spent(crossed)), told: [], ...again }));
   return [...state.crossings, ...fresh].slice(0, maxCrossings);
 }
