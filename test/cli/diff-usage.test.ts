@@ -12,6 +12,7 @@ import { compileOffline } from "../../operator/folder/compile-offline.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { exportedRow, nanoUsdOf, usd } from "../../proxy/config/usage-report.ts";
+import { ledgerRow } from "../harness/ledger-row.ts";
 import fc, { runs } from "../harness/property.ts";
 import { sluice, sluiceWith } from "../harness/sluice.ts";
 
@@ -46,28 +47,13 @@ const named = `{ name: one, ${toUp.slice(2)}, { name: two, ${toTwin.slice(2)}`;
 const base = [up, twin, key("ann"), key("bob", ", team: b")];
 
 /** A million tokens of prompt: they cost the price. */
-const row = (more: Partial<LedgerRow> = {}): LedgerRow => ({
-  hourMs: Date.parse("2027-02-01T10:00:00Z"),
-  namespace: "a",
-  user: "ann",
-  team: "",
-  role: "developer",
-  key: "a/ann",
-  route: "a/chat",
-  model: "gpt",
-  provider: "a/up",
-  requests: 10,
-  errors: 0,
-  promptTokens: 1_000_000,
-  cachedTokens: 0,
-  cacheWriteTokens: 0,
-  completionTokens: 0,
-  reasoningTokens: 0,
-  costNanoUsd: 2_000_000_000,
-  estimated: 0,
-  unpriced: 0,
-  ...more,
-});
+const row = (more: Partial<LedgerRow> = {}): LedgerRow =>
+  ledgerRow({
+    ...{ hourMs: Date.parse("2027-02-01T10:00:00Z"), namespace: "a", user: "ann", role: "developer", key: "a/ann" },
+    ...{ route: "a/chat", model: "gpt", provider: "a/up", requests: 10 },
+    ...{ promptTokens: 1_000_000, completionTokens: 0, costNanoUsd: 2_000_000_000 },
+    ...more,
+  });
 
 async function configOf(manifests: readonly string[], previous: Parameters<typeof usageBetween>[1]["before"] | null) {
   const file = join(folder, "all.yaml");

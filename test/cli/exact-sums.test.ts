@@ -6,29 +6,10 @@ import { everyone } from "../../operator/console/viewer.ts";
 import { costCsv } from "../../operator/console/views/cost.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { groupRows, inCurrency, nanoUsdOf, totalOf, usd } from "../../proxy/config/usage-report.ts";
+import { ledgerRow } from "../harness/ledger-row.ts";
 import fc from "../harness/property.ts";
 
-const row = (user: string, costNanoUsd: number): LedgerRow => ({
-  hourMs: 0,
-  namespace: "n",
-  user,
-  team: "",
-  role: "",
-  key: "",
-  route: "",
-  model: "m",
-  provider: "p",
-  requests: 1,
-  errors: 0,
-  promptTokens: 1,
-  cachedTokens: 0,
-  cacheWriteTokens: 0,
-  completionTokens: 1,
-  reasoningTokens: 0,
-  costNanoUsd,
-  estimated: 0,
-  unpriced: 0,
-});
+const row = (user: string, costNanoUsd: number): LedgerRow => ledgerRow({ user, costNanoUsd });
 
 const rows = fc.array(
   fc.record({ user: fc.constantFrom("a", "b"), cost: fc.maxSafeNat() }).map(({ user, cost }) => row(user, cost)),

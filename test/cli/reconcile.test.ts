@@ -13,6 +13,7 @@ import { asText } from "../../cli/reconcile/output.ts";
 import { InvoiceReader, ratesOf } from "../../cli/reconcile/read.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { exportedRow } from "../../proxy/config/usage-report.ts";
+import { ledgerRow } from "../harness/ledger-row.ts";
 import fc from "../harness/property.ts";
 import { sluice } from "../harness/sluice.ts";
 
@@ -26,28 +27,13 @@ const dayMs = 86_400_000;
 const first = Date.parse("2027-02-01T00:00:00Z");
 const seconds = (ms: number): number => ms / 1000;
 
-const row = (more: Partial<LedgerRow> = {}): LedgerRow => ({
-  hourMs: first + 10 * 3_600_000,
-  namespace: "a",
-  user: "ann",
-  team: "",
-  role: "",
-  key: "a/ann",
-  route: "a/chat",
-  model: "gpt-4o",
-  provider: "a/up",
-  requests: 5,
-  errors: 0,
-  promptTokens: 1000,
-  cachedTokens: 800,
-  cacheWriteTokens: 0,
-  completionTokens: 500,
-  reasoningTokens: 0,
-  costNanoUsd: 6_500_000,
-  estimated: 0,
-  unpriced: 0,
-  ...more,
-});
+const row = (more: Partial<LedgerRow> = {}): LedgerRow =>
+  ledgerRow({
+    ...{ hourMs: first + 10 * 3_600_000, namespace: "a", user: "ann", key: "a/ann" },
+    ...{ route: "a/chat", model: "gpt-4o", provider: "a/up", requests: 5 },
+    ...{ promptTokens: 1000, cachedTokens: 800, completionTokens: 500, costNanoUsd: 6_500_000 },
+    ...more,
+  });
 
 let files = 0;
 async function file(name: string, text: string | Buffer): Promise<string> {

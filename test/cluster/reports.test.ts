@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { CoreV1Api, DiscoveryV1Api } from "@kubernetes/client-node";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { type Cluster, skipWithoutCluster, startCluster, systemNamespace } from "../harness/cluster.ts";
+import { ledgerRow } from "../harness/ledger-row.ts";
 import { sluice } from "../harness/sluice.ts";
 import { until } from "../harness/until.ts";
 
@@ -17,27 +18,10 @@ const address = Object.values(networkInterfaces())
 const skip = address === undefined ? "this machine has no address but loopback" : await skipWithoutCluster();
 
 const row = (user: string, costNanoUsd: number): LedgerRow =>
-  ({
-    hourMs: Date.parse("2027-02-01T00:00:00Z"),
-    namespace: "team-a",
-    user,
-    team: "",
-    role: "",
-    key: "team-a/k",
-    route: "team-a/chat",
-    model: "gpt-4o",
-    provider: "team-a/up",
-    requests: 1,
-    errors: 0,
-    promptTokens: 1,
-    cachedTokens: 0,
-    cacheWriteTokens: 0,
-    completionTokens: 1,
-    reasoningTokens: 0,
-    costNanoUsd,
-    unpriced: 0,
-    estimated: 0,
-  }) as unknown as LedgerRow;
+  ledgerRow({
+    ...{ hourMs: Date.parse("2027-02-01T00:00:00Z"), namespace: "team-a", user, key: "team-a/k" },
+    ...{ route: "team-a/chat", model: "gpt-4o", provider: "team-a/up", costNanoUsd },
+  });
 
 describe("reports through the API server", { skip }, () => {
   let cluster: Cluster;

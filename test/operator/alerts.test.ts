@@ -4,7 +4,6 @@ import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, describe, it } from "node:test";
-import { SMTPServer } from "smtp-server";
 import { budgetStatus } from "../../crds/types/budget-status.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
@@ -18,6 +17,7 @@ import { type Senders, type Sent, send } from "../../operator/delivery/send.ts";
 import { budgetAlert } from "../../operator/loops/budgets/alert.ts";
 import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
+import { startMailServer } from "../harness/mail-server.ts";
 
 interface Received {
   path: string;
@@ -164,25 +164,13 @@ describe("an alert", () => {
   });
 
   it("reaches a mailbox by a real mail server, with its login", async () => {
-    const mails: string[] = [];
-    const server = new SMTPServer({
+    const { port, mails, close } = await startMailServer({
       authOptional: false,
       allowInsecureAuth: true,
-      disabledCommands: ["STARTTLS"],
       onAuth: ({ username, password }, _session, done) =>
         username === "sluice" && password === "pass" ? done(null, { user: "sluice" }) : done(new Error("no")),
-      onData(stream, session, done) {
-        let mail = `${session.envelope.rcptTo.map(({ address }) => address).join(",")}\n`;
-        stream.on("data", (data: Buffer) => (mail += data.toString("utf8")));
-        stream.on("end", () => {
-          mails.push(mail);
-          done();
-        });
-      },
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    after(() => server.close());
-    const { port } = server.server.address() as AddressInfo;
+    after(close);
     const smtp = {
       host: "127.0.0.1",
       port,

@@ -1,10 +1,8 @@
 /** Channels that are silenced or take digests, mentions and links in messages, and recipients that a server refuses. */
 import assert from "node:assert/strict";
-import type { AddressInfo } from "node:net";
 import { after, describe, it } from "node:test";
 import type { EventsV1ApiCreateNamespacedEventRequest } from "@kubernetes/client-node";
 import { pino } from "pino";
-import { SMTPServer } from "smtp-server";
 import type { Cluster } from "../../operator/cluster/api.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
 import type { Compiled } from "../../operator/compile/compile.ts";
@@ -15,6 +13,7 @@ import { readyAlerts } from "../../operator/delivery/quiet-channels.ts";
 import { send } from "../../operator/delivery/send.ts";
 import type { OperatorSettings } from "../../operator/settings/settings.ts";
 import { directEgress } from "../../proxy/config/egress/egress.ts";
+import { startMailServer } from "../harness/mail-server.ts";
 
 const alertOf = (key: string, more: Partial<Alert> = {}): Alert => ({
   key,
@@ -136,24 +135,12 @@ it("links lead to the object", () => {
 });
 
 describe("a recipient that the mail server refuses", async () => {
-  const mails: string[] = [];
-  const server = new SMTPServer({
+  const { port, mails, close } = await startMailServer({
     authOptional: true,
-    disabledCommands: ["STARTTLS"],
     onRcptTo: ({ address }, _session, done) =>
       address.startsWith("gone@") ? done(Object.assign(new Error("no such mailbox"), { responseCode: 550 })) : done(),
-    onData(stream, session, done) {
-      let mail = `${session.envelope.rcptTo.map(({ address }) => address).join(",")}\n`;
-      stream.on("data", (data: Buffer) => (mail += data.toString("utf8")));
-      stream.on("end", () => {
-        mails.push(mail);
-        done();
-      });
-    },
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  after(() => server.close());
-  const { port } = server.server.address() as AddressInfo;
+  after(close);
   const smtp = { host: "127.0.0.1", port, security: "None" as const, from: "sluice@example.com", auth: null };
   const channel = channelOf("email", { to: ["here@example.com", "gone@example.com"] });
 

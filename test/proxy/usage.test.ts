@@ -18,6 +18,7 @@ import {
   startGateway,
   type TestGateway,
 } from "../harness/gateway.ts";
+import { ledgerRow } from "../harness/ledger-row.ts";
 import fc from "../harness/property.ts";
 import { sluice, sluiceWith } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -415,27 +416,8 @@ describe("usage", () => {
 });
 
 describe("groups", () => {
-  const row = (hour: string, costNanoUsd: number, key = "n/k"): LedgerRow => ({
-    hourMs: Date.parse(hour),
-    namespace: "n",
-    user: "u",
-    team: "",
-    role: "r",
-    key,
-    route: "p",
-    model: "m",
-    provider: "q",
-    requests: 1,
-    errors: 0,
-    promptTokens: 1,
-    cachedTokens: 0,
-    cacheWriteTokens: 0,
-    completionTokens: 1,
-    reasoningTokens: 0,
-    costNanoUsd,
-    estimated: 0,
-    unpriced: 0,
-  });
+  const row = (hour: string, costNanoUsd: number, key = "n/k"): LedgerRow =>
+    ledgerRow({ hourMs: Date.parse(hour), role: "r", key, route: "p", provider: "q", costNanoUsd });
   const rows = [row("2027-01-31T22:00:00Z", 1), row("2027-01-31T23:00:00Z", 2), row("2027-02-01T00:00:00Z", 4)];
   const sums = (by: Parameters<typeof groupRows>[1], timeZone?: string) =>
     groupRows(rows, by, timeZone === undefined ? {} : { timeZone }).map((group) => [
