@@ -1,16 +1,14 @@
 /** No example shows a difference or a conflict in Argo CD, which its own engine judges, in any of its ways to compare. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { askArgo, type Synced } from "../harness/argocd-engine.ts";
-import { type Finished, run } from "../harness/command.ts";
+import type { Finished } from "../harness/command.ts";
 import { exampleFolders, type Manifest } from "../harness/examples.ts";
-import { ensureTool, skipWithout } from "../harness/tools.ts";
-import { until } from "../harness/until.ts";
+import { applyCrds, runKubectl } from "../harness/kubectl.ts";
+import { skipWithout } from "../harness/tools.ts";
 
 const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "argocd-engine");
-const root = join(import.meta.dirname, "../..");
 const examples = exampleFolders();
 const team = "examples/teams/team-a";
 
@@ -24,18 +22,11 @@ describe("Argo CD", { skip }, () => {
   let server: ApiServer;
   before(async () => {
     server = await startApiServer();
-    assert.equal((await kubectl("apply", "-f", join(root, "crds"))).code, 0);
-    await until("the CRDs are served", async () => {
-      const { code, stderr } = await kubectl("get", "llmproviders,routingpolicies,budgets,apikeys");
-      assert.equal(code, 0, stderr);
-    });
+    await applyCrds(server);
   });
   after(() => server?.stop());
 
-  const kubectl = async (...args: string[]): Promise<Finished> =>
-    run(await ensureTool("kubectl"), args, {
-      env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
-    });
+  const kubectl = (...args: string[]): Promise<Finished> => runKubectl(server, args);
   const sync = (objects: readonly object[], serverSideApply: boolean): Promise<Synced[]> =>
     askArgo(server.adminKubeconfigPath, { objects, serverSideApply });
 
@@ -94,10 +85,7 @@ describe("Argo CD", { skip }, () => {
     clean(await sync(objects, true), objects.length);
     const others = await objectsOf(team, "kubectl");
     const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: others });
-    const applied = await run(await ensureTool("kubectl"), ["apply", "-f", "-"], {
-      env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
-      input: list,
-    });
+    const applied = await runKubectl(server, ["apply", "-f", "-"], list);
     assert.equal(applied.code, 0, applied.stderr);
     clean(await sync(others, true), others.length);
   });

@@ -8,8 +8,8 @@ import { stringify } from "yaml";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { type Finished, run } from "../harness/command.ts";
 import { exampleFolders, knownIn, type Manifest } from "../harness/examples.ts";
+import { adminEnv, applyCrds, runKubectl } from "../harness/kubectl.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
-import { until } from "../harness/until.ts";
 
 const skip = await skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
 const root = join(import.meta.dirname, "../..");
@@ -28,18 +28,11 @@ describe("after an example is applied", { skip }, () => {
     server = await startApiServer();
     folder = join(server.dir, "examples");
     await mkdir(folder);
-    assert.equal((await kubectl("apply", "-f", join(root, "crds"))).code, 0);
-    await until("the CRDs are served", async () => {
-      const { code, stderr } = await kubectl("get", "llmproviders,routingpolicies,budgets,apikeys");
-      assert.equal(code, 0, stderr);
-    });
+    await applyCrds(server);
   });
   after(() => server?.stop());
 
-  const kubectl = async (...args: string[]): Promise<Finished> =>
-    run(await ensureTool("kubectl"), args, {
-      env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
-    });
+  const kubectl = (...args: string[]): Promise<Finished> => runKubectl(server, args);
 
   const applied = async (objects: readonly Manifest[], name: string): Promise<string> => {
     const file = join(folder, `${name.replaceAll("/", "-")}.json`);
@@ -54,11 +47,7 @@ describe("after an example is applied", { skip }, () => {
     return stdout;
   };
   const helm = async (...args: string[]): Promise<string> =>
-    expectSuccess(
-      run(await ensureTool("helm"), args, {
-        env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath, HOME: server.dir },
-      }),
-    );
+    expectSuccess(run(await ensureTool("helm"), args, { env: adminEnv(server) }));
 
   for (const [example, objects] of examples)
     it(`nobody sees a difference: ${example}`, async () => {
