@@ -333,7 +333,7 @@ describe("an audit log that much befalls", () => {
               seen.chains += chains;
               for (const { what } of notes) {
                 if (what.includes("cut off")) seen.torn++;
-                if (what.includes("duplicates")) seen.repeated++;
+                if (what.includes("once more")) seen.repeated++;
                 if (what.includes("as long as retention requires")) seen.retired++;
               }
               for (const change of changes) {
