@@ -217,6 +217,8 @@ export interface ChatDelta {
   reasoning_content?: string;
   thinking_blocks?: JsonObject[];
   images?: MessageImage[];
+  /** Extension: how safe the provider thinks the answer is. */
+  safety_ratings?: JsonObject[];
   /** As a chat message has them, for text that has been sent. */
   annotations?: JsonObject[];
   [claudeCitations]?: readonly PlacedCitation[];
@@ -226,7 +228,8 @@ export interface ChatDelta {
 
 /** The events of a provider's stream, in order: start, deltas and finishes, at most one usage, then end or error. */
 export type StreamEvent =
-  | { kind: "start"; id: string | null; model: string | null }
+  /** `fingerprint`: OpenAI's `system_fingerprint`. */
+  | { kind: "start"; id: string | null; model: string | null; fingerprint?: string }
   | { kind: "delta"; choice: number; delta: ChatDelta; logprobs?: unknown }
   | { kind: "finish"; choice: number; reason: FinishReason; native?: string; stopSequence?: string }
   | { kind: "usage"; usage: Usage }

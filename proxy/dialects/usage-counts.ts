@@ -85,6 +85,11 @@ export function tierMode(tier: unknown): string | null {
   return ordinaryTiers.has(name) || !/^[a-z][a-z0-9-]{0,62}$/.test(name) ? null : name;
 }
 
+const tiers: ReadonlySet<string> = new Set(["flex", "priority", "batch", "scale", "reserved"]);
+
+/** How the call was processed, in the words of `service_tier`; null for the ordinary way. */
+export const tierOf = (usage: Usage | null): string | null => usage?.modes?.find((mode) => tiers.has(mode)) ?? null;
+
 const ordinaryTiers: ReadonlySet<string> = new Set([
   "default",
   "auto",

@@ -17,7 +17,12 @@ const stopReasons: Readonly<Record<FinishReason, string>> = {
 };
 
 /** Stop reasons that only Anthropic has, kept if the provider sent them. */
-const ownReasons: ReadonlySet<string> = new Set(["stop_sequence", "pause_turn", "model_context_window_exceeded"]);
+const ownReasons: ReadonlySet<string> = new Set([
+  "stop_sequence",
+  "pause_turn",
+  "compaction",
+  "model_context_window_exceeded",
+]);
 
 export function stopReason(reason: FinishReason, native: string | undefined, refused: boolean): string {
   if (native !== undefined && ownReasons.has(native)) return native;

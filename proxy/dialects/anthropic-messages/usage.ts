@@ -1,7 +1,7 @@
 /** Anthropic's `usage`: `input_tokens` counts only tokens neither read from nor written to the cache. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { Usage } from "../canonical.ts";
-import { Counts, member, tierMode } from "../usage-counts.ts";
+import { Counts, member, tierMode, tierOf } from "../usage-counts.ts";
 
 /**
  * Returns null if the value isn't a usage object. https://platform.claude.com/docs/en/api/messages/create: one-hour
@@ -49,12 +49,14 @@ const none: Usage = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0, 
 
 export function encodeUsage(given: Usage | null): JsonObject {
   const usage = given ?? none;
+  const tier = tierOf(usage);
   return {
     input_tokens: Math.max(0, usage.prompt - usage.cachedPrompt - usage.cacheWrite),
     cache_creation_input_tokens: usage.cacheWrite,
     cache_read_input_tokens: usage.cachedPrompt,
     output_tokens: usage.completion,
     ...(usage.units?.webSearch ? { server_tool_use: { web_search_requests: usage.units.webSearch } } : {}),
+    ...(tier === "priority" || tier === "batch" ? { service_tier: tier } : {}),
     ...(usage.reasoning > 0 ? { output_tokens_details: { thinking_tokens: usage.reasoning } } : {}),
   };
 }

@@ -2,6 +2,7 @@
 import type { JsonObject } from "../../wire/json.ts";
 import type { ChatChoice, ChatReply } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
+import { tierOf } from "../usage-counts.ts";
 import { clientCall, freeformNames } from "./custom-tools.ts";
 import { functionCallOf, functionReason, offersFunctions } from "./legacy-functions.ts";
 import { encodeUsage } from "./usage.ts";
@@ -29,7 +30,9 @@ function encodeChoice(choice: ChatChoice, freeform: ReadonlySet<string>, functio
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
   const freeform = freeformNames(context.body);
   const functions = offersFunctions(context.body);
+  const tier = tierOf(reply.usage);
   return {
+    ...(tier === null ? {} : { service_tier: tier }),
     ...reply.extra,
     id: reply.id || context.fallbackId,
     object: "chat.completion",

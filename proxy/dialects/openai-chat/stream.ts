@@ -1,6 +1,7 @@
 /** Events → `chat.completion.chunk`s (https://platform.openai.com/docs/api-reference/chat-streaming). Frames have no `event:` line. */
 import type { ChatDelta, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { tierOf } from "../usage-counts.ts";
 import { FreeformCalls, freeformNames } from "./custom-tools.ts";
 import { functionPieces, functionReason, offersFunctions } from "./legacy-functions.ts";
 import { encodeUsage } from "./usage.ts";
@@ -27,7 +28,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   encode(event: StreamEvent): string {
     switch (event.kind) {
       case "start":
-        this.#begin(event.id);
+        this.#begin(event.id, event.fingerprint);
         return "";
       case "delta":
         return this.#open(event.choice) + this.#delta(event.choice, event.delta, event.logprobs);
@@ -55,13 +56,14 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   }
 
   /** Every chunk has the same id, time and model. */
-  #begin(id: string | null): void {
+  #begin(id: string | null, fingerprint?: string): void {
     const { fallbackId, createdSeconds, model } = this.#context;
     const shared = JSON.stringify({
       id: id ?? fallbackId,
       object: "chat.completion.chunk",
       created: createdSeconds,
       model,
+      ...(fingerprint === undefined ? {} : { system_fingerprint: fingerprint }),
     });
     this.#head = `data: ${shared.slice(0, -1)},"choices":[`;
   }
@@ -101,6 +103,8 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   #usageChunk(): string {
     if (this.#usage === null || !this.#context.includeUsage) return "";
     if (this.#head === "") this.#begin(null);
-    return `${this.#head}],"usage":${JSON.stringify(encodeUsage(this.#usage))}}\n\n`;
+    const tier = tierOf(this.#usage);
+    const processed = tier === null ? "" : `,"service_tier":${JSON.stringify(tier)}`;
+    return `${this.#head}]${processed},"usage":${JSON.stringify(encodeUsage(this.#usage))}}\n\n`;
   }
 }

@@ -2,6 +2,7 @@
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { ChatReply, ChatRequest, FinishReason, Usage } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
+import { tierOf } from "../usage-counts.ts";
 import { itemsOf } from "./items.ts";
 import { clientTools } from "./tools.ts";
 import { encodeUsage } from "./usage.ts";
@@ -68,8 +69,6 @@ export interface ResponseOutcome {
   reason: string | null;
   output: JsonObject[];
   usage: Usage | null;
-  /** How the provider says it processed the call. */
-  tier?: unknown;
 }
 
 export function responseObject(
@@ -89,7 +88,7 @@ export function responseObject(
     model: context.model,
     output: outcome.output,
     ...echoed(context),
-    service_tier: typeof outcome.tier === "string" ? outcome.tier : "default",
+    service_tier: tierOf(outcome.usage) ?? "default",
     usage: outcome.usage === null ? null : encodeUsage(outcome.usage),
   };
 }
@@ -107,6 +106,5 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
     reason,
     output,
     usage: reply.usage,
-    tier: reply.extra?.["service_tier"],
   });
 }

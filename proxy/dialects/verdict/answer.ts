@@ -51,10 +51,12 @@ function errorWithout(body: JsonObject): ReplyVerdict {
 }
 
 /**
- * `"error"` is OpenRouter's and Mistral's value, `"cancelled"` watsonx's, `"abort"` vLLM's and SGLang's, and the last
- * DeepSeek's for an answer that its servers had no room to finish.
+ * `"error"` is OpenRouter's and Mistral's value, `"cancelled"` watsonx's, `"abort"` vLLM's and SGLang's, the next
+ * DeepSeek's for an answer that its servers had no room to finish, and the last Z.ai's.
  */
-const failedReasons: ReadonlySet<unknown> = new Set(["error", "cancelled", "abort", "insufficient_system_resource"]);
+const failedReasons: ReadonlySet<unknown> = new Set([
+  ...["error", "cancelled", "abort", "insufficient_system_resource", "network_error"],
+]);
 export const isFailedReason = (reason: unknown): boolean => failedReasons.has(reason);
 const brokenOff = { error: { message: "The provider broke off the answer." } };
 

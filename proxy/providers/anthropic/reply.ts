@@ -14,12 +14,13 @@ import { decodeError } from "./failure.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** `pause_turn` pauses tools that run at Anthropic, which a translated request can't ask for. */
+/** `pause_turn` and `compaction`: the turn was cut short, and only its caller can continue it. */
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   end_turn: "stop",
   stop_sequence: "stop",
-  pause_turn: "stop",
   max_tokens: "length",
+  pause_turn: "length",
+  compaction: "length",
   model_context_window_exceeded: "length",
   tool_use: "tool_calls",
   refusal: "content_filter",

@@ -166,6 +166,9 @@ class AnthropicStream {
 
   #stop(emit: Emit): void {
     for (const index of [...this.#blocks.keys()]) this.#close(index, emit);
+    // A turn that is paused may end before a search has its results.
+    const open = [...this.#searches.values()].flatMap((start) => searchIn(start, undefined) ?? []);
+    if (open.length > 0) send(emit, searchMember(open));
     if (this.#refusal !== "") send(emit, { refusal: this.#refusal });
     const reason = finishReason(this.#stopReason, this.#tools > 0);
     const native = nativeReason(this.#stopReason, reason);

@@ -131,7 +131,11 @@ function annotationsIn(message: JsonObject): JsonObject[] {
     length += text(part["text"]).length;
     return part["type"] === "thinking" ? null : start;
   });
-  return annotationsOf(message["citations"], (part) => (starts.length === 0 ? 0 : (starts[Number(part ?? 0)] ?? null)));
+  // Older models don't say which part: there is only one text.
+  const firstText = starts.findIndex((start) => start !== null);
+  return annotationsOf(message["citations"], (part) =>
+    starts.length === 0 ? 0 : (starts[Number(part ?? firstText)] ?? null),
+  );
 }
 
 export function decodeCohereReply(body: unknown): ChatReply | ProviderError {

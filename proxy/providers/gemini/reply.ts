@@ -79,6 +79,7 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   PROHIBITED_CONTENT: "content_filter",
   SPII: "content_filter",
   LANGUAGE: "content_filter",
+  MODEL_ARMOR: "content_filter",
   IMAGE_SAFETY: "content_filter",
   IMAGE_PROHIBITED_CONTENT: "content_filter",
   IMAGE_RECITATION: "content_filter",
@@ -175,6 +176,12 @@ export function imageOf({ inlineData, thought }: JsonObject): MessageImage | nul
   return { type: "image_url", image_url: { url: `data:${mimeType};base64,${data as string}` } };
 }
 
+/** How safe Google thinks the answer is (https://ai.google.dev/api/generate-content#SafetyRating). */
+export const ratingsOf = ({ safetyRatings }: JsonObject): { safety_ratings?: JsonObject[] } => {
+  const ratings = objectsIn(safetyRatings);
+  return ratings.length > 0 ? { safety_ratings: ratings } : {};
+};
+
 /** Positions are in a part, and thoughts have none. */
 function annotationsIn(candidate: JsonObject, parts: readonly JsonObject[]): JsonObject[] {
   const positions = new TextPositions();
@@ -213,6 +220,7 @@ function decodeCandidate(candidate: JsonObject, index: number, seen: Set<string>
       ...searchesOf(candidate),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+      ...ratingsOf(candidate),
     },
     ...(logprobs === undefined ? {} : { logprobs }),
     finish_reason: reason,
@@ -225,10 +233,10 @@ export function blockReason(body: JsonObject): string | null {
   return isObject(body["promptFeedback"]) ? text(body["promptFeedback"]["blockReason"]) : null;
 }
 
-function blocked(native: string): ChatChoice {
+function blocked(native: string, feedback: unknown): ChatChoice {
   return {
     index: 0,
-    message: { role: "assistant", content: null },
+    message: { role: "assistant", content: null, ...(isObject(feedback) ? ratingsOf(feedback) : {}) },
     finish_reason: "content_filter",
     native_finish_reason: native,
   };
@@ -252,7 +260,7 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
     model,
     choices:
       candidates.length === 0
-        ? [blocked(reason ?? "")]
+        ? [blocked(reason ?? "", body["promptFeedback"])]
         : candidates.map((candidate, index) => decodeCandidate(candidate, index, seen, newId)),
     usage: usageOf(body["usageMetadata"], chargedSearches(searches, model)),
   };

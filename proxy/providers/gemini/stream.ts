@@ -23,6 +23,7 @@ import {
   isShallow,
   logprobsOf,
   nativeWord,
+  ratingsOf,
   text,
   toolCall,
   usageOf,
@@ -34,9 +35,11 @@ interface Candidate {
   calls: number;
   native: string | null;
   text: TextPositions;
+  /** Of the last frame that has any. */
+  ratings: ReturnType<typeof ratingsOf>;
 }
 
-const newCandidate = (): Candidate => ({ calls: 0, native: null, text: new TextPositions() });
+const newCandidate = (): Candidate => ({ calls: 0, native: null, text: new TextPositions(), ratings: {} });
 
 class GeminiStream {
   readonly #newId: NewId;
@@ -87,6 +90,7 @@ class GeminiStream {
     const failure = finishFailure(raw["finishReason"]);
     if (failure !== null) this.#fail(() => emit(streamFailure("upstream_error", failure)), emit);
     candidate.native = text(raw["finishReason"]) ?? candidate.native;
+    if (raw["safetyRatings"] !== undefined) candidate.ratings = ratingsOf(raw);
   }
 
   /** What was found comes with the last frames, after the text. */
@@ -133,7 +137,8 @@ class GeminiStream {
     if (whole) emit({ kind: "end" });
   }
 
-  #finish(choice: number, { calls, native }: Candidate, emit: Emit): void {
+  #finish(choice: number, { calls, native, ratings }: Candidate, emit: Emit): void {
+    if (ratings.safety_ratings !== undefined) emit({ kind: "delta", choice, delta: ratings });
     const reason = native === null ? "content_filter" : finishReason(native, calls > 0);
     emit({ kind: "finish", choice, reason, ...nativeWord(native ?? this.#blocked ?? "", reason, "native") });
   }

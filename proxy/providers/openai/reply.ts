@@ -17,15 +17,39 @@ import { isObject, type JsonObject } from "../../wire/json.ts";
 import { errorInAnswer } from "../errors.ts";
 import { decodeOpenAiError } from "./failure.ts";
 
-const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_calls", "content_filter", "function_call"]);
+/** OpenAI's own reasons, and those of other servers that mean more than an ordinary end. */
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  stop: "stop",
+  length: "length",
+  tool_calls: "tool_calls",
+  content_filter: "content_filter",
+  function_call: "function_call",
+  // Mistral (https://docs.mistral.ai/api/endpoint/chat).
+  model_length: "length",
+  // watsonx (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat).
+  time_limit: "length",
+  // vLLM: the model repeats itself.
+  repetition: "length",
+  // Servers in front of Anthropic's and Google's models.
+  max_tokens: "length",
+  safety: "content_filter",
+  // Z.ai (https://docs.z.ai/api-reference/llm/chat-completion).
+  sensitive: "content_filter",
+  model_context_window_exceeded: "length",
+};
 
-/** A known reason unchanged; an unknown one becomes `stop`, or `tool_calls` if tools were called. */
+/** An unknown reason becomes `stop`, or `tool_calls` if tools were called. */
 export function finishReason(native: unknown, calledTools: boolean): FinishReason {
-  if (calledTools && native !== "length" && native !== "content_filter")
-    return native === "function_call" ? "function_call" : "tool_calls";
-  if (native === "model_length") return "length";
-  return typeof native === "string" && finishReasons.has(native) ? (native as FinishReason) : "stop";
+  const name = typeof native === "string" ? native.toLowerCase() : "";
+  const known = Object.hasOwn(finishReasons, name) ? finishReasons[name] : undefined;
+  const cutOff = known === "length" || known === "content_filter";
+  if (calledTools && !cutOff) return known === "function_call" ? known : "tool_calls";
+  return known ?? "stop";
 }
+
+/** The server's own reason, if it differs. */
+export const nativeReason = (native: unknown, reason: FinishReason): string | null =>
+  typeof native === "string" && native !== "" && native !== reason ? native : null;
 
 /** A call without an id gets one in `translatedChat`, as in every format. */
 function toolCalls(value: unknown): ToolCall[] {
@@ -51,6 +75,8 @@ function decodeChoice(raw: JsonObject, index: number): ChatChoice {
   const message = isObject(raw["message"]) ? raw["message"] : {};
   const calls = toolCalls(callsIn(message));
   const reasoning = message["reasoning_content"] ?? message["reasoning"];
+  const reason = finishReason(raw["finish_reason"], calls.length > 0);
+  const native = nativeReason(raw["finish_reason"], reason);
   const { tool_calls: _calls, function_call: _call, role: _role, content, ...rest } = message;
   return {
     index: typeof raw["index"] === "number" ? raw["index"] : index,
@@ -62,7 +88,8 @@ function decodeChoice(raw: JsonObject, index: number): ChatChoice {
       ...(typeof reasoning === "string" ? { reasoning_content: reasoning } : {}),
     },
     ...(raw["logprobs"] === undefined ? {} : { logprobs: raw["logprobs"] }),
-    finish_reason: finishReason(raw["finish_reason"], calls.length > 0),
+    finish_reason: reason,
+    ...(native === null ? {} : { native_finish_reason: native }),
     ...(typeof raw["stop_reason"] === "string" ? { stop_sequence: raw["stop_reason"] } : {}),
   };
 }

@@ -11,7 +11,7 @@ import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeOpenAiError } from "./failure.ts";
-import { callsIn, finishReason } from "./reply.ts";
+import { callsIn, finishReason, nativeReason } from "./reply.ts";
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 const filled = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
@@ -117,7 +117,13 @@ export class ChatChunks {
   #start(body: JsonObject, emit: Emit): void {
     if (this.#started) return;
     this.#started = true;
-    emit({ kind: "start", id: filled(body["id"]) ?? null, model: filled(body["model"]) ?? null });
+    const fingerprint = filled(body["system_fingerprint"]);
+    emit({
+      kind: "start",
+      id: filled(body["id"]) ?? null,
+      model: filled(body["model"]) ?? null,
+      ...(fingerprint === undefined ? {} : { fingerprint }),
+    });
   }
 
   #choice(raw: JsonObject, emit: Emit): void {
@@ -142,7 +148,8 @@ export class ChatChunks {
     if (native === undefined || choice.finished || isFailedReason(native)) return;
     choice.finished = true;
     const reason = finishReason(native, choice.calledTools);
-    emit({ kind: "finish", choice: index, reason, ...(reason === native ? {} : { native }), ...more });
+    const own = nativeReason(native, reason);
+    emit({ kind: "finish", choice: index, reason, ...(own === null ? {} : { native: own }), ...more });
   }
 }
 

@@ -140,7 +140,8 @@ describe("an answer", () => {
   const reasons: Record<string, string> = {
     end_turn: "stop",
     stop_sequence: "stop",
-    pause_turn: "stop",
+    pause_turn: "length",
+    compaction: "length",
     max_tokens: "length",
     model_context_window_exceeded: "length",
     tool_use: "tool_calls",
