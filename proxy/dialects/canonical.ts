@@ -217,6 +217,8 @@ export interface ChatDelta {
   reasoning_content?: string;
   thinking_blocks?: JsonObject[];
   images?: MessageImage[];
+  /** Extension: places that the text comes from, in Cohere's form. */
+  citations?: JsonObject[];
   /** Extension: how safe the provider thinks the answer is. */
   safety_ratings?: JsonObject[];
   /** As a chat message has them, for text that has been sent. */

@@ -1,6 +1,7 @@
 /**
- * Videos (https://docs.vllm.ai/en/latest/features/multimodal_inputs.html) as files, reasoning among an assistant's content parts, and cache marks within a tool's function, as clients of gateways in
- * OpenAI's format write them → the canonical members for both.
+ * Forms that clients of gateways in OpenAI's format write → canonical ones: videos
+ * (https://docs.vllm.ai/en/latest/features/multimodal_inputs.html), which become files; reasoning among an assistant's
+ * content parts; cache marks within a tool's function, and its members without a value.
  */
 import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { ChatMessage, ChatRequest, ContentPart, FunctionTool } from "../canonical.ts";
@@ -58,6 +59,13 @@ function withMark(tool: FunctionTool): FunctionTool {
   return isObject(mark) ? { ...tool, function: fn, cache_control: tool.cache_control ?? mark } : tool;
 }
 
+/** Members without a value are left out: other APIs refuse `null`. */
+function withoutNulls(tool: FunctionTool): FunctionTool {
+  const entries = Object.entries(tool.function);
+  if (entries.every(([, value]) => value !== null)) return tool;
+  return { ...tool, function: Object.fromEntries(entries.filter(([, value]) => value !== null)) as { name: string } };
+}
+
 /** The list itself if nothing in it changes. */
 function changed<Item>(items: Item[], change: (item: Item) => Item): Item[] {
   return items.some((item) => change(item) !== item) ? items.map(change) : items;
@@ -65,7 +73,9 @@ function changed<Item>(items: Item[], change: (item: Item) => Item): Item[] {
 
 export function withCanonicalMembers(request: ChatRequest): ChatRequest {
   const messages = changed(request.messages, (message) => withFiles(withoutParts(message)));
-  const tools = Array.isArray(request.tools) ? changed(request.tools, withMark) : request.tools;
+  const tools = Array.isArray(request.tools)
+    ? changed(request.tools, (tool) => withoutNulls(withMark(tool)))
+    : request.tools;
   if (messages === request.messages && tools === request.tools) return request;
   return { ...request, messages, ...(tools === undefined ? {} : { tools }) };
 }

@@ -4,7 +4,7 @@
  */
 
 import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject } from "../../wire/json.ts";
+import { unreadParameters } from "../idle-values.ts";
 
 export interface ParameterRules {
   /** Parameters that the provider's translator handles. */
@@ -12,36 +12,16 @@ export interface ParameterRules {
   refused: ReadonlySet<string>;
 }
 
-/** Values that ask only for the default behaviour. */
-const harmless: Readonly<Record<string, (value: unknown) => boolean>> = {
-  n: (value) => value === 1,
-  logprobs: (value) => value === false,
-  top_logprobs: (value) => value === 0,
-  logit_bias: (value) => isObject(value) && Object.keys(value).length === 0,
-  presence_penalty: (value) => value === 0,
-  frequency_penalty: (value) => value === 0,
-  modalities: (value) => Array.isArray(value) && value.every((modality) => modality === "text"),
-  metadata: (value) => isObject(value) && Object.keys(value).length === 0,
-  service_tier: (value) => value === "auto",
-  store: (value) => value === false,
-  stream_options: () => true,
-};
-
 /** Names of the dropped parameters. */
 export function judgeParameters(request: ChatRequest, rules: ParameterRules): string[] | Refusal {
-  const dropped: string[] = [];
-  for (const name of Object.keys(request)) {
-    const value = request[name];
-    if (value === null || value === undefined || rules.known.has(name)) continue;
-    if (Object.hasOwn(harmless, name) && harmless[name]?.(value)) continue;
-    if (rules.refused.has(name))
-      return refusal(
-        name,
-        `The provider of this model doesn't support \`${name}\`. Leave it out, or choose another model.`,
+  const unread = unreadParameters(request, rules.known);
+  const refused = unread.find((name) => rules.refused.has(name));
+  return refused === undefined
+    ? unread
+    : refusal(
+        refused,
+        `The provider of this model doesn't support \`${refused}\`. Leave it out, or choose another model.`,
       );
-    dropped.push(name);
-  }
-  return dropped;
 }
 
 /** Stop sequences. Claude refuses those of white space only. */

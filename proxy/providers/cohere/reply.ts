@@ -108,7 +108,7 @@ function addressOf(source: JsonObject): { url: string; title: string } | null {
 
 /**
  * Web pages that a text cites (https://docs.cohere.com/docs/rag-citations). `from`: where each part of the content begins.
- * Sources without an address have no place in OpenAI's answers and are dropped.
+ * Sources without an address have no place among OpenAI's annotations.
  */
 export function annotationsOf(citations: unknown, from: (part: unknown) => number | null): JsonObject[] {
   return objectsIn(Array.isArray(citations) ? citations : [citations]).flatMap((citation) => {
@@ -122,6 +122,12 @@ export function annotationsOf(citations: unknown, from: (part: unknown) => numbe
     });
   });
 }
+
+/** All of them in Cohere's own form, which also names documents of the request and results of tools. */
+export const citationsOf = (given: unknown): { citations?: JsonObject[] } => {
+  const citations = objectsIn(Array.isArray(given) ? given : [given]);
+  return citations.length > 0 ? { citations } : {};
+};
 
 /** Positions are in a part of the content. Thoughts are no part of the answer's text. */
 function annotationsIn(message: JsonObject): JsonObject[] {
@@ -160,6 +166,7 @@ export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
           role: "assistant",
           content: content === "" && calls.length > 0 ? null : content,
           ...(annotations.length > 0 ? { annotations } : {}),
+          ...citationsOf(message["citations"]),
           ...(calls.length > 0 ? { tool_calls: calls } : {}),
           ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
         },

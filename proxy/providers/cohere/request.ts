@@ -1,14 +1,19 @@
 /** Canonical chat → Cohere's v2 chat (https://docs.cohere.com/reference/chat). */
 
 import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isSet, type JsonObject } from "../../wire/json.ts";
+import { unreadParameters } from "../idle-values.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { messagesOf } from "./messages.ts";
 import { decodeCohereReply } from "./reply.ts";
 import { cohereChatDecoder } from "./stream.ts";
 import { formatMember, toolMembers } from "./tools.ts";
 
+/** Cohere's own parameters for answers from documents (https://docs.cohere.com/docs/retrieval-augmented-generation-rag). */
+const own = ["documents", "citation_options", "safety_mode"] as const;
+
 const read: ReadonlySet<string> = new Set([
+  ...own,
   "model",
   "messages",
   "stream",
@@ -46,17 +51,6 @@ const thinkingBudgets: Readonly<Record<string, number | null>> = {
   xhigh: null,
   max: null,
 };
-
-/** Dropping a parameter loses nothing if its value is the default. */
-function isEmpty(value: unknown): boolean {
-  return (
-    value === undefined ||
-    value === null ||
-    value === false ||
-    value === 0 ||
-    (isObject(value) && Object.keys(value).length === 0)
-  );
-}
 
 /** Values outside Cohere's ranges. Changing them would change the answer. */
 function outOfRange(request: ChatRequest): Refusal | null {
@@ -110,12 +104,13 @@ export function chatBody(
   stream: boolean,
   dropped: Set<string>,
 ): JsonObject | Refusal {
-  for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
+  for (const name of unreadParameters(request, read)) dropped.add(name);
   const refusal = outOfRange(request);
   if (refusal) return refusal;
   const messages = messagesOf(request.messages, dropped);
   if (isRefusal(messages)) return messages;
   const members: JsonObject = {};
+  for (const name of own) if (isSet(request[name])) members[name] = request[name];
   for (const made of [toolMembers(request, dropped), formatMember(request), thinkingMember(request.reasoning_effort)]) {
     if (isRefusal(made)) return made;
     Object.assign(members, made);

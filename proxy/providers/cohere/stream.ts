@@ -10,7 +10,16 @@ import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeCohereError } from "./failure.ts";
-import { annotationsOf, finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
+import {
+  annotationsOf,
+  citationsOf,
+  finishFailure,
+  finishReason,
+  logprobsOf,
+  newCallId,
+  text,
+  usageOf,
+} from "./reply.ts";
 
 const inner = (value: unknown, ...path: string[]): unknown =>
   path.reduce<unknown>((node, name) => (isObject(node) ? node[name] : undefined), value);
@@ -68,7 +77,9 @@ class CohereStream {
     const annotations = annotationsOf(inner(body, "delta", "message", "citations"), (part) =>
       starts.has(part) ? (starts.get(part) ?? null) : 0,
     );
-    if (annotations.length > 0) emit({ kind: "delta", choice: 0, delta: { annotations } });
+    const citations = citationsOf(inner(body, "delta", "message", "citations"));
+    const cited = annotations.length > 0 ? { annotations, ...citations } : citations;
+    if (citations.citations !== undefined) emit({ kind: "delta", choice: 0, delta: cited });
   }
 
   #toolStart(body: JsonObject, emit: Emit): void {

@@ -4,7 +4,7 @@
  */
 
 import { type ChatRequest, type FunctionTool, type Refusal, refusal } from "../../dialects/canonical.ts";
-import type { JsonObject } from "../../wire/json.ts";
+import { isSet, type JsonObject } from "../../wire/json.ts";
 
 /** `parameters` is required, even if the function has none. */
 function toolOf({ function: { name, description, parameters } }: FunctionTool): JsonObject {
@@ -47,6 +47,12 @@ export function formatMember(request: ChatRequest): JsonObject | Refusal {
   if (format == null || format.type === "text") return {};
   if ((request.tools ?? []).length > 0) {
     return refusal("response_format", "Cohere can't combine `response_format` with `tools`. Leave one of them out.");
+  }
+  if (isSet(request["documents"])) {
+    return refusal(
+      "response_format",
+      "Cohere can't combine `response_format` with `documents`. Leave one of them out.",
+    );
   }
   const schema =
     format.type === "json_schema" && format.json_schema.schema != null

@@ -1,8 +1,9 @@
 /** Canonical chat → generateContent (https://ai.google.dev/api/generate-content). */
 
 import { type ChatRequest, claudeWish, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import { present } from "../anthropic/parameters.ts";
+import { unreadParameters } from "../idle-values.ts";
 import { cappedOutput, factsOf, type ModelFacts } from "../model-facts.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { type ContentForms, contentsOf } from "./messages.ts";
@@ -44,16 +45,10 @@ const read: ReadonlySet<string> = new Set([
   "modalities",
   "image_config",
   "extra_body",
+  "safety_settings",
 ]);
 
 const maxStops = 5;
-
-/** Dropping a parameter loses nothing if its value is the default. */
-function isEmpty(value: unknown): boolean {
-  return (
-    value === undefined || value === null || value === false || (isObject(value) && Object.keys(value).length === 0)
-  );
-}
 
 /** `models/x` and `tunedModels/x` are also names. The id stays one path segment. */
 export function modelPath(upstream: string): string {
@@ -135,8 +130,14 @@ function googleMembers({ extra_body: extra }: ChatRequest, dropped: Set<string>)
   return { thinkingConfig: present({ includeThoughts, thinkingBudget, thinkingLevel }) };
 }
 
+/** Which harms are blocked (https://ai.google.dev/gemini-api/docs/safety-settings). */
+function safetyMembers(request: ChatRequest): JsonObject {
+  const settings = objectsIn(request["safety_settings"]);
+  return settings.length > 0 ? { safetySettings: settings } : {};
+}
+
 function generateBody(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
-  for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
+  for (const name of unreadParameters(request, read)) dropped.add(name);
   const conversation = contentsOf(request.messages, target.forms, dropped);
   if (isRefusal(conversation)) return conversation;
   const tools = toolMembers(request, target.schemas, dropped);
@@ -146,6 +147,7 @@ function generateBody(request: ChatRequest, target: Target, dropped: Set<string>
   return {
     contents: conversation.contents,
     ...(conversation.systemInstruction === null ? {} : { systemInstruction: conversation.systemInstruction }),
+    ...safetyMembers(request),
     ...searchTool(request, dropped),
     ...tools,
     ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),

@@ -8,11 +8,13 @@ import {
   type ChatMessage,
   type ChatRequest,
   type ContentPart,
+  type FunctionTool,
   type Refusal,
   refusal,
   type ToolCall,
 } from "../../dialects/canonical.ts";
-import { givenBesides, type JsonObject } from "../../wire/json.ts";
+import { isSet, type JsonObject } from "../../wire/json.ts";
+import { unreadParameters } from "../idle-values.ts";
 import type { CallOptions, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */
@@ -23,7 +25,6 @@ const same = [
   "stop",
   "presence_penalty",
   "frequency_penalty",
-  "tools",
   "parallel_tool_calls",
   "response_format",
   "prediction",
@@ -42,6 +43,7 @@ const handled: ReadonlySet<string> = new Set([
   "max_tokens",
   "max_completion_tokens",
   "seed",
+  "tools",
   "tool_choice",
 ]);
 
@@ -82,17 +84,26 @@ function contentOf({ role, content, tool_calls, refusal: refused }: ChatMessage)
   return content === null || content === undefined || content.length === 0 ? (refused ?? "") : content;
 }
 
-function message(given: ChatMessage): JsonObject {
+function message(given: ChatMessage, last: boolean): JsonObject {
   const role = given.role === "developer" ? "system" : given.role;
   const content = contentOf(given);
   return {
     role,
     ...(content === undefined ? {} : { content: Array.isArray(content) ? content.map(partOf) : content }),
-    ...(given.name === undefined ? {} : { name: given.name }),
+    // Of messages, only a tool's has a name.
+    ...(given.name === undefined || role !== "tool" ? {} : { name: given.name }),
     ...(given.tool_calls === undefined ? {} : { tool_calls: given.tool_calls.map(renamed) }),
+    // The model continues it (https://docs.mistral.ai/capabilities/completion/prefix).
+    ...(last && role === "assistant" && (given.tool_calls ?? []).length === 0 ? { prefix: true } : {}),
     ...(given.tool_call_id === undefined ? {} : { tool_call_id: toolId(given.tool_call_id) }),
   };
 }
+
+/** Mistral requires the parameters of a function, even if it has none. */
+const withParameters = (tool: FunctionTool): FunctionTool =>
+  tool.function.parameters === undefined
+    ? { ...tool, function: { ...tool.function, parameters: { type: "object", properties: {} } } }
+    : tool;
 
 function refused(request: ChatRequest): Refusal | null {
   for (const [index, message] of request.messages.entries()) {
@@ -111,6 +122,19 @@ function refused(request: ChatRequest): Refusal | null {
   return null;
 }
 
+/** Parameters under Mistral's names. */
+function parametersOf(request: ChatRequest): JsonObject {
+  const out: JsonObject = {};
+  for (const name of same) if (isSet(request[name])) out[name] = request[name];
+  const tools = (request.tools ?? []).map(withParameters);
+  if (tools.length > 0) out["tools"] = tools;
+  const limit = request.max_completion_tokens ?? request.max_tokens ?? null;
+  if (limit !== null) out["max_tokens"] = limit;
+  if (isSet(request.seed)) out["random_seed"] = request.seed;
+  if (isSet(request.tool_choice)) out["tool_choice"] = request.tool_choice === "required" ? "any" : request.tool_choice;
+  return out;
+}
+
 export function encodeChat(
   request: ChatRequest,
   model: ProviderModel,
@@ -118,17 +142,15 @@ export function encodeChat(
 ): { body: JsonObject; dropped: string[] } | Refusal {
   const problem = refused(request);
   if (problem) return problem;
-  const body: JsonObject = {
-    model: model.config.upstream,
-    messages: request.messages.map(message),
-    stream: options.stream,
+  const { messages } = request;
+  const hasNames = messages.some(({ name, role }) => name !== undefined && role !== "tool");
+  return {
+    body: {
+      model: model.config.upstream,
+      messages: messages.map((given, index) => message(given, index === messages.length - 1)),
+      stream: options.stream,
+      ...parametersOf(request),
+    },
+    dropped: [...unreadParameters(request, handled), ...(hasNames ? ["messages.name"] : [])],
   };
-  for (const name of same) if ((request[name] ?? null) !== null) body[name] = request[name];
-  const limit = request.max_completion_tokens ?? request.max_tokens ?? null;
-  if (limit !== null) body["max_tokens"] = limit;
-  if ((request.seed ?? null) !== null) body["random_seed"] = request.seed;
-  if ((request.tool_choice ?? null) !== null)
-    body["tool_choice"] = request.tool_choice === "required" ? "any" : request.tool_choice;
-  const dropped = givenBesides(request, handled);
-  return { body, dropped };
 }

@@ -10,7 +10,8 @@ import {
   type Refusal,
   refusal,
 } from "../../dialects/canonical.ts";
-import { givenBesides, type JsonObject } from "../../wire/json.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import { unreadParameters } from "../idle-values.ts";
 import { nearestEffort } from "../model-facts.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 
@@ -111,6 +112,6 @@ export function encodeChat(
   for (const name of same) if ((request[name] ?? null) !== null) body[name] = request[name];
   if (request.reasoning_effort != null) body["reasoning_effort"] = nearestEffort(request.reasoning_effort, efforts);
   if ((request.stop ?? null) !== null) body["stop"] = typeof request.stop === "string" ? [request.stop] : request.stop;
-  const dropped = givenBesides(request, handled);
+  const dropped = unreadParameters(request, handled);
   return { body, dropped };
 }

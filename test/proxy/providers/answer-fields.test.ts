@@ -181,15 +181,18 @@ const ends: Partial<Record<Type, Record<string, [reason: string, stop: string]>>
     content_filtered: ["content_filter", "refusal"],
     guardrail_intervened: ["content_filter", "refusal"],
   },
-  Gemini: Object.fromEntries([
-    ["STOP", ["stop", "end_turn"]],
-    ["OTHER", ["stop", "end_turn"]],
-    ["MAX_TOKENS", ["length", "max_tokens"]],
-    ...["SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR"].map((name) => [
-      name,
-      ["content_filter", "refusal"],
-    ]),
-  ]) as Record<string, [string, string]>,
+  Gemini: {
+    STOP: ["stop", "end_turn"],
+    OTHER: ["stop", "end_turn"],
+    MAX_TOKENS: ["length", "max_tokens"],
+    SAFETY: ["content_filter", "refusal"],
+    RECITATION: ["content_filter", "refusal"],
+    LANGUAGE: ["content_filter", "refusal"],
+    BLOCKLIST: ["content_filter", "refusal"],
+    PROHIBITED_CONTENT: ["content_filter", "refusal"],
+    SPII: ["content_filter", "refusal"],
+    MODEL_ARMOR: ["content_filter", "refusal"],
+  },
   Cohere: {
     COMPLETE: ["stop", "end_turn"],
     STOP_SEQUENCE: ["stop", "end_turn"],
@@ -205,7 +208,7 @@ const ends: Partial<Record<Type, Record<string, [reason: string, stop: string]>>
     content_filter: ["content_filter", "refusal"],
     sensitive: ["content_filter", "refusal"],
     SAFETY: ["content_filter", "refusal"],
-    constructor: ["stop", "end_turn"],
+    new_reason: ["stop", "end_turn"],
   },
 };
 
@@ -304,6 +307,11 @@ const rows: Record<string, Row> = {
       "openai.chat": { "choices.0.message.safety_ratings": [rating] },
       "anthropic.messages": { content: [{ type: "text", text: "a" }] },
     },
+  },
+  "where Cohere's text comes from": {
+    type: "Cohere",
+    answer: cohere("COMPLETE"),
+    facts: { "openai.chat": { "choices.0.message.citations": [citation] } },
   },
   "what Cohere cites after thinking": { type: "Cohere", answer: cohere("COMPLETE"), facts: pageCited },
 };

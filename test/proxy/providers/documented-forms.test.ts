@@ -513,6 +513,87 @@ const rows: Record<string, Row> = {
       },
     },
   },
+  "a turn to be continued": {
+    format: "anthropic.messages",
+    body: {
+      max_tokens: 9,
+      messages: [
+        { role: "user", content: "a" },
+        { role: "assistant", content: "The" },
+      ],
+    },
+    expected: {
+      Mistral: { "messages.1": { role: "assistant", content: "The", prefix: true } },
+      Anthropic: { "messages.1.content": [{ type: "text", text: "The" }] },
+      Gemini: { "contents.1": { role: "model", parts: [{ text: "The" }] } },
+    },
+  },
+  "names, which only Mistral's tools have": {
+    format: "openai.chat",
+    body: {
+      messages: [
+        { role: "system", content: "s", name: "rules" },
+        { role: "user", content: "a", name: "ann" },
+        {
+          role: "assistant",
+          content: null,
+          name: "bob",
+          tool_calls: [{ id: "abcdefgh1", type: "function", function: { name: "f", arguments: "{}" } }],
+        },
+        { role: "tool", tool_call_id: "abcdefgh1", content: "r", name: "f" },
+      ],
+    },
+    expected: {
+      Mistral: {
+        "messages.0": { role: "system", content: "s" },
+        "messages.1": { role: "user", content: "a" },
+        "messages.2.name": undefined,
+        "messages.3.name": "f",
+      },
+      Watsonx: { "messages.1.name": "ann" },
+    },
+  },
+  "a function with members without a value": {
+    format: "openai.chat",
+    body: chat("x", {
+      tools: [{ type: "function", function: { name: "f", description: null, parameters: null, strict: null } }],
+    }),
+    expected: {
+      Mistral: { "tools.0.function": { name: "f", parameters: { type: "object", properties: {} } } },
+      Watsonx: { "tools.0.function": { name: "f" } },
+      OpenAICompatible: { "tools.0.function": { name: "f" } },
+      Gemini: { "tools.0.functionDeclarations": [{ name: "f" }] },
+    },
+  },
+  "documents to answer from": {
+    format: "openai.chat",
+    body: chat("x", {
+      documents: [{ id: "1", data: { title: "T", text: "d" } }, "plain"],
+      citation_options: { mode: "FAST" },
+      safety_mode: "STRICT",
+    }),
+    expected: {
+      Cohere: {
+        documents: [{ id: "1", data: { title: "T", text: "d" } }, "plain"],
+        citation_options: { mode: "FAST" },
+        safety_mode: "STRICT",
+      },
+      Anthropic: { documents: undefined },
+    },
+  },
+  "documents to answer from in JSON": {
+    format: "openai.chat",
+    body: chat("x", { documents: ["plain"], response_format: { type: "json_object" } }),
+    expected: { Cohere: "response_format" },
+  },
+  "what Gemini blocks": {
+    format: "openai.chat",
+    body: chat("x", { safety_settings: [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "BLOCK_ONLY_HIGH" }] }),
+    expected: {
+      Gemini: { safetySettings: [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "BLOCK_ONLY_HIGH" }] },
+      VertexAI: { safetySettings: [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "BLOCK_ONLY_HIGH" }] },
+    },
+  },
   audio: {
     format: "openai.chat",
     body: chat([{ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }]),

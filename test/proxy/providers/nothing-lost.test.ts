@@ -512,6 +512,16 @@ describe("nothing is lost without a word", () => {
         );
       });
 
+  it("nor named where the value asks for nothing", () => {
+    const idle = {
+      ...{ n: 1, logprobs: false, top_logprobs: 0, logit_bias: {}, presence_penalty: 0, frequency_penalty: 0 },
+      ...{ metadata: {}, service_tier: "auto", store: false, modalities: ["text"], stream_options: null },
+    };
+    for (const target of targets)
+      for (const [name, value] of Object.entries(idle))
+        assert.deepEqual(sent(target, "openai.chat", { ...chat, [name]: value })?.named, [], `${target[0]} ${name}`);
+  });
+
   it("nor refused where the members have no value", () => {
     const problems: string[] = [];
     for (const [format, table] of Object.entries(cases) as [Format, Record<string, Case>][])

@@ -3,6 +3,7 @@ import type { ChatRequest, FunctionTool, ToolChoice } from "../../../dialects/ca
 import { lostDetails, type WebSearchWish, webSearch } from "../../../dialects/web-search.ts";
 import type { JsonObject } from "../../../wire/json.ts";
 import { present } from "../../anthropic/parameters.ts";
+import { unreadParameters } from "../../idle-values.ts";
 import { factsOf } from "../../model-facts.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../../provider.ts";
 import { adapted } from "../adapt.ts";
@@ -25,10 +26,6 @@ const read: ReadonlySet<string> = new Set([
   ...["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "tools", "tool_choice"],
   ...["response_format", "reasoning_effort", "verbosity", "logprobs", "top_logprobs"],
 ]);
-
-/** Values that ask for nothing. */
-const isIdle = (name: string, value: unknown): boolean =>
-  value === null || value === undefined || (name === "n" && value === 1) || (name === "store" && value === false);
 
 function toolOf({ function: { name, description, parameters, strict } }: FunctionTool): JsonObject {
   return {
@@ -90,7 +87,7 @@ export function responsesBody(
   const { efforts = [] } = factsOf(model, openAiFacts);
   const include = includes(request, efforts.length > 0);
   const text = present({ format: formatOf(request), verbosity: request["verbosity"] });
-  const others = Object.keys(request).filter((name) => !read.has(name) && !isIdle(name, request[name]));
+  const others = unreadParameters(request, read);
   const named = request.messages.some(({ name, role }) => name !== undefined && role !== "tool");
   const wish = request[webSearch];
   return {
