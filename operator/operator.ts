@@ -130,7 +130,9 @@ export class Operator {
   unready(): string {
     const { missing } = this.#rights;
     if (missing.length > 0) return `the operator may not ${rightTexts(missing).join(", ")}`;
-    return this.source.synced() ? "" : "caches are not filled yet";
+    if (!this.source.synced()) return "caches are not filled yet";
+    // A rollout stops the leader once its successor is ready, which then needn't begin with thousands of Secrets.
+    return this.source.holdsSecrets() ? "" : "the Secrets that objects refer to are not all read yet";
   }
 
   /** Whether this process may write. */

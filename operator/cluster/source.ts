@@ -76,6 +76,7 @@ export class ClusterSource {
   readonly #refs = new SecretRefs();
   readonly #facts = new SecretFacts();
   #keyListener: (id: string, own: boolean) => void = () => undefined;
+  #holdsSecrets = false;
 
   constructor(
     cluster: Cluster,
@@ -128,6 +129,7 @@ export class ClusterSource {
     const secrets = this.#secrets;
     secrets.track(this.#refs.update(objects));
     let known = await secrets.read();
+    this.#holdsSecrets = true;
     const tended = await this.#keys?.tend(objects, known, this.#nowMs());
     if (tended?.changed) known = await secrets.read();
     const waiting = tended?.waiting ?? nothing;
@@ -154,6 +156,12 @@ export class ClusterSource {
     const objects = this.#caches.flatMap(({ cache, objects: known }) => known.of(cache.list()));
     this.#secrets.track(this.#refs.update(objects));
     this.#keys?.lookAhead(objects, await this.#secrets.read(), this.#nowMs());
+    this.#holdsSecrets = true;
+  }
+
+  /** Whether the Secrets that objects refer to have been read once, which takes a while for thousands of them. */
+  holdsSecrets(): boolean {
+    return this.#holdsSecrets;
   }
 
   /** All objects with their status, as the caches have them. */
