@@ -2,13 +2,14 @@
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Compiled } from "../operator/compile/compile.ts";
 import { isError } from "../operator/compile/outcome.ts";
 import { type ObservedCluster, observeCluster } from "../operator/observe.ts";
 import type { Identity } from "../proxy/call/identity.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
+import { editedForm, encodeForm, isForm } from "../proxy/media/form.ts";
 import { authenticate } from "../proxy/pipeline/authenticate.ts";
 import { type ExplainRequest, type Explanation, explainCall } from "../proxy/pipeline/explain.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
@@ -39,7 +40,9 @@ would be refused whichever comes first.
                         (none of these: a caller without a key)
   --model NAME          the requested model
   --path PATH           (default /v1/chat/completions)
-  --body FILE           the request's body as JSON, - for standard input (default: a short one that names the model)
+  --body FILE           the request's body as JSON, - for standard input (default: a short one that names the model).
+                        Where the path takes a form, the fields of one; or a form of your own, with its Content-Type
+                        as --header
   --header NAME=VALUE   a header of the request; may be repeated
   --address IP          where the call comes from (default: unknown)
   --country CODE        the country of that address, such as DE
@@ -130,6 +133,8 @@ function check(values: Values): void {
 /** The shortest valid body, so that every operation can be explained. */
 function shortBody(path: string, model: string | undefined): object {
   const named = model === undefined ? {} : { model };
+  if (uploadOf(path) === "file") return named;
+  if (/\/images\/\w+$/.test(path)) return { ...named, prompt: "Hi" };
   if (/\/(embeddings|responses(\/(input_tokens|compact))?)$/.test(path)) return { ...named, input: "Hi" };
   if (path.endsWith("/completions") && !path.endsWith("/chat/completions")) return { ...named, prompt: "Hi" };
   return { ...named, max_tokens: 1, messages: [{ role: "user", content: "Hi" }] };
@@ -145,11 +150,38 @@ function asObject(given: string, file: string): object {
   throw new UsageError(`--body ${file} is not a JSON object`);
 }
 
-async function bodyOf(values: Values): Promise<Buffer> {
-  if (values.body === undefined) return Buffer.from(JSON.stringify(shortBody(values.path, values.model)));
-  const body = values.body === "-" ? await text(process.stdin) : await readFile(values.body, "utf8");
-  if (values.model === undefined) return Buffer.from(body);
-  return Buffer.from(JSON.stringify({ ...asObject(body, values.body), model: values.model }));
+/** Name of the file in a form that this path takes; null if it takes JSON. */
+function uploadOf(path: string): string | null {
+  if (/\/audio\/(transcriptions|translations)$/.test(path)) return "file";
+  return /\/images\/(edits|variations)$/.test(path) ? "image" : null;
+}
+
+interface Sent {
+  body: Buffer;
+  headers: Record<string, string>;
+}
+
+/** A form with these fields and a file. */
+function formOf(upload: string, fields: object, headers: Sent["headers"]): Sent {
+  const file = { name: upload, filename: "upload", contentType: null, content: Buffer.from("x") };
+  const { body, contentType } = encodeForm(editedForm([file], { ...fields }));
+  return { body, headers: { ...headers, "content-type": contentType } };
+}
+
+function jsonOf(fields: object, path: string, headers: Sent["headers"]): Sent {
+  const upload = uploadOf(path);
+  return upload === null ? { body: Buffer.from(JSON.stringify(fields)), headers } : formOf(upload, fields, headers);
+}
+
+async function sentOf({ path, model, body: file }: Values, headers: Sent["headers"]): Promise<Sent> {
+  const isOwnForm = isForm(headers["content-type"] ?? null);
+  if (isOwnForm && (file === undefined || model !== undefined))
+    throw new UsageError("a form of your own needs --body, and names its model in the form, not as --model");
+  if (file === undefined) return jsonOf(shortBody(path, model), path, headers);
+  const body = file === "-" ? await buffer(process.stdin) : await readFile(file);
+  if (isOwnForm || (model === undefined && uploadOf(path) === null)) return { body, headers };
+  const fields = asObject(body.toString("utf8"), file);
+  return jsonOf(model === undefined ? fields : { ...fields, model }, path, headers);
 }
 
 async function clearKey(values: Values): Promise<string | null> {
@@ -257,8 +289,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
   const request: ExplainRequest = {
     identity: await identityOf(values, snapshot, compiled, nowMs),
     path: values.path,
-    body: await bodyOf(values),
-    headers,
+    ...(await sentOf(values, headers)),
     address: values.address ?? null,
     country: values.country?.toUpperCase() ?? null,
     durableAudit,

@@ -4,11 +4,13 @@
  */
 import type { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
-import { parseBody, withModel } from "../call/received.ts";
+import { parseBody, parseFormBody, type Received, withModel } from "../call/received.ts";
 import { sessionOf, usualSessionHeader } from "../call/session.ts";
 import type { Shaped } from "../call/shaped.ts";
+import type { WireFormat } from "../config/capabilities.ts";
 import { allowsModel, byPrecision, isModelPattern, matchesPattern, modelPattern } from "../config/model-pattern.ts";
 import { type Failure, failure, failures, isFailure } from "../failure.ts";
+import { mediaFormat } from "../media/registry.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
@@ -27,6 +29,7 @@ import {
 import { unmasked } from "./mask.ts";
 import { unrecorded } from "./on-record.ts";
 import { CallPlan } from "./plan.ts";
+import { formIn } from "./receive.ts";
 import { modelAsRouted, noTarget, noTargetByRule, offeredTo, offersTo, resolveTargets, route } from "./route.ts";
 import { type SessionReport, sessionReport } from "./session-time.ts";
 import { shape } from "./shape.ts";
@@ -183,7 +186,7 @@ class Explainer {
     const { identity } = this.#request;
     const format = formatOf(operation);
     this.#out.operation = format;
-    const body = parseBody(this.#request.body, this.#snapshot.settings.bodyLimits);
+    const body = this.#body(format);
     const received = isFailure(body) ? body : withModel(body, deployment);
     if (isFailure(received)) return received;
     this.#out.model = received.model;
@@ -220,6 +223,13 @@ class Explainer {
     this.#out.model = shaped.model;
     if (routed.route.config.audit.required && this.#request.durableAudit === false) return unrecorded;
     return this.#targets(shaped, routed.route, addressed);
+  }
+
+  #body(format: WireFormat): Received | Failure {
+    const { body, headers } = this.#request;
+    const form = formIn(headerOf(headers, "content-type"), mediaFormat(format)?.body ?? "json");
+    if (isFailure(form)) return form;
+    return form.type === null ? parseBody(body, this.#snapshot.settings.bodyLimits) : parseFormBody(body, form.type);
   }
 
   async #targets(shaped: Shaped, chosen: Route, { operation, surface }: Addressed): Promise<Failure | null> {

@@ -30,6 +30,14 @@ const wrongTypes: Readonly<Record<MediaFormat["body"], string>> = {
   either: "Send the request body as multipart/form-data or application/json.",
 };
 
+/** The type of a form, or null for JSON; a failure for what the operation doesn't take. */
+export function formIn(contentType: string | null, accepts: MediaFormat["body"]): { type: string | null } | Failure {
+  const type = isForm(contentType) && accepts !== "json" ? contentType : null;
+  return type === null && (accepts === "form" || !isJson(contentType))
+    ? failure("unsupported_media_type", wrongTypes[accepts])
+    : { type };
+}
+
 /** Synchronous if all of the body has arrived. */
 export function receive(
   client: Unambiguous,
@@ -39,15 +47,14 @@ export function receive(
 ): Received | Failure | Promise<Received | Failure> {
   const contentType = client.header("content-type");
   const { accepts = "json" } = bounds;
-  const form = isForm(contentType) && accepts !== "json" ? (contentType ?? "") : null;
-  if (form === null && (accepts === "form" || !isJson(contentType)))
-    return failure("unsupported_media_type", wrongTypes[accepts]);
+  const form = formIn(contentType, accepts);
+  if (isFailure(form)) return form;
   if (client.header("content-encoding") !== null)
     return failure("unsupported_media_type", "Send the request body without content-encoding.");
   const body = client.readBody(maxBodyBytes, orRaise, bounds);
   return body instanceof Promise
-    ? body.then((read) => readable(read, needed, form, bounds.limits))
-    : readable(body, needed, form, bounds.limits);
+    ? body.then((read) => readable(read, needed, form.type, bounds.limits))
+    : readable(body, needed, form.type, bounds.limits);
 }
 
 function readable(

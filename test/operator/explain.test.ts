@@ -127,6 +127,30 @@ describe("sluice explain", () => {
     assert.match(stdout, /\n {6}server: the one of 3 servers/);
   });
 
+  it("explains forms: audio and edits of images", async () => {
+    for (const [path, operation] of [
+      ["/v1/audio/transcriptions", "openai.transcriptions"],
+      ["/v1/audio/translations", "openai.translations"],
+      ["/v1/images/edits", "openai.image_edits"],
+    ] as const) {
+      const one = await json(...alice, "--model", "gpt-4o", "--path", path);
+      assert.deepEqual([one.operation, one.route, one.model], [operation, "default/chat", "gpt-4o"]);
+    }
+  });
+
+  it("explains a form of the caller's own, and fields given as JSON", async () => {
+    const path = ["--path", "/v1/audio/transcriptions"];
+    const head = 'Content-Disposition: form-data; name="model"';
+    const form = `--b\r\n${head}\r\n\r\ngpt-4o\r\n--b--\r\n`;
+    const type = ["--header", "content-type=multipart/form-data; boundary=b"];
+    const own = await explain([folder, "-o", "json", ...alice, ...path, ...type, "--body", "-"], form);
+    assert.equal((JSON.parse(own.stdout) as Explanation).route, "default/chat", own.stderr);
+    const fields = await explain([folder, "-o", "json", ...alice, ...path, "--body", "-"], '{"model":"strict"}');
+    assert.equal((JSON.parse(fields.stdout) as Explanation).route, "default/strict", fields.stderr);
+    const chat = await json(...alice, "--model", "gpt-4o", "--header", "content-type=text/plain");
+    assert.deepEqual([chat.code, chat.failure?.code], [1, "unsupported_media_type"]);
+  });
+
   it("names the route, the order of its targets, and why every other route was not taken", async () => {
     const one = await json(...alice, "--model", "gpt-4o");
     assert.deepEqual([one.code, one.key, one.route, one.model], [0, "default/alice", "default/chat", "gpt-4o"]);
