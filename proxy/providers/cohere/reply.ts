@@ -124,7 +124,7 @@ export function annotationsOf(citations: unknown, from: (part: unknown) => numbe
 }
 
 /** All of them in Cohere's own form, which also names documents of the request and results of tools. */
-export const citationsOf = (given: unknown): { citations?: JsonObject[] } => {
+export const ownCitations = (given: unknown): { citations?: JsonObject[] } => {
   const citations = objectsIn(Array.isArray(given) ? given : [given]);
   return citations.length > 0 ? { citations } : {};
 };
@@ -166,7 +166,7 @@ export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
           role: "assistant",
           content: content === "" && calls.length > 0 ? null : content,
           ...(annotations.length > 0 ? { annotations } : {}),
-          ...citationsOf(message["citations"]),
+          ...ownCitations(message["citations"]),
           ...(calls.length > 0 ? { tool_calls: calls } : {}),
           ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
         },

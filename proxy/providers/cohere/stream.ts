@@ -12,11 +12,11 @@ import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeCohereError } from "./failure.ts";
 import {
   annotationsOf,
-  citationsOf,
   finishFailure,
   finishReason,
   logprobsOf,
   newCallId,
+  ownCitations,
   text,
   usageOf,
 } from "./reply.ts";
@@ -77,7 +77,7 @@ class CohereStream {
     const annotations = annotationsOf(inner(body, "delta", "message", "citations"), (part) =>
       starts.has(part) ? (starts.get(part) ?? null) : 0,
     );
-    const citations = citationsOf(inner(body, "delta", "message", "citations"));
+    const citations = ownCitations(inner(body, "delta", "message", "citations"));
     const cited = annotations.length > 0 ? { annotations, ...citations } : citations;
     if (citations.citations !== undefined) emit({ kind: "delta", choice: 0, delta: cited });
   }

@@ -48,7 +48,7 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
 }
 
 /** The server's own reason, if it differs. */
-export const nativeReason = (native: unknown, reason: FinishReason): string | null =>
+export const ownReason = (native: unknown, reason: FinishReason): string | null =>
   typeof native === "string" && native !== "" && native !== reason ? native : null;
 
 /** A call without an id gets one in `translatedChat`, as in every format. */
@@ -76,7 +76,7 @@ function decodeChoice(raw: JsonObject, index: number): ChatChoice {
   const calls = toolCalls(callsIn(message));
   const reasoning = message["reasoning_content"] ?? message["reasoning"];
   const reason = finishReason(raw["finish_reason"], calls.length > 0);
-  const native = nativeReason(raw["finish_reason"], reason);
+  const native = ownReason(raw["finish_reason"], reason);
   const { tool_calls: _calls, function_call: _call, role: _role, content, ...rest } = message;
   return {
     index: typeof raw["index"] === "number" ? raw["index"] : index,

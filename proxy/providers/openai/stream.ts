@@ -11,7 +11,7 @@ import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeOpenAiError } from "./failure.ts";
-import { callsIn, finishReason, nativeReason } from "./reply.ts";
+import { callsIn, finishReason, ownReason } from "./reply.ts";
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 const filled = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
@@ -148,7 +148,7 @@ export class ChatChunks {
     if (native === undefined || choice.finished || isFailedReason(native)) return;
     choice.finished = true;
     const reason = finishReason(native, choice.calledTools);
-    const own = nativeReason(native, reason);
+    const own = ownReason(native, reason);
     emit({ kind: "finish", choice: index, reason, ...(own === null ? {} : { native: own }), ...more });
   }
 }
