@@ -72,10 +72,14 @@ describe("an account's credential", () => {
       });
       const asked =
         path === "audio/speech" ? { input: "Hi", voice: "alloy" } : { messages: [{ role: "user", content: "Hi" }] };
+      const upload = new FormData();
+      upload.set("purpose", "user_data");
+      upload.set("file", new Blob(["Hi"]), "a.txt");
+      const json = { "content-type": "application/json" };
       const answer = await fetch(`${gateway.url}/v1/${path}`, {
         method: "POST",
-        headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
-        body: JSON.stringify({ model: "gpt-4o", ...asked }),
+        headers: { authorization: `Bearer ${alice}`, ...(path === "files" ? {} : json) },
+        body: path === "files" ? upload : JSON.stringify({ model: "gpt-4o", ...asked }),
       });
       assert.equal(upstream.requests.length > 0, true);
       const all = `${JSON.stringify([...answer.headers])} ${await answer.text()} ${gateway.logText()}`;
