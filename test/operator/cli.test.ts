@@ -140,6 +140,21 @@ describe("sluice lint and render", () => {
     assert.ok((finding?.line ?? 0) > 5);
   });
 
+  it("render prints the same whatever the secrets are, so that nothing of them can be found out", async () => {
+    const key =
+      "---\napiVersion: sluice.dev/v1alpha1\nkind: ApiKey\nmetadata: { name: k }\nspec: { user: u, writeTo: { name: w } }\n";
+    const rendered = async (name: string, ofProvider: string, ofKey: string): Promise<string> => {
+      const held = secret(ofKey).replace("name: s", "name: w");
+      const { code, stdout } = await sluice("render", await folder(name, secret(ofProvider) + held + provider + key));
+      assert.equal(code, 0);
+      return stdout;
+    };
+    const one = await rendered("render-a", planted, "slc_0123456789abcdefghij");
+    assert.match(one, /default\/k/);
+    assert.equal(await rendered("render-b", "sk-planted-secret-2", "slc_zyxwvutsrqponmlkjihg"), one);
+    assert.equal(await rendered("render-c", planted, planted.padEnd(24, "x")), one);
+  });
+
   it("render and lint print no secret, of however broken a folder", async () => {
     const path = await folder(
       "leak",
