@@ -9,7 +9,10 @@ import { isError } from "../operator/compile/outcome.ts";
 import { type ObservedCluster, observeCluster } from "../operator/observe.ts";
 import type { Identity } from "../proxy/call/identity.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
+import { isFailure } from "../proxy/failure.ts";
 import { editedForm, encodeForm, isForm } from "../proxy/media/form.ts";
+import { mediaFormat } from "../proxy/media/registry.ts";
+import { address, formatOf } from "../proxy/pipeline/address.ts";
 import { authenticate } from "../proxy/pipeline/authenticate.ts";
 import { type ExplainRequest, type Explanation, explainCall } from "../proxy/pipeline/explain.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
@@ -130,10 +133,15 @@ function check(values: Values): void {
     throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
 }
 
+interface Sent {
+  body: Buffer;
+  headers: Record<string, string>;
+}
+
 /** The shortest valid body, so that every operation can be explained. */
-function shortBody(path: string, model: string | undefined): object {
+function shortBody({ path, model }: Values, upload: string | null): object {
   const named = model === undefined ? {} : { model };
-  if (uploadOf(path) === "file") return named;
+  if (upload === "file") return named;
   if (/\/images\/\w+$/.test(path)) return { ...named, prompt: "Hi" };
   if (/\/(embeddings|responses(\/(input_tokens|compact))?)$/.test(path)) return { ...named, input: "Hi" };
   if (path.endsWith("/completions") && !path.endsWith("/chat/completions")) return { ...named, prompt: "Hi" };
@@ -151,14 +159,9 @@ function asObject(given: string, file: string): object {
 }
 
 /** Name of the file in a form that this path takes; null if it takes JSON. */
-function uploadOf(path: string): string | null {
-  if (/\/audio\/(transcriptions|translations)$/.test(path)) return "file";
-  return /\/images\/(edits|variations)$/.test(path) ? "image" : null;
-}
-
-interface Sent {
-  body: Buffer;
-  headers: Record<string, string>;
+function uploadOf(path: string, snapshot: Snapshot): string | null {
+  const addressed = address("POST", path, snapshot);
+  return isFailure(addressed) ? null : (mediaFormat(formatOf(addressed.operation))?.upload ?? null);
 }
 
 /** A form with these fields and a file. */
@@ -168,20 +171,20 @@ function formOf(upload: string, fields: object, headers: Sent["headers"]): Sent 
   return { body, headers: { ...headers, "content-type": contentType } };
 }
 
-function jsonOf(fields: object, path: string, headers: Sent["headers"]): Sent {
-  const upload = uploadOf(path);
-  return upload === null ? { body: Buffer.from(JSON.stringify(fields)), headers } : formOf(upload, fields, headers);
-}
-
-async function sentOf({ path, model, body: file }: Values, headers: Sent["headers"]): Promise<Sent> {
+/** Throws a UsageError for a body that can't be sent. */
+async function sentOf(asked: Values, headers: Sent["headers"], snapshot: Snapshot): Promise<Sent> {
+  const { path, model, body: file } = asked;
+  const upload = uploadOf(path, snapshot);
+  const encoded = (fields: object): Sent =>
+    upload === null ? { body: Buffer.from(JSON.stringify(fields)), headers } : formOf(upload, fields, headers);
   const isOwnForm = isForm(headers["content-type"] ?? null);
   if (isOwnForm && (file === undefined || model !== undefined))
     throw new UsageError("a form of your own needs --body, and names its model in the form, not as --model");
-  if (file === undefined) return jsonOf(shortBody(path, model), path, headers);
+  if (file === undefined) return encoded(shortBody(asked, upload));
   const body = file === "-" ? await buffer(process.stdin) : await readFile(file);
-  if (isOwnForm || (model === undefined && uploadOf(path) === null)) return { body, headers };
+  if (isOwnForm || (model === undefined && upload === null)) return { body, headers };
   const fields = asObject(body.toString("utf8"), file);
-  return jsonOf(model === undefined ? fields : { ...fields, model }, path, headers);
+  return encoded(model === undefined ? fields : { ...fields, model });
 }
 
 async function clearKey(values: Values): Promise<string | null> {
@@ -289,7 +292,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
   const request: ExplainRequest = {
     identity: await identityOf(values, snapshot, compiled, nowMs),
     path: values.path,
-    ...(await sentOf(values, headers)),
+    ...(await sentOf(values, headers, snapshot)),
     address: values.address ?? null,
     country: values.country?.toUpperCase() ?? null,
     durableAudit,

@@ -13,6 +13,16 @@ import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
 import { workloadIdentity } from "./workload-identity.ts";
 
+/** Of `timeouts`. */
+export const defaultTimeouts = {
+  connect: "10s",
+  write: "30s",
+  response: "10m",
+  firstToken: "120s",
+  idle: "60s",
+  total: "30m",
+} as const;
+
 const quota = z.strictObject({
   requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests per minute."),
   tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens per minute."),
@@ -172,12 +182,14 @@ export const llmProviderSpec = z
       .describe("What to do with a parameter that this provider lacks and that doesn't change the request's meaning."),
     timeouts: z
       .strictObject({
-        connect: timer.default("10s").describe("Time to establish a connection, including TLS."),
-        write: timer.default("30s").describe("Longest pause while sending a request."),
-        response: timer.default("10m").describe("Time to the first byte of an answer that is not streamed."),
-        firstToken: timer.default("120s").describe("Time to the first byte of a stream."),
-        idle: timer.default("60s").describe("Longest pause within an answer."),
-        total: timer.default("30m").describe("Time for the whole answer."),
+        connect: timer.default(defaultTimeouts.connect).describe("Time to establish a connection, including TLS."),
+        write: timer.default(defaultTimeouts.write).describe("Longest pause while sending a request."),
+        response: timer
+          .default(defaultTimeouts.response)
+          .describe("Time to the first byte of an answer that is not streamed."),
+        firstToken: timer.default(defaultTimeouts.firstToken).describe("Time to the first byte of a stream."),
+        idle: timer.default(defaultTimeouts.idle).describe("Longest pause within an answer."),
+        total: timer.default(defaultTimeouts.total).describe("Time for the whole answer."),
       })
       .prefault({})
       .describe("Time limits for the parts of a call."),

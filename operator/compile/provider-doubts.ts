@@ -1,5 +1,6 @@
 /** What an LLMProvider's spec may say but probably doesn't mean. Pure. */
 import { durationMs } from "../../crds/quantity.ts";
+import { defaultTimeouts } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
@@ -42,13 +43,11 @@ function otherTypeIn({ spec: { type, endpoint = "" } }: ParsedObject<"LLMProvide
 
 /** Parts of a call that `timeouts.total` ends, if it is shorter. */
 const timedParts = ["connect", "response", "firstToken"] as const;
-/** The defaults are long; a short total next to them is meant. */
-const defaultMs = { connect: 10_000, response: 600_000, firstToken: 120_000 };
-
 function uselessTimeoutsIn({ spec: { timeouts } }: ParsedObject<"LLMProvider">): Problem[] {
   return timedParts.flatMap((part) => {
     const ms = durationMs(timeouts[part]);
-    if (ms === defaultMs[part] || ms <= durationMs(timeouts.total)) return [];
+    // The defaults are long; a short total next to them is meant.
+    if (ms === durationMs(defaultTimeouts[part]) || ms <= durationMs(timeouts.total)) return [];
     const message = `spec.timeouts.${part} of ${timeouts[part]} has no effect, since spec.timeouts.total ends the call after ${timeouts.total}`;
     return [problem("Invalid", message, ["spec", "timeouts", part], "warning")];
   });

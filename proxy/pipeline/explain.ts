@@ -228,8 +228,8 @@ class Explainer {
   #body(format: WireFormat): Received | Failure {
     const { body, headers } = this.#request;
     const form = formIn(headerOf(headers, "content-type"), mediaFormat(format)?.body ?? "json");
-    if (isFailure(form)) return form;
-    return form.type === null ? parseBody(body, this.#snapshot.settings.bodyLimits) : parseFormBody(body, form.type);
+    if (typeof form !== "string") return form;
+    return form === "" ? parseBody(body, this.#snapshot.settings.bodyLimits) : parseFormBody(body, form);
   }
 
   async #targets(shaped: Shaped, chosen: Route, { operation, surface }: Addressed): Promise<Failure | null> {

@@ -30,12 +30,10 @@ const wrongTypes: Readonly<Record<MediaFormat["body"], string>> = {
   either: "Send the request body as multipart/form-data or application/json.",
 };
 
-/** The type of a form, or null for JSON; a failure for what the operation doesn't take. */
-export function formIn(contentType: string | null, accepts: MediaFormat["body"]): { type: string | null } | Failure {
-  const type = isForm(contentType) && accepts !== "json" ? contentType : null;
-  return type === null && (accepts === "form" || !isJson(contentType))
-    ? failure("unsupported_media_type", wrongTypes[accepts])
-    : { type };
+/** The type of a form, or "" for JSON; a failure for what the operation doesn't take. */
+export function formIn(contentType: string | null, accepts: MediaFormat["body"]): string | Failure {
+  if (contentType !== null && isForm(contentType) && accepts !== "json") return contentType;
+  return accepts === "form" || !isJson(contentType) ? failure("unsupported_media_type", wrongTypes[accepts]) : "";
 }
 
 /** Synchronous if all of the body has arrived. */
@@ -48,27 +46,27 @@ export function receive(
   const contentType = client.header("content-type");
   const { accepts = "json" } = bounds;
   const form = formIn(contentType, accepts);
-  if (isFailure(form)) return form;
+  if (typeof form !== "string") return form;
   if (client.header("content-encoding") !== null)
     return failure("unsupported_media_type", "Send the request body without content-encoding.");
   const body = client.readBody(maxBodyBytes, orRaise, bounds);
   return body instanceof Promise
-    ? body.then((read) => readable(read, needed, form.type, bounds.limits))
-    : readable(body, needed, form.type, bounds.limits);
+    ? body.then((read) => readable(read, needed, form, bounds.limits))
+    : readable(body, needed, form, bounds.limits);
 }
 
 function readable(
   body: Buffer | Failure,
   needed: string,
-  form: string | null,
+  form: string,
   limits: BodyLimits | undefined,
 ): Received | Failure {
   if (isFailure(body)) return body;
   if (body.length === 0)
     return failure(
       "empty_body",
-      `The request has no body. Send ${form === null ? "a JSON object" : "a form"} with \`${needed}\`.`,
+      `The request has no body. Send ${form === "" ? "a JSON object" : "a form"} with \`${needed}\`.`,
       { param: needed },
     );
-  return form === null ? parseBody(body, limits) : parseFormBody(body, form);
+  return form === "" ? parseBody(body, limits) : parseFormBody(body, form);
 }

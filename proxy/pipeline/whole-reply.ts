@@ -5,6 +5,7 @@ import { invalidReply } from "../dialects/invalid-reply.ts";
 import { toolItems } from "../dialects/openai-responses/usage.ts";
 import { mayNameTier } from "../dialects/verdict/skim.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import { skipBlanks } from "../wire/json-outline.ts";
 
 export interface WholeReply {
   body: Uint8Array | string;
@@ -14,15 +15,8 @@ export interface WholeReply {
 }
 
 const usageName = Buffer.from('"usage"');
-const blanks = new Set([0x20, 0x0a, 0x0d, 0x09]);
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
-
-function skipBlanks(bytes: Buffer, from: number): number {
-  let offset = from;
-  while (blanks.has(bytes[offset] ?? openBrace)) offset++;
-  return offset;
-}
 
 const isOpened = (bytes: Buffer): boolean => bytes[skipBlanks(bytes, 0)] === openBrace;
 

@@ -44,7 +44,8 @@ function stringEnd(body: Buffer, offset: number): number {
 
 export const blank = (byte: number | undefined): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9;
 
-function skipBlank(body: Buffer, from: number): number {
+/** Offset of the first byte from there on that is not blank. */
+export function skipBlanks(body: Buffer, from: number): number {
   let offset = from;
   while (blank(body[offset])) offset++;
   return offset;
@@ -148,22 +149,22 @@ function nestedEnd(body: Buffer, from: number, maxDepth: number): number {
  * `maxDepth` and, at every level, duplicate names, which two parsers may read differently, and `__proto__`.
  */
 export function outline(body: Buffer, maxDepth: number): Outline | OutlineProblem {
-  let offset = skipBlank(body, 0);
+  let offset = skipBlanks(body, 0);
   if (body[offset] !== OPEN_BRACE) return "not_object";
   const open = ++offset;
   const members: JsonMember[] = [];
   const seen = new Set<string>();
   for (;;) {
-    offset = skipBlank(body, offset);
-    if (body[offset] === COMMA) offset = skipBlank(body, offset + 1);
+    offset = skipBlanks(body, offset);
+    if (body[offset] === COMMA) offset = skipBlanks(body, offset + 1);
     if (body[offset] !== QUOTE) return { open, members };
     const nameStart = offset;
     offset = stringEnd(body, offset);
     const name = nameAt(body, nameStart, offset);
     const wrong = note(seen, name);
     if (wrong < 0) return named[wrong] ?? "duplicate";
-    offset = skipBlank(body, offset);
-    if (body[offset] === COLON) offset = skipBlank(body, offset + 1);
+    offset = skipBlanks(body, offset);
+    if (body[offset] === COLON) offset = skipBlanks(body, offset + 1);
     const end = valueEnd(body, offset, maxDepth - 1);
     if (end < 0) return named[end] ?? "depth";
     members.push({ name, valueStart: offset, valueEnd: end });

@@ -7,7 +7,7 @@ import { startSidecar } from "../../proxy/sidecar/main.ts";
 import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
-import { keyedProvider } from "../harness/cluster-objects.ts";
+import { keyedProvider, workloadChat } from "../harness/cluster-objects.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { until } from "../harness/until.ts";
 
@@ -33,18 +33,7 @@ describe("workloads by their ServiceAccount", { skip }, () => {
     });
     await cluster.startOperator();
     await cluster.apply(`${keyedProvider("main", upstream.baseUrl, "[{ name: small }]")}---
-apiVersion: sluice.dev/v1alpha1
-kind: RoutingPolicy
-metadata: { name: chat, namespace: team-a }
-spec:
-  match: { models: [small] }
-  access: { roles: [workload] }
-  routing: { targets: [{ provider: { name: main } }] }
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: worker, namespace: team-a }
----
+${workloadChat}---
 apiVersion: v1
 kind: ServiceAccount
 metadata: { name: worker, namespace: team-b }

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { certificateAuthority } from "../harness/certificates.ts";
 import { type Child, removeFolder, startChild, temporaryFolder } from "../harness/child.ts";
 import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
-import { keyedProvider } from "../harness/cluster-objects.ts";
+import { keyedProvider, workloadChat } from "../harness/cluster-objects.ts";
 import { freePort } from "../harness/free-port.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { until } from "../harness/until.ts";
@@ -16,18 +16,7 @@ const skip = await skipWithoutCluster();
 const main = join(import.meta.dirname, "../../cli/main.ts");
 
 const objects = (baseUrl: string): string => `${keyedProvider("main", baseUrl, "[{ name: small }]")}---
-apiVersion: sluice.dev/v1alpha1
-kind: RoutingPolicy
-metadata: { name: chat, namespace: team-a }
-spec:
-  match: { models: [small] }
-  access: { roles: [workload] }
-  routing: { targets: [{ provider: { name: main } }] }
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: { name: worker, namespace: team-a }
-`;
+${workloadChat}`;
 
 const worker = JSON.stringify({
   apiVersion: "v1",

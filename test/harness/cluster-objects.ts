@@ -22,6 +22,20 @@ metadata: { name: alice, namespace: team-a }
 spec: { user: alice@example.com, writeTo: { name: alice-key } }
 `;
 
+/** A policy for the model `small` of provider `main`, for callers with the role `workload`, and an account for one. */
+export const workloadChat = `apiVersion: sluice.dev/v1alpha1
+kind: RoutingPolicy
+metadata: { name: chat, namespace: team-a }
+spec:
+  match: { models: [small] }
+  access: { roles: [workload] }
+  routing: { targets: [{ provider: { name: main } }] }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: worker, namespace: team-a }
+`;
+
 /** A Secret with one key, `apiKey`, which providers of its namespace may use. */
 export const secretOf = (name: string, value: string): string => `
 apiVersion: v1

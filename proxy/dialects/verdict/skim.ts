@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../../config/capabilities.ts";
+import { skipBlanks } from "../../wire/json-outline.ts";
 import { tierMode } from "../usage-counts.ts";
 import { isFailedReason } from "./answer.ts";
 
@@ -13,14 +14,6 @@ const openBracket = 0x5b;
 const openBrace = 0x7b;
 const LETTER_N = 0x6e;
 const LETTER_S = 0x73;
-
-const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-
-function skipBlanks(bytes: Buffer, from: number): number {
-  let offset = from;
-  while (isBlank(bytes[offset])) offset++;
-  return offset;
-}
 
 /**
  * Offset of the value after the first member named `name`, -1 if there is none. A quote inside a string is escaped by a

@@ -6,6 +6,8 @@
  *   size[;extension] CRLF ──▶ data CRLF ──▶ … ──▶ 0 CRLF ──▶ trailers ──▶ CRLF
  */
 import { Buffer } from "node:buffer";
+import { tokenForm as token } from "./fields.ts";
+import { ownCopy } from "./reads.ts";
 
 /** none: there is no body. close: it ends with the connection. */
 export type BodyFraming = "none" | "length" | "chunked" | "close";
@@ -19,7 +21,6 @@ const maxLineLength = 16_384;
 
 const CR = 13;
 const LF = 10;
-const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const quoted = '"(?:[\\t\\x20\\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"';
 const extensions = new RegExp(`^(?:;${token}(?:=(?:${quoted}|(?:${token})?))?)*$`);
 const trailer = new RegExp(`^${token}:[\\t\\x20-\\x7e\\x80-\\xff]*$`);
@@ -40,12 +41,6 @@ function inSlab(bytes: Buffer, from: number, to: number): Buffer {
   const piece = slab.subarray(used, used + length);
   bytes.copy(slab, used, from, to);
   used += length;
-  return piece;
-}
-
-function ownCopy(bytes: Buffer, from: number, to: number): Buffer {
-  const piece = Buffer.allocUnsafeSlow(to - from);
-  bytes.copy(piece, 0, from, to);
   return piece;
 }
 

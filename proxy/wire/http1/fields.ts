@@ -77,7 +77,9 @@ export function responseFields(raw: readonly string[]): Record<string, string | 
 }
 
 const outOfField = /[^\t\x20-\x7e\x80-\xff]/;
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Of a field's name, as a part of a regular expression (RFC 9110, section 5.6.2). */
+export const tokenForm = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const token = new RegExp(`^${tokenForm}$`);
 
 /** A name that was checked. */
 interface FieldName {

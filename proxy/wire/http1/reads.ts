@@ -40,6 +40,13 @@ function internals(): { buffer: symbol; callback: symbol } | null {
   return buffer === undefined || callback === undefined ? null : { buffer, callback };
 }
 
+/** A copy of a part of the shared buffer, with memory of its own. */
+export function ownCopy(bytes: Buffer, from: number, to: number): Buffer {
+  const piece = Buffer.allocUnsafeSlow(to - from);
+  bytes.copy(piece, 0, from, to);
+  return piece;
+}
+
 const known = internals();
 
 /** Whether accepted sockets read into the shared buffer, for the test that notices when Node changes. */

@@ -1,6 +1,7 @@
 /** Reads a client's requests: those of the usual form here, all others with Node's parser. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { MessageParser, type MessageSink, type ParseResult } from "./parser.ts";
+import { ownCopy } from "./reads.ts";
 import { headText, isRepeated, maxUsualBytes, type RequestHead, repeatedRequest, usualRequest } from "./usual-head.ts";
 
 export class RequestReader {
@@ -55,10 +56,8 @@ export class RequestReader {
   #body(bytes: Buffer, from: number): number {
     const end = Math.min(bytes.length, from + this.#left);
     if (end === from) return end;
-    const piece = Buffer.allocUnsafeSlow(end - from);
-    bytes.copy(piece, 0, from, end);
     this.#left -= end - from;
-    this.#sink.body(piece);
+    this.#sink.body(ownCopy(bytes, from, end));
     if (this.#left === 0) this.#sink.complete();
     return end;
   }

@@ -4,15 +4,15 @@
  * it accepts, it reads as the parser does; test/proxy/http1-usual-head.test.ts compares both.
  */
 import { Buffer } from "node:buffer";
+import { tokenForm } from "./fields.ts";
 import type { MessageHead } from "./parser.ts";
 
 const headEnd = Buffer.from("\r\n\r\n");
 /** Longest head that is read here. */
 export const maxUsualBytes = 8_192;
 
-const token = "[!#$%&'*+\\-.^_`|~\\w]+";
 /** No blanks at the ends of values, and no characters beyond ASCII. */
-const fields = `(?:${token}: [\\x21-\\x7e](?:[\\x20-\\x7e]*[\\x21-\\x7e])?\\r\\n)+\\r\\n$`;
+const fields = `(?:${tokenForm}: [\\x21-\\x7e](?:[\\x20-\\x7e]*[\\x21-\\x7e])?\\r\\n)+\\r\\n$`;
 const requestForm = new RegExp(`^(?:POST|GET) /[\\w\\-.~/%:@!$&'()*+,;=?]* HTTP/1\\.1\\r\\n${fields}`);
 const responseForm = new RegExp(`^HTTP/1\\.1 [2-5]\\d\\d [\\x21-\\x7e][\\x20-\\x7e]*\\r\\n${fields}`);
 const lengthForm = /^\d{1,15}$/;

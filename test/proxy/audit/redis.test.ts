@@ -84,9 +84,9 @@ describe("an audit stream in Redis", () => {
       retired.map((one) => [one["chain"], one["in"]]),
       [[`chain-${chains}`, "redis"]],
     );
-    const told = await verify();
-    assert.equal(told.code, 0, told.stdout);
-    assert.match(told.stdout, /kept as long as retention requires/);
+    const verified = await verify();
+    assert.equal(verified.code, 0, verified.stdout);
+    assert.match(verified.stdout, /kept as long as retention requires/);
 
     // The first chain goes as a whole; the second one, which follows it, vouches for its end.
     clock.ms += 15 * dayMs;
