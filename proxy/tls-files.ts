@@ -2,6 +2,7 @@
 import type { Denial } from "./audit/denials.ts";
 import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
+import { steadyNowMs } from "./clock.ts";
 import type { trafficListener } from "./server.ts";
 import type { ProxySettings } from "./settings.ts";
 import type { Logger } from "./telemetry/log.ts";
@@ -35,6 +36,6 @@ export function followTlsFiles(
 ): () => void {
   if (secure === null || tls === null) return () => undefined;
   if (tls.options.requestCert)
-    watchClients(secure, { required: tls.options.rejectUnauthorized, nowMs: Date.now, log, registry, denied });
+    watchClients(secure, { required: tls.options.rejectUnauthorized, nowMs: steadyNowMs, log, registry, denied });
   return keepTls(tlsFilesOf(settings), tls, secure, settings.pollMs, log, registry);
 }

@@ -2,7 +2,6 @@
 import type { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import type { AttemptCause } from "../wire/causes.ts";
-import type { Deadlines } from "../wire/deadlines.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 
 /** Limits that apply to every answer, whichever target gives it. */
@@ -95,9 +94,3 @@ export const answerBounds = {
    */
   lingerMs: 5_000,
 } as const;
-
-export interface AttemptClock {
-  /** Epoch milliseconds. */
-  nowMs: () => number;
-  deadlines: Deadlines;
-}

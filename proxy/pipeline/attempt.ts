@@ -28,14 +28,7 @@ import {
   truncated,
 } from "./attempt-errors.ts";
 import { evidenceOf, joinedChunks, streamReader } from "./attempt-parts.ts";
-import type {
-  AttemptClock,
-  AttemptEvidence,
-  AttemptLimits,
-  AttemptListener,
-  AttemptResult,
-  StartStream,
-} from "./attempt-result.ts";
+import type { AttemptEvidence, AttemptLimits, AttemptListener, AttemptResult, StartStream } from "./attempt-result.ts";
 import { answerBounds } from "./attempt-result.ts";
 import type { Prepared } from "./prepared.ts";
 import { asProviderError } from "./provider-error.ts";
@@ -56,10 +49,9 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   readonly #start: StartStream | null;
   #listener: AttemptListener | null = null;
   #result: AttemptResult | null = null;
-  readonly #nowMs: () => number;
   readonly #deadlines: Deadlines;
+  /** This and the next in milliseconds of the clock that deadlines use. */
   readonly #beganMs: number;
-  /** In milliseconds of the clock that deadlines use. */
   readonly #totalDueMs: number;
   /** Whether the client stopped reading, so that the running limit is the client's. */
   #stalled = false;
@@ -86,16 +78,15 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     prepared: Prepared,
     limits: AttemptLimits,
     start: StartStream | null,
-    clock: AttemptClock,
+    deadlines: Deadlines,
   ) {
     this.#client = client;
     this.#prepared = prepared;
     this.#limits = limits;
     this.#start = start;
-    this.#nowMs = clock.nowMs;
-    this.#deadlines = clock.deadlines;
-    this.#beganMs = clock.nowMs();
-    this.#totalDueMs = clock.deadlines.nowMs() + limits.totalMs;
+    this.#deadlines = deadlines;
+    this.#beganMs = deadlines.nowMs();
+    this.#totalDueMs = this.#beganMs + limits.totalMs;
     this.#due(limits.firstByteMs);
   }
 
@@ -145,7 +136,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   data(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
     if (this.#phase === "stream") return this.#pump(chunk);
-    this.#firstByteMs ??= this.#nowMs() - this.#beganMs;
+    this.#firstByteMs ??= this.#deadlines.nowMs() - this.#beganMs;
     if (this.#phase === "error") {
       if (this.#bytes <= maxErrorBytes) this.#chunks.push(chunk);
       else if (this.#bytes > maxErrorRead) this.#failWithBody();
@@ -217,7 +208,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   #write(out: Uint8Array | string, last: boolean): boolean {
     if (!this.#wrote) {
       this.#wrote = true;
-      this.#firstByteMs = this.#nowMs() - this.#beganMs;
+      this.#firstByteMs = this.#deadlines.nowMs() - this.#beganMs;
       this.#start?.(this.headers);
       this.#due(this.#limits.idleMs);
     }

@@ -26,4 +26,6 @@ export interface CachedCall {
   /** The same for a call for whose end nobody waits here. */
   goOn(missed: Missed): CallOutcome;
   onRecord: OnRecord;
+  /** How long the call has taken so far, in milliseconds. */
+  elapsedMs(): number;
 }

@@ -186,7 +186,7 @@ async function ask(
     }
     if (looking !== null) {
       // The call is over. Measuring may continue for a moment, but nothing waits for it.
-      call.record.durationMs = cache.nowMs() - call.record.startedMs;
+      call.record.durationMs = call.elapsedMs();
       landed(landing);
       await looking;
     }

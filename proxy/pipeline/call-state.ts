@@ -44,6 +44,8 @@ export class CallState {
   readonly snapshot: Snapshot;
   readonly record: CallRecord;
   readonly end: CallEnd;
+  /** Milliseconds of the clock that deadlines use. */
+  readonly #beganMs: number;
   surface: Addressed["surface"] = "openai";
   /** Whether the header is there that Anthropic's SDK always sends. */
   readonly speaksAnthropic: boolean;
@@ -64,10 +66,16 @@ export class CallState {
     this.gateway = gateway;
     this.snapshot = snapshot;
     this.record = newRecord(client.requestId, client.method, gateway.nowMs());
+    this.#beganMs = gateway.deadlines.nowMs();
     this.record.trace = gateway.tracer === null ? null : tracedBy(gateway.tracer, client);
     this.record.session = sessionOf(client, ["", gateway.sessionHeader], null);
     this.speaksAnthropic = client.header("anthropic-version") !== null;
     if (this.speaksAnthropic || client.path.endsWith("/messages")) this.surface = "anthropic";
+  }
+
+  /** How long the call has taken so far, whatever was done to the system's clock. */
+  elapsedMs(): number {
+    return this.gateway.deadlines.nowMs() - this.#beganMs;
   }
 
   /** For traces. */

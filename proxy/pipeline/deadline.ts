@@ -2,7 +2,7 @@
 import type { ClientConnection } from "../wire/client.ts";
 
 export interface Deadline {
-  /** Epoch milliseconds. */
+  /** Milliseconds of the clock that `Deadlines` uses. */
   deadlineMs: number;
   /**
    * Whether the caller allows less time than the provider's own limit, so that a timeout says nothing about the

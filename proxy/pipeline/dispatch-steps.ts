@@ -67,7 +67,7 @@ export abstract class DispatchSteps implements AttemptListener {
       next =
         step === null || tried === null
           ? this.nextTarget()
-          : this.after(step, tried, this.#with.nowMs() - this.#beganMs);
+          : this.after(step, tried, this.#with.deadlines.nowMs() - this.#beganMs);
     } catch (cause) {
       this.#broke(cause);
       return;
@@ -88,7 +88,7 @@ export abstract class DispatchSteps implements AttemptListener {
       this.#listener.dispatched(this.outcome(next));
       return;
     }
-    this.#beganMs = this.#with.nowMs();
+    this.#beganMs = this.#with.deadlines.nowMs();
     this.#underWay = next;
     let asking: ReturnType<typeof ask>;
     try {

@@ -52,7 +52,7 @@ class Dispatch extends DispatchSteps {
   /** The first attempt at the next target that may be called. */
   protected nextTarget(): Next {
     const { targets, deadlineMs } = this.#request;
-    while (this.#next < targets.length && (this.#last === null || this.#with.nowMs() < deadlineMs)) {
+    while (this.#next < targets.length && (this.#last === null || this.#with.deadlines.nowMs() < deadlineMs)) {
       const target = targets[this.#next++] as ResolvedTarget;
       const acquired = this.#acquire(target);
       if (acquired instanceof Promise) return this.#firstLater(target, acquired);

@@ -106,7 +106,7 @@ class Embedding {
   readonly #with: EmbedWith;
   #cause: AttemptCause | null = null;
   readonly #signal: AbortSignal;
-  readonly #began: number;
+  readonly #beganMs: number;
   /** Records the usage in budgets, metrics, log and ledger. */
   readonly #record: CallRecord;
   #leave: AdmittedAside | null = null;
@@ -115,11 +115,11 @@ class Embedding {
     this.#request = request;
     this.#with = own;
     this.#signal = signal;
-    this.#began = own.nowMs();
+    this.#beganMs = own.deadlines.nowMs();
     const { config } = request.embedder.entry.account;
     this.#record = {
       ...request.record,
-      startedMs: this.#began,
+      startedMs: own.nowMs(),
       operation: "semantic_cache",
       model: request.embedder.model.name,
       provider: config.id,
@@ -147,7 +147,7 @@ class Embedding {
       return await this.#admitted(shaped);
     } finally {
       if (this.#record.usage !== null) {
-        this.#record.durationMs = this.#with.nowMs() - this.#began;
+        this.#record.durationMs = this.#with.deadlines.nowMs() - this.#beganMs;
         this.#with.record(this.#record);
       }
     }
@@ -220,7 +220,7 @@ class Embedding {
     { status, headers, body, prepared }: SmallReply & { prepared: Prepared },
     permit: Permit,
   ): Float32Array | NoVector {
-    const durationMs = this.#with.nowMs() - this.#began;
+    const durationMs = this.#with.deadlines.nowMs() - this.#beganMs;
     const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : this.#error(status, headers, body);
     if (isProviderError(whole)) {
       const kind = healthClassOf(whole);

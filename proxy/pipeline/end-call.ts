@@ -38,9 +38,10 @@ export async function answerLater(
 }
 
 /** Settles what the call used. Returns whether its answer is held. */
-function settle({ record, client, gateway, admitted, place }: CallState): boolean {
+function settle(call: CallState): boolean {
+  const { record, client, admitted, place } = call;
   record.sentBytes = client.sentBytes;
-  record.durationMs ||= gateway.nowMs() - record.startedMs;
+  record.durationMs ||= call.elapsedMs();
   record.trace?.end();
   admitted?.settle(record);
   place?.release();

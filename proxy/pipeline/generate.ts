@@ -61,7 +61,7 @@ class CallDispatch implements DispatchRequest, IdSealer {
     const { client, gateway, record } = call;
     const { route, identity } = plan;
     const totalMs = plan.targets[0]?.entry.account.config.timeouts.totalMs ?? 0;
-    const deadline = deadlineOf(client, totalMs, gateway.nowMs());
+    const deadline = deadlineOf(client, totalMs, gateway.deadlines.nowMs());
     this.admitted = admitted;
     this.missed = missed;
     this.client = client;
@@ -136,6 +136,10 @@ class Generation implements CachedCall, DispatchListener {
     const recorder = new AnswerRecorder(this.shaped.format);
     this.client.filterFirst(recorder);
     return this.#audited(recorder);
+  }
+
+  elapsedMs(): number {
+    return this.#call.elapsedMs();
   }
 
   async #audited(recorder: AnswerRecorder): Promise<Failure | null> {

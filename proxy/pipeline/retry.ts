@@ -63,7 +63,7 @@ export function retryDelayMs(
   // The hold-back ends by wall-clock time, by which a timer may fire a millisecond early.
   const held = dispatcher.routing.heldMs(target, request.caller);
   const delay = Math.max(jittered, error.retryAfterMs ?? 0, held === 0 ? 0 : held + 2);
-  const affordable = delay <= retry.maxDelayMs && dispatcher.nowMs() + delay < request.deadlineMs;
+  const affordable = delay <= retry.maxDelayMs && dispatcher.deadlines.nowMs() + delay < request.deadlineMs;
   return affordable ? delay : null;
 }
 

@@ -53,6 +53,8 @@ export class ShadowCopy {
   readonly #gateway: CopyWith;
   readonly #client: ClientConnection;
   readonly #record: CallRecord;
+  /** Milliseconds of the clock that deadlines use. */
+  readonly #beganMs: number;
   readonly #ended = Promise.withResolvers<void>();
   #stopped = false;
 
@@ -68,6 +70,7 @@ export class ShadowCopy {
     this.#room = room;
     this.#recorder = recorder;
     this.#gateway = gateway;
+    this.#beganMs = gateway.deadlines.nowMs();
     const { record } = call;
     this.#client = new ClientConnection(new SinkExchange(call.client.url), record.requestId);
     const { address, country, route, model, key, user, team, role, tags, session, stream, statistics } = record;
@@ -137,8 +140,8 @@ export class ShadowCopy {
 
   #dispatch(target: ResolvedTarget, admitted: Admitted): Promise<DispatchOutcome> {
     const { shaped, route, missed, forwarded } = this.#call;
-    const { limits, nowMs } = this.#gateway;
-    const deadlineMs = nowMs() + target.entry.account.config.timeouts.totalMs;
+    const { limits, deadlines } = this.#gateway;
+    const deadlineMs = deadlines.nowMs() + target.entry.account.config.timeouts.totalMs;
     return dispatch(
       {
         ...{ admitted, missed, client: this.#client, shaped, route, targets: admitted.targets, forwarded, deadlineMs },
@@ -162,7 +165,7 @@ export class ShadowCopy {
     record.provider = entry.account.config.id;
     record.upstreamModel = model.config.upstream;
     record.region = entry.account.config.region ?? "";
-    record.durationMs = this.#gateway.nowMs() - record.startedMs;
+    record.durationMs = this.#gateway.deadlines.nowMs() - this.#beganMs;
     if (failed !== null) {
       record.code = failed.code;
       record.cause = failed.cause;

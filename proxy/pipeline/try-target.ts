@@ -137,14 +137,13 @@ export function ask(
   dispatcher: Dispatcher,
   seat: PodSeat | null,
 ): Asked | Tried | Failure | Promise<Asked | Tried> {
-  const nowMs = dispatcher.nowMs();
-  const remainingMs = request.deadlineMs - nowMs;
+  const remainingMs = request.deadlineMs - dispatcher.deadlines.nowMs();
   const { client } = request;
   const shaped = request.shaped.forTarget(target.config);
   const { stream } = shaped.received;
   const prepared = prepare(shaped, target, {
     requestId: client.requestId,
-    nowMs,
+    nowMs: dispatcher.nowMs(),
     deadlineMs: remainingMs,
     maxEventBytes: stream ? request.limits.maxReplyBytes : undefined,
     forwarded: request.forwarded,
@@ -202,7 +201,7 @@ async function sendPicked(
   const outgoing = await authorizing;
   if (isFailed(outgoing)) return send(outgoing, sending);
   const { target, request, dispatcher } = sending;
-  const left = (): number => request.deadlineMs - dispatcher.nowMs();
+  const left = (): number => request.deadlineMs - dispatcher.deadlines.nowMs();
   const choice = await chooseServer({
     ...{ target, outgoing, seat, pickers: dispatcher.pickers, requestId: request.client.requestId },
     remainingMs: Math.max(1, left()),
@@ -228,7 +227,7 @@ function send(outgoing: Authorized, sending: Sending): Asked | Tried {
   const { stream } = request.shaped.received;
   const start = stream ? streamStart(target, prepared, request, count) : null;
   const limits = limitsOf(target, remainingMs, count, request);
-  const attempt = new Attempt(request.client, prepared, limits, start, dispatcher);
+  const attempt = new Attempt(request.client, prepared, limits, start, dispatcher.deadlines);
   const { upstreams } = dispatcher;
   attempt.begin(choice?.reporting(upstreams) ?? upstreams, seat?.pod.address ?? target.entry.address, outgoing);
   return { prepared, attempt, choice };

@@ -1,6 +1,7 @@
 /** `sluice sidecar`: the gateway on loopback, with the identity of the Pod's ServiceAccount. The Pod needs no key. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { steadyNowMs } from "../clock.ts";
 import { directEgress, type Egress, egressOf } from "../config/egress/egress.ts";
 import { onHost } from "../config/listen-host.ts";
 import { backlog, urlOf } from "../listening.ts";
@@ -54,16 +55,16 @@ export async function startSidecar(
   resolve?: Resolve,
   egress: Egress = directEgress,
 ): Promise<RunningSidecar> {
-  const token = new ProjectedToken(settings.tokenFile, Date.now);
+  const token = new ProjectedToken(settings.tokenFile, steadyNowMs);
   const rejected = (cause: unknown): void =>
     log.error({ err: String(cause) }, "new certificates in --ca-file rejected; the last good ones stay in use");
   const relay = new Relay({
-    fleet: new Fleet(settings.fleet, Date.now, resolve, (url) => egress.proxyFor(url) !== null),
+    fleet: new Fleet(settings.fleet, steadyNowMs, resolve, (url) => egress.proxyFor(url) !== null),
     egress,
     token,
     attempts: settings.attempts,
     connectMs: settings.connectMs,
-    authority: settings.caFile === null ? null : await FleetAuthority.read(settings.caFile, Date.now, rejected),
+    authority: settings.caFile === null ? null : await FleetAuthority.read(settings.caFile, steadyNowMs, rejected),
     note: (fields, message) => log.warn(fields, message),
   });
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 });

@@ -42,7 +42,10 @@ export class Deadlines {
     this.#clock = clock;
   }
 
-  /** Now, in milliseconds of the clock that limits use. */
+  /**
+   * Now, in milliseconds of the clock that limits use. Durations are measured by it too: it doesn't jump with the
+   * system's clock, and tells apart moments within a millisecond.
+   */
   nowMs(): number {
     return this.#clock.nowMs();
   }

@@ -71,10 +71,7 @@ function streaming() {
     { reader: lines } as unknown as Prepared,
     limits,
     () => undefined,
-    {
-      nowMs: () => clock.now,
-      deadlines: new Deadlines(clock),
-    },
+    new Deadlines(clock),
   );
   let resumed = 0;
   const call = { abort: () => undefined, resume: () => void resumed++, sent: true };

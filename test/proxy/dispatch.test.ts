@@ -31,7 +31,11 @@ it("an internal error releases its permit, so that other calls may try the targe
     targets: [{ entry: { provider, account: {} } }],
     deadlineMs: 1_000,
   } as unknown as DispatchRequest;
-  const dispatcher = { nowMs: () => 0, routing: { acquire: () => permit } } as unknown as Dispatcher;
+  const dispatcher = {
+    nowMs: () => 0,
+    deadlines: { nowMs: () => 0 },
+    routing: { acquire: () => permit },
+  } as unknown as Dispatcher;
   await assert.rejects(dispatch(request, dispatcher), fault);
   assert.deepEqual(ends, ["released"]);
 });

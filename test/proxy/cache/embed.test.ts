@@ -18,7 +18,11 @@ it("A fault of the gateway's own makes no vector, and is logged under the call's
     record: { requestId: "r-1" },
     caller: {},
   } as unknown as EmbedRequest;
-  const own = { nowMs: () => 0, unexpected: (...words: unknown[]) => told.push(words) } as unknown as EmbedWith;
+  const own = {
+    nowMs: () => 0,
+    deadlines: { nowMs: () => 0 },
+    unexpected: (...words: unknown[]) => told.push(words),
+  } as unknown as EmbedWith;
   assert.equal((await embed(request, own)).vector, "failed");
   assert.deepEqual(
     told.map(([cause, id]) => [cause instanceof TypeError, id]),

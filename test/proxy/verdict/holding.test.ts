@@ -153,7 +153,7 @@ function attempted(slowIsLate: boolean) {
     { reader: () => readerOf("openai.responses") } as unknown as Prepared,
     limits,
     () => undefined,
-    { nowMs: () => clock.now, deadlines: new Deadlines(clock) },
+    new Deadlines(clock),
   );
   const call = { abort: () => undefined, resume: () => undefined, sent: true };
   const result = new Promise<AttemptResult>((resolve) => attempt.onEnd({ attemptEnded: resolve }));
