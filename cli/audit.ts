@@ -1,5 +1,5 @@
 /**
- * `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: what auditors run, on files or on the
+ * `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: commands for auditors, on files or on the
  * store.
  */
 
@@ -61,7 +61,7 @@ const noRecords = (paths: readonly string[], redis: string | undefined): string 
 
 const maxShown = 100;
 
-/** Files and the store are two copies, and each is verified on its own. */
+/** Files and the store are two copies, each verified separately. */
 async function verify(
   paths: readonly string[],
   redis: string | undefined,

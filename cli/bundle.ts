@@ -40,8 +40,8 @@ async function bundle(out: string, page: BundledPage): Promise<Metafile> {
     plugins: [withPage(page)],
     banner: { js: requireInModules },
     legalComments: "none",
-    // V8 keeps the source of what is loaded: comments and indentation would be a third of it, and one character that is
-    // not ASCII takes a second byte for every other.
+    // V8 keeps the source of loaded modules. Comments and indentation would be a third of it, and a single non-ASCII
+    // character makes every character take two bytes.
     minifyWhitespace: true,
     lineLimit: 160,
     charset: "ascii",

@@ -1,7 +1,7 @@
 /**
- * In a checkout types are stripped and code is compiled at each start, which takes a quarter of its CPU time or more. Node.js keeps the
- * result in the checkout's own node_modules. Only what is imported after the call is kept. The bundle of the image has
- * nothing to strip and no folder to write to.
+ * In a checkout, each start strips types and compiles code, which takes a quarter or more of its CPU time. Node.js
+ * caches the result in the checkout's node_modules, for modules imported after the call. The image's bundle has nothing
+ * to strip and no folder to write to.
  */
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";

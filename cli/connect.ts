@@ -124,7 +124,7 @@ function printRest({ exports, attempt }: ClientSettings, print: Print): void {
   if (attempt !== "") print(`\n# Try it:\n${attempt}`);
 }
 
-/** Writes one file. Returns false, and writes nothing, if a value that is there would be replaced. */
+/** Writes one file. Returns false, and writes nothing, if it would replace an existing value. */
 async function writeOne(file: SettingsFile, home: string, replace: boolean, print: Print): Promise<boolean> {
   const path = join(home, file.path);
   const before = await readIfThere(path);

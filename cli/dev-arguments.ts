@@ -1,4 +1,4 @@
-/** Arguments of `sluice dev`: folders, its own flags, and those of the proxy. */
+/** Arguments of `sluice dev`: folders, flags of the command, and flags of the proxy. */
 
 /** Every proxy flag takes a value, and may come before, between or after the folders. */
 export function divide(args: readonly string[]): { paths: string[]; flags: string[] } {

@@ -50,7 +50,7 @@ async function statusOfProxy(proxy: StatusPort): Promise<ProxyStatus | null> {
   }
 }
 
-/** The folder and its one proxy, which the console reads. `proxy`: once it runs. */
+/** The folder and its only proxy, as the console's source. `proxy` returns null until it runs. */
 function consoleSource(source: FolderConfig, proxy: () => StatusPort | null): ConsoleSource {
   return {
     async read() {
@@ -92,7 +92,7 @@ export async function startDev(
     env,
     source,
     ...(log ? { log } : {}),
-    // Without a login, the console is for this machine only.
+    // The console has no login here, so it serves this machine only.
     extendStatus: (app) =>
       local &&
       serveConsole(app, {

@@ -76,7 +76,7 @@ function formatChange({ object, what, fields }: Change): string {
   return [`${signs[what]} ${object}`, ...lines].join("\n");
 }
 
-/** Pure. GitHub and GitLab show it alike. */
+/** Markdown for GitHub and GitLab. */
 export function markdownOf(changes: readonly Change[], findings: readonly LintFinding[]): string {
   const problems = findings.map((finding) => `- ${markdownCell(formatFinding(finding))}`);
   const rows = changes.flatMap(({ object, what, fields }) =>

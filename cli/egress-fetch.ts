@@ -1,4 +1,4 @@
-/** fetch, by the egress proxy where HTTPS_PROXY, HTTP_PROXY and NO_PROXY say so. */
+/** fetch through the egress proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY select. */
 import { setGlobalProxyFromEnv } from "node:http";
 import { type Env, egressOf, urlWithCredentials } from "../proxy/config/egress/egress.ts";
 
@@ -9,7 +9,7 @@ export async function egressFetch(
 ): Promise<Response> {
   const proxy = egressOf(env).proxyFor(new URL(address));
   if (proxy === null) return fetch(address, options);
-  // fetch itself takes no proxy, and Node reads NO_PROXY by rules of its own: here it is decided already.
+  // fetch has no option for a proxy, and Node interprets NO_PROXY differently, so pass it a decision already made.
   const url = urlWithCredentials(proxy);
   const restore = setGlobalProxyFromEnv({ http_proxy: url, https_proxy: url });
   try {

@@ -153,7 +153,7 @@ function asObject(given: string, file: string): object {
     const json: unknown = JSON.parse(given);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
   } catch {
-    // Reported below.
+    // Not an object: reported below.
   }
   throw new UsageError(`--body ${file} is not a JSON object`);
 }

@@ -1,6 +1,6 @@
 /**
- * The FOCUS dataset as a Parquet file, with the specification's types: decimals are exact, moments are timestamps in
- * UTC. https://parquet.apache.org/docs/file-format/
+ * The FOCUS dataset as a Parquet file, with the specification's types: exact decimals, and timestamps in UTC.
+ * https://parquet.apache.org/docs/file-format/
  */
 import { Buffer } from "node:buffer";
 import { parquetWriteBuffer, type SchemaElement } from "hyparquet-writer";

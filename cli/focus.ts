@@ -1,6 +1,6 @@
 /**
- * The ledger as a Cost and Usage dataset of FOCUS, the FinOps Open Cost and Usage Specification: the mandatory columns of
- * 1.2 and 1.3, those of the other columns that the ledger can fill, and columns of its own with the prefix x_. Pure.
+ * The ledger as a Cost and Usage dataset of FOCUS, the FinOps Open Cost and Usage Specification: the mandatory columns
+ * of 1.2 and 1.3, other columns that the ledger can fill, and custom columns with the prefix x_. Pure.
  * https://focus.finops.org/focus-specification/
  */
 import { csvLine } from "../operator/csv.ts";
@@ -9,14 +9,14 @@ import { periods } from "../proxy/config/periods.ts";
 import { addTo, type KeyFacts, noSums, type Sums, tokensOf, usd } from "../proxy/config/usage-report.ts";
 
 export interface FocusOptions {
-  /** Dimensions to keep apart. Model and provider always are: they make the SKU. */
+  /** Dimensions that get separate lines. Model and provider always do, as they form the SKU. */
   groupBy: readonly LedgerDimension[];
   chargePeriod: "hour" | "day";
-  /** Zone of days and of billing periods, which are months. */
+  /** Time zone of days and of billing periods, which are months. */
   timeZone: string;
   keys: Readonly<Record<string, KeyFacts>>;
   billingAccount: string;
-  /** Who invoices the charges; null if each provider does, whose own export holds the billed cost. */
+  /** The issuer of the invoices; null if each provider invoices, so that its export has the billed cost. */
   issuer: string | null;
   /** Names of companies, by LLMProvider. */
   providerNames: ReadonlyMap<string, string>;
@@ -79,7 +79,7 @@ const figure =
   ({ sums }) =>
     String(sums[name]);
 
-/** Columns of the specification in alphabetical order, then our own. */
+/** The specification's columns in alphabetical order, then custom ones. */
 export const focusColumns: Readonly<Record<string, Column>> = {
   BilledCost: (charge, options) => (options.issuer === null ? "0.00" : cost(charge, options)),
   BillingAccountId: (_, { billingAccount }) => billingAccount,
@@ -134,7 +134,7 @@ export const focusColumns: Readonly<Record<string, Column>> = {
   x_User: dimension("user"),
 };
 
-/** What a column holds, for formats with types. A decimal has at most nine decimals. */
+/** A column's type, for typed formats. A decimal has at most nine decimal places. */
 export type FocusType = "decimal" | "count" | "moment" | "text";
 
 const decimalColumns: ReadonlySet<string> = new Set([
@@ -147,7 +147,7 @@ export function focusTypeOf(column: string): FocusType {
   return /^x_\w*(Tokens|Requests|Errors)$/.test(column) ? "count" : "text";
 }
 
-/** A charge is of something used: refused calls are none. */
+/** Refused calls use nothing, so they are no charge. */
 const isCharge = (row: LedgerRow): boolean =>
   row.costNanoUsd > 0 || row.promptTokens > 0 || row.completionTokens > 0 || row.unpriced > 0;
 
@@ -185,7 +185,7 @@ export function focusCharges(rows: readonly LedgerRow[], options: FocusOptions):
   return [...charges].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, charge]) => charge);
 }
 
-/** CSV with a first line of names. */
+/** CSV with a header line. */
 export function focusCsv(rows: readonly LedgerRow[], options: FocusOptions): string {
   const lines = focusCharges(rows, options).map((charge) =>
     csvLine(Object.values(focusColumns).map((column) => column(charge, options) ?? "")),

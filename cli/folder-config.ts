@@ -19,7 +19,10 @@ import type { ConfigFiles } from "../proxy/config/parse.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
 import type { ConfigSource } from "../proxy/snapshot/source.ts";
 
-/** Credentials that a config names, from the folder's values. Earlier values are kept for last good versions. */
+/**
+ * Credentials that a config names, from the folder's values. Keeps earlier values for objects that run in their last
+ * good version.
+ */
 function filesOf(
   config: RenderedConfig,
   pepper: Uint8Array,
@@ -123,7 +126,7 @@ export class FolderConfig implements ConfigSource {
       .finally(() => this.#changed());
   }
 
-  /** What the console shows: objects with the status that they would have in a cluster. */
+  /** The console's content: objects with the status that they would have in a cluster. */
   published(reports: readonly ProxyReport[], proxies: readonly (string | null)[]): PublishedState {
     const compiled = this.#compiled;
     if (compiled === null) return { config: null, revision: "", objects: [] };
@@ -141,7 +144,7 @@ export class FolderConfig implements ConfigSource {
     return { config: compiled.config, revision, objects };
   }
 
-  /** From the status before, so that conditions know since when they hold. */
+  /** Starts from the previous status, so that conditions keep their transition times. */
   #statusOf(verdict: Verdict, programmed: Programmed): unknown {
     const id = `${verdict.kind} ${verdict.meta.namespace}/${verdict.meta.name}`;
     const status = statusOf(verdict, programmed, this.#statuses.get(id) ?? {}, Date.now());
@@ -149,7 +152,7 @@ export class FolderConfig implements ConfigSource {
     return status;
   }
 
-  /** Whether what the proxy reports can change the config. */
+  /** Whether the proxy's reports can change the config. */
   learns(): boolean {
     if (this.#compiled === null) return false;
     const { canaries, config } = this.#compiled;

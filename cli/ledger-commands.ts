@@ -34,7 +34,7 @@ interface Export {
   print(row: LedgerRow, currency: Currency | null): void;
 }
 
-/** `csv`: with a first line of names; otherwise JSON lines. */
+/** `csv`: CSV with a header line; otherwise JSON lines. */
 function exporter(csv: boolean): Export {
   let isFirst = true;
   return {
@@ -63,7 +63,7 @@ async function exportRows(args: readonly string[]): Promise<void> {
     for (const row of span.rows) out.print(row, span.currency);
     for (const why of span.missing) notes.add(`warning: use is missing: ${why}`);
     keptFromMs ??= span.keptFromMs;
-    // Days before that have no rows.
+    // Skips days that the ledger no longer keeps.
     startMs = keptFromMs === null ? endMs : Math.max(endMs, Math.min(toMs, keptFromMs - (keptFromMs % stepMs)));
   }
   if (keptFromMs !== null && fromMs < keptFromMs)

@@ -83,7 +83,7 @@ async function read(ledger: Ledger, { fromMs, toMs, facts }: AskedSpan): Promise
   }
 }
 
-/** What the ledgers together hold of a span. */
+/** The rows of a span from all ledgers. */
 export interface LedgerSpan {
   rows: LedgerRow[];
   /** Tags and labels of the rows' keys. */
@@ -110,8 +110,8 @@ function joined(readings: readonly LedgerReading[], missing: string[]): LedgerSp
 }
 
 /**
- * Proxies that share a store return the same rows, so the first that answers is enough. Others are added up, each once.
- * A ledger that can't be read is named; throws if none can.
+ * Proxies that share a store return the same rows, so the first answer is enough. Otherwise the rows of all proxies are
+ * added up. Names ledgers that can't be read; throws if none can.
  */
 export async function readLedgers(ledgers: readonly Ledger[], span: AskedSpan): Promise<LedgerSpan> {
   const missing: string[] = [];

@@ -1,4 +1,4 @@
-/** Findings of lint in the forms that other programs read. Pure. */
+/** Lint findings in machine-readable formats. Pure. */
 import { formatFinding, type LintFinding } from "../operator/folder/compile-folder.ts";
 
 const inMessage = (text: string): string => text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");

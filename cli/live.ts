@@ -1,4 +1,4 @@
-/** Waits until an object's status says that its change is in force on all proxies. */
+/** Waits until an object's status shows that a change is in force on all proxies. */
 import { group, type Kind, kinds, version } from "../crds/kinds.ts";
 import type { Cluster } from "../operator/cluster/api.ts";
 
@@ -19,9 +19,7 @@ export const isLive = (stored: StoredObject): boolean =>
       condition.observedGeneration === stored.metadata.generation,
   ) ?? false;
 
-/**
- * Waits until `done` returns true. Throws with the status's message when the time is over or the object is refused.
- */
+/** Waits until `done` returns true. Throws with the status's message on timeout or if the object is refused. */
 export async function waitUntil(
   cluster: Cluster,
   kind: Kind,

@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
-/** The one binary: the first word chooses the command, and each command is a file of its own. */
+/** The one binary: the first word chooses the command, and each command has its own file. */
 import { nearest } from "../crds/parse.ts";
 import { cliErrorText, isMisuse } from "./cli-error.ts";
 import { keepCompiledCode } from "./compile-cache.ts";
@@ -137,6 +137,6 @@ async function main([name, ...args]: [string, ...string[]]): Promise<void> {
 const asked = words(process.argv.slice(2));
 main(asked).catch((cause: unknown) => {
   process.stderr.write(`sluice: ${cliErrorText(asked[0], cause)}\n`);
-  // Anything already open, such as one of two listeners, must not keep a failed process alive.
+  // Anything already open, such as one of two listeners, must not keep a failed process running.
   process.exit(isMisuse(cause) ? 2 : 1);
 });

@@ -18,12 +18,12 @@ export const offlineUsage = `  --secrets MODE        assumed (default): Secrets 
                         installation doesn't permit is then reported too`;
 
 /**
- * Nothing is published offline, so any pepper will do; but one that everybody knows would let a dictionary find the
- * secret behind a digest that is printed.
+ * Nothing is published offline, so any pepper will do. A well-known one would allow dictionary attacks on printed
+ * digests.
  */
 export const offlinePepper = new Uint8Array(randomBytes(32));
 
-/** Variables that Secrets use may be unset when a pull request is checked: their names replace their values. */
+/** When a pull request is checked, variables that Secrets use may be unset: their names replace their values. */
 export const offlineEnvironment = new Proxy<Record<string, string | undefined>>(
   {},
   { get: (_, name) => `\${${String(name)}}` },
@@ -60,6 +60,6 @@ export async function readOffline(
   });
 }
 
-/** Empty if nothing is taken to exist. */
+/** Empty if nothing is assumed to exist. */
 export const assumedLine = ({ assumed }: OfflineFolder): string[] =>
   assumed.length === 0 ? [] : [`taken to exist in the cluster: ${assumed.map((ref) => `Secret ${ref}`).join(", ")}`];

@@ -1,4 +1,4 @@
-/** The limits of a namespace, and what a user of `sluice set-rate-limit` should know of others. Pure. */
+/** The limits of a namespace, and hints about other limits for users of `sluice set-rate-limit`. Pure. */
 import { nounCount } from "../proxy/config/noun-count.ts";
 import { textTable } from "./tables.ts";
 
@@ -42,7 +42,7 @@ function textOfLimit({ requests, tokens, concurrency, window, duration }: LimitS
 export const isLimit = ({ spec }: LimitRow): boolean =>
   spec["amount"] === undefined && Array.isArray(spec["limits"]) && spec["limits"].length > 0;
 
-/** Budgets without an amount of money. */
+/** Lists Budgets that limit no money. */
 export function limitTable(budgets: readonly LimitRow[], namespace: string): string {
   const limits = budgets.filter(isLimit);
   if (limits.length === 0) return `namespace ${namespace} has no limits`;
@@ -74,7 +74,7 @@ export function stillLimiting(
   );
 }
 
-/** Users, teams, tags and keys that no ApiKey has: perhaps a typing error, perhaps callers who come with a token. */
+/** Users, teams, tags and keys that no ApiKey has: perhaps a typo, perhaps callers with an issuer's token. */
 export function unknownCallers(
   keys: readonly LimitRow[],
   scope: Readonly<Record<string, readonly string[]>>,

@@ -134,7 +134,7 @@ async function listed(cluster: Cluster, kind: "Budget" | "ApiKey", namespace: st
   return (answer as { items: LimitRow[] }).items;
 }
 
-/** Notes help, and must not stop someone who may not list. */
+/** Notes are optional, so lacking the permission to list must not fail the command. */
 async function notes(values: Values, rows: (kind: "Budget" | "ApiKey") => Promise<LimitRow[]>): Promise<string[]> {
   try {
     const scope = scopeOf(values);

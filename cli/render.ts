@@ -37,7 +37,10 @@ function withoutSecrets<F extends "headers" | "query">(field: F, provider: Provi
   return { [field]: Object.fromEntries(shown) } as Pick<ProviderConfig, F>;
 }
 
-/** Even a digest with a key of its own shows whether two secrets are equal, and with a known key a dictionary finds weak ones. */
+/**
+ * Even a keyed digest shows whether two secrets are equal, and if the key is known, a dictionary attack finds weak
+ * ones.
+ */
 function withoutDigests(config: RenderedConfig): RenderedConfig {
   const keys = config.keys.map((key) => ({
     ...key,

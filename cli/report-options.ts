@@ -1,4 +1,4 @@
-/** Options that the commands on the usage ledger share: where the ledger is, and which span of time. */
+/** Options shared by commands on the usage ledger: where to read it, and the span of time. */
 import { durationMs } from "../crds/quantity.ts";
 import { dayStartMs, isTimeZone } from "../proxy/config/periods.ts";
 import { UsageError } from "../proxy/usage-error.ts";

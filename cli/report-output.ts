@@ -9,7 +9,7 @@ import type { ReportSpan } from "./report-options.ts";
 export interface Report {
   groupBy: readonly Grouping[];
   groups: readonly Group[];
-  /** Of everything in the span, whether its group is shown or not; null if nothing was used. */
+  /** The total of the span, including groups that aren't shown; null if nothing was used. */
   total: Group["sums"] | null;
   currency: Currency | null;
   notes: readonly string[];
@@ -26,7 +26,7 @@ function headOf({ groupBy, total, groups, currency }: Report): string[] {
   return [...groupBy, ...figures];
 }
 
-/** Of calls that were refused before it was known, or of callers without one. */
+/** For calls refused before the value was known, and for callers without one. */
 const noValue = "(none)";
 
 function asTable(report: Report): string {

@@ -1,4 +1,4 @@
-/** Where reports get the ledger: from proxies, or from files that `sluice ledger export` wrote. */
+/** The source of reports: proxies, or files written by `sluice ledger export`. */
 import { UsageError } from "../proxy/usage-error.ts";
 import { type LedgerSpan, readLedgers } from "./ledger.ts";
 import {
@@ -28,7 +28,7 @@ async function readFiles(
   const all = (await Promise.all(files.map(readUsage))).flat();
   const hours = all.map((row) => row.hourMs);
   const { period, from, to } = values;
-  // Without a span, it is that of the files.
+  // If no span is given, that of the files is used.
   const isWhole = period === undefined && from === undefined && to === undefined && all.length > 0;
   const span = isWhole
     ? {

@@ -1,13 +1,13 @@
 /** Runs a server until the process gets SIGTERM or Ctrl-C. */
 export interface Serving {
-  /** Resolves when nothing is under way any more. `patient`: nobody waits at a terminal for it. */
+  /** Resolves when nothing is in progress. `patient`: nobody is waiting for it at a terminal. */
   close(patient: boolean): Promise<void>;
 }
 
 /**
- * `start` begins to serve; null if there is nothing to serve, as after `--help`. Signals are handled from before it
- * starts: one that comes meanwhile ends the process at once, because no call is in progress yet. The first process
- * of a container would otherwise ignore it.
+ * `start` begins to serve, and returns null if there is nothing to serve, as after `--help`. A signal during the start
+ * ends the process at once, as no call is in progress yet. Without a handler, the first process of a container would
+ * ignore it.
  */
 export async function runUntilSignal(start: () => Promise<Serving | null>): Promise<void> {
   const asked = new Promise<"SIGTERM" | "SIGINT">((resolve) => {

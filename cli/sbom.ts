@@ -1,6 +1,7 @@
 /**
- * Prints what the image ships, as CycloneDX: `sbom.ts`, or `make sbom`. npm's own `--omit=dev` leaves out packages that both
- * the product and a development dependency use, so everything is listed, and what the lock file calls `dev` is taken out.
+ * Prints what the image ships, as CycloneDX: `sbom.ts`, or `make sbom`. npm's own `--omit=dev` also omits packages that
+ * both the product and a development dependency use. So this lists everything, and then removes what the lock file
+ * marks as `dev`.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -42,7 +42,7 @@ function calledAs(line: ShadowLine | ShadowLine["compared_with"], ok: boolean): 
   };
 }
 
-/** undefined: the line is cut short, or no JSON. */
+/** Returns undefined if the line is cut short or isn't JSON. */
 function parsed(line: string): unknown {
   try {
     return JSON.parse(line);
@@ -63,7 +63,7 @@ const isWithin = (span: ShadowSpan | null, time: string): boolean => {
   return ms >= span.fromMs && ms < span.toMs;
 };
 
-/** Other lines are left out: a log has much else. `span`: null for all of it. */
+/** Skips other lines of the log. `span`: null for all of it. */
 export function comparisonsIn(texts: Iterable<string>, span: ShadowSpan | null): LoggedComparisons {
   const rows = new ShadowRows();
   let since: string | null = null;

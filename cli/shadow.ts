@@ -73,7 +73,7 @@ function summed(readings: readonly ShadowReading[]): Pick<Report, "rows" | "drop
   return { rows: rows.list(), dropped };
 }
 
-/** What a report on a span lacks or has too much of. */
+/** Notes on readings that a report on a span lacks, or that exceed the span. */
 function spanNotes(readings: readonly ShadowReading[], span: ShadowSpan): string[] {
   const begins = readings.flatMap(({ keptFrom }) => (keptFrom === undefined ? [] : [Date.parse(keptFrom)]));
   const late = begins.filter((ms) => ms > span.fromMs);

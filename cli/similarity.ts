@@ -104,7 +104,7 @@ async function measure(pairs: readonly Pair[], url: string, key: string, model: 
 export interface Advice {
   /** Formatted as in a policy; null if no threshold separates the pairs. */
   threshold: string | null;
-  /** The nearest of those that must be told apart; null where no such pair is compared. */
+  /** The highest similarity among pairs that must not share an answer; null if there are none. */
   nearestOther: number | null;
   served: number;
   same: number;

@@ -13,11 +13,11 @@ export function textTable(lines: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-/** What a table cell of Markdown can't hold as it is. */
+/** Escapes text for a cell of a Markdown table. */
 export const markdownCell = (text: string): string =>
   text.replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("`", "'");
 
-/** Text that is not taken for markup. */
+/** Text as inline code, so that it isn't taken for markup. */
 export const markdownCode = (text: string): string => (text === "" ? "" : `\`${markdownCell(text)}\``);
 
 const markdownLine = (cells: readonly string[]): string =>

@@ -1,6 +1,6 @@
-/** What each coding agent needs to call the gateway, in the form that its documentation gives. */
+/** The settings that each coding agent needs to call the gateway, as its documentation describes them. */
 
-/** What the settings are made from. */
+/** The input for the settings. */
 export interface Connection {
   /** The gateway's address without /v1. */
   origin: string;
@@ -24,7 +24,7 @@ export interface SettingsFile {
   /** Relative to the home folder. */
   path: string;
   format: "json" | "yaml" | "toml";
-  /** A TOML file is the command's own; members of others are added to what is there. */
+  /** A TOML file is written whole; in other formats, members are added to the existing file. */
   settings: Json;
 }
 
@@ -33,9 +33,9 @@ export interface ClientSettings {
   files: SettingsFile[];
   /** Lines for the shell's profile. */
   exports: string[];
-  /** What can only be done by hand. */
+  /** Steps that must be done by hand. */
   steps: string[];
-  /** A command that tries it; "" if there is none. */
+  /** A command that tests the connection; "" if there is none. */
   attempt: string;
 }
 
@@ -93,7 +93,7 @@ const codex: Client = {
   }),
 };
 
-/** 0: unknown. Without an output limit, opencode asks for more than some models give. */
+/** 0 stands for unknown. Without an output limit, opencode requests more tokens than some models allow. */
 function limitOf({ context, output }: ConnectedModel): Json {
   return context === null && output === null ? {} : { limit: { context: context ?? 0, output: output ?? 0 } };
 }

@@ -1,4 +1,4 @@
-/** Adds settings to a client's file, and says what changes. Values that are there stay unless they may be replaced. */
+/** Adds settings to a client's file, and says what changes. Existing values stay unless they may be replaced. */
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, readFile, realpath, rename, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -11,7 +11,7 @@ type Leaf = [path: string[], value: string | number | boolean];
 
 export interface SettingChange {
   path: string;
-  /** What was there; undefined if nothing was. */
+  /** The existing value; undefined if there was none. */
   before: string | undefined;
   after: string;
 }
@@ -42,7 +42,7 @@ function leavesOf(settings: Settings, above: string[] = []): Leaf[] {
   );
 }
 
-/** The settings alone, as a new file has them. */
+/** The text of a new file with only these settings. */
 export function freshText({ format, settings }: SettingsFile): string {
   if (format === "toml") return `${tomlOf(settings)}\n`;
   if (format === "json") return `${JSON.stringify(settings, null, 2)}\n`;
@@ -83,7 +83,7 @@ const changed = (path: string[], before: unknown, after: unknown): SettingChange
   after: shown(after),
 });
 
-/** Comments and order stay. */
+/** Keeps comments and order. */
 function mergeYaml(settings: Settings, before: string): Merged {
   const document = parseDocument(before);
   const [broken] = document.errors;
@@ -118,7 +118,7 @@ export async function readIfThere(path: string): Promise<string | null> {
   }
 }
 
-/** Replaces a file at once, or leaves it as it was. What a link points to is written, not the link. */
+/** Replaces a file atomically. A symbolic link stays, and its target is replaced. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const real = await realpath(path).catch(() => path);

@@ -1,4 +1,4 @@
-/** Accounts at services → LLMProviders: deployments of one account share an LLMProvider, and its Secret. */
+/** Accounts at services → LLMProviders. Deployments of one account share an LLMProvider and its Secret. */
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { ImportedObject, ImportedSecret, Manifests, Spec } from "./manifests.ts";
 import { modelNameFrom, uniqueName } from "./names.ts";
@@ -10,12 +10,12 @@ export interface Credential {
   /** The type's credential field, such as apiKey. */
   field: string;
   value: SecretValue;
-  /** Where the configuration has it; absent if it is only implied. */
+  /** Where the configuration sets it; absent if it is only implied. */
   setting?: Setting;
 }
 
 export interface Account {
-  /** Wished name of the LLMProvider. */
+  /** Preferred name of the LLMProvider. */
   name: string;
   service: Service;
   endpoint?: string;
@@ -98,7 +98,7 @@ export class Accounts {
     return provider;
   }
 
-  /** The Secret with these values: the same for every account that has the same ones. */
+  /** The Secret with these values. Accounts with the same values share it. */
   #secretFor({ name, credentials }: Account): ImportedSecret | null {
     if (credentials.length === 0) return null;
     const key = JSON.stringify(credentials.map(({ field, value }) => [field, value]));

@@ -1,4 +1,4 @@
-/** Where an account is, in the form that its type expects, and what it is called. */
+/** The address of an account, in the form that its type expects, and the account's name. */
 import { endpointFrom, placeholderEndpoint } from "./endpoint.ts";
 import { objectNameFrom } from "./names.ts";
 import { type Service, serviceOf } from "./services.ts";
@@ -16,7 +16,7 @@ const isOpenAI = (endpoint: string): boolean => /^https:\/\/api\.openai\.com(\/v
 const withoutCall = (endpoint: string): string =>
   endpoint.replace(/\/(chat\/completions|completions|embeddings|responses)$/, "");
 
-/** What the types expect of the path. */
+/** The path that each type expects. */
 const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
   AzureOpenAI: (endpoint) => endpoint.replace(/\/openai(\/.*)?$/, ""),
   AzureAIFoundry: (endpoint) => endpoint.replace(/\/(models|openai|anthropic|providers|v1|chat)(\/.*)?$/, ""),
@@ -28,7 +28,7 @@ const pathFor: Partial<Record<Type, (endpoint: string) => string>> = {
 
 const appendsV1: ReadonlySet<string> = new Set(["Ollama", "LlamaCpp", "TGI"]);
 
-/** `text` and `variable`: the setting's value, or the variable that has none. Marks the setting. */
+/** `text`: the setting's value. `variable`: the unset variable that it names instead. Marks the setting. */
 export function addressFrom(
   setting: Setting,
   { text, variable }: { text: string | undefined; variable: string | null },
@@ -65,7 +65,7 @@ export function accountName(service: Service, { endpoint }: AccountAddress): str
   return objectNameFrom(isNumber || label === "" ? "compatible" : label);
 }
 
-/** A server at another address than OpenAI's own is a compatible one. */
+/** A server at any address but OpenAI's own is a compatible one. */
 export function actualService(service: Service, { endpoint }: AccountAddress): Service {
   if (service.type === "OpenAI" && endpoint !== undefined && !isOpenAI(endpoint)) return serviceOf("compatible");
   return service;

@@ -10,7 +10,7 @@ export function decimalText(amount: number): string | null {
 /** A price of one token in USD → USD for a million. */
 export const perMillion = (perToken: number): string | null => decimalText(perToken * 1_000_000);
 
-/** Seconds → a timer of a manifest, which is above zero and below 100 hours. */
+/** Seconds → a timer in a manifest, above zero and below 100 hours. */
 export function timerFrom(seconds: number): string | null {
   if (!Number.isFinite(seconds) || seconds <= 0) return null;
   const ms = Math.round(seconds * 1_000);
@@ -61,7 +61,7 @@ export interface ImportedPeriod {
   period: "Hourly" | "Daily" | "Weekly" | "Monthly" | "Total";
   /** The factor for an amount, where the period is shorter. */
   factor: number;
-  /** How it differs from what was asked; empty if it doesn't. */
+  /** How it differs from the original; empty if it doesn't. */
   note: string;
 }
 

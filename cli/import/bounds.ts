@@ -1,4 +1,4 @@
-/** Bounds of the kinds' fields that a configuration can exceed: what doesn't fit has a line in the report. */
+/** Bounds of fields that an imported configuration can exceed. Whatever doesn't fit gets a line in the report. */
 import type { Spec } from "./manifests.ts";
 import { modelNameFrom } from "./names.ts";
 import type { Setting } from "./setting.ts";
@@ -18,10 +18,13 @@ export const maxNetworks = 256;
 /** Most patterns in each list of a guard. */
 export const maxPatterns = 64;
 
-/** Most patterns of one's own that a guard can mask. */
+/** Most custom patterns that a guard can mask. */
 export const maxCustom = 32;
 
-/** The first ones, as many as the field can have. `settingOf`: where the report names each of the others. */
+/**
+ * The first values, as many as the field allows. `settingOf`: the setting under which the report lists each of the
+ * others.
+ */
 export function takeFirst<T>(
   items: readonly T[],
   most: number,
@@ -40,7 +43,7 @@ export function boundedNumber(number: number, least: number, most: number, field
   return kept;
 }
 
-/** Retries → attempts, of which the first is none. */
+/** Retries → attempts. The first attempt isn't a retry. */
 export function attemptsFrom(retries: Setting): Spec {
   if (retries.number === undefined) return {};
   const attempts = boundedNumber(Math.floor(retries.number) + 1, 1, 10, "retry.attempts", retries);
@@ -48,7 +51,7 @@ export function attemptsFrom(retries: Setting): Spec {
   return { attempts };
 }
 
-/** A model's name in the other configuration, and where it has it. */
+/** A model's name in the other configuration, and the setting that has it. */
 export type NamedModel = readonly [string, Setting | undefined];
 
 /** `match.models`, in names that callers can write. */

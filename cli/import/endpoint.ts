@@ -12,7 +12,7 @@ export interface ImportedEndpoint {
 const privateHost =
   /^(localhost|[^.]+|.*\.(local|localhost|internal|lan|home|svc|test)|.*\.svc\..*|127\..*|10\..*|192\.168\..*|172\.(1[6-9]|2[0-9]|3[01])\..*|169\.254\..*|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\..*|\[.*\])$/i;
 
-/** null if the text is no URL. */
+/** Returns null if the text isn't a URL. */
 export function endpointFrom(text: string): ImportedEndpoint | null {
   const notes: string[] = [];
   const whole = /^https?:\/\//i.test(text) ? text : `https://${text}`;
@@ -28,7 +28,7 @@ export function endpointFrom(text: string): ImportedEndpoint | null {
   return { endpoint, isPrivate: url.protocol === "http:" || privateHost.test(url.hostname), note: notes.join("; ") };
 }
 
-/** Stands for a URL that only a variable holds, so that the manifest is complete and calls fail visibly. */
+/** A placeholder for a URL from an unset variable: the manifest is complete, and calls fail visibly. */
 export const placeholderEndpoint = (variable: string): string =>
   `https://${
     variable

@@ -1,4 +1,4 @@
-/** Names of errors, as gateways write them in their settings of fallback. */
+/** Names of errors in other gateways' fallback settings. */
 
 const byName: Readonly<Record<string, string>> = {
   authentication_error: "Unauthorized",
@@ -25,7 +25,7 @@ const byName: Readonly<Record<string, string>> = {
   unauthorized: "Unauthorized",
 };
 
-/** Also of a status, such as 429. null if it has no counterpart. */
+/** Accepts names and statuses such as 429. Returns null if there is no counterpart. */
 export function failureNamed(name: string): string | null {
   const plain = name.toLowerCase().replaceAll("-", "_");
   const key = /^[0-9]{3}$/.test(plain) ? `http_${plain}` : plain;

@@ -1,4 +1,4 @@
-/** Parts of specs from settings of many names: each converts one setting, marks it, and returns nothing if it is absent. */
+/** Parts of specs. Each function converts one setting, marks it, and returns an empty part if it is absent. */
 import { decimalText, secondsOf, timerFrom } from "./amounts.ts";
 import type { Spec } from "./manifests.ts";
 import type { Setting } from "./setting.ts";

@@ -1,6 +1,6 @@
 /**
- * Whether what was imported fits into the configuration that one installation publishes, by the operator's own reckoning:
- * thousands of policies with long chains of fallbacks can exceed it.
+ * Whether the imported objects fit into the configuration that one installation publishes, by the operator's own
+ * limits. Thousands of policies with long chains of fallbacks can exceed them.
  */
 import { assumedFacts } from "../../operator/assumed-secrets.ts";
 import { compile } from "../../operator/compile/compile.ts";
@@ -19,11 +19,11 @@ const worldObjects = ({ objects }: Manifests, namespace: string): WorldObject[] 
     status: {},
   }));
 
-/** Published forms are at most about as large as what they are made of: defaults are small. */
+/** An object's published form is at most about as large as the object, as defaults are small. */
 const mayExceed = ({ objects }: Manifests): boolean =>
   objects.reduce((bytes, { spec }) => bytes + JSON.stringify(spec).length, 0) > documentBytes / 4;
 
-/** A line for each kind of which some don't fit. `file`: the first that was imported. */
+/** One line per kind with objects that don't fit. `file`: the first imported file. */
 export function unfitting(manifests: Manifests, namespace: string, file: string): ReportLine[] {
   if (!mayExceed(manifests)) return [];
   const secrets = manifests.secrets.map(({ name, values }): [string, ReturnType<typeof assumedFacts>] => {

@@ -24,7 +24,7 @@ export class Manifests {
   readonly helmValues: Record<string, unknown> = {};
   readonly #names = new Map<string, Set<string>>();
 
-  /** Adds an object. Its name is made from `wished`, and made unique. */
+  /** Adds an object. Its name is derived from `wished` and made unique. */
   add(kind: Kind, wished: string, spec: Spec, labels: Record<string, string> = {}): ImportedObject {
     const object = { kind, name: this.#unique(kind, wished), labels, spec };
     this.objects.push(object);

@@ -1,4 +1,4 @@
-/** Names of other gateways as names of Kubernetes objects and of callers. */
+/** Turns names from other gateways into names of Kubernetes objects, users and models. */
 
 /** Lower-case letters, digits, - and ., as an object's name must be. */
 export function objectNameFrom(text: string, otherwise = "unnamed"): string {
@@ -16,16 +16,16 @@ const trimmed = (text: string): string => text.slice(0, 128).replace(/^[^A-Za-z0
 /** A user, team, role or tag. */
 export const subjectFrom = (text: string): string => trimmed(text.replace(/[^A-Za-z0-9._@:/+-]+/g, "-")) || "unnamed";
 
-/** A model's name as callers write it; null if nothing is left of it. */
+/** A model's name without characters that callers can't write; null if none are left. */
 export function modelNameFrom(text: string): string | null {
   const name = trimmed(text.replace(/[^A-Za-z0-9._:/@+-]+/g, "-"));
   return name === "" ? null : name;
 }
 
-/** Names → the number that each needs next, so that the thousandth of the same name is not counted from 2. */
+/** The next number for each name, so that numbering a thousand equal names doesn't start at 2 each time. */
 const counts = new WeakMap<Set<string>, Map<string, number>>();
 
-/** Adds -2, -3, … to a name that is taken, and takes it. `most`: characters that a name can have. */
+/** Adds -2, -3, … to a name that is taken, and reserves the result. `most`: maximum length in characters. */
 export function uniqueName(name: string, taken: Set<string>, { separator = "-", most = 253 } = {}): string {
   const next = counts.get(taken) ?? new Map<string, number>();
   counts.set(taken, next);

@@ -48,7 +48,10 @@ export function outputFiles(manifests: Manifests, namespace: string): OutputFile
   ].filter(({ text }) => text !== "");
 }
 
-/** For standard output: Secrets that only refer to variables, Helm values as a comment, and no secret. */
+/**
+ * For standard output: Helm values as a comment, and only Secrets that refer to variables, so that no secret is
+ * printed.
+ */
 export function outputStream(manifests: Manifests, namespace: string): string {
   const objects = [
     ...manifests.objects.map((object) => objectManifest(object, namespace)),
@@ -59,7 +62,7 @@ export function outputStream(manifests: Manifests, namespace: string): string {
   return `${yamlOf(objects)}${comment}`;
 }
 
-/** Secrets that standard output doesn't have. */
+/** Secrets that are left out of standard output. */
 export const withheldSecrets = ({ secrets }: Manifests): ImportedSecret[] =>
   secrets.filter((secret) => isKnown(secret) && !isShowable(secret));
 
@@ -70,7 +73,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Refuses to replace what is there. Returns the paths written. */
+/** Refuses to replace existing files. Returns the paths written. */
 export async function writeFiles(directory: string, files: readonly OutputFile[]): Promise<string[]> {
   for (const { name } of files)
     if (await exists(join(directory, name)))

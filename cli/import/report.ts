@@ -1,8 +1,8 @@
-/** What became of each setting of an imported configuration. Never holds a value, which could be a secret. */
+/** The outcome of each setting of an imported configuration. Never contains a value, which could be a secret. */
 
 /**
- * Imported: means the same. Changed: means nearly the same, and the note says how not. NotImported: has no counterpart.
- * Secret: was moved into a Secret.
+ * Imported: means the same. Changed: means nearly the same; the note says how it differs. NotImported: has no
+ * counterpart. Secret: was moved into a Secret.
  */
 export type Outcome = "Imported" | "Changed" | "NotImported" | "Secret";
 
@@ -43,7 +43,7 @@ function summary(lines: readonly ReportLine[]): string {
 
 const manyRows = 10;
 
-/** Rows of a table that had the same fate are one line, if there are more than a few. */
+/** Merges lines of table rows with the same outcome if there are more than a few. */
 function collapsed(lines: readonly ReportLine[]): ReportLine[] {
   const groups = Map.groupBy(lines, ({ file, path, outcome, note }) =>
     [file, path.replace(/\[[0-9]+\]/, "[*]"), outcome, note].join("\n"),

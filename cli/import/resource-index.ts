@@ -4,7 +4,7 @@ import type { Setting } from "./setting.ts";
 export const resourceName = (resource: Setting): string => resource.get("metadata", "name").text ?? "";
 
 export class ResourceIndex {
-  /** In the order of the files, those within Lists too. */
+  /** In the order of the files, including those within Lists. */
   readonly all: readonly Setting[];
   readonly #byKind: ReadonlyMap<string | undefined, readonly Setting[]>;
   readonly #byName = new Map<string, Setting>();

@@ -2,8 +2,8 @@
 import type { Setting } from "./setting.ts";
 
 /**
- * env: a variable, filled in by `sluice dev` or by envsubst. clear: the value itself, which goes into a Secret only.
- * outside: the user makes the Secret, and the text says from what.
+ * env: a variable, filled in by `sluice dev` or by envsubst. clear: the value itself, which goes only into a Secret.
+ * outside: the user creates the Secret, from the source that the text names.
  */
 export type SecretValue = { env: string } | { clear: string } | { outside: string };
 
@@ -15,17 +15,17 @@ const references = [
   /^\$\{?\{?\s*env ?["'(]?\s*["']?([A-Za-z_][A-Za-z0-9_]*)["']?\)?\s*\}?\}$/,
 ];
 
-/** The variable that a text refers to; null if it is a value. */
+/** The variable that a text refers to; null if the text is the value. */
 export function variableOf(text: string): string | null {
   for (const reference of references) {
     const name = reference.exec(text)?.[1];
-    // A vault that reads the environment is asked for my-key, and reads MY_KEY.
+    // For the secret my-key, an environment vault reads the variable MY_KEY.
     if (name !== undefined) return name.includes("-") ? name.replaceAll("-", "_").toUpperCase() : name;
   }
   return null;
 }
 
-/** Texts that stand for a key where a server needs none. */
+/** Placeholders used as keys for servers that need none. */
 export const isPlaceholder = (text: string): boolean =>
   /^(none|null|empty|dummy|fake|fake-key|anything|any|na|n\/a|not-needed|no-key|no-key-required|sk-fake|sk-no-key-required|ollama|x+|-)$/i.test(
     text,

@@ -1,12 +1,12 @@
-/** Services of models under the names that other gateways give them, as types and presets of LLMProviders. */
+/** Model services by the names that other gateways use, as types and presets of LLMProviders. */
 import type { presetNames, providerTypes } from "../../crds/types/provider-types.generated.ts";
 
 export interface Service {
   type: (typeof providerTypes)[number];
   preset?: (typeof presetNames)[number];
-  /** Where a compatible service without a preset is. */
+  /** The endpoint of a compatible service without a preset. */
   endpoint?: string;
-  /** The variable in which its users usually keep the key. */
+  /** The usual environment variable for its key. */
   variable: string;
   /** Whether it also answers calls without a key. */
   keyless?: boolean;
@@ -71,7 +71,7 @@ const byName: Readonly<Record<string, Service>> = {
   zai: compatible("ZAI_API_KEY", "https://api.z.ai/api/paas/v4"),
 };
 
-/** Other names of the same. */
+/** Alternative names. */
 const aliases: Readonly<Record<string, string>> = {
   amazonbedrock: "bedrock",
   aws: "bedrock",
@@ -111,7 +111,7 @@ const aliases: Readonly<Record<string, string>> = {
   xinference: "compatible",
 };
 
-/** null if no type or preset is known for it. */
+/** Returns null if no type or preset matches it. */
 export function serviceNamed(name: string): Service | null {
   const plain = name.toLowerCase().replace(/[^a-z0-9]/g, "");
   const canonical = Object.hasOwn(aliases, plain) ? aliases[plain] : plain;
@@ -136,7 +136,7 @@ const byModel: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Whose model it is, where only the model is named. */
+/** The service of a model that is named without one. */
 export function serviceOfModel(model: string): Service | null {
   const match = byModel.find(([pattern]) => pattern.test(model));
   return match === undefined ? null : serviceNamed(match[1]);

@@ -1,6 +1,6 @@
 /**
- * A setting of an imported configuration. Converters mark the settings that they understand; whatever nobody marked is
- * reported as not imported, so that nothing is dropped in silence.
+ * A setting of an imported configuration. Converters mark the settings that they understand. All others are reported as
+ * not imported, so that nothing is dropped silently.
  */
 
 import { hasMembers } from "../has-members.ts";
@@ -16,7 +16,7 @@ export interface ImportDocument {
 
 const keyOf = (path: SettingPath): string => JSON.stringify(path);
 
-/** What says nothing: null, and lists and mappings without content, also as text in a table. */
+/** Whether a value is empty: null, or a list or mapping without content, even if a table has it as text. */
 const isNothing = (value: unknown): boolean =>
   value === null ||
   value === "{}" ||
@@ -36,7 +36,7 @@ class Marks {
     this.document = document;
   }
 
-  /** The first mark of a setting counts. */
+  /** A setting keeps its first mark. */
   set(path: SettingPath, mark: Mark, members: readonly string[] | undefined): void {
     const key = keyOf(path);
     if (!this.#marks.has(key)) this.#marks.set(key, { path, mark, members: members ? new Set(members) : null });
@@ -57,7 +57,7 @@ class Marks {
     return { file: this.document.file, line: this.document.lineOf(path), path: pathText(path), outcome, note };
   }
 
-  /** Adds what neither is marked nor lies below a marked setting. */
+  /** Adds settings that are neither marked nor below a marked one. */
   #addUnmarked(value: unknown, path: SettingPath, lines: ReportLine[]): void {
     const marked = this.#marks.get(keyOf(path));
     if (isNothing(value) || marked?.members === null) return;
@@ -88,7 +88,7 @@ export class Setting {
     return new Setting(new Marks(document), [], document.value);
   }
 
-  /** Whether the configuration has it; null counts as absent. */
+  /** Whether the configuration sets it; null counts as absent. */
   get isSet(): boolean {
     return this.value !== undefined && this.value !== null;
   }
@@ -140,11 +140,11 @@ export class Setting {
     return this.items().flatMap((item) => item.text ?? []);
   }
 
-  /** Also of a number that is written as text. */
+  /** A number, even if it is written as text. */
   get number(): number | undefined {
     if (typeof this.value === "number") return this.value;
     const { text } = this;
-    // YAML 1.1 has 20_000.
+    // YAML 1.1 allows 20_000.
     const number = text === undefined || text === "" ? Number.NaN : Number(text.replace(/(?<=[0-9])_(?=[0-9])/g, ""));
     return Number.isFinite(number) ? number : undefined;
   }
@@ -154,14 +154,14 @@ export class Setting {
   }
 
   /**
-   * Marks it, together with everything below that has no mark of its own. With `members`: together with these only, so
+   * Marks the setting and everything below it that isn't marked itself. With `members`, marks only these below it, so
    * that the report names members that the converter doesn't read.
    */
   mark(outcome: Outcome, note = "", members?: readonly string[]): void {
     if (!isNothing(this.value)) this.#marks.set(this.path, { outcome, note }, members);
   }
 
-  /** Adds a line to the report, whatever marks it has. It covers nothing below. */
+  /** Adds a line to the report, whether or not the setting is marked. Settings below it still need their own marks. */
   remark(outcome: Outcome, note: string): void {
     this.#marks.add(this.path, { outcome, note });
   }

@@ -1,4 +1,4 @@
-/** What an importer of another gateway's configuration is: a pure function, in a folder of its own. */
+/** An importer of another gateway's configuration: a pure function, one folder for each. */
 import { Manifests } from "./manifests.ts";
 import type { ReportLine } from "./report.ts";
 import type { ImportDocument } from "./setting.ts";
@@ -12,7 +12,7 @@ export interface ImportOptions {
 export interface ImportSource {
   /** The word on the command line. */
   name: string;
-  /** What its FILEs are, for the help. */
+  /** Describes its FILEs, for the help. */
   files: string;
   convert(documents: readonly Setting[], manifests: Manifests, options: ImportOptions): void;
 }

@@ -7,16 +7,16 @@ import type { Setting } from "./setting.ts";
 /** Most targets that a RoutingPolicy can have. */
 export const maxTargets = 32;
 
-/** Where a target leads; without a model, to the one that the caller asks for. */
+/** The destination of a target. If `model` is absent, the caller's model is used. */
 export interface TargetRef {
   provider: string;
   model?: string | undefined;
 }
 
-/** How an importer's own targets become those of a policy. */
+/** Converts an importer's targets to a policy's. */
 export interface TargetForm<T> {
   refOf(target: T): TargetRef;
-  /** Where the report says what became of it. */
+  /** The setting under which the report describes it. */
   settingOf(target: T): Setting;
   /** Its weight or priority. */
   rankOf(target: T, index: number): Spec;
@@ -29,7 +29,7 @@ function boundedRank(rank: Spec, setting: Setting): Spec {
   return rank;
 }
 
-/** A second target at the same provider gets a name of its own. `policy`: what the report calls it. */
+/** A second target at the same provider gets a distinct name. `policy`: the name in the report. */
 export function targetSpecs<T>(targets: readonly T[], policy: string, form: TargetForm<T>): Spec[] {
   const names = new Set<string>();
   return takeFirst(targets, maxTargets, `targets of the policy for ${policy}`, form.settingOf).map((target, index) => {

@@ -51,11 +51,10 @@ function parsed(args: readonly string[]) {
   return parseArgs({ args: [...args], options, allowPositionals: true });
 }
 
-/** A mistake in the command, not in what it found. */
 export const keysCommands = ["create", "rotate", "revoke", "list"] as const;
 export type KeysCommand = (typeof keysCommands)[number];
 
-/** null: asks for help. */
+/** Returns null if help is asked for. */
 export function keysArguments(args: readonly string[]): { command: KeysCommand; values: KeysValues } | null {
   const { values, positionals } = parsed(args);
   if (values.help || positionals.length === 0) return null;

@@ -73,7 +73,7 @@ function chosen(all: readonly Manifests[], values: KeysValues, namespace: string
   return matching;
 }
 
-/** Objects of a kind in a namespace, as the folder's files have them. */
+/** Objects of a kind in a namespace, from the folder's files. */
 export async function folderObjects(folder: string, kind: string, namespace: string): Promise<unknown[]> {
   const objects = find(await read(folder), kind, (document) => inNamespace(document, namespace));
   return objects.map(({ document }) => document.toJS());
@@ -104,7 +104,7 @@ export async function createInFolder(folder: string, values: KeysValues, namespa
   return [`ApiKey ${namespace}/${name} and its Secret written to ${file}`, ...(values.show === true ? [clear] : [])];
 }
 
-/** The Secret's own words, wherever they stand; a key that comes from the environment can't be replaced here. */
+/** Replaces the key in its Secret, in whichever file. A key that comes from the environment can't be replaced here. */
 function rotateSecret(all: readonly Manifests[], namespace: string, name: string, key: string, nowMs: number): void {
   const [match] = find(
     all,

@@ -13,7 +13,7 @@ const usageTypes: readonly (readonly [RegExp, TokenKind])[] = [
   [/input/i, "uncached"],
 ];
 
-/** Models that a marketplace sells have their name in the product's, others in the usage type. */
+/** Marketplace models have their name in the product's name, others in the usage type. */
 function modelOf(usageType: string, product: string): string {
   const sold = /^(.*?)\s*\(Amazon Bedrock Edition\)$/i.exec(product)?.[1];
   if (sold !== undefined) return sold;
@@ -22,7 +22,7 @@ function modelOf(usageType: string, product: string): string {
     .replace(/[-_]?(mantle|cache|input|output|batch|text|custom)[-_].*$/i, "");
 }
 
-/** Models of marketplaces are counted in millions. */
+/** Usage of marketplace models is counted in millions. */
 function tokensPerUnit(unit: string, usageType: string): number {
   const [, count, scale = ""] = /^(\d+)\s*([KM]?)\s*tokens?$/i.exec(unit) ?? [];
   if (count !== undefined) return Number(count) * ({ K: 1_000, M: 1_000_000 }[scale.toUpperCase()] ?? 1);
@@ -41,7 +41,7 @@ interface Columns {
   currency: string;
   unit: string;
   product: string;
-  /** In exports whose query has the product's attributes as columns of their own. */
+  /** In exports whose query turns product attributes into columns. */
   productName: string;
 }
 

@@ -24,7 +24,7 @@ function kindOf(meter: string): TokenKind | null {
   return /\b(inp|inpt|input)\b/.test(meter) ? "uncached" : null;
 }
 
-/** `1K`, `1M Tokens`, `1000`, `1/Month`: how many a unit is. */
+/** The size of a unit: `1K`, `1M Tokens`, `1000`, `1/Month`. */
 function perUnit(unit: string): number | null {
   const [, count, scale = ""] = /^(\d+)\s*([KM]?)(?:\s*tokens?)?$/i.exec(unit.trim()) ?? [];
   if (count === undefined) return null;

@@ -1,4 +1,4 @@
-/** What a difference between invoice and ledger can come from. Pure. */
+/** Possible causes of a difference between invoice and ledger. Pure. */
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { type Sums, tokensOf, usd } from "../../proxy/config/usage-report.ts";
 import type { Billed, Cause, Compared } from "./compared.ts";
@@ -36,13 +36,13 @@ const large = (value: bigint): bigint => (value < 0n ? -value : value);
 const tokensBilled = (tokens: NonNullable<Billed["tokens"]>): number =>
   tokens.uncached + tokens.cached + tokens.cacheWrite + tokens.output;
 
-/** Rows of the ledger and attempts are priced one by one, each to the nano-USD. */
+/** Each ledger row and each attempt is rounded to a nano-USD when it is priced. */
 const isRounding = ({ costNano, roundingNano }: Billed, ledger: Sums): boolean =>
   costNano !== null && large(costNano - ledger.costNanoUsd) <= roundingNano + BigInt(ledger.requests);
 
 const within = (a: number, b: number, share: number): boolean => Math.abs(a - b) <= share * Math.abs(a);
 
-/** Doubts about the ledger's own figures. */
+/** Reasons to doubt the ledger's own figures. */
 function doubtsOf(ledger: Sums): Cause[] {
   const { unpriced, estimated, requests } = ledger;
   return [
@@ -86,12 +86,12 @@ export function causesOf({ billed, ledger }: Compared, toleranceShare: number): 
   return [...doubts, { kind: "price", share }];
 }
 
-/** The zones of the world. */
+/** The largest offset of any time zone. */
 const maxHours = 14;
 
 /**
- * By how many hours days must begin later for a model's figures to agree, if they nearly do then; null if the
- * time zone isn't the cause, or if there is only one day.
+ * How many hours later days must begin so that a model's figures nearly agree; null if the time zone isn't the cause,
+ * or if there is only one day.
  */
 export function shiftOf(model: string, all: readonly Compared[], rows: readonly LedgerRow[]): number | null {
   const own = all.filter((compared) => compared.model === model);

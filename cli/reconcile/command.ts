@@ -1,4 +1,4 @@
-/** `sluice reconcile`: the ledger next to what a provider bills. */
+/** `sluice reconcile`: compares the ledger with a provider's bill. */
 import { parseArgs } from "node:util";
 import { isTimeZone } from "../../proxy/config/periods.ts";
 import { UsageError } from "../../proxy/usage-error.ts";
@@ -50,7 +50,7 @@ const outputs: Readonly<Record<string, (lines: readonly Compared[]) => string>> 
   json: asJson,
 };
 
-/** The farthest that days of another zone begin from those of UTC. */
+/** The largest difference between the start of a day in another zone and in UTC. */
 const marginMs = 14 * 3_600_000;
 
 function modelsOf(texts: readonly string[]): Map<string, string> {
@@ -78,7 +78,7 @@ async function readInvoice(files: readonly string[], values: Values): Promise<In
   return reader.done();
 }
 
-/** The rows of the providers that the invoice is of. */
+/** The rows of the invoice's providers. */
 function rowsOfProviders(ledger: LedgerSpan, names: readonly string[] | undefined): LedgerSpan["rows"] {
   const known = [...new Set(ledger.rows.map(({ provider }) => provider))].filter((name) => name !== "").sort();
   if (names === undefined) {

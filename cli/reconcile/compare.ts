@@ -1,4 +1,4 @@
-/** Compares an invoice with the ledger, by day and model, and says what a difference can come from. Pure. */
+/** Compares an invoice with the ledger, by day and model, and gives possible causes of differences. Pure. */
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { addTo, noSums } from "../../proxy/config/usage-report.ts";
 import { UsageError } from "../../proxy/usage-error.ts";
@@ -19,7 +19,7 @@ interface Bucket {
   endMs: number;
 }
 
-/** Days that begin when the invoice's do, or its own periods if they are longer. */
+/** Days aligned with the invoice's, or the invoice's own periods if they are longer. */
 function bucketsOf(lines: readonly InvoiceLine[]): (line: InvoiceLine) => Bucket {
   const isLong = lines.some(({ startMs, endMs }) => endMs - startMs > 25 * 3_600_000);
   if (isLong) {
@@ -32,7 +32,7 @@ function bucketsOf(lines: readonly InvoiceLine[]): (line: InvoiceLine) => Bucket
     }
     return ({ startMs, endMs }) => ({ startMs, endMs });
   }
-  // Days of a zone with summer time don't all have 24 hours: each keeps its own bounds.
+  // In zones with daylight saving time, not all days have 24 hours, so each keeps its own bounds.
   const days = lines.filter(({ startMs, endMs }) => endMs - startMs >= 23 * 3_600_000);
   const bounds = new Map(days.map(({ startMs, endMs }) => [startMs, endMs]));
   const offsets = new Set(days.map(({ startMs }) => startMs % dayMs));
@@ -88,7 +88,7 @@ export function compareInvoice(
   const sorted = [...buckets.values()].sort((a, b) => a.startMs - b.startMs);
   const inBucket = (ms: number): Bucket | undefined =>
     sorted.findLast(({ startMs, endMs }) => startMs <= ms && ms < endMs);
-  // A name that the ledger has is its own, so that models that are alike stay apart.
+  // A name that the ledger has keeps its own entry, so that similar models stay separate.
   for (const row of used) {
     const bucket = inBucket(row.hourMs);
     if (bucket !== undefined) addTo((comparedOf(bucket, row.model).ledger ??= noSums()), row);

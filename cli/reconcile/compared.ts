@@ -14,12 +14,12 @@ export type Cause =
   | { kind: "amount only" }
   | { kind: "time-zone"; shiftHours: number };
 
-/** What an invoice has of one model in one period. null: the export doesn't say. */
+/** One model's figures in one period of an invoice. null if the export lacks them. */
 export interface Billed {
   requests: number | null;
   tokens: Record<TokenKind, number> | null;
   costNano: bigint | null;
-  /** How far the rounding of its rows can be off. */
+  /** The largest error from rounding its rows. */
   roundingNano: bigint;
 }
 

@@ -1,4 +1,4 @@
-/** What providers' exports have in common once they are read. Pure. */
+/** The common form of providers' exports. Pure. */
 import { UsageError } from "../../proxy/usage-error.ts";
 
 /** Kinds of tokens, none counted twice. */
@@ -7,7 +7,7 @@ export type TokenKind = (typeof tokenKinds)[number];
 
 export interface Amount {
   nano: bigint;
-  /** Half a unit of the last place that the export has: how far rounding can be off. */
+  /** Half a unit of the export's last decimal place: the largest rounding error. */
   halfUnitNano: bigint;
 }
 
@@ -26,7 +26,7 @@ export interface InvoiceLine {
 
 export interface Invoice {
   lines: InvoiceLine[];
-  /** What was left out, as notes for the reader. */
+  /** Notes on what was left out. */
   notes: string[];
 }
 
@@ -35,7 +35,7 @@ const nanoDigits = 9;
 
 const decimalForm = /^([+-])?(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?$/;
 
-/** A decimal number in billionths, rounded half up; null if the text is none. */
+/** A decimal number in billionths, rounded half up; null if the text isn't a number. */
 export function exportedAmount(text: string): Amount | null {
   const [, sign, whole, fraction = "", exponent = "0"] = decimalForm.exec(text.trim()) ?? [];
   if (whole === undefined) return null;
@@ -47,7 +47,7 @@ export function exportedAmount(text: string): Amount | null {
   return { nano: sign === "-" ? -nano : nano, halfUnitNano };
 }
 
-/** One record of an export, which says where it is when it is wrong. */
+/** One record of an export. Its errors name file and line. */
 export class ExportRow {
   readonly #cells: Readonly<Record<string, unknown>>;
   readonly #place: string;
@@ -104,17 +104,17 @@ export class ExportRow {
   }
 }
 
-/** How the rows of one kind of export are read. */
+/** How to read the rows of one kind of export. */
 export interface ExportFormat {
-  /** As messages name it. */
+  /** The name in messages. */
   name: string;
-  /** The one name of a column that versions of the export name differently. Absent: names are taken as they are. */
+  /** Maps the column names of all versions of the export to one. If absent, names are used as they are. */
   column?(name: string): string;
   /** Columns that no other export has. */
   marks: readonly string[];
-  /** Columns without which it can't be read, as other versions may lack them. */
+  /** Required columns, which other versions may lack. */
   needs: readonly string[];
-  /** null: the row is about no model. */
+  /** Returns null if the row isn't about a model. */
   line(row: ExportRow, context: ReadContext): InvoiceLine | null;
 }
 
@@ -123,6 +123,6 @@ export interface ReadContext {
   toUsd(currency: string, row: ExportRow): (amount: Amount) => Amount;
   /** Start of a day that the export gives without a zone. */
   dayStartMs(day: string): number;
-  /** Counts what is left out. */
+  /** Counts a row that is left out. */
   leaveOut(what: string): null;
 }

@@ -1,8 +1,8 @@
-/** Which model of the ledger an invoice means: names differ in dates, order and punctuation. Pure. */
+/** Matches an invoice's model names with the ledger's: they differ in dates, order and punctuation. Pure. */
 
 /**
- * The letters and digits of a name without prefixes, versions and dates. The order of the letters doesn't count, as some
- * names have their words in another order, or without spaces.
+ * The letters and digits of a name without prefixes, versions and dates. The letters are sorted, as some names have
+ * their words in another order or without spaces.
  */
 export function modelKey(name: string): string {
   const plain = name
@@ -26,7 +26,7 @@ export function ledgerNames(
 ): (model: string) => string {
   const exact = new Set(ledgerModels);
   const alike = new Map<string, string>();
-  // Of models that are alike, such as two dates of one, the shortest name stands for all that are not equal.
+  // Of similar models, such as two dates of one, the shortest name is used unless another is equal.
   for (const model of ledgerModels.toSorted((a, b) => b.length - a.length || (a < b ? 1 : -1)))
     alike.set(modelKey(model), model);
   return (model) =>

@@ -11,10 +11,10 @@ const spanOfRow = (row: ExportRow): Pick<InvoiceLine, "startMs" | "endMs"> => ({
 });
 
 function usageLine(row: ExportRow): InvoiceLine | null {
-  // A bucket in which nothing happened.
+  // An empty bucket.
   if (row.text("num_model_requests") === "" && row.text("input_tokens") === "") return null;
   const model = row.text("model") || row.fail("there is no model: group the export by model");
-  // Both are included in input_tokens. Exports of models without a price for writing have no column for that.
+  // Both are included in input_tokens. Exports of models without a price for cache writes lack that column.
   const [input, cached] = [row.count("input_tokens"), row.count("input_cached_tokens")];
   const cacheWrite = row.count("input_cache_write_tokens");
   if (cached > input) row.fail("input_cached_tokens is more than input_tokens");

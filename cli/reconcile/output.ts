@@ -16,7 +16,7 @@ const invoiceTokens = ({ billed }: Compared): number | null => {
   return tokens === null ? null : tokens.uncached + tokens.cached + tokens.cacheWrite + tokens.output;
 };
 
-/** Costs can be compared where both sides have them, or one side has no use at all. */
+/** Costs can be compared if both sides have them, or if one side has no usage at all. */
 const differenceOf = ({ billed, ledger }: Compared): bigint | null =>
   billed !== null && billed.costNano === null ? null : (billed?.costNano ?? 0n) - (ledger?.costNanoUsd ?? 0n);
 
@@ -69,7 +69,7 @@ export const asJson = (lines: readonly Compared[]): string =>
 const totalOfLines = (lines: readonly Compared[], of: (line: Compared) => bigint | null | undefined): bigint =>
   lines.reduce((sum, line) => sum + (of(line) ?? 0n), 0n);
 
-/** What both sides have of a line, in USD or, without costs, in tokens. */
+/** Both sides of a line, in USD or, without costs, in tokens. */
 function sidesOf(line: Compared, hasCosts: boolean): string[] {
   const here = line.ledger === null ? 0 : tokensOf(line.ledger);
   const there = invoiceTokens(line) ?? 0;
@@ -85,7 +85,7 @@ const summary = (lines: readonly Compared[], hasCosts: boolean): string => {
   return `The invoice has USD ${signedUsd(invoice)}, the ledger USD ${signedUsd(ledger)}: a difference of USD ${signedUsd(invoice - ledger)}.`;
 };
 
-/** Lines that agree are counted only. */
+/** Lines that agree are only counted. */
 export function asText(lines: readonly Compared[]): string {
   const differing = lines.filter(({ causes }) => causes.length > 0);
   const hasCosts = lines.some(({ billed }) => billed !== null && billed.costNano !== null);

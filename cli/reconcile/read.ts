@@ -33,9 +33,9 @@ const csvFormats: readonly ExportFormat[] = [
 const jsonFormats: readonly ExportFormat[] = [openAiUsage, openAiCosts, anthropicUsageApi, anthropicCostApi];
 
 export interface InvoiceOptions {
-  /** USD per unit of another currency, by code; both as the user wrote them. */
+  /** USD per unit of another currency, by code, as the user gave them. */
   rates: ReadonlyMap<string, Amount>;
-  /** Zone of days that an export gives without one. */
+  /** The time zone of days, if the export names none. */
   timeZone: string;
 }
 
@@ -75,7 +75,7 @@ function formatOf(formats: readonly ExportFormat[], names: readonly string[], pl
   return format;
 }
 
-/** Collects lines of any number of files. */
+/** Collects lines from any number of files. */
 export class InvoiceReader {
   readonly #invoice: Invoice = { lines: [], notes: [] };
   readonly #left = new Map<string, number>();
@@ -153,7 +153,7 @@ export class InvoiceReader {
     for (const [index, page] of pages.entries()) this.#readPage(page, file, index === pages.length - 1);
   }
 
-  /** `isLast`: nothing may follow it. */
+  /** `isLast`: no page may follow. */
   #readPage(page: unknown, file: string, isLast: boolean): void {
     if (!hasMembers(page)) throw new UsageError(`${file}: this is not an answer of a usage or costs API`);
     if (hasMembers(page["error"])) throw new UsageError(`${file}: this is an error of the API, not a report`);

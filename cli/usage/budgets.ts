@@ -1,4 +1,4 @@
-/** Which share of the ledger's calls hard budgets would have refused, hour by hour. */
+/** The share of the ledger's calls that hard budgets would have refused, hour by hour. */
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { budgetPeriodAt, type MoneyBudget, pays, subjectOfCall } from "../../proxy/pipeline/budget-claims.ts";
 import type { ReplayedRow } from "../../proxy/pipeline/replay.ts";
@@ -27,7 +27,9 @@ export class BudgetReplay {
   /** nano-USD by counter. */
   readonly #spent = new Map<string, number>();
 
-  /** The rows of one hour; hours in their order. What exceeds a budget within an hour is spread over its calls. */
+  /**
+   * Adds the rows of one hour; call it for hours in order. An excess within an hour is spread over the hour's calls.
+   */
   hour(rows: readonly Spending[]): Overrun[] {
     const wanted = new Map<string, number>();
     for (const spending of rows)

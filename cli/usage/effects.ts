@@ -15,7 +15,7 @@ export type EffectKind = "refused" | "served" | "moved" | "cost";
 export interface UsageEffect {
   effect: EffectKind;
   by: Partial<Record<LedgerDimension, string>>;
-  /** A whole number, though shares of traffic give fractions. */
+  /** Rounded, as shares of traffic give fractions. */
   calls: number;
   /** `provider model`; null if nothing was, or would be, asked. */
   from: string | null;
@@ -39,7 +39,7 @@ export interface UsageReport {
   afterNanoUsd: number;
   /** Most important first. */
   effects: UsageEffect[];
-  /** What the figures don't include. */
+  /** Notes on what the figures don't include. */
   notes: string[];
 }
 
@@ -54,7 +54,7 @@ interface ReplayedPair {
   moves: Move[];
 }
 
-/** Calls that were answered: refused ones reached no provider, and would not now. */
+/** The number of answered calls: refused ones reached no provider, and would not now. */
 const answered = ({ provider, requests, errors }: LedgerRow): number =>
   provider === "" ? requests - errors : requests;
 
@@ -97,7 +97,7 @@ class Effects {
     });
   }
 
-  /** Effects on less than half a call and half a nano-USD come from the arithmetic. */
+  /** Effects below half a call and half a nano-USD are rounding errors. */
   list(): UsageEffect[] {
     const kinds: readonly EffectKind[] = ["refused", "served", "moved", "cost"];
     return [...this.#effects.values()]
@@ -250,12 +250,12 @@ const rounded = (sums: Effects["sums"]): UsageReport["sums"] => ({
   cost: Math.round(sums.cost),
 });
 
-/** `groupBy`: what the effects are listed by. */
+/** `groupBy`: the dimension by which effects are listed. */
 export function usageEffects(
   all: readonly LedgerRow[],
   change: { before: Snapshot; after: Snapshot; nowMs: number; groupBy: readonly LedgerDimension[] },
 ): UsageReport {
-  // Copies follow from the policies, and no caller has asked for them.
+  // Copies to shadows aren't calls of a caller.
   const rows = all.filter(({ user }) => user !== shadowUser);
   const { pairs, left } = new Comparison(change.before, change.after, change.nowMs).pairs(rows);
   const effects = new Effects(change.groupBy);

@@ -11,7 +11,7 @@ export const placeOf = ({ config, model }: ResolvedTarget): string => `${config.
 export interface Move {
   /** 0 to 1. The shares of a row's moves add up to 1. */
   share: number;
-  /** The same for calls that stay where they are. */
+  /** Equal to `to` for calls that stay where they are. */
   from: string;
   to: string;
   /** nano-USD for that share; not rounded. */
@@ -32,15 +32,15 @@ function sharesOf(shares: readonly TargetShare[]): Shares {
   return byPlace;
 }
 
-/** The targets that served the row, by what the old config says, with shares that add up to 1. */
+/** The targets that served the row under the old config, with shares that add up to 1. */
 function sources(row: LedgerRow, { targets, shares }: ReplayedRow): TargetShare[] {
   const here = shares.filter(({ target, share }) => target.config.provider === row.provider && share > 0);
   const sum = here.reduce((all, { share }) => all + share, 0);
   if (sum > 0) return here.map(({ target, share }) => ({ target, share: share / sum }));
-  // Calls end up elsewhere than planned when a target fails.
+  // If a target fails, calls go elsewhere than planned.
   const other = targets.find(({ config }) => config.provider === row.provider);
   if (other !== undefined) return [{ target: other, share: 1 }];
-  // Made under a config before the old one, by which they would go as all others do.
+  // These calls were made under a still older config; under the old one, they would go where all others go.
   return [...shares];
 }
 
@@ -66,7 +66,7 @@ function kept(place: string, old: Shares, now: Shares, next: ReplayedRow): numbe
 function moved(row: LedgerRow, share: number, from: ResolvedTarget | null, to: ResolvedTarget): Move {
   const before = row.costNanoUsd * share;
   const [was, will] = [from === null ? null : costOfRow(row, from), costOfRow(row, to)];
-  // The difference of the prices leaves in place what the ledger's tokens don't explain, such as the use of tools.
+  // Adding the difference in price keeps costs that tokens don't explain, such as the use of tools.
   const change = will === null ? -row.costNanoUsd : will - (was ?? row.costNanoUsd);
   return {
     share,
@@ -78,7 +78,7 @@ function moved(row: LedgerRow, share: number, from: ResolvedTarget | null, to: R
   };
 }
 
-/** Moves no more calls than the change of the shares takes. */
+/** Moves no more calls than the change in shares requires. */
 export function movesOf(row: LedgerRow, previous: ReplayedRow, next: ReplayedRow): Move[] {
   const [old, now] = [sharesOf(previous.shares), sharesOf(next.shares)];
   const leaving = gains(old, now);
@@ -92,9 +92,9 @@ export function movesOf(row: LedgerRow, previous: ReplayedRow, next: ReplayedRow
   });
 }
 
-/** Where calls would go that nothing served before. */
+/** Where calls would go that were not served before. */
 export const arrivals = (row: LedgerRow, { shares }: ReplayedRow): Move[] =>
   shares.map(({ target, share }) => moved(row, share, null, target));
 
-/** What the row would cost on the whole, for budgets. */
+/** The row's total cost, for budgets. */
 export const movedCost = (moves: readonly Move[]): number => moves.reduce((sum, { after }) => sum + after, 0);

@@ -104,7 +104,7 @@ function addKey(key: Setting, index: number, manifests: Manifests): void {
   for (const budget of key.get("budgets").items()) addBudget(budget, object, manifests);
 }
 
-/** Also of a route's own policy: ApiKeys serve all policies of their namespace. */
+/** Also adds keys of a single route's policy, though ApiKeys apply to all policies of their namespace. */
 export function addKeys(apiKey: Setting, manifests: Manifests): void {
   const mode = apiKey.get("mode");
   mode.mark(

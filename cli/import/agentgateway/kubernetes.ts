@@ -34,7 +34,7 @@ function accessOf(auth: Setting, resources: Resources): Access {
   };
 }
 
-/** The members of a provider that are no kind. */
+/** Members of a provider that don't name its kind. */
 const common = new Set([
   "name",
   "host",
@@ -101,7 +101,7 @@ function backendProviders(
     );
 }
 
-/** Settings that a policy on the route or the backend has. */
+/** Settings from a policy on the route or the backend. */
 function policyParts(policy: Setting | undefined): { settings: Spec; limits: Setting | undefined } {
   const traffic = policy?.get("spec", "traffic");
   if (policy === undefined || traffic === undefined) return { settings: {}, limits: undefined };
@@ -141,7 +141,7 @@ function backendsOf(rule: Setting, resources: Resources): RouteBackend[] {
     });
 }
 
-/** What the gateway itself does in Sluice. */
+/** Marks settings that Sluice handles by itself. */
 function markRule(rule: Setting, backends: readonly RouteBackend[]): void {
   for (const { ref } of backends)
     for (const field of ["group", "kind", "name", "namespace", "weight", "port"])

@@ -14,11 +14,11 @@ interface Llm {
   accounts: Accounts;
   manifests: Manifests;
   options: ImportOptions;
-  /** Of `llm.policies`, for every policy. */
+  /** From `llm.policies`, for every policy. */
   shared: PolicyParts;
 }
 
-/** The kind of a model's provider, and where it and its parameters stand. */
+/** The kind of a model's provider, where it is set, and its parameters. */
 function kindOf(model: Setting, { providers }: Llm): { name: string; kind: Setting; params: Setting[] } | null {
   const provider = model.get("provider");
   const reference = provider.get("reference");
@@ -114,7 +114,7 @@ const partsOf = (model: Setting, { shared }: Llm): PolicyParts => {
   return { request: requestOf(model), rest: { ...shared.rest, ...own } };
 };
 
-/** Models that callers name themselves. */
+/** Adds a model that callers request by name. */
 function addModel(name: string, model: Setting, llm: Llm): void {
   const visibility = model.get("visibility");
   if (visibility.text === "internal") {
@@ -179,7 +179,7 @@ function addVirtualModel(virtual: Setting, llm: Llm): void {
   );
 }
 
-/** What holds for every model. */
+/** Settings that apply to every model. */
 function sharedParts(policies: Setting): PolicyParts {
   const limits = policies.get("localRateLimit");
   const rest = {

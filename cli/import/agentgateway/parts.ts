@@ -1,4 +1,7 @@
-/** What agentgateway has in addition to targets: parameters, prompts, guards, retries, time limits and rate limits. */
+/**
+ * The parts of agentgateway's configuration besides targets: parameters, prompts, guards, retries, time limits and rate
+ * limits.
+ */
 import { patternProblem } from "../../../crds/pattern.ts";
 import { secondsOf } from "../amounts.ts";
 import { attemptsFrom, boundedNumber, maxPatterns, takeFirst } from "../bounds.ts";
@@ -6,7 +9,7 @@ import { section, timerField } from "../fields.ts";
 import type { Spec } from "../manifests.ts";
 import type { Setting } from "../setting.ts";
 
-/** Parameters that policies set; what steers a call is left to the policy itself. */
+/** Parameters that policies set. The policy itself steers calls. */
 const isParameter = (name: string): boolean =>
   /^[a-z][a-z0-9_]{0,63}$/.test(name) && !/^(model|messages|stream|input)$/.test(name);
 
@@ -105,7 +108,7 @@ function addRequestGuard(request: Setting, guard: Guard): void {
     request.get(name).changed("a refused prompt is a 400 of Sluice's own", ["status", "body", "headers", "statusCode"]);
 }
 
-/** `promptGuard.request`: patterns that are refused or masked. Services that judge have no counterpart. */
+/** `promptGuard.request`: patterns that are refused or masked. External moderation services have no counterpart. */
 export function guardOf(promptGuard: Setting): Spec {
   const guard: Guard = { deny: [], detect: new Set() };
   for (const request of promptGuard.get("request").items()) addRequestGuard(request, guard);
@@ -116,7 +119,7 @@ export function guardOf(promptGuard: Setting): Spec {
   });
 }
 
-/** Retries and time limits, which an LLMProvider has. */
+/** Retries and time limits, which go to the LLMProvider. */
 export function providerSettings(retry: Setting, timeouts: Setting): Spec {
   retry.get("codes").changed("Sluice tries again where the failure can pass: 429, 5xx and broken connections");
   const request = timeouts.get(timeouts.get("requestTimeout").isSet ? "requestTimeout" : "request");
@@ -164,7 +167,7 @@ export function limitsOf(limits: Setting): Spec {
   return kept.length === 0 ? {} : { limits: kept.map(({ spec }) => spec) };
 }
 
-/** A server of one's own, with the formats that it speaks. */
+/** Marks a self-hosted server, with the formats that it speaks. */
 export function markCustom(custom: Setting): void {
   const note = "calls are made in OpenAI's format";
   custom.changed(note, []);

@@ -1,4 +1,4 @@
-/** Targets and what belongs to them → a RoutingPolicy. */
+/** Targets and their settings → a RoutingPolicy. */
 import type { ModelRef } from "../accounts.ts";
 import { matchedModels, type NamedModel } from "../bounds.ts";
 import { section } from "../fields.ts";
@@ -10,7 +10,7 @@ export interface ImportedTarget {
   ref: ModelRef;
   setting: Setting;
   weight?: number;
-  /** From 0, the first that is tried. */
+  /** 0 is tried first. */
   priority?: number;
 }
 
@@ -25,7 +25,7 @@ const rankOf = ({ weight, priority }: ImportedTarget, isWeighted: boolean, isOnl
   return isWeighted ? { weight: weight ?? 1 } : { priority: (priority ?? 0) + 1 };
 };
 
-/** Models that have a policy: two can't serve the same one to the same callers. */
+/** Models that already have a policy. Two policies can't serve the same model to the same callers. */
 const claimed = new WeakMap<Manifests, Set<string>>();
 
 function unclaimed(match: readonly string[], models: readonly NamedModel[], manifests: Manifests): string[] {
@@ -39,7 +39,7 @@ function unclaimed(match: readonly string[], models: readonly NamedModel[], mani
   return free;
 }
 
-/** `models`: as callers name them. Nothing is added without models or targets. */
+/** `models`: the names that callers use. Adds nothing if there are no models or no targets. */
 export function addPolicy(
   name: string,
   models: readonly NamedModel[],

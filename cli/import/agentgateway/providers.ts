@@ -8,12 +8,12 @@ import { type Service, serviceNamed } from "../services.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
 
-/** What all forms say of a provider. */
+/** The information common to all forms of a provider. */
 export interface ProviderForm {
-  /** Wished name of the LLMProvider. */
+  /** Preferred name of the LLMProvider. */
   name: string;
   kind: string;
-  /** Where the configuration has the kind. */
+  /** Where the configuration sets the kind. */
   setting: Setting;
   /** Settings under their own names, such as region and projectId. */
   fields: Setting;
@@ -72,7 +72,7 @@ function accessOf(
 const needsEndpoint = ({ type, preset, endpoint }: Service): boolean =>
   type === "AzureOpenAI" || (type === "OpenAICompatible" && preset === undefined && endpoint === undefined);
 
-/** null: no type is known for it. */
+/** Returns null if no type matches it. */
 function accountOf(form: ProviderForm): Account | null {
   const named = serviceNamed(form.kind === "custom" ? "compatible" : form.kind);
   if (named === null) {
@@ -103,13 +103,13 @@ export function useModel(form: ProviderForm, upstream: string, accounts: Account
   return account === null ? null : accounts.use(account, { upstream });
 }
 
-/** A text, also from a variable that has a value. */
+/** A text, or the value of the variable that it names. */
 const plainText = (setting: Setting, { env }: ImportOptions) => {
   const variable = variableOf(setting.text ?? "");
   return { setting, text: variable === null ? setting.text : env[variable] || undefined, variable };
 };
 
-/** `baseUrl`, or a host, its port and a path, which stand apart. */
+/** `baseUrl`, or separate settings for host, port and path. */
 export function baseOf(
   fields: Setting,
   { url, host, port, path, kind }: { url?: string; host: string; port?: string; path: string; kind: string },

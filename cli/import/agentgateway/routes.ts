@@ -49,14 +49,14 @@ function offeredModels(ai: Setting): OfferedModels {
 
 export interface RouteProvider {
   form: ProviderForm;
-  /** The one model of the provider, whatever callers ask for. */
+  /** The provider's only model, whatever callers ask for. */
   model: Setting;
   setting: Setting;
   weight?: number;
   priority?: number;
 }
 
-/** One member of `provider`, whose name is the kind. */
+/** The member of `provider` that is named after the kind. */
 export function kindMember(provider: Setting): Setting | undefined {
   return provider
     .entries()
@@ -191,7 +191,7 @@ function addRoute(route: Setting, name: string, context: RouteContext): void {
   markRoute(route, policies);
 }
 
-/** What the gateway itself does in Sluice. */
+/** Marks settings that Sluice handles by itself. */
 function markRoute(route: Setting, policies: Setting): void {
   for (const match of route.get("matches").items()) {
     markPath(match.get("path"));

@@ -77,7 +77,7 @@ function addGroup(group: Setting, kind: "users" | "teams", shared: Spec, manifes
   }
 }
 
-/** Requests and tokens by minute, hour and day, and calls at once. */
+/** Requests and tokens by minute, hour and day, and concurrent calls. */
 export function limitsIn(group: Setting): Spec[] {
   const limits: Spec[] = [];
   for (const [unit, window] of [

@@ -21,7 +21,7 @@ const strategies: Readonly<Record<string, string>> = {
   cost_optimized: "LeastCost",
 };
 
-/** Names of models, with the spellings of one together: Azure leaves out the point. */
+/** Groups names by model: Azure spells them without the dot. */
 function groupsOf(names: Iterable<string>): string[][] {
   return [...Map.groupBy(names, (name) => name.replaceAll(".", "")).values()];
 }
@@ -173,7 +173,7 @@ function cacheOf(document: Setting): Spec {
   };
 }
 
-/** Only policies limit roles; all other limits hold for all models together, and become Budgets. */
+/** Limits of roles go to policies. All other limits apply to all models together and become Budgets. */
 function roleLimits(document: Setting): Spec {
   const limits = limitsIn(firstSet(document, "rate_limits", "rate_limiting").get("per_role"));
   if (limits.length === 0) return {};

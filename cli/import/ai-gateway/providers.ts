@@ -9,7 +9,7 @@ import { type Service, serviceNamed } from "../services.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
 
-/** What a policy needs to know of a provider of the configuration. */
+/** The facts about a provider that policies need. */
 export interface GuideProvider {
   /** Its name in the configuration, which rules and canaries refer to. */
   name: string;
@@ -98,7 +98,7 @@ function keyOf(entry: Setting, service: Service): { field: string; value: Secret
 const perThousand = (setting: Setting): string | null =>
   setting.number === undefined ? null : perMillion(setting.number / 1_000);
 
-/** Prices by thousand tokens or by million. */
+/** Prices per thousand or per million tokens. */
 function priceOf(model: Setting, entry: Setting): Spec {
   const cost = firstSet(model, "cost", "pricing").isMapping
     ? firstSet(model, "cost", "pricing")

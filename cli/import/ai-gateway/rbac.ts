@@ -73,7 +73,7 @@ function addUser(user: Setting, manifests: Manifests): void {
   user.get("tags").imported("tags");
 }
 
-/** Only what the schema accepts. */
+/** The fields that the schema accepts. */
 function accepted(fields: Spec): Spec {
   return Object.fromEntries(
     Object.entries(fields).filter(([name, value]) => accessSchema.safeParse({ [name]: value }).success),
@@ -90,7 +90,7 @@ function hoursOf(setting: Setting): Spec {
   return { hours };
 }
 
-/** A time without quotes is a number to YAML 1.1: 9:00 may come as minutes. */
+/** YAML 1.1 reads an unquoted time as a number: 9:00 may arrive as minutes. */
 function clock(setting: Setting): string {
   const { text = "" } = setting;
   const parts = /^([0-9]{1,2}):([0-9]{2})/.exec(text);

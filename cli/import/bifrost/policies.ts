@@ -1,4 +1,4 @@
-/** Models → RoutingPolicies, under `provider/model` and, where one provider has it, under its name alone. */
+/** Models → RoutingPolicies, for `provider/model` and, if only one provider has the model, for its bare name. */
 import { matchedModels } from "../bounds.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import { targetSpecs } from "../target-specs.ts";

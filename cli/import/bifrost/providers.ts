@@ -1,4 +1,4 @@
-/** `providers` → LLMProviders: one for each key, which is an account of its own. */
+/** `providers` → LLMProviders, one for each key, as each key is a separate account. */
 import type { Account, Accounts, Credential, ModelRef } from "../accounts.ts";
 import { type AccountAddress, accountName, actualService, addressFrom } from "../address.ts";
 import { attemptsFrom } from "../bounds.ts";
@@ -142,7 +142,7 @@ function accessOf(key: Setting, service: Service, options: ImportOptions): Acces
   return { credentials: needed ? [{ field: "apiKey", value: { env: service.variable } }] : own };
 }
 
-/** Model → the name that the service has for it. */
+/** Model → the service's name for it. */
 function modelsOf(key: Setting): Map<string, string> {
   const models = new Map<string, string>();
   for (const model of key.get("models").items()) {

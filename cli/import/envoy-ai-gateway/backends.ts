@@ -19,7 +19,7 @@ const bySchema: Readonly<Record<string, string>> = {
 };
 
 interface Place {
-  /** Where the report says what became of it. */
+  /** The setting under which the report describes it. */
   setting: Setting;
   host: string;
   port: number;
@@ -58,7 +58,7 @@ function addressOf(
   return address.endpoint === undefined ? { endpoint: placeholderEndpoint("endpoint") } : address;
 }
 
-/** A key of a Secret: its value if the import has it, otherwise the user labels the Secret that is there. */
+/** A key of a Secret: its value if the import includes the Secret; otherwise the user labels the existing one. */
 function secretValue(ref: Setting, key: string, resources: Resources): Credential["value"] {
   const secret = resources.find("Secret", ref.get("name").text);
   const clear = secret?.get("stringData", key);
@@ -144,7 +144,7 @@ function accessOf(policy: Setting | undefined, service: Service, resources: Reso
   return { credentials: [{ field: "apiKey", value: secretValue(ref, "apiKey", resources), setting: ref }] };
 }
 
-/** null: its schema has no counterpart. */
+/** Returns null if its schema has no counterpart. */
 export function backendAccount(backend: Setting, resources: Resources): Account | null {
   const schema = backend.get("spec", "schema", "name");
   const type = Object.hasOwn(bySchema, schema.text ?? "") ? bySchema[schema.text ?? ""] : undefined;
@@ -168,7 +168,7 @@ export function backendAccount(backend: Setting, resources: Resources): Account 
   };
 }
 
-/** A type that needs a key gets its usual variable, and a cloud its own identity. */
+/** A type that needs a key gets its usual variable; a cloud gets its workload identity. */
 function withDefaults(policy: Setting | undefined, service: Service, resources: Resources): Access {
   if (service.type === "Bedrock") {
     const access =

@@ -25,7 +25,7 @@ export class Resources extends ResourceIndex {
     return named ?? this.#securityByTarget.get(resourceName(backend));
   }
 
-  /** Marks what surrounds specs, and resources that have no counterpart. */
+  /** Marks members outside specs, and resources without a counterpart. */
   markRest(): void {
     for (const resource of this.all) {
       const kind = resource.get("kind").text ?? "";

@@ -31,9 +31,9 @@ function modelsOf(rule: Setting): NamedModel[] {
 }
 
 interface Target {
-  /** One for each model that callers name. */
+  /** By the model that callers request. */
   refs: Map<string, ModelRef>;
-  /** Set if every model becomes this one. */
+  /** The model that replaces every requested model; null if none does. */
   fixed: ModelRef | null;
   ref: Setting;
 }
@@ -67,7 +67,7 @@ function targetOf(
   return { refs, fixed, ref };
 }
 
-/** The model of every call; undefined if it is the one that the caller names. */
+/** The model of every call; undefined if the caller chooses it. */
 function modelOf({ fixed, refs }: Target): string | undefined {
   return fixed?.model ?? (refs.size === 1 ? [...refs.values()][0]?.model : undefined);
 }

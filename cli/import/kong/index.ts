@@ -1,4 +1,4 @@
-/** Kong: ai-proxy and ai-proxy-advanced in decK files, KongPlugin resources or a plug-in alone. */
+/** Kong: ai-proxy and ai-proxy-advanced in decK files, KongPlugin resources or a single plug-in. */
 import { Accounts } from "../accounts.ts";
 import type { ImportSource } from "../source.ts";
 import { addConsumers } from "./consumers.ts";

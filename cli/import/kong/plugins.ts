@@ -19,7 +19,7 @@ const authentication = [
   "ldap-auth",
 ];
 
-/** Kong serves everybody unless a plug-in asks who calls. */
+/** Kong serves everybody unless a plug-in authenticates callers. */
 function anonymousOf({ plugins }: KongRoute, hasPrefix: boolean, name: Setting): Spec {
   const plugin = authentication.map((name) => plugins.get(name)).find((setting) => setting !== undefined);
   if (plugin !== undefined) {
@@ -135,7 +135,7 @@ interface TokenLimit {
   setting: Setting;
 }
 
-/** null: it sets no limit. */
+/** Returns null if it sets no limit. */
 function tokenLimit(entry: Setting): TokenLimit | null {
   const [limits, sizes] = [entry.get("limit").items(), entry.get("window_size").items()];
   const [limit, size] = [limits[0], sizes[0]];
@@ -150,7 +150,7 @@ function tokenLimit(entry: Setting): TokenLimit | null {
   };
 }
 
-/** The policy has one limit for each window: the lowest. */
+/** The policy gets one limit per window: the lowest. */
 function tokenLimits(plugin: Setting | undefined, isOpen: boolean): Limit[] {
   plugin?.get("name").imported("limits");
   const tokenLimits = (plugin?.get("config", "llm_providers").items() ?? []).flatMap(
@@ -200,7 +200,7 @@ function maskOf(plugin: Setting | undefined): Spec {
   return detect.size === 0 ? {} : { mask: { detect: [...detect] } };
 }
 
-/** What the plug-ins that are read have in common. */
+/** Marks members that all supported plug-ins have. */
 function markPlace(plugin: Setting | undefined): void {
   for (const name of ["service", "route", "enabled", "instance_name", "protocols"])
     plugin?.get(name).imported("where it applies");

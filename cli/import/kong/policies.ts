@@ -58,7 +58,7 @@ function balanced(balancer: Setting): { strategy: string; routing: Spec } {
   };
 }
 
-/** Settings of the balancer that every LLMProvider of the route gets. */
+/** Balancer settings that every LLMProvider of the route gets. */
 function sharedSettings(balancer: Setting): Spec {
   const timeouts = {
     ...timerField(balancer.get("connect_timeout"), "timeouts.connect", 0.001),
@@ -75,7 +75,7 @@ function sharedSettings(balancer: Setting): Spec {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => Object.keys(value).length > 0));
 }
 
-/** What one of several targets has under this strategy; null for the only one. */
+/** The weight or priority of one of several targets under this strategy. `strategy`: null for a single target. */
 function rankOf({ entry }: Target, index: number, strategy: string | null): Spec {
   const weight = entry.get("weight");
   weight.imported("weight of the target");
@@ -146,7 +146,7 @@ function requestOf(targets: readonly Target[], prompts: Spec): Spec {
   return section("request", request);
 }
 
-/** Adds the route's policy; without ai-proxy it has none. */
+/** Adds the route's policy. Routes without ai-proxy have none. */
 export function addPolicy(route: KongRoute, accounts: Accounts, manifests: Manifests, options: ImportOptions): void {
   const plugin = route.plugins.get("ai-proxy-advanced") ?? route.plugins.get("ai-proxy");
   if (plugin === undefined) return;

@@ -1,11 +1,11 @@
-/** Routes of Kong with the plug-ins that apply to them, from decK files, Kubernetes resources or a plug-in alone. */
+/** Routes of Kong with the plug-ins that apply to them, from decK files, Kubernetes resources or a single plug-in. */
 import type { Setting } from "../setting.ts";
 
 export interface KongRoute {
   name: string;
-  /** Path prefixes; empty if the plug-in stands alone. */
+  /** Path prefixes; empty for a single plug-in. */
   paths: Setting[];
-  /** The nearest of each name counts: the route's own, then its service's, then global ones. */
+  /** By name; the most specific counts: the route's, then its service's, then global ones. */
   plugins: Map<string, Setting>;
 }
 
@@ -20,7 +20,7 @@ function nearest(...groups: (readonly Setting[])[]): Map<string, Setting> {
   return plugins;
 }
 
-/** What `service: a` or `service: {name: a}` names. */
+/** The name in `service: a` or `service: {name: a}`. */
 const reference = (setting: Setting): string =>
   setting.text ?? setting.get("name").text ?? setting.get("id").text ?? "";
 
@@ -46,7 +46,7 @@ function markRoute(route: Setting): void {
   for (const name of ["hosts", "headers", "snis"]) route.get(name).notImported("policies differ by path and model");
 }
 
-/** Of one decK file. */
+/** Routes of one decK file. */
 function deckRoutes(document: Setting): KongRoute[] {
   const all = document.get("plugins").items();
   const pluginsOf = (kind: string, name: string): Setting[] =>

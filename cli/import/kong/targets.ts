@@ -8,7 +8,7 @@ import { type Service, serviceNamed, serviceOf } from "../services.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportOptions } from "../source.ts";
 
-/** `Bearer X` → X, also where X is a reference. */
+/** `Bearer X` → X, even if X is a reference. */
 function tokenOf(setting: Setting): SecretValue | null {
   const { text } = setting;
   if (text === undefined || text === "") return null;
@@ -127,7 +127,7 @@ function addressOf(model: Setting, service: Service, { env }: ImportOptions) {
 
 export const callParameters = ["max_tokens", "temperature", "top_p", "top_k"] as const;
 
-/** Parameters that Kong sets where a caller leaves them out. */
+/** Parameters that Kong sets if the caller doesn't. */
 export function defaultsOf(model: Setting): Spec {
   const options = model.get("options");
   const defaults: Spec = {};
@@ -143,7 +143,7 @@ export function defaultsOf(model: Setting): Spec {
 /** Route types without chats. A target for them must not become a fallback of chats. */
 const otherKinds = /image|audio|video|realtime|batch|file|rerank/;
 
-/** `entry`: of `targets`, or the plug-in's own configuration. null: it has no counterpart. */
+/** `entry`: an entry of `targets`, or the plug-in's own configuration. Returns null if it has no counterpart. */
 export function targetRef(entry: Setting, accounts: Accounts, options: ImportOptions, shared: Spec): ModelRef | null {
   const model = entry.get("model");
   const service = serviceFor(model);

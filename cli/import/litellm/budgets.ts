@@ -84,7 +84,7 @@ function deploymentBudgets(config: Config, manifests: Manifests, alerts: Spec): 
   }
 }
 
-/** Names of LLMProviders of the service. */
+/** Names of the service's LLMProviders. */
 function providersOf(service: string, manifests: Manifests): string[] {
   const serviceType = serviceNamed(service);
   if (serviceType === null) return [];

@@ -55,7 +55,7 @@ export class Config {
     return { text: own?.imported(`used by ${setting.name}`).text ?? (this.#env[variable] || undefined), variable };
   }
 
-  /** A secret whose variable the file itself sets is one in clear text. */
+  /** A secret. If the file itself sets the variable, the value is in clear text. */
   secret(setting: Setting): SecretValue | null {
     const value = secretFrom(setting);
     if (value === null || !("env" in value)) return value;

@@ -10,7 +10,7 @@ import type { DeploymentModel } from "./deployment-model.ts";
 
 type Type = Service["type"];
 
-/** What a deployment has at its disposal: its own parameters, then those of its named credential. */
+/** A deployment's parameters: its own, then those of its named credential. */
 export class Parameters {
   readonly own: Setting;
   readonly #config: Config;
@@ -35,7 +35,7 @@ export class Parameters {
     return undefined;
   }
 
-  /** A setting that isn't secret; `otherwise` if only a variable without a value has it. */
+  /** A setting that isn't secret; `otherwise` if it names an unset variable. */
   plain(names: readonly string[], field: string, otherwise: string | null): string | undefined {
     const setting = this.get(...names);
     if (setting === undefined) return undefined;
@@ -115,7 +115,7 @@ function keyAccess(parameters: Parameters, service: Service, address: AccountAdd
   }
   const key = parameters.credential(["api_key"], "apiKey");
   if (key.length > 0) return { credentials: key };
-  // The key of a service belongs to its own address only.
+  // A service's key must go only to its own address.
   if (
     service.keyless === true ||
     (address.endpoint !== undefined && service.endpoint === undefined && service.type === "OpenAICompatible")
@@ -149,7 +149,7 @@ type Options = Record<string, string>;
 const set = (name: string, value: string | null | undefined): Options =>
   value === undefined || value === null ? {} : { [name]: value };
 
-/** Options of a type, from the parameters that have them. */
+/** Options of a type, from the deployment's parameters. */
 const optionsFor: Partial<Record<Type, (parameters: Parameters, region: string | null) => Options>> = {
   AzureOpenAI: azureOptions,
   OpenAI: (parameters) => set("organization", parameters.plain(["organization"], "spec.options.organization", null)),
@@ -192,7 +192,7 @@ export function deploymentAccount(parameters: Parameters, config: Config, model:
   };
 }
 
-/** Where LiteLLM calls if the configuration doesn't say. */
+/** The address that LiteLLM calls by default. */
 function defaultAddress(service: Service, parameters: Parameters): string {
   if (service.preset === "Ollama") return "http://localhost:11434/v1";
   const variable = service.type === "AzureOpenAI" ? "AZURE_API_BASE" : `${service.preset ?? service.type}_API_BASE`;

@@ -1,4 +1,4 @@
-/** `litellm_params.model`: the service, what of the name is the service's own, and where it is. */
+/** `litellm_params.model`: the service, the service's own name for the model, and its region. */
 import { type Service, serviceNamed, serviceOf, serviceOfModel } from "../services.ts";
 
 export interface DeploymentModel {

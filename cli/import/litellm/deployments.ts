@@ -52,7 +52,7 @@ const callParameters: readonly string[] = [
   "verbosity",
 ];
 
-/** What is served by endpoints that Sluice doesn't have. */
+/** Modes served by endpoints that Sluice doesn't have. */
 const otherModes = /^(realtime|video_generation|ocr|search|vector_store|batch)$/;
 
 const mediaModes: Readonly<Record<string, MediaWireFormat>> = {
@@ -174,7 +174,7 @@ function unsupportedOf(own: Setting, type: string): Record<string, string> {
 
 const wildcard = "an LLMProvider lists its models: write an entry for each that callers use";
 
-/** null: it has no counterpart, and the report says why. */
+/** Returns null if it has no counterpart; the report says why. */
 function deploymentOf(entry: Setting, config: Config, accounts: Accounts, defaults: Spec): Deployment | null {
   const own = entry.get("litellm_params");
   const group = entry.get("model_name").text;
@@ -226,7 +226,7 @@ function deploymentOf(entry: Setting, config: Config, accounts: Accounts, defaul
   };
 }
 
-/** Of weight, rpm and tpm the first that is set decides the share. */
+/** The share follows from the first that is set: weight, rpm or tpm. */
 function weightOf(own: Setting): number | null {
   const setting = ["weight", "rpm", "tpm"].map((name) => own.get(name)).find((candidate) => candidate.isSet);
   if (setting?.number === undefined) return null;

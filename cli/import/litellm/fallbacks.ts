@@ -38,8 +38,8 @@ function listed(setting: Setting | undefined, known: ReadonlySet<string>): Map<s
 }
 
 /**
- * The transitive order, as a group's fallbacks are tried with their own. Its own fallbacks are all in it; of others, as
- * many as are too many with the group itself, so that the report says that there are more.
+ * The transitive order, as a group's fallbacks are followed by their own fallbacks. It includes all of the group's own
+ * fallbacks, and of the others just enough to exceed the bound, so that the report says that there are more.
  */
 function follow(start: string, general: ReadonlyMap<string, string[]>, others: readonly string[]): string[] {
   const order = new Set<string>([start]);

@@ -1,4 +1,4 @@
-/** Settings of the whole proxy: keys, alerts, and what the report says of the rest. */
+/** Settings of the whole proxy: keys, alerts, and the report's notes on the rest. */
 import { minKeyCharacters } from "../../../proxy/config/key-record.ts";
 import type { Manifests, Spec } from "../manifests.ts";
 import type { Outcome } from "../report.ts";
@@ -58,7 +58,7 @@ const telemetry: Note = [
   "Prometheus' metrics are at /metrics, traces go to Helm's OTLP collector, and calls to the log; other receivers have no counterpart",
 ];
 
-/** What the report says of settings that no object has. */
+/** The report's notes on settings that no object has. */
 const notes: Readonly<
   Record<"litellm_settings" | "router_settings" | "general_settings", Readonly<Record<string, Note>>>
 > = {

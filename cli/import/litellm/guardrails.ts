@@ -90,7 +90,7 @@ function pattern(setting: Setting, guard: Guard): void {
   setting.imported(`guard.mask.custom ${name}`, patternMembers);
 }
 
-/** The word as a whole, in any case. */
+/** A pattern for the whole word, ignoring case. */
 function wordPattern(word: string): string {
   const quoted = word.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
   const edge = (letter: string | undefined): string => (/\w/.test(letter ?? "") ? "\\b" : "");

@@ -8,7 +8,7 @@ import type { Setting } from "../setting.ts";
 
 const isHash = (text: string): boolean => /^[0-9a-f]{64}$/i.test(text);
 
-/** Its alias, or the first digits of its hash. Never clear text. */
+/** The key's alias, or the first digits of its hash. Never clear text. */
 export function keyName(row: Setting): string {
   const alias = row.get("key_alias").text;
   if (alias !== undefined && alias !== "") return objectNameFrom(alias);

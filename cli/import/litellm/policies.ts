@@ -12,7 +12,7 @@ const ordinary = ["RateLimited", "Unavailable", "Timeout", "ServerError"];
 
 interface Strategy {
   name: "Weighted" | "LeastLatency" | "LeastCost" | "RoundRobin";
-  /** What is different; empty if nothing. */
+  /** How it differs from the original; empty if it doesn't. */
   note: string;
 }
 
@@ -72,7 +72,10 @@ interface Order {
   place(deployment: Deployment, rank: number): Spec;
 }
 
-/** With fallbacks, only weights keep the group's own deployments first; weight 0 means: if nothing else is left. */
+/**
+ * With fallbacks, only weights keep the group's own deployments first; a target with weight 0 is used if all others
+ * fail.
+ */
 function orderOf(own: readonly Deployment[], hasFallbacks: boolean, strategy: Strategy): Order {
   if (own.some(({ order }) => order !== null)) {
     const lastOrder = Math.max(...own.map(({ order }) => order ?? 1));
@@ -116,7 +119,7 @@ function fallbackOn(group: string, ranked: readonly unknown[], fallbacks: Fallba
   return [...ordinary, ...(general ? ["Unauthorized"] : []), ...special];
 }
 
-/** Defaults that all deployments of the group share; where they differ, those of the first. */
+/** The deployments' defaults; where they differ, those of the first deployment. */
 function requestOf(own: readonly Deployment[]): Spec {
   const [first] = own;
   const defaults = first?.defaults ?? {};

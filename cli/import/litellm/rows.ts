@@ -1,4 +1,4 @@
-/** Rows of LiteLLM's tables, as JSON of its API or of the database, or as CSV that Postgres wrote. */
+/** Rows of LiteLLM's tables: JSON from its API or the database, or CSV from Postgres. */
 import type { Setting } from "../setting.ts";
 
 export type Table = "keys" | "teams" | "users" | "budgets";
@@ -10,7 +10,7 @@ const byName: readonly (readonly [RegExp, Table])[] = [
   [/budgettable|^budgets$/i, "budgets"],
 ];
 
-/** By the columns that only this table has. */
+/** Recognises a table by columns that only it has. */
 function tableOf(row: Setting): Table | null {
   const has = (...columns: string[]): boolean => columns.some((column) => row.get(column).value !== undefined);
   if (has("token", "key_name", "key_alias", "key")) return "keys";
@@ -35,7 +35,7 @@ function collect(setting: Setting, table: Table | null, rows: Rows): void {
         pattern.test(name) && Array.isArray(below.value) ? [[below, known] as const] : [],
       ),
     );
-  // Teams of the API hold their keys and members as well.
+  // Teams from the API include their keys and members.
   const own = table ?? (named.length > 0 && !setting.get("team_id").isSet ? null : tableOf(setting));
   if (own !== null) rows[own].push(setting);
   else for (const [below, known] of named) collect(below, known, rows);

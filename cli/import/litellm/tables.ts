@@ -27,7 +27,7 @@ function userName(row: Setting): string {
 /** Values that stand for all models, or all of the team's. */
 const anyModel: ReadonlySet<string> = new Set(["all-proxy-models", "all-team-models", "*"]);
 
-/** Models that a key may call; undefined: all. */
+/** Models that a key may call; undefined for all. */
 function modelsOf(row: Setting, team: Setting | undefined): string[] | undefined {
   const own = row.get("models");
   const named = listIn(own);
@@ -50,7 +50,7 @@ const roles: Readonly<Record<string, string>> = {
   internal_user_viewer: "readonly",
 };
 
-/** Limits of a row, and of the budget that it names. */
+/** Limits of a row and of the budget that it names. */
 function limitsOfRow(row: Setting, budget: Setting | undefined): Spec[] {
   const place = (name: string): Setting =>
     row.get(name).isSet || budget === undefined ? row.get(name) : budget.get(name);
@@ -75,7 +75,7 @@ const expiresAt = (setting: Setting): Spec => {
   return { expiresAt: new Date(time).toISOString().replace(".000Z", "Z") };
 };
 
-/** Postgres writes times in UTC without saying so. */
+/** Postgres writes UTC times without a zone. */
 const zoned = (text: string): string =>
   /(Z|[+-][0-9]{2}(:?[0-9]{2})?)$/i.test(text)
     ? text.replace(/([+-][0-9]{2})$/, "$1:00")
@@ -164,7 +164,7 @@ function addScope(row: Setting, tables: Tables, kind: "team" | "user", manifests
 const bookkeeping =
   /^(created_(at|by)|updated_(at|by)|last_(active|used)(_at)?|budget_reset_at|rotation_count|auto_rotate|rotation_interval|last_rotation_at|key_rotation_at|soft_budget_cooldown|settings_updated_at|key_name)$/;
 
-/** What rows hold besides: bookkeeping, and what was spent. */
+/** Marks the remaining columns: bookkeeping and past spending. */
 function markRest(row: Setting): void {
   for (const [name, setting] of row.entries()) {
     if (bookkeeping.test(name)) setting.mark("NotImported", "bookkeeping");

@@ -1,4 +1,4 @@
-/** Portkey: gateway configs as JSON, one or several in a file, also as its API returns them. */
+/** Portkey: gateway configs as JSON, one or several in a file, as written by hand or returned by its API. */
 import { Accounts } from "../accounts.ts";
 import type { Setting } from "../setting.ts";
 import type { ImportSource } from "../source.ts";
@@ -16,7 +16,7 @@ const isConfig = (setting: Setting): boolean =>
 
 const fileName = (setting: Setting): string => (setting.file.split("/").at(-1) ?? "").replace(/\.[a-z]+$/i, "");
 
-/** The configs in a document, with their names: of the API, or of the file. */
+/** The configs in a document, with their names from the API or the file. */
 function configsIn(setting: Setting, name: string): NamedConfig[] {
   if (Array.isArray(setting.value))
     return setting.items().flatMap((item, index) => configsIn(item, index === 0 ? name : `${name}-${index + 1}`));

@@ -1,4 +1,4 @@
-/** A config → a RoutingPolicy under a path of its own: callers choose it by base URL, and not by a header. */
+/** A config → a RoutingPolicy under a separate path. Callers choose it by base URL instead of a header. */
 import type { Accounts, ModelRef } from "../accounts.ts";
 import { attemptsFrom } from "../bounds.ts";
 import { failureNamed } from "../failures.ts";
@@ -36,7 +36,7 @@ function settingsOf(target: Setting, config: Setting): Spec {
   };
 }
 
-/** Targets within targets become one list. */
+/** Flattens nested targets into one list. */
 function targetsOf(setting: Setting, config: Setting, accounts: Accounts, options: ImportOptions): Target[] {
   const nested = setting.get("targets");
   if (nested.isSet) {
@@ -88,7 +88,7 @@ function routingOf(name: string, config: Setting, targets: readonly Target[]): S
 
 const callers = new Set(["model", "messages", "stream", "input", "prompt"]);
 
-/** Parameters that the config sets in place of the caller's. */
+/** Parameters that the config sets, whatever the caller sends. */
 function requestOf(config: Setting, [first, ...others]: readonly Target[]): Spec {
   const overrides: Spec = {};
   const places = [

@@ -35,7 +35,7 @@ function serviceOfSlug(slug: string): Service | null {
   return null;
 }
 
-/** A model of Google without a provider is one of its API for developers. */
+/** A Google model without a provider belongs to the Gemini API. */
 function serviceByModel(model: string | undefined): Service | null {
   const service = model === undefined ? null : serviceOfModel(model);
   return service?.type === "VertexAI" ? serviceNamed("gemini") : service;
@@ -118,7 +118,7 @@ function addressOf(target: Setting, service: Service, { env }: ImportOptions) {
   return addressFrom(host, { text: variable === null ? host.text : env[variable] || undefined, variable }, service);
 }
 
-/** null: it has no counterpart, and the report says why. */
+/** Returns null if it has no counterpart; the report says why. */
 export function targetRef(
   target: Setting,
   accounts: Accounts,
