@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Slice } from "./slice.ts";
-import { type FleetStore, type Growth, NotConnected, type StoreOp, type StoreReply } from "./store.ts";
+import type { FleetStore, Growth, StoreOp, StoreReply } from "./store.ts";
 
 /** How often slices are reviewed in the background, in milliseconds. */
 const tickMs = 250;
@@ -204,8 +204,7 @@ export class Exchange {
       this.#failuresInARow = 0;
       this.#openUntilMs = 0;
     } catch (cause) {
-      const sent = !(cause instanceof NotConnected);
-      for (const [index, slice] of slices.entries()) slice.failed(ops[index] as StoreOp, sent);
+      for (const [index, slice] of slices.entries()) slice.failed(ops[index] as StoreOp);
       this.#failed(cause);
     } finally {
       cancel();
@@ -227,7 +226,7 @@ export class Exchange {
       const reply = replies[index];
       const op = ops[index] as StoreOp;
       if (reply) slice.apply(op, reply, sentMs, nowMs);
-      else slice.failed(op, true);
+      else slice.failed(op);
     }
   }
 

@@ -1,7 +1,8 @@
 /**
- * A slice of a period's sum, or of a number of concurrent calls. It reports totals for the store's epoch, so a lost or
- * repeated report changes nothing.
+ * A slice of a period's sum, or of a number of concurrent calls. It reports totals, so a lost or repeated report changes
+ * nothing. A period's totals never restart: a store that has lost its memory takes them as they are.
  */
+import { parseShares } from "./shares.ts";
 import { type CounterSpec, type Lots, noLots, type Reading, Slice } from "./slice.ts";
 import { type Growth, heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
 import type { FleetView } from "./window-slice.ts";
@@ -23,8 +24,6 @@ export class LeaseSlice extends Slice {
   #reportedReturned = 0;
   #reportedSpent = 0;
   #sent = { returned: 0, spent: 0 };
-  /** Total given back in operations that failed: the store may have counted it or not. */
-  #uncertainReturned = 0;
   /** Negative if more was spent than leased; the difference is reported as a debt. */
   #available = 0;
   #reserved = 0;
@@ -33,6 +32,7 @@ export class LeaseSlice extends Slice {
   #seenUsed = 0;
   #seenSpent = 0;
   #seenVersion = 0;
+  #seenShares = "";
   #answeredMs: number;
   readonly #fleet: Pick<FleetView, "size">;
 
@@ -103,9 +103,11 @@ export class LeaseSlice extends Slice {
       granted: this.#granted,
       returned: this.#returned,
       spent: this.#spent,
+      confirmed: this.#reportedSpent,
       seenUsed: this.#seenUsed,
       seenSpent: this.#seenSpent,
       seenVersion: this.#seenVersion,
+      seenShares: this.#seenShares,
       need,
       least: Math.min(need, Math.max(1, this.least - Math.max(0, this.#available))),
       want: this.tight ? 0 : want,
@@ -116,13 +118,11 @@ export class LeaseSlice extends Slice {
 
   apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void {
     if (reply.kind !== "lease" || op.kind === "window") return;
-    if (reply.epoch === this.#epoch || this.#epoch === "") {
-      // The first operation of an epoch reported only the debt, so totals start from it.
-      if (this.#epoch !== "") {
-        this.#reportedReturned = this.#sent.returned;
-        this.#reportedSpent = this.#sent.spent;
-      }
-    } else this.#moved();
+    if (reply.epoch !== this.#epoch && this.#epoch !== "") this.#moved();
+    if (reply.epoch === this.#epoch || this.spec.kind === "period") {
+      this.#reportedReturned = this.#sent.returned;
+      this.#reportedSpent = this.#sent.spent;
+    }
     this.#epoch = reply.epoch;
     const granted = reply.granted - this.#granted;
     this.#available += granted;
@@ -130,6 +130,7 @@ export class LeaseSlice extends Slice {
     this.#seenUsed = reply.used;
     this.#seenSpent = reply.spent;
     this.#seenVersion = reply.version;
+    this.#seenShares = reply.shares;
     this.recovering = reply.recovering;
     this.#answeredMs = sentMs;
     this.tight = reply.tight;
@@ -139,26 +140,21 @@ export class LeaseSlice extends Slice {
     if (this.#spent > this.#reportedSpent && this.tight) this.due = true;
   }
 
-  /** The store started a new epoch. What it had confirmed is part of the epoch's base; the rest is reported again. */
+  /** The store started a new epoch. */
   #moved(): void {
-    // The base may be another holder's view, which has what a failed report of this one gave back: giving it back twice
-    // would let the fleet exceed the limit. Spending that is counted twice doesn't.
-    this.#returned -= Math.max(this.#reportedReturned, this.#uncertainReturned);
-    this.#uncertainReturned = 0;
+    this.#inUse = 0;
+    // Concurrent calls are counted from zero: those under way are reported as a debt.
+    if (this.spec.kind !== "held") return;
     this.#spent -= this.#reportedSpent;
     this.#reportedReturned = 0;
     this.#reportedSpent = 0;
     this.#granted = 0;
-    this.#inUse = 0;
-    // Concurrent calls are counted from zero in a new epoch: those under way are reported as a debt.
-    if (this.spec.kind !== "held") return;
     this.#returned = 0;
     this.#available = -this.#reserved;
     this.due = true;
   }
 
-  failed(_op: StoreOp, sent: boolean): void {
-    if (sent) this.#uncertainReturned = this.#sent.returned;
+  failed(): void {
     this.due = true;
   }
 
@@ -173,6 +169,20 @@ export class LeaseSlice extends Slice {
   reading(): Reading {
     const limit = this.spec.limit ?? Number.MAX_SAFE_INTEGER;
     return { limit, remaining: Math.max(0, limit - this.#seenUsed + Math.max(0, this.#available)), resetMs: 0 };
+  }
+
+  /**
+   * What is counted as neither spent nor held by a proxy that reports: the leases of proxies that have stopped
+   * reporting, until they are taken back.
+   */
+  unaccounted(): number {
+    const shares = [...parseShares(this.#seenShares).values()];
+    const lastMs = shares.reduce((last, { seenMs }) => Math.max(last, seenMs), 0);
+    const alive = shares.filter(({ seenMs }) => lastMs - seenMs <= heldTtlMs);
+    return Math.max(
+      0,
+      alive.reduce((rest, { used, spent }) => rest - Math.max(0, used - spent), this.#seenUsed - this.#seenSpent),
+    );
   }
 
   /** Reserved by calls under way. */

@@ -1,8 +1,19 @@
 /** Fleet state of one process, in memory. With a journal, spending survives a restart. */
 import type { Journal } from "./journal.ts";
-import { type Holding, type LeaseCounter, newHolding, presumeDead, revived } from "./lease-holders.ts";
+import {
+  entered,
+  type Holding,
+  type LeaseCounter,
+  newCounter,
+  newHolding,
+  presumeDead,
+  rebase,
+  renewed,
+  revived,
+} from "./lease-holders.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 import { MemoryWindows } from "./memory-windows.ts";
+import { noteShare, packShares } from "./shares.ts";
 import {
   budgetPeriod,
   type CounterReading,
@@ -90,20 +101,7 @@ export class MemoryStore implements FleetStore {
 
   #newCounter(used: number, spent: number): LeaseCounter {
     const nowMs = this.#nowMs();
-    const epoch = `m${this.#store}.${++this.#epochs}-${nowMs}`;
-    return {
-      epoch,
-      bornMs: nowMs,
-      version: 0,
-      base: { version: 0, used, spent },
-      used,
-      spent,
-      recoverUntilMs: 0,
-      expiresAtMs: null,
-      holders: new Map(),
-      lastMs: nowMs,
-      watchedSinceMs: nowMs,
-    };
+    return newCounter(`m${this.#store}.${++this.#epochs}-${nowMs}`, nowMs, used, spent);
   }
 
   #counter(op: LeaseOp): LeaseCounter {
@@ -117,6 +115,7 @@ export class MemoryStore implements FleetStore {
     if (lost) {
       made.base.version = made.version = op.seenVersion;
       made.recoverUntilMs = made.bornMs + recoveryMs;
+      made.shares = renewed(op.seenShares, made.bornMs);
     }
     this.#leases.set(op.key, made);
     return made;
@@ -125,33 +124,24 @@ export class MemoryStore implements FleetStore {
   /** Returns the holder's record. A holder from a lost epoch enters with its last view of the whole counter. */
   #enter(counter: LeaseCounter, holder: string, op: LeaseOp): Holding {
     const nowMs = this.#nowMs();
-    const existing = counter.holders.get(holder);
-    if (op.epoch === counter.epoch) {
-      if (existing !== undefined) return revived(counter, existing, op);
-      const { granted, returned, spent } = op;
-      const back: Holding = { ...newHolding(nowMs), granted, returned, spent };
-      counter.used += op.granted - op.returned;
-      counter.holders.set(holder, back);
-      return back;
-    }
-    if (op.epoch !== "" && op.kind === "period" && op.seenVersion > counter.base.version) {
-      const used = Math.max(op.seed, op.seenUsed);
-      const spent = Math.max(op.seed, op.seenSpent);
-      counter.used += used - counter.base.used;
-      counter.spent += spent - counter.base.spent;
-      counter.base = { version: op.seenVersion, used, spent };
-      counter.version = Math.max(counter.version, op.seenVersion);
+    const money = op.kind === "period";
+    if (money && op.epoch !== "" && op.epoch !== counter.epoch && op.seenVersion > counter.base.version) {
+      rebase(counter, op, nowMs);
       counter.recoverUntilMs = nowMs + recoveryMs;
     }
-    const fresh: Holding = existing ?? newHolding(nowMs);
-    counter.holders.set(holder, fresh);
-    return fresh;
+    const existing = counter.holders.get(holder);
+    if (existing !== undefined) return money || op.epoch === counter.epoch ? revived(counter, existing, op) : existing;
+    const made = money ? entered(counter, holder, op, nowMs) : newHolding(nowMs);
+    counter.holders.set(holder, made);
+    if (money || op.epoch !== counter.epoch) return made;
+    // Taken for dead meanwhile, and not.
+    counter.used += op.granted - op.returned;
+    return Object.assign(made, { granted: op.granted, returned: op.returned, spent: op.spent });
   }
 
   #lease(holder: string, op: LeaseOp): LeaseReply {
     const nowMs = this.#nowMs();
     const counter = this.#counter(op);
-    const entered = op.epoch === counter.epoch;
     const own = this.#enter(counter, holder, op);
     own.seenMs = nowMs;
     own.inUse = op.inUse ?? null;
@@ -159,7 +149,7 @@ export class MemoryStore implements FleetStore {
     counter.lastMs = nowMs;
     counter.version++;
     counter.expiresAtMs = op.expiresAtMs;
-    if (entered) {
+    if (op.kind === "period" || op.epoch === counter.epoch) {
       counter.used -= Math.max(0, op.returned - own.returned);
       own.returned = Math.max(own.returned, op.returned);
       counter.spent += Math.max(0, op.spent - own.spent);
@@ -170,6 +160,8 @@ export class MemoryStore implements FleetStore {
     const recovering = op.limit !== null && (closed || nowMs < counter.recoverUntilMs);
     if (op.seq > own.seq) this.#grant(counter, own, op, holders, recovering, nowMs);
     if (op.kind === "period")
+      noteShare(counter.shares, holder, { used: own.granted - own.returned, spent: own.spent, seenMs: nowMs });
+    if (op.kind === "period")
       this.#journal?.counter({ key: op.key, used: counter.used, spent: counter.spent, expiresAtMs: op.expiresAtMs });
     const remaining = op.limit === null ? Number.MAX_SAFE_INTEGER : op.limit - counter.used;
     return {
@@ -179,6 +171,7 @@ export class MemoryStore implements FleetStore {
       version: counter.version,
       used: counter.used,
       spent: counter.spent,
+      shares: packShares(counter.shares),
       tight: op.limit !== null && isTight(remaining, op, holders),
       recovering,
     };
@@ -201,7 +194,7 @@ export class MemoryStore implements FleetStore {
     if (kind === "period" && nowMs - counter.watchedSinceMs < watchMs) return;
     for (const [name, holding] of counter.holders) {
       if (holding === asking || nowMs - holding.seenMs <= heldTtlMs) continue;
-      if (kind === "period") presumeDead(counter, holding);
+      if (kind === "period") presumeDead(counter, name, holding);
       else {
         counter.used -= holding.granted - holding.returned;
         counter.holders.delete(name);

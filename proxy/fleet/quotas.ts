@@ -88,6 +88,12 @@ export class Quotas {
     return slice instanceof LeaseSlice ? Math.max(spec.seed, slice.known()) : 0;
   }
 
+  /** What is counted under a period's counter for proxies that have stopped reporting, and may come back. */
+  unaccounted(spec: CounterSpec): number {
+    const slice = this.#holdings.of(spec);
+    return slice instanceof LeaseSlice ? slice.unaccounted() : 0;
+  }
+
   /**
    * Reserves all claims or none. Answers synchronously if the leased amounts suffice or the store is in this process.
    */

@@ -2,10 +2,12 @@
 
 import { steadyNowMs } from "../clock.ts";
 import { EvictionWatch } from "./eviction.ts";
+import { inUseScript, leaseScript } from "./lease-script.ts";
 import { type Client, connectRedis, type ScriptCommand, type StoreTls, scriptCommand } from "./redis-client.ts";
 import { RedisLedger } from "./redis-ledger.ts";
 import { RedisSubjects } from "./redis-subjects.ts";
-import { ageScript, heartbeatScript, inUseScript, leaseScript, windowScript } from "./scripts.ts";
+import { ageScript, heartbeatScript, windowScript } from "./scripts.ts";
+import { recentMs } from "./shares.ts";
 import {
   budgetPeriod,
   type CounterReading,
@@ -107,8 +109,11 @@ export class RedisStore implements FleetStore {
       recoveryMs,
       op.inUse ?? Math.max(0, op.granted - op.returned),
       watchMs,
+      op.confirmed,
+      op.seenShares,
+      recentMs,
     )) as string[];
-    const [epoch = "", granted, used, spent, tight, recovering, version] = reply;
+    const [epoch = "", granted, used, spent, tight, recovering, version, shares = ""] = reply;
     this.#subjects.note(op, epoch !== op.epoch);
     return {
       kind: "lease",
@@ -117,6 +122,7 @@ export class RedisStore implements FleetStore {
       version: Number(version),
       used: Number(used),
       spent: Number(spent),
+      shares,
       tight: tight === "1",
       recovering: recovering === "1",
     };

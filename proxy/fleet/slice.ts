@@ -77,7 +77,7 @@ export abstract class Slice {
   abstract settle(amount: number, lots: Lots, actual: number): void;
   abstract op(nowMs: number): StoreOp;
   abstract apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void;
-  abstract failed(op: StoreOp, sent: boolean): void;
+  abstract failed(op: StoreOp): void;
   abstract reading(nowMs: number): Reading;
   /** Sets `due` if there is something to report to the store or to fetch. */
   abstract review(nowMs: number): void;

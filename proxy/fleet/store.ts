@@ -17,8 +17,8 @@ import type { LedgerRow } from "../config/ledger.ts";
 export type { LedgerRow } from "../config/ledger.ts";
 
 /**
- * One holder's reports and requests for one period or held counter. Totals count from the holder's entry into the
- * epoch.
+ * One holder's reports and requests for one period or held counter. Totals of a period count from the holder's first
+ * use of the counter and go on through epochs; those of a held counter begin with each epoch.
  */
 export interface LeaseOp {
   kind: "period" | "held";
@@ -38,14 +38,19 @@ export interface LeaseOp {
   epoch: string;
   /** Grows with each operation, so that a repeated operation grants nothing again. */
   seq: number;
-  /** Totals for the epoch. */
   granted: number;
   returned: number;
   spent: number;
-  /** The holder's last view of the whole counter and its version. A new epoch starts from the newest view. */
+  /** The part of `spent` that the store has confirmed. */
+  confirmed: number;
+  /**
+   * The holder's last view of the whole counter, with its version and the shares of recent holders in it. A new epoch
+   * starts from the newest view.
+   */
   seenVersion: number;
   seenUsed: number;
   seenSpent: number;
+  seenShares: string;
   /** Units that waiting calls need; less than `least` is of no use. */
   need: number;
   least: number;
@@ -68,7 +73,7 @@ export interface Growth {
 export interface LeaseReply {
   kind: "lease";
   epoch: string;
-  /** Total granted to this holder in this epoch. */
+  /** Total granted to this holder. */
   granted: number;
   /** Grows with each operation on the counter. */
   version: number;
@@ -76,6 +81,8 @@ export interface LeaseReply {
   used: number;
   /** Spent by all holders, as far as reported. */
   spent: number;
+  /** What recent holders have of these, packed; see `shares.ts`. */
+  shares: string;
   /** Whether little is left, so that holders should give back at once what they don't need. */
   tight: boolean;
   /** Whether the store lost its memory a moment ago and waits for holders to report. */

@@ -132,6 +132,16 @@ function termsOf(budget: MoneyBudget): string {
 
 const whomToAsk = ({ contact }: BudgetConfig): string => (contact === undefined ? "" : ` To get more, ask ${contact}.`);
 
+/** What is neither spent nor left. `unaccounted`: the part held by proxies that have stopped reporting. */
+function heldBesides(heldNanoUsd: number, unaccounted: number): string {
+  const lost = Math.min(heldNanoUsd, unaccounted);
+  const parts = [
+    ...(heldNanoUsd > lost ? [`${inUsd(heldNanoUsd - lost)} that is held for calls under way`] : []),
+    ...(lost > 0 ? [`${inUsd(lost)} that is held by a proxy that has stopped reporting`] : []),
+  ];
+  return parts.length === 0 ? "" : `, besides ${parts.join(" and ")}`;
+}
+
 function refusal(
   budget: MoneyBudget,
   resetsAtMs: number | null,
@@ -143,11 +153,10 @@ function refusal(
   const unspent = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
   // Excludes what calls in flight have reserved and what other proxies hold.
   const left = Math.min(unspent, quotas.reading(refused.refused).remaining);
-  const held = unspent > left ? `, besides ${inUsd(unspent - left)} that is held for calls under way` : "";
   const why =
     unspent === 0
       ? `The budget ${termsOf(budget)} is used up.`
-      : `The budget ${termsOf(budget)} has ${inUsd(left)} left${held}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
+      : `The budget ${termsOf(budget)} has ${inUsd(left)} left${heldBesides(unspent - left, quotas.unaccounted(refused.refused))}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
   const apart = budget.per === "Session" ? " Another session has a budget of its own." : "";
   return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}${apart}${whomToAsk(budget)}`, {
     retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),

@@ -10,6 +10,10 @@ export interface FreezingForwarder {
   made(): number;
   /** Freezes all connections that are open now. */
   freeze(): void;
+  /** Drops all answers on the connections that are open now: what is sent still arrives. */
+  mute(): void;
+  /** Breaks all connections. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -42,6 +46,15 @@ export async function startFreezingForwarder(to: { host: string; port: number })
         client.pause();
         upstream.pause();
       }
+    },
+    mute() {
+      for (const [client, upstream] of pairs) {
+        upstream.unpipe(client);
+        upstream.resume();
+      }
+    },
+    cut() {
+      for (const [client] of pairs) client.destroy();
     },
     async close() {
       for (const pair of pairs) for (const socket of pair) socket.destroy();

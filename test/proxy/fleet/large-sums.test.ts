@@ -15,6 +15,8 @@ const counted = (seed: number, seq: number): LeaseOp => ({
   ...{ kind: "period", key: "b|ns/x|0|", limit: null, seed, expiresAtMs: null, life: 0, epoch: "", seq },
   ...{ granted: 0, returned: 0, spent: 0, seenUsed: 0, seenSpent: 0, seenVersion: 0, need: 0, least: 0, want: 0 },
   debt: seq === 1 ? 1_000 : 0,
+  confirmed: 0,
+  seenShares: "",
 });
 
 describe("a state file", () => {

@@ -25,6 +25,8 @@ const lease = (more: Partial<LeaseOp>): LeaseOp => ({
   granted: 0,
   returned: 0,
   spent: 0,
+  confirmed: 0,
+  seenShares: "",
   seenUsed: 0,
   seenSpent: 0,
   seenVersion: 0,

@@ -77,6 +77,8 @@ describe("a Redis that Sentinel looks after", async () => {
       granted: 0,
       returned: 0,
       spent: 0,
+      confirmed: 0,
+      seenShares: "",
       seenVersion: 0,
       seenUsed: 0,
       seenSpent: 0,
