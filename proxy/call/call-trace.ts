@@ -30,17 +30,10 @@ export interface AttemptTime {
   peer: AttemptPeer;
 }
 
-/** Numbers of a request that its spans show. */
-const shownNumbers: readonly (readonly [string, readonly string[]])[] = [
-  ["gen_ai.request.temperature", ["temperature"]],
-  ["gen_ai.request.top_p", ["top_p"]],
-  ["gen_ai.request.top_k", ["top_k"]],
-  ["gen_ai.request.max_tokens", ["max_completion_tokens", "max_output_tokens", "max_tokens"]],
-  ["gen_ai.request.seed", ["seed"]],
-  ["gen_ai.request.choice.count", ["n"]],
-  ["gen_ai.request.frequency_penalty", ["frequency_penalty"]],
-  ["gen_ai.request.presence_penalty", ["presence_penalty"]],
-];
+/** Never added to. */
+const noStages: StageTime[] = [];
+const noAttempts: AttemptTime[] = [];
+const nothingRequested: Readonly<Record<string, unknown>> = {};
 
 export class CallTrace {
   readonly traceId: string;
@@ -51,9 +44,9 @@ export class CallTrace {
   readonly sampled: boolean;
   readonly fromMs = performance.now();
   toMs = 0;
-  readonly stages: StageTime[] = [];
-  readonly attempts: AttemptTime[] = [];
-  requested: Readonly<Record<string, unknown>> = {};
+  stages: readonly StageTime[] = noStages;
+  attempts: readonly AttemptTime[] = noAttempts;
+  requested = nothingRequested;
   /** Masked excerpts; null unless installation and policy ask for them. */
   bodies: { request: string; response: string } | null = null;
   #stage: string | null = null;
@@ -83,7 +76,8 @@ export class CallTrace {
   attemptBegins(peer: AttemptPeer): string {
     const nowMs = performance.now();
     const spanId = newSpanId();
-    this.attempts.push({ spanId, fromMs: nowMs, toMs: nowMs, peer });
+    const attempt = { spanId, fromMs: nowMs, toMs: nowMs, peer };
+    this.attempts = this.attempts.length === 0 ? [attempt] : [...this.attempts, attempt];
     return traceparentOf(this.traceId, spanId, this.sampled);
   }
 
@@ -92,7 +86,7 @@ export class CallTrace {
     const attempt = this.attempts.at(-1);
     if (attempt === undefined) return;
     if (asked) attempt.toMs = performance.now();
-    else this.attempts.pop();
+    else this.attempts = this.attempts.slice(0, -1);
   }
 
   end(): void {
@@ -101,22 +95,8 @@ export class CallTrace {
     this.#stage = null;
   }
 
-  /** The request's numbers, by the names of attributes. */
-  numbers(): [string, number][] {
-    const spans: [string, number][] = [];
-    for (const [attribute, members] of shownNumbers) {
-      for (const member of members) {
-        const value = this.requested[member];
-        if (typeof value !== "number") continue;
-        spans.push([attribute, value]);
-        break;
-      }
-    }
-    return spans;
-  }
-
   #leave(nowMs: number): void {
     if (this.#stage !== null && nowMs - this.#stageFromMs >= minStageMs)
-      this.stages.push({ name: this.#stage, fromMs: this.#stageFromMs, toMs: nowMs });
+      this.stages = [...this.stages, { name: this.#stage, fromMs: this.#stageFromMs, toMs: nowMs }];
   }
 }

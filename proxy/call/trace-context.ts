@@ -1,5 +1,5 @@
 /** W3C trace context: what a caller says of the trace that its call belongs to. */
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 /** The trace of a call, once its spans are on their way to the collector. */
 export interface ExportedTrace {
@@ -32,21 +32,29 @@ export function parseTraceparent(header: string | null): TraceParent | null {
 export const traceparentOf = (traceId: string, spanId: string, sampled: boolean): string =>
   `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`;
 
-/** Random bytes are drawn for many ids at once. */
-const pool = Buffer.alloc(8_192);
-let used = pool.length;
+/** Random digits are drawn for many ids at once, and an id is a slice of them. */
+const poolBytes = 4_096;
+let pool = "";
+let used = 0;
 
-function randomHex(bytes: number): string {
-  if (used + bytes > pool.length) {
-    randomFillSync(pool);
+function randomDigits(count: number): string {
+  if (used + count > pool.length) {
+    pool = randomBytes(poolBytes).toString("hex");
     used = 0;
   }
-  used += bytes;
-  return pool.toString("hex", used - bytes, used);
+  used += count;
+  return pool.slice(used - count, used);
 }
 
-export const newTraceId = (): string => randomHex(16);
-export const newSpanId = (): string => randomHex(8);
+export const newTraceId = (): string => randomDigits(32);
+export const newSpanId = (): string => randomDigits(16);
 
 /** A number of 0 to 1 that is the same wherever the trace is seen, so that samplers with one rate agree. */
-export const sampleNumberOf = (traceId: string): number => Number.parseInt(traceId.slice(19), 16) / 16 ** 13;
+export function sampleNumberOf(traceId: string): number {
+  let number = 0;
+  for (let index = 19; index < 32; index++) {
+    const code = traceId.charCodeAt(index);
+    number = number * 16 + (code < 58 ? code - 48 : code - 87);
+  }
+  return number / 16 ** 13;
+}

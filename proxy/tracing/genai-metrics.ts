@@ -2,7 +2,7 @@
  * Metrics of OpenTelemetry's GenAI conventions (semantic-conventions-genai 0.1.0), for export by OTLP: each attempt at a
  * provider is an operation of a client. On request with the names of version 1.41 as well, which many backends read.
  */
-import type { CallTrace } from "../call/call-trace.ts";
+import type { AttemptPeer } from "../call/call-trace.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import { CounterSeries, HistogramSeries } from "../metrics/series.ts";
 import type { Attributes, OtlpEncoding } from "./otlp.ts";
@@ -63,10 +63,40 @@ const metricsOf = () => ({
 
 /** Names of inference; the others are operations of another kind. */
 const inferences: ReadonlySet<string> = new Set(["chat", "text_completion"]);
+/** Providers don't report modalities in one way. */
+const noModality: Attributes = { "gen_ai.token.modality": "unknown" };
+
+/** Series of inferences at one target that were answered, once the first was. */
+class PeerSeries {
+  readonly operation: string;
+  readonly attributes: Attributes;
+  duration: HistogramSeries | null = null;
+  use: UseSeries | null = null;
+
+  constructor(operation: string, { provider, model }: AttemptPeer) {
+    this.operation = operation;
+    this.attributes = {
+      "gen_ai.operation.name": operation,
+      "gen_ai.provider.name": provider,
+      "gen_ai.request.model": model,
+    };
+  }
+}
+
+interface UseSeries {
+  input: CounterSeries;
+  output: CounterSeries;
+  inputSize: HistogramSeries;
+  outputSize: HistogramSeries;
+}
+
+type Used = NonNullable<AttemptRecord["usage"]>;
 
 export class GenAiMetrics {
   readonly #all = metricsOf();
   readonly #older: boolean;
+  /** By targets, which a snapshot keeps. Finding series by their attributes would take most of the time. */
+  readonly #peers = new WeakMap<AttemptPeer, PeerSeries>();
 
   /** `older`: whether the names of version 1.41 are exported as well. */
   constructor(older: boolean) {
@@ -74,53 +104,70 @@ export class GenAiMetrics {
   }
 
   record(call: CallRecord): void {
-    const { trace } = call;
+    const { trace, attempts } = call;
     if (trace === null) return;
-    for (const [index, attempt] of call.attempts.entries()) this.#attempt(call, trace, attempt, index);
+    for (let index = 0; index < attempts.length; index++) {
+      const peer = trace.attempts[index]?.peer;
+      if (peer !== undefined) this.#attempt(call, this.#seriesOf(peer, call.operation), index);
+    }
   }
 
-  #attempt(call: CallRecord, trace: CallTrace, attempt: AttemptRecord, index: number): void {
-    const peer = trace.attempts[index]?.peer;
-    if (peer === undefined) return;
-    const operation = operationNameOf(call.operation);
-    const attributes = {
-      "gen_ai.operation.name": operation,
-      "gen_ai.provider.name": peer.provider,
-      "gen_ai.request.model": peer.model,
-    };
-    const outcome = attempt.outcome === "ok" ? attributes : { ...attributes, "error.type": attempt.outcome };
+  #seriesOf(peer: AttemptPeer, of: string): PeerSeries {
+    const operation = operationNameOf(of);
+    const before = this.#peers.get(peer);
+    if (before?.operation === operation) return before;
+    const made = new PeerSeries(operation, peer);
+    this.#peers.set(peer, made);
+    return made;
+  }
+
+  #attempt(call: CallRecord, series: PeerSeries, index: number): void {
+    const attempt = call.attempts[index] as AttemptRecord;
+    const { attributes, operation } = series;
+    const { duration, operation: others, firstChunk } = this.#all;
+    const answered = attempt.outcome === "ok";
+    const outcome = answered ? attributes : { ...attributes, "error.type": attempt.outcome };
     const seconds = attempt.durationMs / 1000;
     const inference = inferences.has(operation);
-    if (inference) this.#all.duration.of(outcome).observe(seconds, call.exported);
-    if (!inference || this.#older) this.#all.operation.of(outcome).observe(seconds, call.exported);
-    const answered = attempt.outcome === "ok" && index === call.attempts.length - 1;
-    if (answered && call.stream && call.firstByteMs !== null)
-      this.#all.firstChunk.of(attributes).observe(call.firstByteMs / 1000, call.exported);
-    if (attempt.usage !== undefined) this.#usage(attributes, attempt.usage, inference, call.exported);
+    if (inference && answered) (series.duration ??= duration.of(outcome)).observe(seconds, call.exported);
+    else if (inference) duration.of(outcome).observe(seconds, call.exported);
+    if (!inference || this.#older) others.of(outcome).observe(seconds, call.exported);
+    if (answered && index === call.attempts.length - 1 && call.stream && call.firstByteMs !== null)
+      firstChunk.of(attributes).observe(call.firstByteMs / 1000, call.exported);
+    if (attempt.usage === undefined) return;
+    if (inference) this.#usage(series, attempt.usage, call.exported);
+    if (!inference || this.#older) this.#usageAsBefore(attributes, attempt.usage, call.exported);
   }
 
-  #usage(
-    attributes: Attributes,
-    usage: NonNullable<AttemptRecord["usage"]>,
-    inference: boolean,
-    trace: CallRecord["exported"],
-  ): void {
-    const { prompt, completion, cachedPrompt, cacheWrite, reasoning } = usage;
-    if (inference) {
-      // Providers don't report modalities in one way.
-      const counted = { ...attributes, "gen_ai.token.modality": "unknown" };
-      this.#all.input.of(counted).add(prompt);
-      this.#all.output.of(counted).add(completion);
-      if (cachedPrompt > 0) this.#all.cacheRead.of(counted).add(cachedPrompt);
-      if (cacheWrite > 0) this.#all.cacheWrite.of(counted).add(cacheWrite);
-      if (reasoning > 0) this.#all.reasoning.of(counted).add(reasoning);
-      this.#all.inputSize.of(attributes).observe(prompt, trace);
-      this.#all.outputSize.of(attributes).observe(completion, trace);
-    }
-    if (inference && !this.#older) return;
-    this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "input" }).observe(prompt, trace);
-    if (completion > 0)
-      this.#all.tokenUsage.of({ ...attributes, "gen_ai.token.type": "output" }).observe(completion, trace);
+  #usage(series: PeerSeries, used: Used, trace: CallRecord["exported"]): void {
+    const { input, output, inputSize, outputSize } = (series.use ??= this.#useOf(series.attributes));
+    const { prompt, completion, cachedPrompt, cacheWrite, reasoning } = used;
+    input.add(prompt);
+    output.add(completion);
+    inputSize.observe(prompt, trace);
+    outputSize.observe(completion, trace);
+    if (cachedPrompt + cacheWrite + reasoning === 0) return;
+    const counted = { ...series.attributes, ...noModality };
+    if (cachedPrompt > 0) this.#all.cacheRead.of(counted).add(cachedPrompt);
+    if (cacheWrite > 0) this.#all.cacheWrite.of(counted).add(cacheWrite);
+    if (reasoning > 0) this.#all.reasoning.of(counted).add(reasoning);
+  }
+
+  #useOf(attributes: Attributes): UseSeries {
+    const { input, output, inputSize, outputSize } = this.#all;
+    const counted = { ...attributes, ...noModality };
+    return {
+      input: input.of(counted),
+      output: output.of(counted),
+      inputSize: inputSize.of(attributes),
+      outputSize: outputSize.of(attributes),
+    };
+  }
+
+  #usageAsBefore(attributes: Attributes, { prompt, completion }: Used, trace: CallRecord["exported"]): void {
+    const { tokenUsage } = this.#all;
+    tokenUsage.of({ ...attributes, "gen_ai.token.type": "input" }).observe(prompt, trace);
+    if (completion > 0) tokenUsage.of({ ...attributes, "gen_ai.token.type": "output" }).observe(completion, trace);
   }
 
   /** As the encoding writes them, one after another; "" if there are none yet. */

@@ -1,5 +1,7 @@
 /** OTLP's JSON form, written directly as text. */
+import { Buffer } from "node:buffer";
 import { CounterSeries } from "../metrics/series.ts";
+import type { TextBytes } from "../wire/text-bytes.ts";
 import {
   type Attributes,
   type AttributeValue,
@@ -13,6 +15,7 @@ import {
   type OtlpEncoding,
   type OtlpFrame,
   resourceAttributes,
+  type SpanAttribute,
   scopeName,
   spanKinds,
   wallTime,
@@ -22,9 +25,50 @@ import {
 const plain = /^[\w .:/@+,=()[\]{}*;!?%-]*$/;
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
-/** After a comma. Names need no escapes. */
-const attribute = (name: string, value: AttributeValue | null | undefined): string =>
-  isShown(value) ? `,{"key":"${name}","value":${valueText(value)}}` : "";
+const openBracket = 0x5b;
+const comma = 0x2c;
+const closingBrace = 0x7d;
+
+/** What spans are made of. */
+const piece = {
+  traceId: Buffer.from('{"traceId":"'),
+  spanId: Buffer.from('","spanId":"'),
+  named: Buffer.from('",'),
+  parentId: Buffer.from('"parentSpanId":"'),
+  tracestate: Buffer.from('"traceState":'),
+  fromTime: Buffer.from(',"startTimeUnixNano":"'),
+  toTime: Buffer.from('","endTimeUnixNano":"'),
+  attributes: Buffer.from('","attributes":['),
+  wholeEnds: Buffer.from('"}}'),
+  doubleEnds: Buffer.from("}}"),
+};
+
+/** Before all members of a list but the first. What is written by itself begins without one. */
+function separate(out: TextBytes): void {
+  if (out.length > 0 && out.last !== openBracket) out.byte(comma);
+}
+
+class JsonAttribute implements SpanAttribute {
+  readonly #key: Buffer;
+  readonly #beforeWhole: Buffer;
+  readonly #beforeDouble: Buffer;
+
+  constructor(name: string) {
+    // Names need no escapes.
+    const key = `{"key":"${name}","value":`;
+    this.#key = Buffer.from(key);
+    this.#beforeWhole = Buffer.from(`${key}{"intValue":"`);
+    this.#beforeDouble = Buffer.from(`${key}{"doubleValue":`);
+  }
+
+  add(out: TextBytes, value: AttributeValue | null | undefined): void {
+    if (!isShown(value)) return;
+    separate(out);
+    if (typeof value !== "number") out.raw(this.#key).utf8(valueText(value)).byte(closingBrace);
+    else if (isWhole(value)) out.raw(this.#beforeWhole).number(value).raw(piece.wholeEnds);
+    else out.raw(this.#beforeDouble).latin1(String(value)).raw(piece.doubleEnds);
+  }
+}
 
 function valueText(value: AttributeValue): string {
   switch (typeof value) {
@@ -41,7 +85,10 @@ function valueText(value: AttributeValue): string {
 
 function attributesText(attributes: Attributes): string {
   let text = "";
-  for (const name in attributes) text += attribute(name, attributes[name]);
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (isShown(value)) text += `,{"key":"${name}","value":${valueText(value)}}`;
+  }
   return `[${text.slice(1)}]`;
 }
 
@@ -77,13 +124,26 @@ export const otlpJson: OtlpEncoding = {
   separator: ",",
   traces: frame("Spans"),
   metrics: frame("Metrics"),
-  attribute,
-  span({ traceId, spanId, parentId, tracestate, name, kind, fromMs, toMs, attributes, error }) {
-    const parent = parentId === null ? "" : `,"parentSpanId":"${parentId}"`;
-    const state = tracestate === null ? "" : `,"traceState":${quoted(tracestate)}`;
-    const status = error === null ? "" : `,"status":{"code":2,"message":${quoted(error)}}`;
-    return `{"traceId":"${traceId}","spanId":"${spanId}"${parent}${state},"name":${quoted(name)},"kind":${spanKinds[kind]},"startTimeUnixNano":"${unixNano(fromMs)}","endTimeUnixNano":"${unixNano(toMs)}","attributes":[${attributes.slice(1)}]${status}}`;
+  attribute: (name) => new JsonAttribute(name),
+  spanName: (name, kind) => Buffer.from(`"name":${quoted(name)},"kind":${spanKinds[kind]}`),
+  beginSpan(out, { traceId, spanId, parentId, tracestate, named, fromMs, toMs }) {
+    out.raw(piece.traceId).latin1(traceId).raw(piece.spanId).latin1(spanId).raw(piece.named);
+    if (parentId !== null) out.raw(piece.parentId).latin1(parentId).raw(piece.named);
+    if (tracestate !== null) out.raw(piece.tracestate).utf8(quoted(tracestate)).byte(comma);
+    out.raw(named).raw(piece.fromTime).latin1(unixNano(fromMs)).raw(piece.toTime).latin1(unixNano(toMs));
+    out.raw(piece.attributes);
   },
+  addAttributes(out, written) {
+    if (written.length === 0) return;
+    separate(out);
+    out.raw(written);
+  },
+  endSpan(out, error) {
+    out.latin1("]");
+    if (error !== null) out.latin1(',"status":{"code":2,"message":').utf8(quoted(error)).latin1("}");
+    out.latin1("}");
+  },
+  beforeSpan: (_bytes, isFirst) => (isFirst ? "" : ","),
   metric({ name, unit, points }, nowMs) {
     const nowNano = unixNano(nowMs);
     const monotonic = points[0]?.series instanceof CounterSeries;

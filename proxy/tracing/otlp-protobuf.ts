@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { CounterSeries } from "../metrics/series.ts";
 import { fixed64Field, lengthy, numberField, tag, textField, varint } from "../wire/protobuf.ts";
+import type { TextBytes } from "../wire/text-bytes.ts";
 import {
   type Attributes,
   type AttributeValue,
@@ -18,6 +19,7 @@ import {
   type OtlpEncoding,
   type OtlpFrame,
   resourceAttributes,
+  type SpanAttribute,
   scopeName,
   spanKinds,
   wallTime,
@@ -105,7 +107,84 @@ function frame(): OtlpFrame {
   };
 }
 
-const attributeField = 9;
+/** Fields of a Span, with their wire types. */
+const spanField = {
+  traceId: 0x0a,
+  spanId: 0x12,
+  tracestate: 0x1a,
+  parentId: 0x22,
+  fromTime: 0x39,
+  toTime: 0x41,
+  attribute: 0x4a,
+} as const;
+
+/** Number of bytes of a varint. */
+function varintSize(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) bytes++;
+  return bytes;
+}
+
+/** Most attributes' texts are short and ASCII; to ask native code for the length of one takes a while. */
+function utf8Length(text: string): number {
+  if (text.length > 64) return Buffer.byteLength(text);
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return Buffer.byteLength(text);
+  return text.length;
+}
+
+class ProtobufAttribute implements SpanAttribute {
+  readonly #name: string;
+  /** The field for the name in KeyValue, and the tag of its value. */
+  readonly #key: Buffer;
+  /** All that goes before a double. */
+  readonly #beforeDouble: Buffer;
+
+  constructor(name: string) {
+    this.#name = name;
+    this.#key = Buffer.from(textField(1, name) + tag(2, 2), "latin1");
+    const field = String.fromCharCode(spanField.attribute);
+    const key = this.#key.toString("latin1");
+    this.#beforeDouble = Buffer.from(`${field}${varint(key.length + 10)}${key}\x09${tag(4, 1)}`, "latin1");
+  }
+
+  add(out: TextBytes, value: AttributeValue | null | undefined): void {
+    if (!isShown(value)) return;
+    if (typeof value === "string") this.#text(out, value);
+    else if (typeof value === "boolean") this.#number(out, 0x10, value ? 1 : 0);
+    else if (typeof value === "number" && !isWhole(value)) out.raw(this.#beforeDouble).double(value);
+    else if (typeof value === "number" && value >= 0) this.#number(out, 0x18, value);
+    else out.latin1(keyValue(9, this.#name, value));
+  }
+
+  #text(out: TextBytes, value: string): void {
+    const length = utf8Length(value);
+    this.#head(out, 1 + varintSize(length) + length);
+    out.byte(0x0a).varint(length).utf8(value);
+  }
+
+  #number(out: TextBytes, field: number, value: number): void {
+    this.#head(out, 1 + varintSize(value));
+    out.byte(field).varint(value);
+  }
+
+  /** `bytes`: of the AnyValue. */
+  #head(out: TextBytes, bytes: number): void {
+    out.byte(spanField.attribute).varint(this.#key.length + varintSize(bytes) + bytes);
+    out.raw(this.#key).varint(bytes);
+  }
+}
+
+const two16 = 0x1_0000;
+const two32 = 0x1_0000_0000;
+
+/** Adds a time as fixed64, in nanoseconds since 1970: more than a double holds, so that it is worked out in halves. */
+function addTime(out: TextBytes, field: number, performanceMs: number): void {
+  const { wholeMs, restNano } = wallTime(performanceMs);
+  const upper = 1e6 * Math.floor(wholeMs / two16);
+  const lower = (upper % two16) * two16 + 1e6 * (wholeMs % two16) + restNano;
+  out.byte(field).uint32(lower % two32);
+  out.uint32(Math.floor(upper / two16) + Math.floor(lower / two32));
+}
 
 export const otlpProtobuf: OtlpEncoding = {
   contentType: "application/x-protobuf",
@@ -113,17 +192,24 @@ export const otlpProtobuf: OtlpEncoding = {
   separator: "",
   traces: frame(),
   metrics: frame(),
-  attribute: (name, value) => keyValue(attributeField, name, value),
-  span({ traceId, spanId, parentId, tracestate, name, kind, fromMs, toMs, attributes, error }) {
-    const ids =
-      hex(1, traceId) +
-      hex(2, spanId) +
-      (tracestate === null ? "" : textField(3, tracestate)) +
-      (parentId === null ? "" : hex(4, parentId));
-    const status = error === null ? "" : lengthy(15, textField(2, error) + numberField(3, 2));
-    const head = ids + textField(5, name) + numberField(6, spanKinds[kind]) + time(7, fromMs) + time(8, toMs);
-    return lengthy(2, head + attributes + status);
+  attribute: (name) => new ProtobufAttribute(name),
+  spanName: (name, kind) => Buffer.from(textField(5, name) + numberField(6, spanKinds[kind]), "latin1"),
+  beginSpan(out, { traceId, spanId, parentId, tracestate, named, fromMs, toMs }) {
+    out.byte(spanField.traceId).byte(16).hex(traceId);
+    out.byte(spanField.spanId).byte(8).hex(spanId);
+    if (tracestate !== null) out.byte(spanField.tracestate).varint(Buffer.byteLength(tracestate)).utf8(tracestate);
+    if (parentId !== null) out.byte(spanField.parentId).byte(8).hex(parentId);
+    out.raw(named);
+    addTime(out, spanField.fromTime, fromMs);
+    addTime(out, spanField.toTime, toMs);
   },
+  addAttributes(out, written) {
+    out.raw(written);
+  },
+  endSpan(out, error) {
+    if (error !== null) out.latin1(lengthy(15, textField(2, error) + numberField(3, 2)));
+  },
+  beforeSpan: (bytes) => tag(2, 2) + varint(bytes),
   metric({ name, unit, points }, nowMs) {
     const monotonic = points[0]?.series instanceof CounterSeries;
     const data =

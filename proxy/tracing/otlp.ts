@@ -1,25 +1,29 @@
 /** What is exported by OTLP (opentelemetry-proto), and the two forms in which it is written: JSON and Protobuf. */
 import type { CounterSeries, Exemplar, HistogramSeries } from "../metrics/series.ts";
+import type { TextBytes } from "../wire/text-bytes.ts";
 
 export type AttributeValue = string | number | boolean | readonly string[];
 export type Attributes = Readonly<Record<string, AttributeValue | null | undefined>>;
 
 export const spanKinds = { internal: 1, server: 2, client: 3 } as const;
 
-export interface SpanText {
+export interface SpanHead {
+  /** Hexadecimal, as are all ids. */
   traceId: string;
   spanId: string;
   parentId: string | null;
   tracestate: string | null;
-  name: string;
-  kind: keyof typeof spanKinds;
+  /** Name and kind, as `spanName` gives them. */
+  named: Uint8Array;
   /** `performance.now()`. */
   fromMs: number;
   toMs: number;
-  /** As `attribute` writes them, one after another. */
-  attributes: string;
-  /** Message of the failure; null if there was none. */
-  error: string | null;
+}
+
+/** Writes an attribute of spans, whose name is encoded once. */
+export interface SpanAttribute {
+  /** Adds nothing without a value and for an empty text. */
+  add(out: TextBytes, value: AttributeValue | null | undefined): void;
 }
 
 export interface MetricPoint {
@@ -40,19 +44,26 @@ export interface OtlpFrame {
 }
 
 /**
- * Writes parts of a request as strings that are concatenated to whole ones. In Protobuf, each character of a string is
- * one byte.
+ * Writes spans as bytes, in place, and metrics as strings that are concatenated to a whole request. In Protobuf, each
+ * character of a string is one byte.
  */
 export interface OtlpEncoding {
   contentType: string;
   charset: "utf8" | "latin1";
-  /** Between two spans or metrics. */
+  /** Between two metrics. */
   separator: string;
   traces: OtlpFrame;
   metrics: OtlpFrame;
-  /** An attribute of a span; "" without a value and for an empty text. */
-  attribute(name: string, value: AttributeValue | null | undefined): string;
-  span(span: SpanText): string;
+  attribute(name: string): SpanAttribute;
+  spanName(name: string, kind: keyof typeof spanKinds): Uint8Array;
+  /** Begins a span. Attributes follow. */
+  beginSpan(out: TextBytes, head: SpanHead): void;
+  /** Adds attributes that were written by themselves. */
+  addAttributes(out: TextBytes, written: Uint8Array): void;
+  /** `error`: message of the failure; null if there was none. */
+  endSpan(out: TextBytes, error: string | null): void;
+  /** What goes before a span in a request. */
+  beforeSpan(bytes: number, isFirst: boolean): string;
   metric(metric: MetricText, nowMs: number): string;
 }
 

@@ -3,6 +3,7 @@
  * sent, and be joined and encoded then: bytes are written once, into memory that the next batch uses again.
  */
 import { Buffer } from "node:buffer";
+import type { TextBytes } from "../wire/text-bytes.ts";
 import type { OtlpEncoding } from "./otlp.ts";
 
 const firstBytes = 65_536;
@@ -29,21 +30,26 @@ export class SpanBatch {
     this.#encoding = encoding;
   }
 
-  add(span: string): void {
-    if (this.count > 0) this.#write(this.#encoding.separator);
-    this.#write(span);
+  add(span: TextBytes): void {
+    this.#write(this.#encoding.beforeSpan(span.length, this.count === 0));
+    this.#reserve(span.length);
+    span.copyTo(this.#bytes, this.#used);
+    this.#used += span.length;
     this.count++;
   }
 
+  #reserve(bytes: number): void {
+    const needed = this.#used + bytes;
+    if (needed <= this.#bytes.length) return;
+    const more = Buffer.allocUnsafeSlow(2 * needed);
+    this.#bytes.copy(more, 0, 0, this.#used);
+    this.#bytes = more;
+  }
+
+  /** A short text of the encoding's own, in ASCII or bytes. */
   #write(text: string): void {
-    // At most three bytes for each UTF-16 unit.
-    const needed = this.#used + 3 * text.length;
-    if (needed > this.#bytes.length) {
-      const more = Buffer.allocUnsafeSlow(2 * needed);
-      this.#bytes.copy(more, 0, 0, this.#used);
-      this.#bytes = more;
-    }
-    this.#used += this.#bytes.write(text, this.#used, this.#encoding.charset);
+    this.#reserve(text.length);
+    for (let index = 0; index < text.length; index++) this.#bytes[this.#used++] = text.charCodeAt(index);
   }
 
   /** The request's body. No span can be added afterwards. */

@@ -18,6 +18,7 @@ export interface SpanQueueOptions {
 
 /** Most spans that wait; about 1 KB each. */
 const maxWaiting = 8_192;
+/** A batch with fewer takes all spans of one more call. */
 const maxBatch = 512;
 const everyMs = 1_000;
 const maxPauseMs = 30_000;
@@ -39,13 +40,16 @@ export class SpanQueue {
     this.#options = options;
   }
 
-  add(spans: readonly string[]): void {
-    if (this.#closed || this.#waiting + spans.length > maxWaiting) {
-      this.figures.dropped.queue_full += spans.length;
-      return;
-    }
-    for (const span of spans) this.#batch().add(span);
-    this.#waiting += spans.length;
+  /** The batch that takes the spans of a call, all or none of them; null if they are dropped. Call `added` afterwards. */
+  room(spans: number): SpanBatch | null {
+    if (!this.#closed && this.#waiting + spans <= maxWaiting) return this.#batch();
+    this.figures.dropped.queue_full += spans;
+    return null;
+  }
+
+  /** `spans` were added to the batch. */
+  added(spans: number): void {
+    this.#waiting += spans;
     if (this.#sending !== null) return;
     if (this.#full) this.#start();
     else this.#cancel ??= this.#options.after(this.#pauseMs, () => this.#start());

@@ -1,8 +1,10 @@
 /** The spans of a finished call, with the attributes of OpenTelemetry's GenAI conventions. */
-import type { AttemptPeer, AttemptTime, CallTrace } from "../call/call-trace.ts";
+import type { AttemptPeer, AttemptTime, CallTrace, StageTime } from "../call/call-trace.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import { by, GrowingMap } from "../growing-map.ts";
-import type { AttributeValue, OtlpEncoding } from "./otlp.ts";
+import { TextBytes } from "../wire/text-bytes.ts";
+import type { AttributeValue, OtlpEncoding, SpanAttribute } from "./otlp.ts";
+import type { SpanBatch } from "./span-batch.ts";
 
 const nanoUsd = 1_000_000_000;
 
@@ -20,20 +22,23 @@ function nameOf(operation: string): string {
 const usd = (nano: number | null | undefined): number | null => (nano == null ? null : nano / nanoUsd);
 
 /** What attempts at one target have in common. */
-interface PeerText {
+interface PeerSpans {
   operation: string;
   provider: string;
   target: string;
-  name: string;
-  text: string;
+  named: Uint8Array;
+  attributes: Uint8Array;
 }
-
-/** A concatenated string would be flattened again for each span. */
-const flat = (...texts: readonly string[]): string => texts.join("");
 
 type Caller = Pick<CallRecord, "user" | "team" | "role" | "tags">;
 
-const noCaller = (): Caller & { text: string } => ({ user: "", team: "", role: "", tags: [], text: "" });
+const noCaller = (): Caller & { attributes: Uint8Array } => ({
+  user: "",
+  team: "",
+  role: "",
+  tags: [],
+  attributes: new Uint8Array(0),
+});
 /** By key, policy and model. Keys and models come and go; what is current is soon known again. */
 const newCallers = by(by(by(noCaller)));
 const maxCallers = 4_096;
@@ -42,150 +47,171 @@ const maxCallers = 4_096;
 const stageId = (callId: string, index: number): string =>
   `${callId.slice(0, 14)}${((Number.parseInt(callId.slice(14), 16) + index + 1) % 256).toString(16).padStart(2, "0")}`;
 
-/** Writes spans in one encoding, and keeps the text of what many of them have in common. */
+/** Numbers of a request that its spans show: the attribute, and the members that may hold it. */
+const requestNumbers: readonly (readonly [string, readonly string[]])[] = [
+  ["gen_ai.request.temperature", ["temperature"]],
+  ["gen_ai.request.top_p", ["top_p"]],
+  ["gen_ai.request.top_k", ["top_k"]],
+  ["gen_ai.request.max_tokens", ["max_completion_tokens", "max_output_tokens", "max_tokens"]],
+  ["gen_ai.request.seed", ["seed"]],
+  ["gen_ai.request.choice.count", ["n"]],
+  ["gen_ai.request.frequency_penalty", ["frequency_penalty"]],
+  ["gen_ai.request.presence_penalty", ["presence_penalty"]],
+];
+
+/** Attributes that differ from span to span. */
+const attributesOf = ({ attribute }: OtlpEncoding) => ({
+  status: attribute("http.response.status_code"),
+  error: attribute("error.type"),
+  conversation: attribute("gen_ai.conversation.id"),
+  requestId: attribute("sluice.request_id"),
+  cache: attribute("sluice.cache"),
+  attempts: attribute("sluice.attempts"),
+  cost: attribute("sluice.cost_usd"),
+  saved: attribute("sluice.saved_usd"),
+  input: attribute("gen_ai.input.messages"),
+  output: attribute("gen_ai.output.messages"),
+  stream: attribute("gen_ai.request.stream"),
+  firstChunk: attribute("gen_ai.response.time_to_first_chunk"),
+  resends: attribute("http.request.resend_count"),
+  inputTokens: attribute("gen_ai.usage.input_tokens"),
+  outputTokens: attribute("gen_ai.usage.output_tokens"),
+  cacheRead: attribute("gen_ai.usage.cache_read.input_tokens"),
+  cacheWrite: attribute("gen_ai.usage.cache_write.input_tokens"),
+  reasoning: attribute("gen_ai.usage.reasoning.output_tokens"),
+  cause: attribute("sluice.attempt.cause"),
+});
+
+/** One SERVER span for the call, one CLIENT span for each attempt, one for each stage that took time. */
+export const spanCount = ({ attempts, stages }: CallTrace): number => 1 + attempts.length + stages.length;
+
+/** Writes spans in one encoding, and keeps the bytes of what many of them have in common. */
 export class SpanWriter {
   readonly #encoding: OtlpEncoding;
+  readonly #attributes: ReturnType<typeof attributesOf>;
+  readonly #numbers: readonly { attribute: SpanAttribute; members: readonly string[] }[];
+  readonly #span = new TextBytes();
   /** By targets, which a snapshot keeps. */
-  readonly #peers = new WeakMap<AttemptPeer, PeerText>();
+  readonly #peers = new WeakMap<AttemptPeer, PeerSpans>();
   /** By method and operation. */
   readonly #heads = new GrowingMap(
     (method: string) => new GrowingMap((operation: string) => this.#headOf(method, operation)),
   );
+  readonly #stages = new GrowingMap((name: string) => this.#encoding.spanName(name, "internal"));
   /** The same on every call. */
-  readonly #tags: string;
+  readonly #tags: Uint8Array;
   #callers = newCallers();
   #callersKept = 0;
 
   constructor(encoding: OtlpEncoding, tags: Readonly<Record<string, AttributeValue | null | undefined>>) {
     this.#encoding = encoding;
-    this.#tags = this.#attributes(Object.entries(tags));
+    this.#attributes = attributesOf(encoding);
+    this.#numbers = requestNumbers.map(([name, members]) => ({ attribute: encoding.attribute(name), members }));
+    this.#tags = this.#written(Object.entries(tags));
   }
 
-  /** One SERVER span for the call, one CLIENT span for each attempt, one for each stage that took time. */
-  spansOf(trace: CallTrace, call: CallRecord): string[] {
-    return [
-      this.#callSpan(trace, call),
-      ...trace.attempts.map((_, index) => this.#attemptSpan(trace, call, index)),
-      ...trace.stages.map(({ name, fromMs, toMs }, index) =>
-        this.#encoding.span({
-          traceId: trace.traceId,
-          // Nothing refers to it, so that it needs no randomness of its own.
-          spanId: stageId(trace.spanId, index),
-          parentId: trace.spanId,
-          tracestate: trace.tracestate,
-          name,
-          kind: "internal",
-          fromMs,
-          toMs,
-          error: null,
-          attributes: "",
-        }),
-      ),
-    ];
+  /** Adds the spans of a finished call, as many as `spanCount` says. */
+  write(trace: CallTrace, call: CallRecord, batch: SpanBatch): void {
+    this.#callSpan(trace, call);
+    batch.add(this.#span);
+    for (let index = 0; index < trace.attempts.length; index++) {
+      this.#attemptSpan(trace, call, index);
+      batch.add(this.#span);
+    }
+    for (let index = 0; index < trace.stages.length; index++) {
+      this.#stageSpan(trace, index);
+      batch.add(this.#span);
+    }
   }
 
-  #attributes(entries: readonly (readonly [string, AttributeValue | null | undefined])[]): string {
-    let text = "";
-    for (const [name, value] of entries) text += this.#encoding.attribute(name, value);
-    return text;
+  #written(entries: readonly (readonly [string, AttributeValue | null | undefined])[]): Uint8Array {
+    const bytes = new TextBytes();
+    for (const [name, value] of entries) this.#encoding.attribute(name).add(bytes, value);
+    return bytes.copy();
   }
 
-  #headOf(method: string, operation: string): { name: string; text: string } {
-    const text = this.#attributes([
+  #headOf(method: string, operation: string): { named: Uint8Array; attributes: Uint8Array } {
+    const attributes = this.#written([
       ["http.request.method", method],
       ["gen_ai.operation.name", operationNameOf(operation)],
     ]);
-    return { name: flat(method, " ", operation), text: flat(text) };
+    return { named: this.#encoding.spanName(`${method} ${operation}`, "server"), attributes };
   }
 
-  #callSpan(trace: CallTrace, call: CallRecord): string {
-    const { attribute, span } = this.#encoding;
-    const { name, text } = this.#heads.at(call.method).at(call.operation);
-    return span({
-      traceId: trace.traceId,
-      spanId: trace.spanId,
-      parentId: trace.parentId,
-      tracestate: trace.tracestate,
-      name,
-      kind: "server",
-      fromMs: trace.fromMs,
-      toMs: trace.toMs,
-      error: call.code === null || call.status < 500 ? null : call.code,
-      attributes:
-        text +
-        attribute("http.response.status_code", call.status) +
-        attribute("error.type", call.code) +
-        this.#callerText(call) +
-        attribute("gen_ai.conversation.id", call.session) +
-        attribute("sluice.request_id", call.requestId) +
-        attribute("sluice.cache", call.cache) +
-        attribute("sluice.attempts", call.attempts.length || null) +
-        attribute("sluice.cost_usd", usd(call.costNanoUsd)) +
-        attribute("sluice.saved_usd", usd(call.savedNanoUsd)) +
-        attribute("gen_ai.input.messages", trace.bodies?.request) +
-        attribute("gen_ai.output.messages", trace.bodies?.response) +
-        this.#tags,
-    });
+  #callSpan(trace: CallTrace, call: CallRecord): void {
+    const { traceId, spanId, parentId, tracestate, fromMs, toMs } = trace;
+    const { named, attributes } = this.#heads.at(call.method).at(call.operation);
+    const encoding = this.#encoding;
+    const own = this.#attributes;
+    const out = this.#span.clear();
+    encoding.beginSpan(out, { traceId, spanId, parentId, tracestate, named, fromMs, toMs });
+    encoding.addAttributes(out, attributes);
+    own.status.add(out, call.status);
+    own.error.add(out, call.code);
+    encoding.addAttributes(out, this.#callerOf(call));
+    own.conversation.add(out, call.session);
+    own.requestId.add(out, call.requestId);
+    own.cache.add(out, call.cache);
+    own.attempts.add(out, call.attempts.length || null);
+    own.cost.add(out, usd(call.costNanoUsd));
+    own.saved.add(out, usd(call.savedNanoUsd));
+    own.input.add(out, trace.bodies?.request);
+    own.output.add(out, trace.bodies?.response);
+    encoding.addAttributes(out, this.#tags);
+    encoding.endSpan(out, call.code === null || call.status < 500 ? null : call.code);
   }
 
-  #callerText(call: CallRecord): string {
+  #callerOf(call: CallRecord): Uint8Array {
     const { route, model, key, user, team, role, tags } = call;
-    const known = this.#callers.get(key)?.get(route)?.get(model);
-    if (known?.user === user && known.team === team && known.role === role && known.tags === tags) return known.text;
+    const before = this.#callers.get(key)?.get(route)?.get(model);
+    if (before?.user === user && before.team === team && before.role === role && before.tags === tags)
+      return before.attributes;
     if (++this.#callersKept > maxCallers) {
       this.#callers = newCallers();
       this.#callersKept = 1;
     }
-    const text = flat(
-      this.#attributes([
-        ["gen_ai.request.model", model],
-        ["sluice.route", route],
-        ["sluice.key", key],
-        ["sluice.user", user],
-        ["sluice.team", team],
-        ["sluice.role", role],
-        ["sluice.tags", tags.length > 0 ? tags : null],
-      ]),
-    );
-    Object.assign(this.#callers.at(key).at(route).at(model), { user, team, role, tags, text });
-    return text;
+    const attributes = this.#written([
+      ["gen_ai.request.model", model],
+      ["sluice.route", route],
+      ["sluice.key", key],
+      ["sluice.user", user],
+      ["sluice.team", team],
+      ["sluice.role", role],
+      ["sluice.tags", tags.length > 0 ? tags : null],
+    ]);
+    Object.assign(this.#callers.at(key).at(route).at(model), { user, team, role, tags, attributes });
+    return attributes;
   }
 
-  #attemptSpan(trace: CallTrace, call: CallRecord, index: number): string {
-    const { attribute, span } = this.#encoding;
+  #attemptSpan(trace: CallTrace, call: CallRecord, index: number): void {
     const time = trace.attempts[index] as AttemptTime;
     const attempt = call.attempts[index];
-    const operation = operationNameOf(call.operation);
     const failed = attempt === undefined ? "cancelled" : attempt.outcome === "ok" ? null : attempt.outcome;
-    const { name, text } = this.#peerText(time, operation, attempt?.provider ?? "", attempt?.target ?? "");
+    const { named, attributes } = this.#peerOf(time, operationNameOf(call.operation), attempt);
     const streamed = index === call.attempts.length - 1 && call.stream && failed === null && call.firstByteMs !== null;
-    return span({
-      traceId: trace.traceId,
-      spanId: time.spanId,
-      parentId: trace.spanId,
-      tracestate: trace.tracestate,
-      name,
-      kind: "client",
-      fromMs: time.fromMs,
-      toMs: time.toMs,
-      error: failed,
-      attributes:
-        text +
-        attribute("gen_ai.request.stream", call.stream || null) +
-        this.#attributes(trace.numbers()) +
-        attribute("gen_ai.response.time_to_first_chunk", streamed ? (call.firstByteMs ?? 0) / 1000 : null) +
-        (attempt === undefined ? "" : this.#attemptText(attempt)) +
-        attribute("gen_ai.conversation.id", call.session) +
-        attribute("error.type", failed) +
-        attribute("http.request.resend_count", index || null),
-    });
+    const { traceId, spanId: parentId, tracestate } = trace;
+    const { spanId, fromMs, toMs } = time;
+    const encoding = this.#encoding;
+    const own = this.#attributes;
+    const out = this.#span.clear();
+    encoding.beginSpan(out, { traceId, spanId, parentId, tracestate, named, fromMs, toMs });
+    encoding.addAttributes(out, attributes);
+    own.stream.add(out, call.stream || null);
+    this.#addNumbers(out, trace.requested);
+    own.firstChunk.add(out, streamed ? (call.firstByteMs ?? 0) / 1000 : null);
+    if (attempt !== undefined) this.#addUse(out, attempt);
+    own.conversation.add(out, call.session);
+    own.error.add(out, failed);
+    own.resends.add(out, index || null);
+    encoding.endSpan(out, failed);
   }
 
-  #peerText({ peer }: AttemptTime, operation: string, provider: string, target: string): PeerText {
-    const known = this.#peers.get(peer);
-    if (known?.operation === operation && known.provider === provider && known.target === target) return known;
+  #peerOf({ peer }: AttemptTime, operation: string, attempt: AttemptRecord | undefined): PeerSpans {
+    const before = this.#peers.get(peer);
+    const { provider = "", target = "" } = attempt ?? {};
+    if (before?.operation === operation && before.provider === provider && before.target === target) return before;
     const { protocol, hostname, port } = new URL(peer.origin);
-    const text = this.#attributes([
+    const attributes = this.#written([
       ["gen_ai.operation.name", operation],
       ["gen_ai.provider.name", peer.provider],
       ["gen_ai.request.model", peer.model],
@@ -194,21 +220,43 @@ export class SpanWriter {
       ["sluice.provider", provider],
       ["sluice.target", target],
     ]);
-    const made = { operation, provider, target, name: flat(operation, " ", peer.model), text: flat(text) };
+    const named = this.#encoding.spanName(`${operation} ${peer.model}`, "client");
+    const made = { operation, provider, target, named, attributes };
     this.#peers.set(peer, made);
     return made;
   }
 
-  #attemptText({ usage, cause, costNanoUsd }: AttemptRecord): string {
-    const { attribute } = this.#encoding;
-    const used =
-      usage === undefined
-        ? ""
-        : attribute("gen_ai.usage.input_tokens", usage.prompt) +
-          attribute("gen_ai.usage.output_tokens", usage.completion) +
-          attribute("gen_ai.usage.cache_read.input_tokens", usage.cachedPrompt || null) +
-          attribute("gen_ai.usage.cache_write.input_tokens", usage.cacheWrite || null) +
-          attribute("gen_ai.usage.reasoning.output_tokens", usage.reasoning || null);
-    return used + attribute("sluice.attempt.cause", cause) + attribute("sluice.cost_usd", usd(costNanoUsd));
+  /** The request's numbers. Of several members for one attribute the first counts. */
+  #addNumbers(out: TextBytes, requested: CallTrace["requested"]): void {
+    for (const { attribute, members } of this.#numbers)
+      for (const member of members) {
+        const value = requested[member];
+        if (typeof value !== "number") continue;
+        attribute.add(out, value);
+        break;
+      }
+  }
+
+  #addUse(out: TextBytes, { usage, cause, costNanoUsd }: AttemptRecord): void {
+    const own = this.#attributes;
+    if (usage !== undefined) {
+      own.inputTokens.add(out, usage.prompt);
+      own.outputTokens.add(out, usage.completion);
+      own.cacheRead.add(out, usage.cachedPrompt || null);
+      own.cacheWrite.add(out, usage.cacheWrite || null);
+      own.reasoning.add(out, usage.reasoning || null);
+    }
+    own.cause.add(out, cause);
+    own.cost.add(out, usd(costNanoUsd));
+  }
+
+  #stageSpan({ traceId, spanId: parentId, tracestate, stages }: CallTrace, index: number): void {
+    const { name, fromMs, toMs } = stages[index] as StageTime;
+    // Nothing refers to it, so that it needs no randomness of its own.
+    const spanId = stageId(parentId, index);
+    const named = this.#stages.at(name);
+    const out = this.#span.clear();
+    this.#encoding.beginSpan(out, { traceId, spanId, parentId, tracestate, named, fromMs, toMs });
+    this.#encoding.endSpan(out, null);
   }
 }

@@ -4,7 +4,7 @@ import type { CallRecord } from "../call/record.ts";
 import { parseTraceparent } from "../call/trace-context.ts";
 import type { Attributes, OtlpEncoding } from "./otlp.ts";
 import type { SpanQueue } from "./span-queue.ts";
-import { SpanWriter } from "./spans.ts";
+import { SpanWriter, spanCount } from "./spans.ts";
 
 export interface TraceSettings {
   /** Share of calls to sample, 0 to 1, of those whose caller doesn't decide. */
@@ -28,11 +28,11 @@ const failed = ({ status, broken, attempts }: CallRecord): boolean =>
 
 export class Tracer {
   readonly settings: TraceSettings;
-  readonly #queue: Pick<SpanQueue, "add">;
+  readonly #queue: Pick<SpanQueue, "room" | "added">;
   readonly #writer: SpanWriter;
 
   /** `encoding`: that of the queue. */
-  constructor(settings: TraceSettings, encoding: OtlpEncoding, queue: Pick<SpanQueue, "add">) {
+  constructor(settings: TraceSettings, encoding: OtlpEncoding, queue: Pick<SpanQueue, "room" | "added">) {
     this.settings = settings;
     this.#queue = queue;
     this.#writer = new SpanWriter(encoding, settings.tags);
@@ -51,7 +51,12 @@ export class Tracer {
     const { slowMs } = this.settings;
     const slow = slowMs > 0 && call.durationMs >= slowMs;
     if (!trace.sampled && !slow && !failed(call)) return;
-    this.#queue.add(this.#writer.spansOf(trace, call));
+    const spans = spanCount(trace);
+    const batch = this.#queue.room(spans);
+    if (batch !== null) {
+      this.#writer.write(trace, call, batch);
+      this.#queue.added(spans);
+    }
     call.exported = { traceId: trace.traceId, endMs: call.startedMs + call.durationMs };
   }
 }

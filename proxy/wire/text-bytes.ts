@@ -1,5 +1,5 @@
 /**
- * Assembles a text as bytes, in place. A string that is joined piece by piece is a tree, which is copied once more when
+ * Assembles a text, or a binary message, as bytes, in place. A string that is joined piece by piece is a tree, which is copied once more when
  * it is written: a call's heads and its log line would allocate several times their size.
  */
 import { Buffer } from "node:buffer";
@@ -10,6 +10,13 @@ const maxKept = 262_144;
 /** Longer texts are copied by native code, which takes a while to call. */
 const maxCopiedLength = 16;
 const largestInteger = 0x7fff_ffff;
+
+const double = new Float64Array(1);
+const doubleBytes = new Uint8Array(double.buffer);
+
+/** By the code of a hexadecimal digit in lower case. */
+const digitValues = new Uint8Array(128);
+for (let value = 0; value < 16; value++) digitValues[value.toString(16).charCodeAt(0)] = value;
 
 export class TextBytes {
   #bytes = Buffer.allocUnsafeSlow(firstBytes);
@@ -85,6 +92,64 @@ export class TextBytes {
     }
     this.#length += digits;
     return this;
+  }
+
+  /** The byte that was added last; -1 if there is none. */
+  get last(): number {
+    return this.#length === 0 ? -1 : (this.#bytes[this.#length - 1] as number);
+  }
+
+  byte(value: number): this {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
+    return this;
+  }
+
+  /** Adds the bytes that hexadecimal digits in lower case stand for. */
+  hex(digits: string): this {
+    this.#reserve(digits.length / 2);
+    const bytes = this.#bytes;
+    let length = this.#length;
+    for (let index = 0; index + 1 < digits.length; index += 2) {
+      const high = digitValues[digits.charCodeAt(index) & 127] as number;
+      bytes[length++] = (high << 4) | (digitValues[digits.charCodeAt(index + 1) & 127] as number);
+    }
+    this.#length = length;
+    return this;
+  }
+
+  /** Adds four bytes, the lowest first. */
+  uint32(value: number): this {
+    this.#reserve(4);
+    const bytes = this.#bytes;
+    const from = this.#length;
+    bytes[from] = value & 0xff;
+    bytes[from + 1] = (value >>> 8) & 0xff;
+    bytes[from + 2] = (value >>> 16) & 0xff;
+    bytes[from + 3] = value >>> 24;
+    this.#length = from + 4;
+    return this;
+  }
+
+  /** Adds eight bytes, as Protobuf has a double on a machine whose numbers begin with the lowest byte. */
+  double(value: number): this {
+    double[0] = value;
+    return this.raw(doubleBytes);
+  }
+
+  /** Adds a whole number that is not negative, as Protobuf has it. */
+  varint(value: number): this {
+    this.#reserve(8);
+    let rest = value;
+    for (; rest > 0x7f; rest = rest > largestInteger ? Math.floor(rest / 128) : rest >>> 7)
+      this.#bytes[this.#length++] = (rest % 128) | 0x80;
+    this.#bytes[this.#length++] = rest;
+    return this;
+  }
+
+  /** A copy of what was added. */
+  copy(): Buffer {
+    return Buffer.from(this.#bytes.subarray(0, this.#length));
   }
 
   /** Copies the text to `target`, which must have room. */

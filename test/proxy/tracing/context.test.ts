@@ -5,8 +5,10 @@ import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 import { newTraceId, parseTraceparent, sampleNumberOf } from "../../../proxy/call/trace-context.ts";
 import { parseProxySettings } from "../../../proxy/settings.ts";
 import { otlpJson } from "../../../proxy/tracing/otlp-json.ts";
+import { SpanBatch } from "../../../proxy/tracing/span-batch.ts";
 import { SpanQueue } from "../../../proxy/tracing/span-queue.ts";
 import { Tracer } from "../../../proxy/tracing/tracer.ts";
+import { TextBytes } from "../../../proxy/wire/text-bytes.ts";
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const spanId = "00f067aa0ba902b7";
@@ -47,15 +49,15 @@ describe("sampling", () => {
   });
 
   const traced = (fields: Partial<CallRecord>, settings: Partial<Tracer["settings"]> = {}) => {
-    const sent: string[][] = [];
+    const batch = new SpanBatch(otlpJson);
     const tracer = new Tracer(
       { ratio: 0, parentDecides: true, slowMs: 1_000, bodies: false, tags: {}, ...settings },
       otlpJson,
-      { add: (spans) => void sent.push([...spans]) },
+      { room: () => batch, added: () => undefined },
     );
     const trace = tracer.begin((name) => (name === "traceparent" ? `00-${traceId}-${spanId}-01` : null));
     tracer.record({ ...newRecord("id", "POST", 0), trace: fields.trace ?? trace, ...fields });
-    return sent.length;
+    return batch.count;
   };
   const unsampled = () => new CallTrace(null, null, 0, true);
   const attempt = { provider: "a/b", target: "t", model: "m", outcome: "ok", durationMs: 1 };
@@ -79,6 +81,14 @@ describe("sampling", () => {
       assert.equal(traced(fields as Partial<CallRecord>, settings), sent));
 });
 
+/** Adds a span. */
+function add(queue: SpanQueue): void {
+  const batch = queue.room(1);
+  if (batch === null) return;
+  batch.add(new TextBytes().latin1("{}"));
+  queue.added(1);
+}
+
 describe("the queue of spans", () => {
   it("is bounded: what is more is dropped and counted, and nothing waits", async () => {
     const due: (() => void)[] = [];
@@ -93,7 +103,7 @@ describe("the queue of spans", () => {
       trouble: () => undefined,
       rejected: () => undefined,
     });
-    for (let span = 0; span < 20_000; span++) queue.add(["{}"]);
+    for (let span = 0; span < 20_000; span++) add(queue);
     // One batch is on its way, and 8,192 wait.
     assert.equal(queue.figures.dropped.queue_full, 20_000 - 8_192 - 512);
     answer(null);
@@ -117,7 +127,7 @@ describe("the queue of spans", () => {
       rejected: () => undefined,
     });
     const round = async (): Promise<void> => {
-      queue.add(["{}"]);
+      add(queue);
       due?.();
       await new Promise((resolve) => setImmediate(resolve));
     };
