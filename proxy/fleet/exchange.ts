@@ -258,7 +258,7 @@ export class Exchange {
     const before = this.#run;
     this.#run = run;
     if (before === "" || before === run) return;
-    this.#holdings.tellAll();
+    this.#holdings.reportAll();
     this.flushSoon();
   }
 

@@ -77,7 +77,7 @@ export class Holdings {
   }
 
   /** Reports everything known about money and window use, including counters that no call asks for. */
-  tellAll(): void {
+  reportAll(): void {
     for (const [key, slice] of this.#asleep) this.#awake.set(key, slice);
     this.#asleep.clear();
     for (const slice of this.#awake.values()) if (slice.spec.kind !== "held") slice.due = true;

@@ -72,7 +72,7 @@ class Dispatch extends DispatchSteps {
   }
 
   #failed(last: Failure): DispatchEnd {
-    return this.#tellOwn()
+    return this.#sendOwnFailure()
       ? { kind: "brokenOff", failure: last, reported: true, served: null }
       : { kind: "failed", failure: last };
   }
@@ -85,7 +85,7 @@ class Dispatch extends DispatchSteps {
   }
 
   /** Failure of the last stream in its own format, which tells the client more than the gateway's error. */
-  #tellOwn(): boolean {
+  #sendOwnFailure(): boolean {
     if (this.#lastTried === null) return false;
     const [target, { result, prepared }] = this.#lastTried;
     const { client } = this.#request;

@@ -25,7 +25,7 @@ import { passedReply, type WholeReply } from "./whole-reply.ts";
 export const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
 
 /** Formats whose streams contain usage only on request. */
-export const tellsUsageOnRequest = (format: WireFormat): boolean =>
+export const reportsUsageOnRequest = (format: WireFormat): boolean =>
   format === "openai.chat" || format === "openai.completions";
 
 const none: JsonObject = {};
@@ -123,8 +123,8 @@ export function passthrough(
   const own = entry.provider.passthroughEdits?.(format, entry.account, model, asked) ?? none;
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
   const dropped = entry.provider.passthroughDrops?.(format, asked, entry.account) ?? [];
-  const oneChoice = tellsUsageOnRequest(format) && (received.json["n"] ?? 1) === 1;
-  const hideUsage = received.stream && tellsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
+  const oneChoice = reportsUsageOnRequest(format) && (received.json["n"] ?? 1) === 1;
+  const hideUsage = received.stream && reportsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
   const forwarded = entry.provider.passthroughHeaders?.(context.forwarded, entry.account, model) ?? context.forwarded;

@@ -22,7 +22,7 @@ import { jsonIn } from "../wire/json.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { withCleanErrors } from "./clean-errors.ts";
 import { prepareMedia } from "./prepare-media.ts";
-import { asksForUsage, passthrough, tellsUsageOnRequest } from "./prepare-passthrough.ts";
+import { asksForUsage, passthrough, reportsUsageOnRequest } from "./prepare-passthrough.ts";
 import type { PrepareContext, Prepared } from "./prepared.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";
 import { translatingReader } from "./reader.ts";
@@ -74,7 +74,7 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget, context: Pr
 }
 
 function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, context: PrepareContext): ReplyContext {
-  const asked = !tellsUsageOnRequest(shaped.format) || asksForUsage(shaped.received.json["stream_options"]);
+  const asked = !reportsUsageOnRequest(shaped.format) || asksForUsage(shaped.received.json["stream_options"]);
   return {
     model: shaped.model ?? model.name,
     fallbackId: context.requestId,

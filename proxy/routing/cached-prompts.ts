@@ -1,6 +1,6 @@
 /**
- * How much of a session's prompt each target's provider has in its cache, by what the answers so far report. Bounded,
- * and of this proxy alone.
+ * How much of a session's prompt each target's provider has in its cache, as reported by earlier answers. Bounded, and
+ * local to this proxy.
  */
 import type { Usage } from "../dialects/canonical.ts";
 

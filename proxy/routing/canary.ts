@@ -1,5 +1,6 @@
 /**
- * Canaries in the proxy: which calls go to the canary, and counts of how they ended, from which the operator judges it.
+ * Canaries in the proxy: selects the calls that go to the canary, and counts their outcomes, by which the operator
+ * judges it.
  */
 
 import type { CallRecord } from "../call/record.ts";

@@ -1,6 +1,6 @@
 /**
- * Asks providers for their models at intervals, where an LLMProvider wants that. What is found is only reported: the
- * operator adds it to the config, with prices. Timers, clock and the call are arguments.
+ * Asks providers for their models at intervals, if the LLMProvider enables that. Models are only reported: the operator
+ * adds them to the config, with prices. Timers, clock and the call are arguments.
  */
 import { isDeepStrictEqual } from "node:util";
 import { type DiscoveryConfig, type DiscoveryReading, taken } from "../config/discovery.ts";
@@ -12,7 +12,7 @@ import { accountIdentity } from "./health-checks.ts";
 export type ListModels = (entry: ProviderEntry) => Promise<readonly string[] | string>;
 
 const maxFirstWaitMs = 1_000;
-/** A failed look is repeated sooner. */
+/** A failed request is repeated sooner. */
 const maxRetryMs = 60_000;
 const jitter = 0.1;
 
@@ -70,7 +70,7 @@ export class ModelDiscovery {
     this.#list = list;
   }
 
-  /** Starts, changes and stops to match the config. What was found survives unless account or settings change. */
+  /** Starts, changes and stops requests to match the config. Results survive unless account or settings change. */
   apply(providers: ReadonlyMap<string, ProviderEntry>): void {
     for (const [id, lookout] of this.#lookouts) {
       const entry = providers.get(id);

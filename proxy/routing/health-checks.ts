@@ -33,7 +33,7 @@ const maxFirstWaitMs = 1_000;
 /** Spreads the checks of proxies that started together. */
 const jitter = 0.1;
 
-/** Everything of an account that an answer to the gateway's own calls can depend on. */
+/** The parts of an account on which answers to the gateway's own calls may depend. */
 export const accountIdentity = ({ account }: ProviderEntry): unknown => {
   const { type, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, identity, headers, query, options } =
     account.config;

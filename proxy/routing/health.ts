@@ -35,7 +35,7 @@ export interface HealthFailure {
   retryAfterMs: number | null;
   /** Why the connection failed, if it did. */
   cause?: AttemptCause | null;
-  /** Whose call it was; absent if no other caller could have fared better. */
+  /** The caller; absent if the failure would have hit any caller. */
   caller?: string;
 }
 
@@ -57,7 +57,7 @@ export class ModelHealth {
   #refusals = 0;
   #refusedMs = 0;
   #sparedUntilMs = 0;
-  /** Standing that applies to all callers. */
+  /** State that applies to all callers. */
   readonly #everybody = new CallerHealth();
 
   /** Epoch milliseconds until which the provider asked not to be called. */
@@ -86,7 +86,7 @@ export class ModelHealth {
     return (this.#firstTokens.median(minSamples, nowMs, slowWindowMs, slowSamples) ?? 0) > ms;
   }
 
-  /** Records how long a stream's first token took, or was waited for. */
+  /** Records how long a stream's first token took, or how long the call waited in vain. */
   sawFirstToken(ms: number, nowMs: number): void {
     this.#firstTokens.add(ms, nowMs);
   }
@@ -168,7 +168,7 @@ export class ModelHealth {
       return false;
     }
     const opens = this.breaker.failure(config.circuitBreaker, nowMs);
-    // The trials that close it again are weighed afresh.
+    // The trials that close it again start without earlier suspects.
     if (opens) this.callers.forgetSuspects();
     return opens;
   }

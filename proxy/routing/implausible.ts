@@ -2,7 +2,7 @@
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 
 /** How long a report stays listed, in milliseconds. */
-const toldForMs = 3_600_000;
+const listedForMs = 3_600_000;
 
 export class ImplausibleReports {
   readonly #nowMs: () => number;
@@ -25,7 +25,7 @@ export class ImplausibleReports {
 
   /** Returns the models of a provider, sorted. */
   of(provider: string): string[] {
-    const since = this.#nowMs() - toldForMs;
+    const since = this.#nowMs() - listedForMs;
     const models = [...(this.#last.get(provider) ?? [])].filter(([, atMs]) => atMs >= since);
     return models.map(([model]) => model).sort();
   }

@@ -49,16 +49,16 @@ function get(
   });
 }
 
-/** More pages than this are no list of models that somebody can use. */
+/** Most pages that are read: no usable list of models is longer. */
 const maxPages = 20;
 
-/** Where the lists are, and how the account signs in there. */
+/** The URL of the lists, and how to authenticate there. */
 interface Place {
   account: ProviderAccount;
   address: UpstreamAddress;
 }
 
-/** Another host gets nothing of what is meant for the endpoint: neither its headers and parameters, nor its TLS. */
+/** Another host gets none of the endpoint's settings: neither headers and parameters nor TLS. */
 function placeOf({ account, address, provider }: ProviderEntry): Place | string {
   const place = provider.modelList?.elsewhere?.(account) ?? account;
   if (typeof place === "string") return place;
@@ -93,7 +93,7 @@ class Lister {
     return [...names];
   }
 
-  /** The body of one page, or why there is none. */
+  /** The body of one page, or an error. */
   async #page(
     provider: Provider,
     list: ModelList,

@@ -1,18 +1,18 @@
-/** Which server of a pool takes a call. Pure: what is under way at each is an argument. */
+/** Chooses the server of a pool that takes a call. Pure: the load of each server is an argument. */
 import type { PoolConfig } from "../config/pool.ts";
 
 export interface PodLoad {
   name: string;
   /** Calls under way. */
   inFlight: number;
-  /** Whether it failed lately, so that others come first. */
+  /** Whether it failed recently, so that others come first. */
   spared: boolean;
 }
 
 export interface PodQuestion {
   strategy: PoolConfig["strategy"];
   mostInFlight: number | null;
-  /** What calls have in common that should meet at one server; "" for nothing. */
+  /** Calls with the same text should go to the same server; "" for no preference. */
   affinity: string;
   /** Increases with each call: breaks ties. */
   turn: number;

@@ -1,4 +1,4 @@
-/** What is under way at the servers of pools. Outlives snapshots, so that a change of pods keeps the counts. */
+/** Calls under way at the servers of pools. Outlives snapshots, so that counts survive a change of pods. */
 import type { PoolConfig } from "../config/pool.ts";
 import type { PodEntry, ProviderEntry } from "../snapshot/snapshot.ts";
 import { choosePod, type PodLoad } from "./pod-choice.ts";
@@ -16,19 +16,19 @@ interface PodState {
 /** Picker: the pool's endpoint picker. Otherwise the strategy by which the proxy chose. */
 export type PodChooser = "Picker" | PoolConfig["strategy"];
 
-/** Where one attempt goes. Call `left` exactly once. */
+/** The server for one attempt. Call `left` exactly once. */
 export interface PodSeat {
   readonly pod: PodEntry;
   readonly chosenBy: PodChooser;
   /** Servers that the call has not tried; null if it has tried none, or all. */
   readonly untried: readonly string[] | null;
-  /** The endpoint picker's choice takes the attempt. */
+  /** Moves the attempt to the endpoint picker's choice. */
   move(pod: PodEntry): void;
   /** `unreachable`: no connection, or it broke. */
   left(unreachable: boolean): void;
 }
 
-/** What a call asks of a pool. */
+/** What a call needs from a pool. */
 export interface PodWish {
   affinity: string;
   /** Servers that this call has tried; added to. */
@@ -56,7 +56,7 @@ class Pool {
     return this.#turn;
   }
 
-  /** Forgets servers that are gone, once nothing is under way there. */
+  /** Forgets removed servers once no call is under way there. */
   keep(names: ReadonlySet<string>): void {
     for (const [name, { inFlight }] of this.#states) if (!names.has(name) && inFlight === 0) this.#states.delete(name);
   }
@@ -145,7 +145,7 @@ export class Pools {
     });
   }
 
-  /** null if no server of the pool has room. The provider must have a pool. */
+  /** Returns null if no server of the pool has room. The provider must have a pool. */
   take(entry: ProviderEntry, { affinity, tried }: PodWish): PodSeat | null {
     const { id, pool: config } = entry.account.config;
     if (config === undefined || entry.pods === undefined) return null;
@@ -158,7 +158,7 @@ export class Pools {
     return new Seat(pool, { pod, chosenBy: strategy }, { tried, untried }, this.#nowMs);
   }
 
-  /** null if the provider is no pool. */
+  /** Returns null if the provider isn't a pool. */
   readings(entry: ProviderEntry): PodReading[] | null {
     if (entry.pods === undefined) return null;
     return this.#loads(entry, new Set()).map(({ name, inFlight, spared }) => ({ pod: name, inFlight, spared }));

@@ -8,7 +8,7 @@ import { SlidingCount } from "./windows.ts";
 
 /** Room taken for one request. */
 export interface Room {
-  /** Charges what was really used. Later calls do nothing. */
+  /** Charges the actual usage. Later calls do nothing. */
   settle(requests: 0 | 1, tokens: number): void;
 }
 

@@ -9,7 +9,7 @@ import type { Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import type { PodSeat, PodWish } from "./pools.ts";
 
-/** What a choice may depend on. */
+/** The properties of a call on which the choice may depend. */
 export interface PlanRequest {
   route: Route;
   targets: readonly ResolvedTarget[];
@@ -29,7 +29,7 @@ export interface PlanRequest {
   promptTokens(): number;
   /** Estimated upper bound of the answer's tokens. */
   outputTokens(): number;
-  /** Tokens of the prompt in a target's cache; absent to go by what its answers in this session have reported. */
+  /** Tokens of the prompt in a target's cache; if absent, those that its answers in this session have reported. */
   cachedTokens?(target: ResolvedTarget): number;
 }
 
@@ -70,9 +70,9 @@ export interface Routing {
    * How long until one of the targets may be called, in milliseconds, and whether rate limits hold all of them back.
    */
   wait(targets: readonly ResolvedTarget[], caller?: string): { ms: number; rateLimited: boolean };
-  /** How long a target has asked not to be called, in milliseconds from now. */
+  /** How long a target asks not to be called, in milliseconds from now. */
   heldMs(target: ResolvedTarget, caller?: string): number;
-  /** Records how long a stream's first token took, or was waited for. */
+  /** Records how long a stream's first token took, or how long the call waited in vain. */
   firstToken(target: ResolvedTarget, ms: number): void;
   /** Prefers other targets for `ms` because the provider reports that its limit is used up. Calls are not refused. */
   spare(target: ResolvedTarget, ms: number): void;

@@ -1,13 +1,13 @@
 /**
  * Which target holds a session's prompt in its cache. A session stays there while the target can be called, and after a
- * move it stays with the new target. Bounded, and of this proxy alone.
+ * move it stays with the new target. Bounded, and local to this proxy.
  */
 import type { SessionMove } from "../call/record.ts";
 import type { Price } from "../config/price.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 
-/** Holds no target, which would keep the config alive that it came with. */
+/** Holds names only: a reference to a target would keep its whole config in memory. */
 interface Stay {
   target: string;
   price: Price | null;
@@ -20,7 +20,10 @@ interface Stay {
 const idleMs = 3_600_000;
 const maxKept = 20_000;
 
-/** What `tokens` of a prompt cost more where no cache has them than where one has; null if a price is unknown. */
+/**
+ * The extra cost of `tokens` of a prompt if they must be moved to a provider that hasn't cached them; null if a price
+ * is unknown.
+ */
 export function moveCost(from: Price | null, to: Price | null, tokens: number): number | null {
   if (from === null || to === null) return null;
   return Math.max(0, Math.round((tokens * (to.input - from.cachedInput)) / 1_000_000));

@@ -21,7 +21,7 @@ function byWeight(targets: Targets): TargetShare[] {
   return targets.map((target) => ({ target, share: target.config.weight / total }));
 }
 
-/** The target that takes the turn of one that is left out is the one after it. */
+/** The turn of a target that is left out goes to the next one. */
 function byTurns(targets: Targets, leftOut: ResolvedTarget | undefined): TargetShare[] {
   const firsts = targets.flatMap((_, turn) => roundRobin(targets, turn).find((target) => target !== leftOut) ?? []);
   const counts = Map.groupBy(firsts, (target) => target);
@@ -45,10 +45,10 @@ function byStrategy(request: PlanRequest, targets: Targets, leftOut: ResolvedTar
   }
 }
 
-/** null if calls are not kept on a target; "unknown" if they are, by a header. */
+/** null if calls are not kept on a target; "unknown" if they are kept by a header. */
 function affinityOf({ route, identity }: PlanRequest): { subject: string } | "unknown" | null {
   const { affinity } = route.config.routing;
-  // Sessions begin where the strategy says.
+  // Sessions start at the target that the strategy selects.
   if (affinity === null || affinity.by === "Session") return null;
   if (affinity.by === "Header") return "unknown";
   if (identity.anonymous) return null;
@@ -71,7 +71,7 @@ export function firstShares(request: PlanRequest): TargetShare[] {
   const spread = affinity === null ? byStrategy(request, fits, tried) : keptOnTarget(rest, affinity);
   if (canary === null || tried === undefined) return spread;
   if (spread.length === 0) return whole([tried]);
-  // A caller that is kept on its target is kept on one side of the canary as well.
+  // Callers that are kept on a target are also kept on one side of the canary.
   const kept = affinity !== null && affinity !== "unknown" ? 100 * drawnBy(affinity.subject, canary.id) : null;
   const share = kept === null ? canary.percent / 100 : Number(kept < canary.percent);
   return [{ target: tried, share }, ...spread.map((rest) => ({ ...rest, share: rest.share * (1 - share) }))];

@@ -29,7 +29,7 @@ export function weighted(targets: readonly ResolvedTarget[], random: () => numbe
 function ascending(targets: readonly ResolvedTarget[], rankOf: (target: ResolvedTarget) => number): ResolvedTarget[] {
   if (targets.length < 2) return [...targets];
   const valued = targets.map((target) => ({ target, value: rankOf(target) }));
-  // Infinite values differ by NaN, which means that they are equal.
+  // The difference of two infinite values is NaN: treat them as equal.
   valued.sort((a, b) => a.value - b.value || 0);
   return valued.map(({ target }) => target);
 }
@@ -50,7 +50,7 @@ export interface CallSize {
   cachedTokens(target: ResolvedTarget): number;
 }
 
-/** `cachedTokens`: absent where no cache is known to have anything. */
+/** `cachedTokens`: absent if no cache is known to have any. */
 export const sizeOf = (
   request: Pick<PlanRequest, "promptTokens" | "outputTokens">,
   cachedTokens: CallSize["cachedTokens"] = () => 0,
@@ -85,7 +85,10 @@ function fnv1a(text: string): number {
 /** Maps a subject to 0 to 1, always the same, so that a caller stays on one side. */
 export const drawnBy = (subject: string, salt: string): number => fnv1a(`${salt}\n${subject}\n${salt}`) / 4_294_967_296;
 
-/** Rendezvous hashing: a caller keeps its target while that exists, and when a target goes, only its callers move. */
+/**
+ * Rendezvous hashing: a caller keeps its target as long as it exists, and if a target is removed, only its callers
+ * move.
+ */
 export function affine(targets: readonly ResolvedTarget[], subject: string): ResolvedTarget[] {
   return ascending(targets, ({ config }) => -fnv1a(`${config.name}\n${subject}\n${config.name}`));
 }

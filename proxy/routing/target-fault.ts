@@ -1,4 +1,4 @@
-/** Which failed attempts say something about their target: for canaries and alerts alike. */
+/** Failed attempts that say something about their target, for canaries and alerts. */
 import type { AttemptRecord } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 

@@ -122,7 +122,9 @@ export class TargetOrder {
     return this.#cached.tokens(stayOf(request), target.config.name, this.#clock.nowMs());
   }
 
-  /** The strategy's order where a session begins. Every proxy chooses alike, as far as the strategy lets it. */
+  /**
+   * The strategy's order for the start of a session. All proxies choose the same target, as far as the strategy allows.
+   */
   #forSession(request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] {
     switch (request.route.config.routing.strategy) {
       case "RoundRobin":

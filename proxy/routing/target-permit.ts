@@ -1,4 +1,4 @@
-/** Permission for one attempt at a target, which it gives back with what the attempt showed of the target. */
+/** Permission for one attempt at a target, given back with what the attempt showed about the target. */
 import type { ProviderConfig } from "../config/provider.ts";
 import { isOfPicker } from "../wire/causes.ts";
 import type { ModelHealth } from "./health.ts";
@@ -6,11 +6,11 @@ import type { PodSeat } from "./pools.ts";
 import type { Room } from "./quotas.ts";
 import type { Permit } from "./routing.ts";
 
-/** What an attempt holds of its target. */
+/** What an attempt holds at its target. */
 export interface TakenTarget {
   model: ModelHealth;
   config: ProviderConfig;
-  /** The estimate that the quota was asked for. */
+  /** The estimate that was taken from the quota. */
   tokens: number;
   caller: string;
   seat: PodSeat | null;

@@ -1,4 +1,4 @@
-/** Routing with its memory: the health of providers and models, the servers of pools, and who was kept where. */
+/** Routing with its memory: the health of providers and models, the servers of pools, and the targets of sessions. */
 
 import type { SessionMove } from "../call/record.ts";
 import type { ProviderConfig } from "../config/provider.ts";
@@ -50,7 +50,7 @@ export interface RoutingWatch {
   moved(route: string): void;
 }
 
-/** What routing goes by besides what calls show. */
+/** Further input for routing, besides the outcomes of calls. */
 export interface RoutingSources {
   /** What active checks know about a provider; null if it has no check. */
   checked?(provider: string): CheckReading | null;
@@ -194,7 +194,7 @@ export class TargetRouting implements Routing {
     this.#pools.keep(entries);
   }
 
-  /** What is under way at the servers of a pool; null if the provider is none. */
+  /** Calls under way at the servers of a pool; null if the provider isn't a pool. */
   pods(entry: ProviderEntry): PodReading[] | null {
     return this.#pools.readings(entry);
   }

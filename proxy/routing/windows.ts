@@ -72,12 +72,12 @@ class SortedView {
   }
 }
 
-/** Most policies with different windows that share a target, for which medians are kept at hand. */
+/** Most different windows of policies that share a target for which medians are kept. */
 const maxViews = 8;
 
 /**
- * The newest latency samples, in a ring, and their median. The median is kept up to date as samples come and go, since
- * every call asks for that of every target.
+ * The newest latency samples, in a ring, and their median. The median is updated with each sample, since every call
+ * needs that of every target.
  */
 export class LatencySamples {
   readonly #samples: { atMs: number; ms: number }[] = [];

@@ -1,6 +1,6 @@
 /**
- * Delays work until there is more of the same. Between single calls, their code and data leave the processor's caches; a
- * batch pays only once for getting them back.
+ * Collects work of one kind into batches. Between single calls, code and data leave the processor's caches; a batch
+ * loads them only once.
  */
 export interface BatchedOptions<T> {
   /** Must not throw. If it does, `failed` gets the error, and the rest of the batch is still done. */

@@ -15,7 +15,7 @@ const leftOf = (amountNanoUsd: number, groups: BudgetReading["groups"]): number 
 
 type Fill = (gauge: Gauge, labels: { namespace: string; budget: string }, reading: BudgetReading) => void;
 
-/** `read` may fail; then the last readings are shown. */
+/** If `read` fails, the last readings are shown. */
 export function budgetMetrics(registry: Registry, read: () => Promise<readonly BudgetReading[]>, nowMs: () => number) {
   let readings: readonly BudgetReading[] = [];
   let readAtMs = Number.NEGATIVE_INFINITY;

@@ -1,10 +1,10 @@
-/** The families of metrics of calls, and what an installation sets about them. */
+/** The metric families of calls, and an installation's settings for them. */
 import type { Registry } from "prom-client";
 import type { CallerLabelName } from "../metrics/caller-labels.ts";
 import { CounterFamily, HistogramFamily } from "../metrics/series.ts";
 
 export interface CallMetricsOptions {
-  /** Labels that say who called. */
+  /** Labels that identify the caller. */
   labels: readonly CallerLabelName[];
   /** Most combinations of their values; further ones are `other`. */
   maxCallers: number;
@@ -21,7 +21,7 @@ export const defaultCallMetrics: CallMetricsOptions = {
   },
 };
 
-/** The gateway's own part is short. */
+/** Fine at the low end, for the gateway's own share. */
 const timeBuckets = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const similarityBuckets = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999];
 

@@ -14,7 +14,7 @@ export function clean(text: string): string {
   return short.replace(/[\p{Cc}\u2028\u2029]/gu, " ");
 }
 
-/** What is in most lines, as bytes. */
+/** Parts of most lines, as bytes. */
 const parts = {
   quote: Buffer.from('"'),
   requestId: Buffer.from(',"request_id":'),
@@ -64,7 +64,7 @@ function addStatus(line: TextBytes, { status, code, cause, stream }: CallRecord)
   line.utf8(stream ? ',"stream":true' : ',"stream":false');
 }
 
-/** What images, audio and reranking used. */
+/** Usage of images, audio and reranking. */
 function addUnits(line: TextBytes, units: Units): void {
   for (const unit of measuredUnits) {
     const count = units[unit] ?? 0;

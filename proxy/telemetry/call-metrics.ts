@@ -18,7 +18,7 @@ import { type CallFamilies, type CallMetricsOptions, callFamilies, defaultCallMe
 
 const nanoUsd = 1_000_000_000;
 
-/** Series of one provider's model, of all callers together. */
+/** Series of one provider's model, for all callers together. */
 class ModelSeries {
   readonly #all: CallFamilies;
   readonly #labels: { provider: string; model: string };
@@ -71,7 +71,7 @@ class ModelSeries {
   }
 }
 
-/** What a caller used of one provider's model. */
+/** A caller's usage of one provider's model. */
 class BilledSeries {
   readonly #all: CallFamilies;
   readonly #labels: Labels;
@@ -118,7 +118,7 @@ class OutcomeSeries {
   }
 }
 
-/** Series whose labels name the caller, where the installation wants that; else there is one of these. */
+/** Series whose labels name the caller, if the installation enables that; otherwise all callers share one. */
 class CallerSeries {
   readonly calls: GrowingMap<string, GrowingMap<string, GrowingMap<string, OutcomeSeries>>>;
   readonly billed: GrowingMap<string, GrowingMap<string, BilledSeries>>;
@@ -177,7 +177,7 @@ class RouteSeries {
   readonly #masked: GrowingMap<string, readonly CounterSeries[]>;
   readonly #cached: GrowingMap<string, CounterSeries>;
   readonly #lookups: GrowingMap<string, CounterSeries>;
-  /** By the targets that sessions moved from and to: how many, and at what cost. */
+  /** By the targets that sessions moved from and to: number and cost of the moves. */
   readonly #moves: GrowingMap<string, GrowingMap<string, readonly [CounterSeries, CounterSeries]>>;
   readonly #all: CallFamilies;
   readonly #labels: { route: string };

@@ -13,7 +13,7 @@ import type { ImageShape, Units, Usage } from "../dialects/canonical.ts";
 
 const perMillion = 1_000_000;
 
-/** nano-USD for a million tokens of a unit. Where the price has none, the rate that is never below the provider's. */
+/** nano-USD per million tokens of a unit. If the price lacks it, a rate that is never below the provider's. */
 export function unitRate(rates: TokenRates, unit: TokenUnit): number {
   const own = rates.units?.[unit];
   if (own !== undefined) return own;
@@ -36,7 +36,7 @@ function ownCount(units: Units, unit: TokenUnit): number {
   return all;
 }
 
-/** A report whose parts come to more than the whole is charged by its parts. */
+/** If the parts of a report add up to more than the whole, the parts are charged. */
 function tokenTerms(usage: Usage, rates: TokenRates): Term[] {
   const left: Record<Base, number> = {
     input: usage.prompt - usage.cachedPrompt - usage.cacheWrite,
@@ -61,7 +61,7 @@ function usesNanoUsd(units: Units, uses: Readonly<Record<string, number>>): bigi
   return ceiling(thousandths, 1_000n);
 }
 
-/** nano-USD per thousand images; of several entries that may be meant, the highest. undefined: the price has none. */
+/** nano-USD per thousand images; if several entries may apply, the highest. undefined if the price has none. */
 export function imageRate({ images = [], uses }: Price, { size, quality }: ImageShape): number | undefined {
   const fits = (wanted: string | undefined, known: string | undefined): boolean =>
     wanted === undefined || known === undefined || wanted === known;
@@ -78,9 +78,9 @@ function usesOf(usage: Usage, price: Price): Readonly<Record<string, number>> {
 
 const ceiling = (dividend: bigint, divisor: bigint): bigint => (dividend + divisor - 1n) / divisor;
 
-/** Plain tokens as most calls have them, in nano-USD times a million; null where a float can't hold that exactly. */
+/** The cost of the plain tokens of most calls, in nano-USD times a million; null if a float can't hold that exactly. */
 function plainSum(usage: Usage, rates: TokenRates): number | null {
-  // All terms are at least 0, so that the sum is exact where it is safe.
+  // No term is negative, so the sum is exact if it is a safe integer.
   const sum =
     Math.max(0, usage.prompt - usage.cachedPrompt - usage.cacheWrite) * rates.input +
     usage.cachedPrompt * rates.cachedInput +
@@ -90,7 +90,7 @@ function plainSum(usage: Usage, rates: TokenRates): number | null {
   return Number.isSafeInteger(sum) ? sum : null;
 }
 
-/** Any size, and multipliers, in millionths, applied one after another. */
+/** For any size, with multipliers in millionths, applied one after another. */
 function exactTokens(terms: readonly Term[], multipliers: readonly number[]): bigint {
   let dividend = terms.reduce((all, [count, rate]) => all + BigInt(count) * BigInt(rate), 0n);
   let divisor = 1_000_000n;
@@ -109,8 +109,8 @@ const asBilled = (usage: Usage, { prompt, completion }: NonNullable<Usage["bille
 });
 
 /**
- * Cost in nano-USD, rounded up to the next one; null where the model has no price. What the price lacks (`unpriced`)
- * counts nothing, and a mode that it lacks multiplies by one.
+ * Cost in nano-USD, rounded up; null if the model has no price. Units that the price lacks (`unpriced`) cost nothing,
+ * and a mode that it lacks multiplies by one.
  */
 export function costNanoUsd(reported: Usage, price: Price | null): number | null {
   if (price === null) return null;
@@ -128,14 +128,14 @@ export function costNanoUsd(reported: Usage, price: Price | null): number | null
 
 const nothing: readonly string[] = [];
 
-/** Names of what was used and the price says nothing of, in one order: use units and modes. */
+/** Use units and modes that the price lacks, in a fixed order. */
 export function unpriced(usage: Usage, price: Price | null): readonly (UseUnit | string)[] {
   const { units, modes } = usage;
   if (price === null) return nothing;
   const tokens = price.tokensUnknown === true && usage.prompt + usage.completion > 0 ? ["tokens"] : nothing;
   if (units === undefined && modes === undefined) return tokens;
   const rates = usesOf(usage, price);
-  // What is charged by tokens needs no other price.
+  // A call charged by tokens needs no other price.
   const byTokens = usage.prompt + usage.completion > 0;
   const uses = useUnits.filter(
     (unit) => (units?.[unit] ?? 0) > 0 && rates[unit] === undefined && !(byTokens && measures.has(unit)),

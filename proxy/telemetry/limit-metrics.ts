@@ -1,4 +1,4 @@
-/** Metrics of what is left under providers' quotas and under limits that all callers of a policy share. */
+/** Metrics of what remains of providers' quotas, and of limits that all callers of a policy share. */
 import type { Registry } from "prom-client";
 import { registerGauge } from "../metrics/register.ts";
 

@@ -51,7 +51,7 @@ class Lines {
     else this.#used += this.#chunk.write(line, this.#used);
   }
 
-  /** Takes a line without making a string of it. */
+  /** Takes a line without converting it to a string. */
   take(line: TextBytes): void {
     if (line.length > chunkBytes - this.#used) this.flush();
     if (line.length > chunkBytes) {
@@ -92,7 +92,7 @@ export function createLogger(level: string, name: string): Logger {
 
 const { chindingsSym, streamSym } = pino.symbols;
 
-/** A refused attempt is recorded whatever the policy logs. */
+/** Refused attempts are recorded whatever the policy logs. */
 export const isLogged = ({ statistics, status }: CallRecord): boolean => statistics || status === 401 || status === 403;
 
 /** One line per call, in the logger's own format. Bodies are included only if the route's `logging.payloads` asks for them. */

@@ -65,7 +65,9 @@ function recentOf(call: CallRecord): RecentCall {
   };
 }
 
-/** Holds records until they are read, since most never are. What could hold a body is dropped at once. */
+/**
+ * Converts records only when they are read, as most never are. Members that could contain a body are dropped at once.
+ */
 export class RecentCalls {
   readonly #ring: CallRecord[] = [];
   #next = 0;

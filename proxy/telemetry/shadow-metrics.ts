@@ -48,7 +48,7 @@ function seriesByTarget<S>(make: (labels: { route: string; provider: string; mod
   return (route: string, provider: string, model: string): S => series.at(route).at(provider).at(model);
 }
 
-/** `durationBuckets`: as of calls. */
+/** `durationBuckets`: the same as for calls. */
 export function shadowMetrics(
   registry: Registry,
   room: () => { underWay: number; heldBytes: number },

@@ -1,6 +1,6 @@
 /**
- * Access log fields that are the same in many lines, converted to text once: what the config says about a call, and who
- * made it. Checking a dozen strings for characters to escape costs more than the rest of the line.
+ * Access log fields that are the same in many lines, converted to text once: values from the config, and the caller.
+ * Checking a dozen strings for characters to escape costs more than the rest of the line.
  */
 import { Buffer } from "node:buffer";
 import type { CallRecord } from "../call/record.ts";

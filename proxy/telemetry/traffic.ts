@@ -12,7 +12,7 @@ import {
 import { type FailureCode, failures } from "../failure.ts";
 import { by } from "../growing-map.ts";
 
-/** Series with a name of their own. Calls beyond that are counted together, in a series without a name. */
+/** Most named series. Calls beyond that are counted together, in one series without a name. */
 const maxSeries = 512;
 const width = trafficFigures.length + trafficLatencyBoundsMs.length + 1;
 const placeOf = Object.fromEntries(trafficFigures.map((name, index) => [name, index])) as Record<TrafficFigure, number>;
@@ -62,7 +62,7 @@ function addLatency(slot: Float64Array, ms: number): void {
   slot[index] = (slot[index] ?? 0) + 1;
 }
 
-/** Whether the caller could do nothing about it. */
+/** Whether the caller could not have avoided it. */
 const isOurs = (code: FailureCode): boolean =>
   failures[code].blame === "provider" || failures[code].blame === "gateway" || code === "no_usable_target";
 
@@ -146,7 +146,7 @@ export class TrafficTally {
     return series;
   }
 
-  /** Drops series in which nothing happened for an hour; at most once for each slot, since it looks at all of them. */
+  /** Drops series without calls for an hour. Runs at most once per slot, since it checks all series. */
   #forgetIdle(): void {
     const nowMs = this.#nowMs();
     if (nowMs - this.#forgotMs < trafficSlotMs) return;

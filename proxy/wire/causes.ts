@@ -41,7 +41,7 @@ const tokenWords = {
   token_identity_refused: "the cloud refuses the gateway an identity",
 } as const;
 
-/** Of an InferencePool, before a server is asked. */
+/** For an InferencePool, before a server is asked. */
 const pickerWords = {
   picker_unreachable: "its endpoint picker can't be reached",
   picker_timeout: "its endpoint picker chose no server in time",
@@ -60,7 +60,9 @@ export type AttemptCause =
 export class TokenServiceError extends Error {
   override readonly name = "TokenServiceError";
   readonly reason: keyof typeof tokenWords;
-  /** The service's own code for it, or the gateway's own words; null if it gave none. Holds no secret. */
+  /**
+   * The service's own error code, or the gateway's own description; null if there is neither. Never contains a secret.
+   */
   readonly said: string | null;
 
   constructor(reason: keyof typeof tokenWords, message: string, said: string | null = null) {
@@ -134,8 +136,8 @@ const inHandshake = "before secure TLS connection was established";
 
 /**
  * `answered`: the response head has arrived, so the error cannot come from connecting. Before that, OpenSSL errors
- * belong to the handshake: with TLS 1.3 a server that refuses or requires our certificate says so after our side has
- * finished.
+ * belong to the handshake: with TLS 1.3, a server that refuses or requires our certificate reports it after our side
+ * has finished.
  */
 export function causeOf(error: unknown, answered: boolean): UpstreamCause {
   const {

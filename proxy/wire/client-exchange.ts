@@ -1,6 +1,6 @@
 /**
- * One request on a client's connection, and its answer: what the gateway needs of an HTTP/1.1 server. `http1/` is the
- * gateway's own; `node-exchange.ts` is node:http's.
+ * One request on a client's connection, and its answer: the interface of an HTTP/1.1 server. `http1/` implements it
+ * itself, `node-exchange.ts` with node:http.
  */
 import type { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
@@ -42,15 +42,15 @@ export interface ClientExchange {
   /** Sets the only listener for a client that disconnects before the answer's end. */
   onGone(listener: () => void): void;
   /**
-   * Ends HTTP on the connection and hands it to the handler's `upgraded`. Returns false, and does nothing, if that is not
-   * possible. Absent where it never is. `owner`: whose connection it is.
+   * Ends HTTP on the connection and hands it to the handler's `upgraded`. Returns false, and does nothing, if that is
+   * not possible. Absent if it never is. `owner`: the caller to whom the connection belongs.
    */
   upgrade?(owner: string): boolean;
   /** Destroys the connection. */
   destroy(): void;
 }
 
-/** Why a connection is closed with an answer of the server's own. */
+/** Why the server itself answers and closes a connection. */
 export type WireFault = "malformed" | "headers_too_large" | "timeout" | "plain_http";
 
 /** What a server does with requests. */
@@ -58,7 +58,7 @@ export interface ExchangeHandler {
   handle(exchange: ClientExchange): void;
   /** Takes over the connection of an exchange that was upgraded; its socket emits `data` from now on. */
   upgraded?(exchange: ClientExchange, owner: string): void;
-  /** The complete answer to what is not a request: it closes the connection. */
+  /** The complete answer to something that isn't a valid request. The connection is then closed. */
   refusal(fault: WireFault): string;
 }
 

@@ -66,8 +66,8 @@ export class ClientRequest {
   }
 
   /**
-   * Reads the whole body, at most `maxBytes`; synchronously if all of it has arrived. `orElse`: a remedy besides
-   * sending less.
+   * Reads the whole body, at most `maxBytes`; synchronously if all of it has arrived. `orElse`: a remedy other than
+   * sending less, for the message.
    */
   readBody(maxBytes: number, orElse = "", bounds: ReadBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
     this.#continue();

@@ -16,7 +16,7 @@ export class ClientConnection extends ClientRequest implements IndexedMember {
   #onClose: (() => void) | null = null;
   #onInterrupt: (() => void) | null = null;
   #filters: ReplyFilters | null = null;
-  /** Set when a filter takes a moment for a part of the stream. */
+  /** Set when a filter needs time for a part of the stream. */
   #steps: OrderedSteps | null = null;
   #closed = false;
   #always: AddHeaders | null = null;
@@ -96,7 +96,7 @@ export class ClientConnection extends ClientRequest implements IndexedMember {
     return this.#steps?.busy === true;
   }
 
-  /** Takes the step once everything written before has passed the filters. */
+  /** Runs the step once everything written before has passed the filters. */
   inTurn(step: () => void): void {
     if (this.#steps === null) step();
     else this.#steps.add(step);
@@ -110,7 +110,7 @@ export class ClientConnection extends ClientRequest implements IndexedMember {
     return false;
   }
 
-  /** What follows a part that could not be filtered must not be sent without it. */
+  /** If a part can't be filtered, nothing after it may be sent. */
   #fail(): void {
     this.#closed = true;
     this.destroy();
@@ -175,7 +175,7 @@ export class ClientConnection extends ClientRequest implements IndexedMember {
   }
 
   /**
-   * Sends a whole answer through the filters; at once unless one of them takes a moment. `headers` come without
+   * Sends a whole answer through the filters: at once, unless one of them needs time. `headers`: without
    * content-length.
    */
   reply(status: number, headers: AnswerFields, body: Uint8Array | string): void | Promise<void> {

@@ -11,7 +11,7 @@ import type { UpstreamAddress } from "./upstream-address.ts";
 /** Own: the gateway's HTTP/1.1. Node: undici's. */
 export type Http1Choice = "Own" | "Node";
 
-/** How often idle connections are looked at, in milliseconds. */
+/** How often idle connections are checked, in milliseconds. */
 const lookMs = 1_000;
 
 /** The most recently used connection is reused first, so that surplus connections become idle and are closed. */

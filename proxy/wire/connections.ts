@@ -1,6 +1,6 @@
 /**
- * Connections to providers by undici: for requests whose body is a stream, and the way back from `http1/`. undici reads
- * its sockets through `direct-reads.ts`.
+ * Connections to providers by undici: for requests whose body is a stream, and as the fallback for `http1/`. undici
+ * reads its sockets through `direct-reads.ts`.
  */
 import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
@@ -143,9 +143,7 @@ export class UndiciConnection implements ProviderConnection {
     if (this.#socket !== null) this.#writing.begin(this.#socket);
   }
 
-  /**
-   * What ended the connection. After a TLS alert undici reports only that the other side closed, which follows at once.
-   */
+  /** What ended the connection. After a TLS alert, the other side closes at once, and undici reports only that. */
   why(reported: Error): Error {
     return (reported as { code?: unknown }).code === "UND_ERR_SOCKET" ? (this.#trouble ?? reported) : reported;
   }

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
  */
 export type Body = Buffer | "too_large" | "no_room" | "too_slow" | "gone";
 
-/** Further limits on reading a body. */
+/** More limits on reading a body. */
 export interface ReadBounds {
   /** Whether the body may grow to this many bytes. */
   grow?(bytes: number): boolean;
@@ -43,7 +43,7 @@ export class GatheredBody {
 
   /** Returns false to pause the socket until the body is requested. */
   add(piece: Buffer): boolean {
-    // Most bodies come in one piece, and a list that is pushed to has room for more.
+    // Most bodies come in one piece, and a literal takes less memory than an array that grows by `push`.
     if (this.#pieces.length === 0) this.#pieces = [piece];
     else this.#pieces.push(piece);
     this.#bytes += piece.length;

@@ -1,15 +1,15 @@
-/** What every gRPC client needs: status codes, and messages with their prefixes. */
+/** The parts common to gRPC clients: status codes and message framing. */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http2";
 
-/** By number: grpc/status. */
+/** Names by status code. */
 export const statusNames = [
   ...["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"],
   ...["PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED"],
   ...["INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"],
 ];
 
-/** null if the headers have none. */
+/** Returns null if the headers have none. */
 export const grpcStatus = (headers: IncomingHttpHeaders): number | null => {
   const text = String(headers["grpc-status"] ?? "");
   return /^\d{1,2}$/.test(text) ? Number(text) : null;
@@ -17,14 +17,17 @@ export const grpcStatus = (headers: IncomingHttpHeaders): number | null => {
 
 export const prefixBytes = 5;
 
-/** Flag byte of no compression, and the message's length. */
+/** The message's prefix: a flag for "not compressed", and its length. */
 export function prefixOf(message: Pick<Buffer, "length">): Buffer {
   const prefix = Buffer.alloc(prefixBytes);
   prefix.writeUInt32BE(message.length, 1);
   return prefix;
 }
 
-/** Cuts what arrives into messages. Throws RangeError where one is compressed, which nothing asked for, or too long. */
+/**
+ * Splits the received bytes into messages. Throws RangeError if one is too long or is compressed, which was not
+ * requested.
+ */
 export class GrpcMessages {
   readonly #most: number;
   #held: Buffer = Buffer.alloc(0);

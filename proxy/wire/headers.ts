@@ -50,8 +50,8 @@ interface TextsOfCallers<Caller> {
 }
 
 /**
- * To the provider all callers are one, so it would take a second caller's call with the same idempotency key for a
- * repetition, and return the first caller's answer.
+ * A provider sees all callers as one. If two of them used the same idempotency key, it would take the second call for a
+ * repetition and return the first caller's answer.
  */
 export function forwardHeaders<Caller>(
   headers: IncomingHttpHeaders,

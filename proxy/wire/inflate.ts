@@ -1,6 +1,6 @@
 /**
  * Decodes compressed answers (https://www.rfc-editor.org/rfc/rfc9110#name-content-encoding), which arrive even though
- * the gateway asks for none. The reader bounds the inflated size: what it doesn't read is not inflated.
+ * the gateway doesn't ask for them. The reader bounds the inflated size: what it doesn't read is not inflated.
  */
 import type { Buffer } from "node:buffer";
 import { finished, pipeline, type Transform } from "node:stream";
@@ -24,7 +24,7 @@ const decoders: Readonly<Record<string, (first: number) => Decoder>> = {
   zstd: () => createZstdDecompress,
 };
 
-/** More encodings in a row than any server has a reason to use. */
+/** Most encodings in a row. No server has a reason to use more. */
 const maxEncodings = 2;
 
 /** The content encodings, outermost first; empty for an answer that is not compressed. */

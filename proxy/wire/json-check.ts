@@ -1,6 +1,6 @@
 /**
- * Whether a text is JSON (RFC 8259), as JSON.parse has it, without the exception that JSON.parse throws otherwise: one
- * costs as much as thousands of characters, and a body may hold very many short texts that only look like JSON.
+ * Whether JSON.parse would accept a text (RFC 8259), without the exception that it throws for others. An exception
+ * costs as much as parsing thousands of characters, and a body may hold very many short texts that only look like JSON.
  */
 import { behindBlanks } from "./json.ts";
 import {
@@ -45,7 +45,10 @@ function behindName(text: string, from: number): number {
 const closerOf = (opener: number): number =>
   opener === OPEN_BRACE ? CLOSE_BRACE : opener === OPEN_BRACKET ? CLOSE_BRACKET : 0;
 
-/** Offset of the first value of an object or list, -1 if it has none; 0 if at `from` is neither, or an empty one. */
+/**
+ * Offset of the first value of an object or list, -1 if it is malformed; 0 if at `from` there is neither, or an empty
+ * one.
+ */
 function enter(text: string, from: number, closers: number[]): number {
   const closer = closerOf(text.charCodeAt(from));
   const inner = closer === 0 ? 0 : behindBlanks(text, from + 1);

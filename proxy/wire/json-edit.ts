@@ -26,7 +26,7 @@ function jsonOf(value: unknown): Buffer {
   return json;
 }
 
-/** The last number that was added under each name, as most calls add the same cap. */
+/** The last number added under each name, as most calls add the same cap. */
 const lastAdded = new Map<string, { value: number; bytes: Buffer }>();
 
 /** A member to add, and a comma. */

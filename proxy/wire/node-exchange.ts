@@ -1,4 +1,4 @@
-/** Clients' requests by node:http: the way back from `http1/`, and what tests compare it with. */
+/** Clients' requests through node:http: the fallback for `http1/`, and the reference in its tests. */
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";

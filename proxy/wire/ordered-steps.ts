@@ -1,13 +1,16 @@
-/** Steps that are taken in order, though one of them may have to wait for something. */
+/** Runs steps in order, even if some of them wait for something. */
 export class OrderedSteps {
-  /** Whether the last step taken waits. */
+  /** Whether the latest step is waiting. */
   #waits = false;
-  /** Whether steps that waited for it are being taken. */
+  /** Whether the steps that waited for it are running. */
   #goesOn = false;
   #steps: (() => void)[] = [];
   readonly #failed: () => void;
 
-  /** `failed`: called when a step that waited throws, or what it waited for rejects. The steps after it are still taken. */
+  /**
+   * `failed`: called when a delayed step throws, or when the promise that a step waits for rejects. Later steps still
+   * run.
+   */
   constructor(failed: () => void) {
     this.#failed = failed;
   }
@@ -17,19 +20,19 @@ export class OrderedSteps {
     return this.#waits || this.#goesOn || this.#steps.length > 0;
   }
 
-  /** Takes the step when those before it are done: at once if there are none. */
+  /** Runs the step when those before it are done: at once if there are none. */
   add(step: () => void): void {
     if (this.busy) this.#steps.push(step);
     else step();
   }
 
-  /** In a step: takes these before all that wait. */
+  /** Call within a step: runs these before all that wait. */
   next(...steps: readonly (() => void)[]): void {
     this.#steps.unshift(...steps);
     if (!this.#goesOn) this.#goOn();
   }
 
-  /** In a step: the steps after it wait until `then` has got the value. */
+  /** Call within a step: the steps after it wait until `then` has received the value. */
   wait<Value>(value: Promise<Value>, then: (value: Value) => void): void {
     this.#waits = true;
     void value

@@ -1,6 +1,6 @@
 /**
- * What a collector's answer says of a request that it took in part: `partial_success` of the OTLP specification. An answer
- * that can't be read says nothing: its status alone counts, since a client must not send the same again.
+ * Reads a collector's answer to a request that it accepted in part: `partial_success` of the OTLP specification. If an
+ * answer can't be read, only its status counts, since a client must not send the same again.
  */
 import type { Buffer } from "node:buffer";
 import { isObject, type JsonObject, parseJson } from "./json.ts";
@@ -12,7 +12,7 @@ export const maxCollectorAnswer = 65_536;
 const maxMessage = 200;
 
 interface PartialSuccess {
-  /** As it was sent: any number. */
+  /** As sent by the collector; may be any number. */
   rejected: number;
   message: string;
 }

@@ -1,4 +1,4 @@
-/** OTLP by gRPC: unary calls over one connection of HTTP/2. */
+/** OTLP over gRPC: unary calls on one HTTP/2 connection. */
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from "node:http2";
@@ -21,7 +21,7 @@ const paths: Readonly<Record<Signal, string>> = {
   logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 };
 
-/** After which the OTLP specification says that a client may send again. */
+/** Codes after which, by the OTLP specification, a client may send again. */
 const passing: ReadonlySet<string | undefined> = new Set([
   ...["CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"],
 ]);
@@ -30,7 +30,7 @@ interface Answer {
   httpStatus: number;
   /** null if the answer has none. */
   status: number | null;
-  /** The first bytes of its body; what exceeds the bound is left out. */
+  /** The first bytes of its body, up to a bound. */
   body: Buffer;
 }
 
@@ -53,7 +53,7 @@ function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
   });
 }
 
-/** The only message of the answer; empty if it is compressed, which nothing asked for, or cut off. */
+/** The only message of the answer; empty if it is cut off, or compressed, which was not requested. */
 function messageIn({ body }: Answer): Buffer {
   if (body.length < prefixBytes || body[0] !== 0) return Buffer.alloc(0);
   const end = prefixBytes + body.readUInt32BE(1);
@@ -108,7 +108,7 @@ export class GrpcCollector implements Collector {
       const answered = await answer;
       return failureIn(answered) ?? partlyTaken(messageIn(answered), false, this.#options.headers);
     } catch (thrown) {
-      // By the next time the file may hold a renewed authority.
+      // The file may contain a renewed authority by the next attempt.
       this.#session?.destroy();
       this.#session = null;
       return { why: `the collector is not reached: ${inWords(thrown, abort.aborted)}`, again: true };
@@ -128,7 +128,7 @@ export class GrpcCollector implements Collector {
     const trust = ca === null ? {} : { ca: readFileSync(ca) };
     const tunnel = await tunnelThrough(egress, new URL(url), { ...trust, ALPNProtocols: ["h2"] }, signal);
     const session = connect(url, tunnel === null ? trust : { createConnection: () => tunnel });
-    // The call that is under way fails with the same.
+    // The current call fails with the same error.
     session.on("error", () => undefined);
     this.#session = session;
     return session;

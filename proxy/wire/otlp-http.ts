@@ -1,4 +1,4 @@
-/** OTLP by HTTP, with JSON or Protobuf. */
+/** OTLP over HTTP, as JSON or Protobuf. */
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { type Agent, type Dispatcher, request } from "undici";
@@ -56,7 +56,7 @@ export class HttpCollector implements Collector {
         return bytes === null ? null : partlyTaken(bytes, this.#contentType === "application/json", headers);
       return { why: `the collector answered ${statusCode}`, again: statusCode === 429 || statusCode >= 502 };
     } catch (thrown) {
-      // By the next time the file may hold a renewed authority.
+      // The file may contain a renewed authority by the next attempt.
       const agent = this.#agent;
       this.#agent = null;
       await agent?.destroy();

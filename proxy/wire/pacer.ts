@@ -1,8 +1,8 @@
 /**
- * Bounds how often a stream is worked on. A fast model sends its chunks a millisecond or two apart, and to read, check and
- * send each on its own costs the gateway and its client more than all else that they do with it. A chunk that comes later
- * than the pause after the last one is handled in its turn of the event loop; those that come sooner are handled
- * together, when the pause is over.
+ * Limits how often a stream is processed. A fast model sends chunks a millisecond or two apart, and reading, checking
+ * and sending each of them separately is most of the work of the gateway and its client. A chunk that arrives after the
+ * pause is handled in its own turn of the event loop. Chunks that arrive sooner are handled together when the pause is
+ * over.
  */
 import { atEndOfTick, runAll, type Task } from "./tick-batch.ts";
 
@@ -21,14 +21,17 @@ export class Pacer {
     return this.#pauseMs === 0 ? 0 : performance.now();
   }
 
-  /** Runs the task at the end of this turn, or within the pause. `lastMs`: when it last ran. Returns whether it waits. */
+  /**
+   * Runs the task at the end of this turn, or within the pause. `lastMs`: when it last ran. Returns whether it waits
+   * for the pause.
+   */
   add(task: Task, lastMs: number): boolean {
     if (this.#pauseMs === 0 || performance.now() - lastMs >= this.#pauseMs) {
       atEndOfTick(task);
       return false;
     }
     this.#waiting.push(task);
-    // One timer for all streams: those that join it later wait shorter than the pause.
+    // One timer for all streams. Those that join it later wait less than the pause.
     if (this.#waiting.length === 1) {
       if (this.#timer === null) this.#timer = setTimeout(() => this.#run(), this.#pauseMs).unref();
       else this.#timer.refresh();

@@ -1,6 +1,6 @@
 /**
- * A client that speaks plain HTTP to the TLS port. Node closes its connection without a word, which looks like a
- * network problem; other servers answer in plain HTTP, and so does this one.
+ * A client that speaks plain HTTP to the TLS port. Node would close its connection silently, which looks like a network
+ * problem. Like other servers, this one answers in plain HTTP.
  */
 import type { Socket } from "node:net";
 import type { Server as SecureServer, TLSSocket } from "node:tls";

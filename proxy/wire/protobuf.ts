@@ -1,12 +1,12 @@
 /**
- * Protobuf messages, field by field. What is written are strings whose characters are bytes: they are concatenated like
- * JSON, and nothing is built before it is written.
+ * Protobuf messages, field by field. Writers return strings whose characters are bytes, so that messages are
+ * concatenated like JSON, without intermediate objects.
  */
 import { Buffer } from "node:buffer";
 
 const ascii = /^[\0-\x7f]*$/;
 
-/** Of a whole number that is not negative. */
+/** Encodes a non-negative integer. */
 export function varint(value: number): string {
   let text = "";
   let rest = value;
@@ -14,10 +14,10 @@ export function varint(value: number): string {
   return text + String.fromCharCode(rest);
 }
 
-/** Wire types: 0 varint, 1 eight bytes, 2 with its length before it. */
+/** Wire types: 0 varint, 1 eight bytes, 2 length-delimited. */
 export const tag = (field: number, wire: 0 | 1 | 2): string => varint(field * 8 + wire);
 
-/** A message, bytes, or a packed list. */
+/** A length-delimited field: a message, bytes, or a packed list. */
 export const lengthy = (field: number, bytes: string): string => tag(field, 2) + varint(bytes.length) + bytes;
 export const textField = (field: number, value: string): string =>
   lengthy(field, ascii.test(value) ? value : Buffer.from(value, "utf8").toString("latin1"));

@@ -1,4 +1,7 @@
-/** A connection to a provider, which serves one call after another: what `upstream.ts` needs of an HTTP/1.1 client. */
+/**
+ * A connection to a provider, which serves one call after another: the interface of an HTTP/1.1 client for
+ * `upstream.ts`.
+ */
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import type { IndexedMember } from "./indexed-set.ts";
@@ -18,7 +21,7 @@ export interface WireHandler {
   requestSent(): void;
   head(status: number, headers: ResponseHeaders): void;
   data(chunk: Buffer): void;
-  /** The last event, or `failed` is. The connection was released before. */
+  /** The last event, unless `failed` is. The connection was released before. */
   end(): void;
   failed(error: Error): void;
 }
@@ -32,19 +35,19 @@ export interface WireCall {
 }
 
 export interface ProviderConnection extends IndexedMember {
-  /** Whether it can take a call. Asked of idle connections. */
+  /** Whether an idle connection can take a call. */
   usable(): boolean;
   send(request: UpstreamRequest, handler: WireHandler): WireCall;
   destroy(): void;
 }
 
-/** Where a connection returns to. */
+/** The pool to which a connection returns. */
 export interface ConnectionOwner {
   /** The call is over. `reusable`: the connection can take another. */
   released(connection: ProviderConnection, reusable: boolean): void;
-  /** It was closed while idle. */
+  /** The connection was closed while idle. */
   disconnected(connection: ProviderConnection): void;
-  /** Sends on a new connection what could not be sent on one that had been idle. */
+  /** Sends a request again on a new connection, if an idle one turned out to be closed. */
   again(request: UpstreamRequest, handler: WireHandler): WireCall;
 }
 

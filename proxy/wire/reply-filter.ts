@@ -15,7 +15,7 @@ export class FilterError extends Error {
 
 type Part = Uint8Array | string;
 
-/** A promise if it takes so long that other calls go on meanwhile. */
+/** A promise if the work is too long for one turn of the event loop. */
 export type Filtered = Part | Promise<Part>;
 
 /** May change the answer. Failures bypass filters. */

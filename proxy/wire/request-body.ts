@@ -6,7 +6,7 @@ import type { Body, ReadBounds } from "./gathered-body.ts";
 
 /**
  * Reads at most `maxBytes` of UTF-8; synchronously if all of it has arrived. Refuses a body as soon as it is known to
- * be too large. `orElse`: what the caller may do besides sending less, for the message.
+ * be too large. `orElse`: a remedy other than sending less, for the message.
  */
 export function readBody(
   request: Pick<ClientExchange, "headers" | "whole">,

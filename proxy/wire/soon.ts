@@ -1,6 +1,6 @@
 /**
- * Runs tasks in their order as soon as the code that is running has returned, as reactions of promises run, but without
- * a promise for each: the tasks are a list, linked by its members.
+ * Runs tasks in order as soon as the current code has returned, like reactions of promises, but without allocating a
+ * promise for each: tasks form a linked list.
  */
 import { nextTick } from "node:process";
 
@@ -35,7 +35,7 @@ function runAll(): void {
   }
 }
 
-/** A task that waits already must not be added again. */
+/** A waiting task must not be added again. */
 export function soon(task: Soon): void {
   if (newest === null) {
     first = task;

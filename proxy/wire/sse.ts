@@ -69,7 +69,7 @@ export class SseDecoder {
     this.#heldBytes += rest.length;
     if (this.#heldBytes + (this.#data?.length ?? 0) > this.#maxEventBytes)
       throw new SseOverflowError(`an event is larger than ${this.#maxEventBytes} bytes`);
-    // Not from the pool, of which the rest of an event would keep 64 KiB while its stream stands still.
+    // Not from Node's buffer pool: the rest of an event would keep 64 KiB of it in memory while its stream pauses.
     const own = Buffer.allocUnsafeSlow(rest.length);
     rest.copy(own);
     this.#held.push(own);

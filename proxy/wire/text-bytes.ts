@@ -1,6 +1,6 @@
 /**
- * Assembles a text, or a binary message, as bytes, in place. A string that is joined piece by piece is a tree, which is copied once more when
- * it is written: a call's heads and its log line would allocate several times their size.
+ * Assembles a text, or a binary message, as bytes, in place. Joining strings piece by piece builds a tree that is
+ * copied again when it is written, so that a call's heads and log line would allocate several times their size.
  */
 import { Buffer } from "node:buffer";
 
@@ -54,7 +54,7 @@ export class TextBytes {
     return index;
   }
 
-  /** Adds what is bytes already: the cheapest for pieces that come again and again. */
+  /** Adds bytes: the cheapest way for pieces that recur. */
   raw(piece: Uint8Array): this {
     this.#reserve(piece.length);
     this.#bytes.set(piece, this.#length);

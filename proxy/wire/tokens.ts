@@ -25,7 +25,9 @@ export class TokenCache<Value = string> {
   readonly #nowMs: () => number;
   readonly #pauseMs: number;
 
-  /** `pauseMs`: how long a failure is the answer for all callers; doubles with each failure that follows. */
+  /**
+   * `pauseMs`: how long all callers get the same failure before the next attempt. Doubles with each further failure.
+   */
   constructor(nowMs: () => number, pauseMs = 0) {
     this.#nowMs = nowMs;
     this.#pauseMs = pauseMs;

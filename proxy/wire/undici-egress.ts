@@ -40,7 +40,7 @@ export function throughEgress(
 
 const collectorConnectMs = 10_000;
 
-/** One connection to a collector of OpenTelemetry. `ca`: the authorities to trust, in PEM; null for the system's. */
+/** One connection to an OpenTelemetry collector. `ca`: the authorities to trust, in PEM; null for the system's. */
 export function collectorAgent(egress: Egress, url: string, ca: string | null): Agent {
   const trust = ca === null ? {} : { ca };
   const destination = { origin: new URL(url).origin, allowPrivate: true, connectMs: collectorConnectMs };

@@ -20,7 +20,7 @@ export type UpstreamErrorKind =
   | "undecodable";
 
 export interface UpstreamHandler {
-  /** Whether a stream's content was passed on already, so that what arrives shortly after may be gathered. */
+  /** Whether a stream's content has begun, so that data arriving shortly after may be gathered. */
   readonly gathers?: boolean;
   head(status: number, headers: ResponseHeaders): void;
   /** Returns false to pause reading until `resume`. */
@@ -48,12 +48,13 @@ export function kindOf(error: Error, started: boolean): UpstreamErrorKind {
 }
 
 /**
- * Largest size, in bytes, up to which pieces are joined. Reading pauses as soon as this much has arrived and was not yet
- * passed on: one turn of the event loop may read megabytes of a fast upstream, and a slow client would keep them.
+ * Largest size, in bytes, up to which pieces are joined. Reading pauses as soon as this much was received but not
+ * passed on: one turn of the event loop may read megabytes from a fast upstream, which would stay in memory for a slow
+ * client.
  */
 const maxJoinedBytes = 65_536;
 
-/** Most bytes that are gathered for the pacer: more of them cost nothing by being passed on at once. */
+/** Most bytes that are gathered for the pacer. Passing on more at once costs nothing. */
 const maxGatheredBytes = 16_384;
 
 const ended = "ended";
@@ -159,7 +160,7 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
     this.#head(status, this.#headers);
   }
 
-  /** In one piece up to `maxJoinedBytes`, so that what one read brought of a stream is parsed and written once. */
+  /** Passes the pieces on, joined up to `maxJoinedBytes`, so that the data of one read is parsed and written once. */
   #hand(pieces: readonly Buffer[], bytes: number): void {
     const only = pieces[0];
     if (pieces.length === 1 && only !== undefined) this.#take(only);

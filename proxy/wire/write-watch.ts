@@ -1,6 +1,6 @@
 /**
- * Limits how long a provider may take to read a request. Nothing else does: node:net reports an idle socket, and bytes
- * still waiting to be sent tell why it is idle.
+ * Limits how long a provider may take to read a request. Nothing else does: node:net reports an idle socket, and unsent
+ * bytes show why it is idle.
  */
 import type { Socket } from "node:net";
 import { StalledWriteError } from "./provider-wire.ts";

@@ -1,9 +1,7 @@
 /**
- * The body of a provider's answer, behind a head that the native parser has read and checked. A native parser is 10 KB
- * large and is needed only for heads, and each piece that it hands on has memory of its own, which costs more to
- * allocate than the piece costs to copy.
- *
- *   size[;extension] CRLF ──▶ data CRLF ──▶ … ──▶ 0 CRLF ──▶ trailers ──▶ CRLF
+ * The body of a provider's answer, after a head that the native parser has read and checked. A native parser takes 10
+ * KB and is needed only for heads. It also allocates memory for each piece, which costs more than copying the piece.
+ * size[;extension] CRLF ──▶ data CRLF ──▶ … ──▶ 0 CRLF ──▶ trailers ──▶ CRLF
  */
 import { Buffer } from "node:buffer";
 import { tokenForm as token } from "./fields.ts";
@@ -26,7 +24,7 @@ const extensions = new RegExp(`^(?:;${token}(?:=(?:${quoted}|(?:${token})?))?)*$
 const trailer = new RegExp(`^${token}:[\\t\\x20-\\x7e\\x80-\\xff]*$`);
 const sizeLine = /^(0*[0-9A-Fa-f]{1,12})(.*)$/;
 
-/** Small pieces of streams are parts of one buffer, which stays small itself, as a piece that is kept keeps it. */
+/** Small pieces of streams share one buffer. It is small, because any piece in use keeps all of it in memory. */
 const slabBytes = 8_192;
 const largestInSlab = 1_024;
 let slab = Buffer.allocUnsafeSlow(slabBytes);
@@ -44,7 +42,7 @@ function inSlab(bytes: Buffer, from: number, to: number): Buffer {
   return piece;
 }
 
-/** Of a chunked body, what is expected next. "end": the line end behind a chunk's data. */
+/** Of a chunked body, what is expected next. "end": the line end after a chunk's data. */
 type Expected = "size" | "data" | "end" | "trailer";
 
 export class AnswerBody {
@@ -52,16 +50,16 @@ export class AnswerBody {
   /** Bytes of the body, or of the chunk, that are still to come. */
   #left = 0;
   #expected: Expected = "size";
-  /** What has arrived of a line. */
+  /** The part of a line that has arrived. */
   #line = "";
   #trailerBytes = 0;
-  /** Where the data of a read begins and ends. */
+  /** Where the data within a read begins and ends. */
   #first = -1;
   #behind = -1;
-  /** What the last read brought of the body. */
+  /** The part of the body in the last read. */
   piece: Buffer | null = null;
 
-  /** `length`: of a body that announces it. */
+  /** `length`: the announced length, if there is one. */
   begin(framing: BodyFraming, length: number): void {
     this.#framing = framing;
     this.#left = length;
@@ -75,7 +73,7 @@ export class AnswerBody {
     return this.#framing === "close";
   }
 
-  /** Reads from `from` on. Returns the offset behind the body's end. `bytes` may be changed by this. */
+  /** Reads starting at `from`. Returns the offset after the body's end. May change `bytes`. */
   read(bytes: Buffer, from: number): number {
     this.piece = null;
     switch (this.#framing) {
@@ -109,7 +107,7 @@ export class AnswerBody {
     return result;
   }
 
-  /** Moves the data of several chunks together, so that it is copied once. Returns the offset behind it. */
+  /** Moves the data of several chunks together, so that it is copied once. Returns the offset after it. */
   #gather(bytes: Buffer, from: number): number {
     const end = Math.min(bytes.length, from + this.#left);
     if (this.#first < 0) {
@@ -124,7 +122,7 @@ export class AnswerBody {
     return end;
   }
 
-  /** Returns the offset behind the line, or behind what has arrived of it. */
+  /** Returns the offset after the line, or after the part of it that has arrived. */
   #readLine(bytes: Buffer, from: number): number {
     const end = bytes.indexOf(LF, from);
     const size = end < 0 ? -1 : this.#quickSize(bytes, from, end);
@@ -132,7 +130,7 @@ export class AnswerBody {
       this.#begun(size);
       return end + 1;
     }
-    // Within a read, what ends a chunk's data is the usual line.
+    // The usual case: the line end after a chunk's data is complete in this read.
     if (this.#expected === "end" && this.#line === "" && end === from + 1 && bytes[from] === CR) {
       this.#expected = "size";
       return end + 1;

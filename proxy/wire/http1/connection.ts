@@ -17,7 +17,9 @@ import { RequestReader } from "./request-reader.ts";
 /** Requests that may wait for their turn while the connection is read on, so that a disconnect is noticed. */
 const maxQueued = 8;
 
-/** How much is read, and for how long, after the last answer: a client that still sends would miss the answer. */
+/**
+ * How much is read, and for how long, after the last answer: a client that is still sending would otherwise miss it.
+ */
 const maxLingeringBytes = 262_144;
 const lingeringMs = 2_000;
 
@@ -57,7 +59,7 @@ export class ClientWire implements MessageSink, IndexedMember {
   #first: Http1Exchange | null = null;
   #newest: Http1Exchange | null = null;
   #queued = 0;
-  /** The first of them that was not handed on yet. */
+  /** The first exchange that was not handed on yet. */
   #unbegun: Http1Exchange | null = null;
   /** Whether requests wait until the client has read answers. */
   #drains = false;
@@ -70,7 +72,7 @@ export class ClientWire implements MessageSink, IndexedMember {
   #sinceMs: number;
   #nowMs: number;
   #paused = false;
-  /** Whether the body that is arriving has no room. */
+  /** Whether there is no room for the body that is arriving. */
   #full = false;
   /** No request is read after those in the queue: what follows may not be HTTP. */
   #last = false;
@@ -96,7 +98,10 @@ export class ClientWire implements MessageSink, IndexedMember {
     return isForSocket ? "other" : true;
   }
 
-  /** A list linked by its members, as a queue that is usually empty would allocate its room again for each. */
+  /**
+   * A list linked through its members: an array that is usually empty would allocate its storage again for each
+   * request.
+   */
   #add(exchange: Http1Exchange): void {
     if (this.#newest === null) this.#first = exchange;
     else this.#newest.next = exchange;
@@ -111,7 +116,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#first = first.next;
     if (this.#first === null) this.#newest = null;
     this.#queued--;
-    // What keeps one request should not keep those that followed it.
+    // A reference to one request should not keep later ones in memory.
     first.next = null;
   }
 
@@ -224,7 +229,9 @@ export class ClientWire implements MessageSink, IndexedMember {
     return true;
   }
 
-  /** Closes after what was written. `clean`: the client is not sending, so nothing is lost if reading stops. */
+  /**
+   * Closes once everything written was sent. `clean`: the client is not sending, so nothing is lost if reading stops.
+   */
   #close(clean: boolean): void {
     this.#nowMs = performance.now();
     this.#enter("closing");
@@ -234,7 +241,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.resume();
   }
 
-  /** Answers what is not a request, or was too slow. */
+  /** Answers input that isn't a valid request, or a request that is too slow. */
   #refuse(fault: WireFault): void {
     if (this.#first?.headSent) {
       this.socket.destroy();

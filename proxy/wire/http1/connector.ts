@@ -12,16 +12,16 @@ export class ConnectTimeoutError extends Error {
   readonly code = "ESLUICECONNECT";
 }
 
-/** Longer than the idle time after which load balancers and NAT forget a connection's silence. */
+/** Well below the idle time after which load balancers and NAT drop a silent connection. */
 const tcpKeepAliveMs = 60_000;
 
 export interface ConnectEvents {
   /**
-   * The socket, which will be connected or fail with an `error` event. Comes at once, unless a tunnel through the egress
-   * proxy comes first.
+   * The socket, which will be connected or fail with an `error` event. Called at once, unless a tunnel through the
+   * egress proxy must be opened first.
    */
   socket(socket: Socket): void;
-  /** Takes what the socket reads. */
+  /** Receives the bytes that the socket reads. */
   take: TakeBytes;
   /** Called once, unless the socket fails before. */
   connected(): void;
@@ -44,11 +44,11 @@ const late = (): Error => new ConnectTimeoutError("the connection could not be m
 /** Options of TLS to this address, with the session of the connection before. */
 function secureOptions({ tls }: UpstreamAddress, name: string) {
   const { ca = null, serverName = null, client = null } = tls ?? {};
-  // A session belongs to this certificate and these authorities: another address has another connector.
+  // A session is valid only for this certificate and these authorities; each address has its own connector.
   let session: Buffer | undefined;
   return {
     options: () => ({
-      // Whose certificate it must be, where this is an address: those have no servername.
+      // The name that the certificate must have if the host is an IP address, which has no servername.
       host: name,
       servername: serverName ?? (isIP(name) === 0 ? name : ""),
       ALPNProtocols: ["http/1.1"],
@@ -64,7 +64,7 @@ function secureOptions({ tls }: UpstreamAddress, name: string) {
   };
 }
 
-/** Follows a socket until it is connected, or the time is up. */
+/** Watches a socket until it is connected or the time is up. */
 function follow(socket: Socket, event: "connect" | "secureConnect", ms: number, connected: () => void): void {
   const timer = setTimeout(() => socket.destroy(late()), ms);
   socket.once(event, () => {
@@ -100,7 +100,7 @@ function directConnector(host: string, target: TunnelTarget, connectMs: number, 
   };
 }
 
-/** The tunnel is there: what remains is TLS. */
+/** Continues with TLS once the tunnel is open. */
 function useTunnel(tunnel: Socket, events: ConnectEvents, untilMs: number, tls: Tls | null): void {
   const ready = (socket: Socket): void => {
     readAccepted(socket, events.take);

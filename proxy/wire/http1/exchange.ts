@@ -12,7 +12,7 @@ import { addAnswerHead, fieldsByName } from "./fields.ts";
 import type { MessageHead } from "./parser.ts";
 import { writeJoined } from "./writes.ts";
 
-/** What an exchange needs of its connection. */
+/** The parts of its connection that an exchange uses. */
 interface ExchangeWire {
   readonly socket: Socket;
   /** The last field of a head, so that clients don't reuse a connection that is about to close, and the empty line. */
@@ -35,7 +35,7 @@ const maxEarlyBytes = 65_536;
 
 const nothing: (string | Buffer)[] = [];
 
-/** The head that was made last, and whose it is until it is written or the next one is made. */
+/** The newest head, and the exchange to which it belongs until it is written or another head is built. */
 const newestHead = new TextBytes();
 let newestOwner: Http1Exchange | null = null;
 
@@ -50,7 +50,7 @@ export class Http1Exchange implements ClientExchange, Task {
   readonly #head: MessageHead;
   readonly #body = new GatheredBody();
   #stream: Readable | null = null;
-  /** The rest of the body is of no interest. */
+  /** Whether the rest of the body is discarded. */
   #discards = false;
   #continued = false;
   #framing: AnswerFraming = "unsent";
@@ -60,7 +60,7 @@ export class Http1Exchange implements ClientExchange, Task {
   #onGone: (() => void) | null = null;
   #gone = false;
   readonly startedMs: number;
-  /** What was written before all earlier requests of the connection were answered; null once it is its turn. */
+  /** Output from before all earlier requests of the connection were answered; null once it is this one's turn. */
   #early: (string | Buffer)[] | null = nothing;
   #earlyBytes = 0;
   #onDrain: (() => void) | null = null;
@@ -126,7 +126,7 @@ export class Http1Exchange implements ClientExchange, Task {
     this.#body.end();
   }
 
-  /** Passes on what a read brought. Returns false to pause reading. */
+  /** Passes on the bytes of a read. Returns false to pause reading. */
   flow(): boolean {
     const stream = this.#stream;
     if (stream === null) return true;
@@ -219,7 +219,7 @@ export class Http1Exchange implements ClientExchange, Task {
     if (this.#framing === "chunked" || this.#framing === "close") this.#schedule();
   }
 
-  /** Before another head is made, or something follows in the same text. */
+  /** Call before another head is built, or something is added to the same text. */
   keepHead(): void {
     if (newestOwner !== this) return;
     newestOwner = null;
@@ -247,7 +247,7 @@ export class Http1Exchange implements ClientExchange, Task {
     return this.#put(out);
   }
 
-  /** Writes what was gathered, and a whole answer's body, in one piece. */
+  /** Writes the gathered output, and a whole answer's body, in one piece. */
   #writeLast(bytes: Buffer): void {
     if (this.#framing !== "length" || this.#early !== null || newestOwner !== this) {
       this.write(bytes);
@@ -257,7 +257,7 @@ export class Http1Exchange implements ClientExchange, Task {
     writeJoined(this.#wire.socket, newestHead, bytes);
   }
 
-  /** Writes what was gathered in this turn of the event loop. */
+  /** Writes the output gathered in this turn of the event loop. */
   run(): void {
     this.keepHead();
     const out = this.#unsent;

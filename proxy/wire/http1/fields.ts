@@ -4,7 +4,10 @@ import { type IncomingHttpHeaders, STATUS_CODES } from "node:http";
 import type { AnswerFields } from "../client-exchange.ts";
 import type { TextBytes } from "../text-bytes.ts";
 
-/** Of these the first counts, as in node:http. The stage "preliminary" refuses repetitions that matter. */
+/**
+ * If one of these is repeated, the first counts, as in node:http. The stage "preliminary" refuses dangerous
+ * repetitions.
+ */
 const firstCounts: ReadonlySet<string> = new Set([
   "age",
   "authorization",
@@ -63,7 +66,7 @@ export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
   return fields;
 }
 
-/** Fields of a response by name in lower case; those that are repeated as lists. */
+/** Fields of a response by name in lower case; repeated fields become lists. */
 export function responseFields(raw: readonly string[]): Record<string, string | string[]> {
   const fields = new Fields<string | string[]>();
   for (let index = 0; index < raw.length; index += 2) {
@@ -77,7 +80,7 @@ export function responseFields(raw: readonly string[]): Record<string, string | 
 }
 
 const outOfField = /[^\t\x20-\x7e\x80-\xff]/;
-/** Of a field's name, as a part of a regular expression (RFC 9110, section 5.6.2). */
+/** The form of a field's name, as a part of a regular expression (RFC 9110, section 5.6.2). */
 export const tokenForm = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
 const token = new RegExp(`^${tokenForm}$`);
 

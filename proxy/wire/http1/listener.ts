@@ -11,15 +11,15 @@ import { ClientWire } from "./connection.ts";
 const lookMs = 1_000;
 
 /**
- * A client with more than this ahead of it has its provider paused. What one turn of the event loop reads is added to it,
- * in the client's own form. Connections with TLS keep Node's 64 KiB: it has no setting for them.
+ * Reading from the provider pauses once a client has more than this still to receive. One turn of the event loop may
+ * add what it reads on top. Connections with TLS keep Node's 64 KiB, for which there is no setting.
  */
 const maxUnsentBytes = 16_384;
 
 /** `tls`: null for plain HTTP. */
 export function http1Listener(tls: TlsMaterial | null, times: ServerTimes, handler: ExchangeHandler): TrafficListener {
   const wires = new IndexedSet<ClientWire>();
-  /** All connections, those in a TLS handshake included. */
+  /** All connections, including those in a TLS handshake. */
   const sockets = new Set<Socket>();
   const take = (socket: Socket): void => {
     const wire = new ClientWire(socket, handler, times);

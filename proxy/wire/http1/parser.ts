@@ -53,9 +53,9 @@ export interface MessageHead {
   rawHeaders: string[];
   /** Whether the connection can be used after this message. */
   keepAlive: boolean;
-  /** The message asks for another protocol: what follows it may not be HTTP. */
+  /** Whether the message asks for another protocol, so that what follows may not be HTTP. */
   upgrade: boolean;
-  /** Of a request: its fields by name, once they were asked for. Requests may share them: never changed. */
+  /** A request's fields by name, once they were asked for. Requests may share this object, so never change it. */
   byName: IncomingHttpHeaders | null;
 }
 
@@ -83,7 +83,7 @@ interface Bound extends NativeParser {
   inBody: boolean;
   /** Whether a part of a message has arrived. */
   began: boolean;
-  /** Whether it has to be initialised before it can read another message. */
+  /** Whether it must be initialised before it can read another message. */
   spent: boolean;
   maxHeaderBytes: number;
 }
@@ -179,13 +179,13 @@ function made(isRequest: boolean): Bound {
   return parser;
 }
 
-/** Parsers that no connection needs for now. */
+/** Parsers that no connection is using. */
 const idle = { request: [] as Bound[], response: [] as Bound[] };
 const maxIdle = 64;
 
 /**
- * A native parser is 10 KB large, so a connection has one only while a message is arriving: most connections wait for
- * an answer, or for the next request.
+ * A native parser takes 10 KB, so a connection has one only while a message is arriving: most connections wait for an
+ * answer, or for the next request.
  */
 export class MessageParser {
   readonly #type: "request" | "response";
@@ -213,7 +213,7 @@ export class MessageParser {
     return parser;
   }
 
-  /** Whether no message has begun that it reads. */
+  /** Whether it is between messages. */
   get idle(): boolean {
     return this.#native === null;
   }
@@ -223,12 +223,12 @@ export class MessageParser {
     const native = this.#native ?? this.#taken();
     const read = native.execute(bytes);
     if (typeof read !== "number") return failureOf(read);
-    // One that has read the last message of a connection stays, to refuse what follows.
+    // After the last message of a connection, the parser stays, to refuse anything that follows.
     if (!native.began && !native.spent) this.release();
     return read === bytes.length ? null : { unreadFrom: read };
   }
 
-  /** Gives up the native parser between messages. Not to be called while it reads. */
+  /** Gives up the native parser between messages. Must not be called while it reads. */
   release(): void {
     const native = this.#native;
     this.#native = null;
@@ -247,7 +247,7 @@ export class MessageParser {
     return this.#native === null || this.#native.finish() === undefined;
   }
 
-  /** Drops the native parser. Not to be called while it reads. */
+  /** Drops the native parser. Must not be called while it reads. */
   close(): void {
     this.#native?.close();
     this.#native = null;

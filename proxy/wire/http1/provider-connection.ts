@@ -14,10 +14,10 @@ import { writeJoined } from "./writes.ts";
 
 const maxHeaderBytes = 16_384;
 
-/** How long an idle connection is kept, in milliseconds, unless the provider says something else. */
+/** How long an idle connection is kept, in milliseconds, unless the provider gives a limit. */
 const idleMs = 30_000;
 const maxIdleMs = 300_000;
-/** By how much the provider's own limit is taken as shorter: the next request needs time to arrive. */
+/** Subtracted from the provider's own limit, because the next request needs time to arrive. */
 const idleMarginMs = 2_000;
 
 class NotHttpError extends Error {
@@ -30,8 +30,8 @@ class ClosedError extends Error {
   readonly code = "ESLUICECLOSED";
 }
 
-/** Says how long the provider keeps an idle connection; null if it doesn't. */
-function toldIdleMs(field: string | string[] | undefined): number | null {
+/** How long the provider keeps an idle connection; null if it gives no limit. */
+function keepAliveMsOf(field: string | string[] | undefined): number | null {
   if (typeof field !== "string") return null;
   const seconds = /timeout=(\d+)/i.exec(field)?.[1];
   return seconds === undefined ? null : Math.min(maxIdleMs, Number(seconds) * 1_000 - idleMarginMs);
@@ -43,7 +43,7 @@ function wasNotSent(error: Error): boolean {
   return syscall === "write" && (code === "EPIPE" || code === "ECONNRESET");
 }
 
-/** Some servers send an empty line behind an answer, which the parser skips before the next one. */
+/** Some servers send an empty line after an answer, which the parser skips before the next one. */
 function isBlank(bytes: Buffer, from: number): boolean {
   for (let offset = from; offset < bytes.length; offset++)
     if (bytes[offset] !== 13 && bytes[offset] !== 10) return false;
@@ -90,7 +90,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   readonly #connecting: Connecting;
   readonly #parser: MessageParser;
   readonly #body = new AnswerBody();
-  /** Whether the body is read here, and not by the parser. */
+  /** Whether the body is read here rather than by the parser. */
   #ownBody = false;
   #connected = false;
   #running: Running | null = null;
@@ -189,7 +189,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   }
 
   #read(bytes: Buffer): boolean {
-    // While nothing is asked, nothing may be said.
+    // Without a call under way, the provider must not send anything.
     this.#unasked = this.#running === null;
     if (this.#running !== null) {
       this.#running.request = null;
@@ -231,13 +231,13 @@ export class Http1Connection implements ProviderConnection, MessageSink {
   head(head: MessageHead): boolean | "other" {
     const running = this.#running;
     if (running === null) return true;
-    // Nobody asked for another protocol.
+    // No request asks for another protocol.
     if (head.status === 101) this.#unasked = true;
     if (head.status >= 200) {
       this.#headed = true;
       this.#keeps = head.keepAlive && !head.upgrade;
       const fields = responseFields(head.rawHeaders);
-      this.#idleForMs = toldIdleMs(fields["keep-alive"]) ?? idleMs;
+      this.#idleForMs = keepAliveMsOf(fields["keep-alive"]) ?? idleMs;
       const framing = framingOf(head.status, fields);
       this.#ownBody = framing !== null && head.status !== 101;
       if (framing !== null) this.#body.begin(framing, Number(fields["content-length"] ?? 0));
@@ -263,7 +263,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#headed = false;
     this.#isFirst = false;
     this.#writing.end();
-    // A request that was answered before it was read whole would still be arriving when the next one starts.
+    // If a request was answered before it was sent completely, it would still be arriving when the next one starts.
     const socket = this.#socket;
     const reusable = this.#keeps && socket?.writableLength === 0 && this.#idleForMs > 0;
     if (reusable) {

@@ -32,7 +32,7 @@ function startOf(method: UpstreamRequest["method"], path: string, host: string):
   if (known !== undefined) return known;
   if (outOfPath.test(path)) throw new TypeError("the path has a character that is not allowed");
   const start = Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`, "latin1");
-  // Other methods name what they are about.
+  // Paths of other methods contain ids, so they are rarely repeated.
   if (method === "POST" && path.length <= maxKeptLength && ofHost.size < maxStarts) ofHost.set(path, start);
   return start;
 }

@@ -9,13 +9,13 @@ export class RequestReader {
   readonly #parser: MessageParser;
   readonly #maxHeadBytes: number;
   #last: RequestHead | null = null;
-  /** Bytes that are still to come of a body whose head was of the usual form. */
+  /** Bytes still to come of a body whose head had the usual form. */
   #left = 0;
 
   constructor(sink: MessageSink, maxHeaderBytes: number) {
     this.#sink = sink;
     this.#parser = new MessageParser("request", sink, maxHeaderBytes);
-    // One that comes near the limit is left to the parser, which counts.
+    // Heads near the limit are left to the parser, which enforces it.
     this.#maxHeadBytes = Math.min(maxUsualBytes, maxHeaderBytes / 2);
   }
 
@@ -33,7 +33,7 @@ export class RequestReader {
     return result === null || typeof result === "string" ? result : { unreadFrom: from + result.unreadFrom };
   }
 
-  /** Returns the offset behind what has arrived of a request; null if it is for the parser. */
+  /** Returns the offset after the part of a request that has arrived; null if the parser must read it. */
   #usual(bytes: Buffer, from: number): number | null {
     const last = this.#last;
     if (last !== null && isRepeated(last, bytes, from)) return this.#begin(last, bytes, from);
@@ -62,7 +62,7 @@ export class RequestReader {
     return end;
   }
 
-  /** Not to be called while it reads. */
+  /** Must not be called while it reads. */
   close(): void {
     this.#parser.close();
   }

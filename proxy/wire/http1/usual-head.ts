@@ -1,7 +1,7 @@
 /**
- * Heads in the form that nearly all clients and providers send, read without the native parser, whose calls into
- * JavaScript cost more than the reading. It accepts less than HTTP allows: whatever is unusual is left to the parser. What
- * it accepts, it reads as the parser does; test/proxy/http1-usual-head.test.ts compares both.
+ * Reads heads in the form that nearly all clients and providers send, without the native parser, whose calls into
+ * JavaScript cost more than parsing. This accepts less than HTTP allows, and leaves everything unusual to the parser.
+ * It reads what it accepts as the parser does; test/proxy/http1-usual-head.test.ts compares both.
  */
 import { Buffer } from "node:buffer";
 import { tokenForm } from "./fields.ts";
@@ -18,7 +18,7 @@ const responseForm = new RegExp(`^HTTP/1\\.1 [2-5]\\d\\d [\\x21-\\x7e][\\x20-\\x
 const lengthForm = /^\d{1,15}$/;
 const keepsAlive = /^keep-alive$/i;
 
-/** Fields that change how the message is read, by the length of their names, in which most others differ already. */
+/** Fields that change how the message is read, by the length of their names, which already rules out most others. */
 const decisive: readonly (string | undefined)[] = Object.assign(new Array<string | undefined>(32).fill(undefined), {
   10: "connection",
   14: "content-length",
@@ -32,17 +32,17 @@ function decidingName(name: string): string | null {
   return deciding !== undefined && name.toLowerCase() === deciding ? deciding : null;
 }
 
-/** A head's fields, and what they say of the body. */
+/** A head's fields, and what they say about the body. */
 interface Fields {
   rawHeaders: string[];
-  /** null: in chunks. undefined: nothing is said. */
+  /** Length of the body; null if it is chunked, undefined if the head doesn't say. */
   length: number | null | undefined;
   /** Where the value of Content-Length stands in the text and in the list; 0 if it is absent. */
   lengthFrom: number;
   lengthIndex: number;
 }
 
-/** Returns null if it is for the parser to decide what the fields mean. */
+/** Returns null if the parser must interpret the fields. */
 function fieldsIn(text: string): Fields | null {
   const read: Fields = { rawHeaders: [], length: undefined, lengthFrom: 0, lengthIndex: 0 };
   const { rawHeaders } = read;
@@ -74,7 +74,7 @@ export function headText(bytes: Buffer, from: number, maxHeadBytes: number): str
 
 export interface RequestHead {
   text: string;
-  /** The same as bytes, once the connection has repeated it: to compare them makes no text. */
+  /** The same as bytes, once the connection has repeated it. Comparing bytes allocates no text. */
   bytes: Buffer | null;
   head: MessageHead;
   /** Bytes of the body. */
@@ -83,7 +83,7 @@ export interface RequestHead {
   around: { before: string; after: string; index: number } | null;
 }
 
-/** Returns null if the text is for the parser to read. */
+/** Returns null if the parser must read the text. */
 export function usualRequest(text: string): RequestHead | null {
   if (!requestForm.test(text)) return null;
   const read = fieldsIn(text);
@@ -107,8 +107,8 @@ export function usualRequest(text: string): RequestHead | null {
 }
 
 /**
- * The same as an earlier head of the connection, which it equals but for the length of the body, as most requests of a
- * client do. Returns null if it differs in more.
+ * Reads a head that equals an earlier one of the connection but for the length of the body, as most requests of a
+ * client do. Returns null if more differs.
  */
 export function repeatedRequest(last: RequestHead, text: string): RequestHead | null {
   if (last.text === text) {
@@ -124,13 +124,13 @@ export function repeatedRequest(last: RequestHead, text: string): RequestHead | 
   return { ...last, text, bytes: null, head: { ...last.head, rawHeaders, byName: null }, length: Number(value) };
 }
 
-/** Whether the bytes go on with the same head as before. */
+/** Whether the next bytes are the same head as before. */
 export function isRepeated({ bytes }: RequestHead, read: Buffer, from: number): boolean {
   if (bytes === null || read.length - from < bytes.length) return false;
   return read.compare(bytes, 0, bytes.length, from, from + bytes.length) === 0;
 }
 
-/** Returns null if the text is for the parser to read, or the body is of another form than `framingOf` knows. */
+/** Returns null if the parser must read the text, or if `framingOf` doesn't know the form of the body. */
 export function usualResponse(text: string): MessageHead | null {
   if (!responseForm.test(text)) return null;
   const status = Number(text.slice(9, 12));
