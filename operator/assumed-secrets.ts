@@ -1,6 +1,6 @@
 /**
- * Stands in for Secrets that can't be read: those of a repository, where no Secret belongs, and those that the user of a
- * command may not see. Pure.
+ * Assumes the content of Secrets that can't be read: in a repository, which should hold no Secrets, and for users of a
+ * command who may not see them. Pure.
  */
 import { Buffer } from "node:buffer";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
@@ -59,7 +59,7 @@ function wantedKeys(objects: readonly WorldObject[], ref: string): string[] {
   return [...new Set([...fields, "apiKey", "tls.crt", "tls.key", ...named])];
 }
 
-/** The world with these Secrets, which hold every key that objects ask for and which the objects may use. */
+/** The world with these Secrets: they contain every key that objects name, and the objects may use them. */
 export function withAssumed(world: World, refs: Iterable<string>): World {
   const secrets = { ...world.secrets };
   const secretRights = { ...world.secretRights };

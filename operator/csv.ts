@@ -1,6 +1,6 @@
-/** CSV as RFC 4180 has it. */
+/** CSV as in RFC 4180. */
 
-/** A cell that a spreadsheet would evaluate as a formula is made text. */
+/** Turns a cell that a spreadsheet would evaluate as a formula into text. */
 function csvCell(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
@@ -9,7 +9,7 @@ function csvCell(text: string): string {
 export const csvLine = (cells: readonly (string | number)[]): string =>
   cells.map((cell) => csvCell(String(cell))).join(",");
 
-/** What `csvCell` put before a formula. */
+/** The prefix that `csvCell` adds to a formula. */
 const plainCell = (cell: string): string => (/^'[=+\-@\t\r]/.test(cell) ? cell.slice(1) : cell);
 
 /** Splits text that arrives in pieces into records. Reads what `csvLine` writes. */

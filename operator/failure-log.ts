@@ -27,7 +27,7 @@ export class FailureLog {
     return (cause) => this.log.warn({ status: statusCode(cause), err: inWords(cause) }, message);
   }
 
-  /** As `warn`, for what the operator can't do without. */
+  /** Like `warn`, for failures that keep the operator from working. */
   warnAndCount(message: string, then: () => void = () => undefined): Report {
     const warn = this.warn(message);
     return (cause) => {

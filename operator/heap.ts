@@ -1,6 +1,6 @@
 /**
- * Limits how the operator's heap grows. V8 lets a heap grow to several times of what is in use before it collects, and the young
- * generation to 128 MB on a large node: good for servers, but the operator works in short bursts and rests in between.
+ * Limits the growth of the operator's heap. V8 lets a heap grow to several times the live data before it collects, and
+ * the young generation to 128 MB on a large node. That suits busy servers, but the operator works in short bursts.
  */
 import { setFlagsFromString } from "node:v8";
 

@@ -26,7 +26,7 @@ export class Loop {
 
   /**
    * `run` makes one pass, over everything if `resync` is set, and returns whether nothing is left to wait for. `failed`
-   * receives what it threw.
+   * receives its exceptions.
    */
   constructor(run: (resync: boolean) => Promise<boolean>, resyncMs: number, failed: (cause: unknown) => void) {
     this.#run = run;

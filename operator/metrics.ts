@@ -16,7 +16,7 @@ export interface OperatorMetrics {
     compiled: Compiled;
     programmed: Programmed;
     objects: readonly WorldObject[];
-    /** How long a change took until every proxy served it; null if none has just arrived. */
+    /** How long a change took until every proxy served it; null if none was completed in this pass. */
     liveMs: number | null;
   }): void;
   failed(): void;

@@ -18,7 +18,7 @@ import { asOperatorSettings, type OperatorSettings, operatorSettings } from "./s
 
 export interface ObservedCluster {
   compiled: Compiled;
-  /** What could not be read, and what was assumed instead. */
+  /** Notes on what could not be read, and what was assumed instead. */
   notes: string[];
   /** Whether audit records can be kept safe; null if unknown. */
   durableAudit: boolean | null;
@@ -35,7 +35,7 @@ export interface ObserveOptions {
 const syncTimeoutMs = 30_000;
 const lookMs = 50;
 
-/** What goes away by itself: the API server has no room for a moment, or is (re)initializing a resource's storage. */
+/** Temporary failures: the API server is overloaded, or is (re)initializing a resource's storage. */
 const isPassing = (cause: unknown): boolean => {
   const status = statusCode(cause);
   return status === 429 || status >= 500;
@@ -54,7 +54,7 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   const where = `ConfigMap ${options.systemNamespace}/${name}`;
   if (text !== undefined) return asOperatorSettings(where, text);
   notes.push(`the operator's settings (${where}) can't be read; defaults are assumed`);
-  // Nor is it known what the installation permits, so no object is reported as refused for lack of permission.
+  // The installation's permissions are unknown as well, so no object is reported as lacking one.
   return operatorSettings.parse({
     namespace: options.systemNamespace,
     privateEndpointNamespaces: ["*"],

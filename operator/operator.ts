@@ -56,7 +56,7 @@ export class Operator {
   readonly #contests: Contests;
   readonly #statuses: StatusWriter;
   readonly #context: Reconciler;
-  /** A container that is started again in the same Pod goes on with the Lease of the one before. */
+  /** A container restarted in the same Pod continues with the Lease of its predecessor. */
   readonly #identity = `${hostname()}_${process.env["POD_UID"] || randomUUID()}`;
   /** Publishes. */
   readonly #publishing: Loop;
@@ -68,7 +68,7 @@ export class Operator {
   #fresh = true;
   /** Alerts delivered or given up that no pass has put into a status yet. */
   #unsaved = false;
-  /** Of the config whose publication was logged last. */
+  /** Revision of the config whose publication was logged last. */
   #revision = "";
 
   constructor(settings: OperatorSettings, config: PooledKubeConfig) {
@@ -131,7 +131,8 @@ export class Operator {
     const { missing } = this.#rights;
     if (missing.length > 0) return `the operator may not ${rightTexts(missing).join(", ")}`;
     if (!this.source.synced()) return "caches are not filled yet";
-    // A rollout stops the leader once its successor is ready, which then needn't begin with thousands of Secrets.
+    // A rollout stops the leader once its successor is ready. By then the successor has read the Secrets, perhaps
+    // thousands.
     return this.source.holdsSecrets() ? "" : "the Secrets that objects refer to are not all read yet";
   }
 

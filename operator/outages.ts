@@ -1,6 +1,6 @@
 /**
- * Which failures of calls that are tried again and again are worth a line of the log: the first of an outage, then a
- * summary every few minutes, and the end. Pure, except for what it remembers.
+ * Decides which failures of repeated calls are logged: the first of an outage, then a summary every few minutes, and
+ * the end. Pure, except for what it remembers.
  */
 const summaryMs = 5 * 60_000;
 /** Longer than the longest pause between two attempts: a failure after it belongs to another outage. */
@@ -28,7 +28,7 @@ const summaryOf = ({ attempts, sinceMs }: Outage, nowMs: number): FailedAttempts
 export class Outages {
   readonly #outages = new Map<string, Outage>();
 
-  /** An attempt failed. Returns what to log: how many have so far; null to log nothing. */
+  /** Records a failed attempt. Returns the number of failures to log; null to log nothing. */
   failed(what: string, status: number, nowMs: number): FailedAttempts | null {
     const known = this.#outages.get(what);
     const goesOn = known !== undefined && known.status === status && nowMs - known.lastMs < apartMs;
@@ -44,7 +44,7 @@ export class Outages {
     return summaryOf(outage, nowMs);
   }
 
-  /** An attempt succeeded. Returns what the outage was that it ends; null if there was none. */
+  /** Records a successful attempt. Returns the outage that it ends; null if there was none. */
   ended(what: string, nowMs: number): FailedAttempts | null {
     const outage = this.#outages.get(what);
     this.#outages.delete(what);

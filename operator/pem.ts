@@ -5,8 +5,8 @@ import { createSecureContext } from "node:tls";
 import type { PemFacts, PublicHalf, Unusable } from "./compile/world.ts";
 
 /**
- * A chain of five certificates with 4,096-bit RSA keys takes about 12 KiB. All that proxies mount must fit into one
- * Secret of 1 MiB.
+ * A chain of five certificates with 4,096-bit RSA keys takes about 12 KiB. Everything that proxies mount must fit into
+ * one Secret of 1 MiB.
  */
 const maxBytes = 32_768;
 

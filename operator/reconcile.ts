@@ -42,7 +42,7 @@ export interface Reconciler {
   publisher: Publisher;
   nudger: Nudger;
   revocations: RevocationPath;
-  /** What passes remember for the next one. */
+  /** State that passes hand on to the next one. */
   memo: { compile: CompileMemo; encode: EncodeMemo };
   book: StatusBook;
   statuses: StatusWriter;
@@ -59,11 +59,13 @@ export interface Reconciler {
   published: Published | null;
   /** What the proxies answered last; null before their first answer. */
   fleet: FleetReport | null;
-  /** Says what the operator can't do with an object for lack of rights, or ""; null if it has all of them. */
+  /** Says what the operator lacks the rights to do with an object, or ""; null if it has all rights. */
   losses(): ((verdict: Verdict) => string) | null;
   /** Ready proxies at the last answer; null before the first. */
   ready: number | null;
-  /** What was published when this process became leader; null before its first pass, and of no use after the first report. */
+  /**
+   * What was published when this process became leader; null before its first pass, and unused after the first report.
+   */
   takenOver: { config: RenderedConfig | null } | null;
   /** Call when something that is compiled has changed. */
   changed(): void;
@@ -97,7 +99,7 @@ export function takeOver(context: Reconciler): void {
   for (const book of [context.canaries, context.discovery, context.budgets, context.objectAlerts]) book.forget();
 }
 
-/** read → compile → publish. Throws what could not be published, after everything else was. */
+/** read → compile → publish. Throws if something could not be published, after publishing everything else. */
 export async function publishPass(context: Reconciler): Promise<void> {
   const { source, publisher, settings } = context;
   const changedAtMs = context.rollouts.reads(context.nowMs());
@@ -140,7 +142,7 @@ export async function publishPass(context: Reconciler): Promise<void> {
   if (failure !== null || unnudged !== null) throw failure ?? unnudged;
 }
 
-/** Before the first answer of the proxies nobody knows how many there are. */
+/** The number of proxies is unknown before their first answer. */
 function greet(context: Reconciler, objects: readonly WorldObject[], compiled: Compiled, revision: string): void {
   const { ready: total } = context;
   if (total !== null)
@@ -154,7 +156,7 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const { compiled, publication, objects, values, compileMs, tokens } = published;
   const revision = publication.live?.manifest.revision ?? "";
   const fleet = await askFleet(context.cluster, settings, tokens.status).catch((cause: unknown) => {
-    // Where it may not look for them, proxies count as they were: what is new is not known to be live.
+    // Without the right to find proxies, the last known ones count, so changes are not known to be live.
     if (statusCode(cause) !== 403 || context.fleet === null) throw cause;
     return context.fleet;
   });
@@ -195,7 +197,7 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   return everywhere && refusing;
 }
 
-/** For proxies that lack the revision or revocations. */
+/** Speeds up proxies that lack the revision or revocations. */
 async function hasten(
   context: Reconciler,
   revision: string,
@@ -230,7 +232,7 @@ async function readBudgets(
   return patches;
 }
 
-/** What went wrong; null if nothing did. */
+/** The failure; null if there was none. */
 function nudge({ nudger, revocations, leading }: Reconciler, revision: string): Promise<unknown> {
   if (!leading()) return Promise.resolve(null);
   return nudger.nudge(revocations.mark(revision)).then(

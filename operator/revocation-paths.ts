@@ -1,4 +1,4 @@
-/** Both paths of revocations: what the leader publishes, and what an operator that stands by sends for it. */
+/** Both paths of revocations: publication by the leader, and messages from a standby operator. */
 import type { Cluster } from "./cluster/api.ts";
 import { type StatusTokens, sendRevocations, storedTokens } from "./cluster/proxies.ts";
 import { RevocationPath } from "./cluster/revocation-path.ts";
@@ -17,7 +17,7 @@ interface RevocationParts {
   leading(): boolean;
   /** Whether a new leader has yet to compare all keys with what is published. */
   fresh(): boolean;
-  /** Of the config that was published last; null before. */
+  /** Revision of the last published config; null before the first. */
   tokens(): StatusTokens | null;
   /** Makes proxies read what was written. */
   nudge(path: RevocationPath): Promise<void>;
@@ -38,7 +38,7 @@ export class RevocationPaths {
     });
   }
 
-  /** Ends after what is under way. */
+  /** Ends once the current work is done. */
   async stop(): Promise<void> {
     await this.published.idle();
     this.published.stop();

@@ -1,15 +1,15 @@
 /** Measures how long changes take until every proxy serves them. */
 export class RolloutClock {
-  /** When the first change came that no pass has read yet. */
+  /** Time of the first change that no pass has read yet. */
   #changedAtMs: number | null = null;
-  /** When the first change came that is published and not live everywhere. */
+  /** Time of the first change that is published but not live everywhere. */
   #publishedAtMs: number | null = null;
 
   changed(nowMs: number): void {
     this.#changedAtMs ??= nowMs;
   }
 
-  /** A pass begins to read. Returns when the first of the changes came that it will find. */
+  /** A pass begins to read. Returns the time of the first change that it will find. */
   reads(nowMs: number): number {
     const sinceMs = this.#changedAtMs ?? nowMs;
     this.#changedAtMs = null;

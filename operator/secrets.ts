@@ -1,4 +1,4 @@
-/** Turns a Secret's value into the facts about it that may leave this room. */
+/** Reduces a Secret's value to facts that the rest of the operator may know. */
 import { Buffer } from "node:buffer";
 import { KeyedDigester } from "../proxy/config/encode.ts";
 import { minKeyCharacters } from "../proxy/config/key-record.ts";
@@ -8,7 +8,7 @@ import { pemFacts } from "./pem.ts";
 /** Keys that Sluice makes start with this, and show this many characters. */
 const ownKey = /^slc_[A-Za-z0-9_-]{8,}$/;
 const shownCharacters = 8;
-/** No server takes a larger header, and all that proxies mount must fit into one Secret of 1 MiB. */
+/** No server accepts a larger header, and everything that proxies mount must fit into one Secret of 1 MiB. */
 const maxBytes = 16_384;
 const moment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/;
 

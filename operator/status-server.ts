@@ -2,7 +2,10 @@
 import fastify, { type FastifyInstance } from "fastify";
 import type { OperatorMetrics } from "./metrics.ts";
 
-/** After this time without a sign of the API server a restart may help: its address, the network or this process. */
+/**
+ * After this time without contact to the API server, a restart may help: the fault may be its address, the network or
+ * this process.
+ */
 const maxSilenceMs = 180_000;
 
 /**

@@ -43,7 +43,7 @@ export interface Cluster {
 const asApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
 export const asMerge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
 
-/** The API server is reached as kubectl reaches it: by `proxy-url` of the kubeconfig, else as HTTPS_PROXY says. */
+/** Reaches the API server as kubectl does: through the kubeconfig's `proxy-url`, else as HTTPS_PROXY says. */
 export function useEgress(config: KubeConfig, egress: Egress): void {
   config.clusters = config.clusters.map((cluster) => {
     const url = cluster.proxyUrl ? null : URL.parse(cluster.server);
@@ -92,7 +92,7 @@ export function connectCluster(config: KubeConfig): Cluster {
 /** HTTP status of a failed call; 0 if there was no response. */
 export function statusCode(cause: unknown): number {
   if (cause instanceof ApiException) return cause.code;
-  // As the client's watches fail.
+  // The form of errors from the client's watches.
   return cause instanceof Error && "statusCode" in cause && typeof cause.statusCode === "number" ? cause.statusCode : 0;
 }
 

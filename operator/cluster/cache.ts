@@ -46,8 +46,8 @@ const firstPauseMs = 500;
 const maxPauseMs = 30_000;
 
 /**
- * Leaves out what no part of the operator reads: for most objects it is larger than the rest. Built as a new object,
- * since one that members are deleted from takes several times the memory.
+ * Leaves out members that the operator doesn't read, which are most of most objects. Builds a new object, since
+ * deleting members from one makes it take several times the memory.
  */
 function leanMetadata(metadata: Metadata): Metadata {
   const { name, namespace, uid, resourceVersion, generation, creationTimestamp } = metadata;

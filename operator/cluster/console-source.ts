@@ -26,7 +26,7 @@ export interface ClusterView {
   token(): Promise<string>;
 }
 
-/** Reads again at most once in `forMs`; a failed read is repeated the next time. */
+/** Caches a read for `forMs`. A failed read is repeated on the next call. */
 function remembered<T>(read: () => Promise<T>, forMs: number, nowMs: () => number): () => Promise<T> {
   let readMs = Number.NEGATIVE_INFINITY;
   let value: Promise<T> | null = null;

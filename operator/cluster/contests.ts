@@ -108,7 +108,7 @@ export class Contests {
       if (nowMs < untilMs) continue;
       this.#contested.delete(namespace);
       this.#repeats.delete(namespace);
-      // What the other one wrote meanwhile proves nothing about now.
+      // Statuses that the other one wrote meanwhile don't show that it is still there.
       this.#written.clear();
     }
     // Repeats count only if they come close together.

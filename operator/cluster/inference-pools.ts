@@ -101,7 +101,7 @@ export class InferencePoolWatches {
     this.#events = events;
   }
 
-  /** Watches what these objects name and nothing else, and returns what is known of it. */
+  /** Watches exactly the pools that these objects name, and returns what is known about them. */
   of(objects: readonly WorldObject[]): PoolFacts {
     const named = [...namedPools(objects)].map((id) => id.split("/") as [string, string]);
     this.#keep(this.#pools, new Set(named.map(([namespace]) => namespace)));
@@ -163,7 +163,7 @@ export class InferencePoolWatches {
       },
       failed(path, cause) {
         const why = reasons[statusCode(cause)] ?? null;
-        // Not logged but reported in the status, as it lasts until somebody acts.
+        // Reported in the status rather than logged, as it lasts until somebody acts.
         if (why === null) failed(path, cause);
         note(why);
       },

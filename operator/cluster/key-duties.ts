@@ -1,4 +1,4 @@
-/** Tracks which ApiKeys need a key made or rotated or an address renewed, so that a pass need not look at all of them. */
+/** Tracks which ApiKeys need a new key, a rotation or a new address, so that a pass needn't check all of them. */
 import { parseSpec } from "../../crds/parse.ts";
 import { delta } from "../../proxy/config/incremental.ts";
 import type { WorldObject } from "../compile/world.ts";
@@ -22,7 +22,7 @@ export class KeyDuties {
   readonly #places = new Map<WorldObject, Place>();
   readonly #lacking = new Set<WorldObject>();
   readonly #rotating = new Set<WorldObject>();
-  /** Secrets, as namespace/name, that hold another address than the gateway's. */
+  /** Secrets, as namespace/name, whose address isn't the gateway's. */
   readonly #moved = new Set<string>();
 
   /** `baseURL`: what a Secret with a key should hold as the gateway's address; empty if it should hold none. */

@@ -50,7 +50,7 @@ export class KeyTender {
     this.#duties = new KeyDuties(baseURL);
   }
 
-  /** Looks at the objects for a process that stands by, so that its first pass as the leader needn't look at all of them. */
+  /** Examines the objects on a standby, so that its first pass as the leader needn't examine all of them. */
   lookAhead(objects: readonly WorldObject[], values: ReadonlyMap<string, SecretValues>, nowMs: number): void {
     this.#duties.of(objects, values, nowMs);
   }

@@ -1,10 +1,9 @@
 /**
  * client-node 2.0 makes a new connection pool, and so a new TLS connection, for each request, and waits for a response
- * as long as undici does: five minutes. Here one pool serves all requests, and a call that hangs is aborted.
- *
- * All requests share one HTTP/2 connection. If a NAT or a load balancer drops it without a word, aborted calls leave it
- * in place, and the next ones hang as well. So if nothing at all arrived while a call ran into its timeout, the pool is
- * destroyed, watches included, and a new one takes its place.
+ * as long as undici does: five minutes. Here one pool serves all requests, and a call that hangs is aborted. All
+ * requests share one HTTP/2 connection. If a NAT or a load balancer drops it silently, aborted calls leave it in place,
+ * and the next ones hang as well. So if nothing arrived while a call ran into its timeout, the pool is replaced by a
+ * new one, watches included.
  */
 import { isDeepStrictEqual } from "node:util";
 import { KubeConfig, type RequestContext } from "@kubernetes/client-node";

@@ -147,9 +147,9 @@ class LeaseElection implements Election {
     try {
       await this.#turn();
     } catch (cause) {
-      // Changed since it was written, perhaps by hand: the Lease itself says by whom.
+      // Changed since it was last written, perhaps by hand: read the Lease to see who holds it.
       if (statusCode(cause) === 409 && !wasRead && !this.#stopped) return this.#loop();
-      // Another process was quicker, or the API server is away: a leader stays one until its deadline.
+      // Another process was faster, or the API server is unavailable: a leader stays leader until its deadline.
       if (statusCode(cause) === 409) this.#become(false);
     }
     if (!this.#stopped) this.#timer = setTimeout(() => void this.#loop(), this.#options.times.retryMs);

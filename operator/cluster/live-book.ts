@@ -9,7 +9,7 @@ import { type Programmed, previousConditions } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import { entriesOf } from "../publish/unpublished.ts";
 
-/** The uid is in memory anyway; a text made of names would be another. */
+/** The uid is in memory anyway; a text built from names would take more. */
 const refOf = ({ kind, meta }: Verdict): string => meta.uid || `${kind}/${meta.namespace}/${meta.name}`;
 
 /** What an earlier process found, read from the condition that it wrote. */
@@ -56,7 +56,7 @@ class Revisions {
   add(revision: string): number {
     if (revision === this.#newest) return this.#count;
     this.#newest = revision;
-    // A revision that comes again gets a new position; proxies that still serve it have nothing to load.
+    // A revision that returns gets a new position; proxies that still serve it have nothing to load.
     this.#places.delete(revision);
     this.#places.set(revision, ++this.#count);
     const [oldest] = this.#places.keys();

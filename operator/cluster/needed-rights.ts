@@ -44,7 +44,7 @@ function ownRules({ publishPrefix: prefix, proxyStatusUrls }: OperatorSettings):
     { group: "coordination.k8s.io", resources: ["leases"], verbs: ["create"] },
     { group: "", resources: ["pods"], verbs: ["list", "patch"] },
     { group: "events.k8s.io", resources: ["events"], verbs: ["create"] },
-    // Proxies that are named are not looked up.
+    // Proxies given by URL are not looked up.
     ...(proxyStatusUrls.length > 0
       ? []
       : [{ group: "discovery.k8s.io", resources: ["endpointslices"], verbs: ["list"] }]),
@@ -87,7 +87,10 @@ export const rightTexts = (rights: readonly Right[]): string[] => [...new Set(ri
 const isPublished = ({ resource, namespace }: Right, own: string): boolean =>
   namespace === own && (resource === "configmaps" || resource === "secrets");
 
-/** Says of an object what the operator can't do with it, or ""; null if nothing is missing. `own`: its namespace. */
+/**
+ * Returns a function that says what the operator can't do with an object, or ""; null if no right is missing. `own`:
+ * the operator's namespace.
+ */
 export function lossesBy(missing: readonly Right[], own: string): ((verdict: Verdict) => string) | null {
   if (missing.length === 0) return null;
   const published = missing.filter((right) => isPublished(right, own));

@@ -117,9 +117,7 @@ export interface StatusTokens {
   operator: string;
 }
 
-/**
- * The tokens, derived from the stored pepper; null if there is none yet. For what can't wait until a pass has them.
- */
+/** The tokens, derived from the stored pepper; null if there is none yet. For callers that can't wait for a pass. */
 export async function storedTokens(cluster: Cluster, settings: OperatorSettings): Promise<StatusTokens | null> {
   const { namespace, publishPrefix } = settings;
   const name = credentialsSecretName(publishPrefix);
@@ -153,7 +151,7 @@ export async function sendRevocations(
 export interface FleetReport {
   /** The revision of each ready proxy; null for one that has none or does not answer. */
   proxies: (string | null)[];
-  /** The revocations that each of them has read; null if it doesn't say. */
+  /** The revocations that each of them has read; null if it doesn't report them. */
   revocations: (string | null)[];
   /** What the proxies that answered report on providers. */
   reports: ProxyReport[];

@@ -1,10 +1,8 @@
 /**
- * Publishes a config for proxies, in an order that lets a revocation go out even if the rest can't:
- *
- *   keys        key shards, and a manifest that names them along with everything else already published
- *   the rest    Secrets with credentials, then the other shards, and the manifest last
- *
- * What the live revision no longer names is removed once every proxy has moved on.
+ * Publishes a config for proxies, in an order that lets a revocation go out even if the rest can't: keys key shards,
+ * and a manifest that names them along with everything else already published the rest Secrets with credentials, then
+ * the other shards, and the manifest last Parts that the live revision no longer names are removed once every proxy has
+ * moved on.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
@@ -93,7 +91,7 @@ export class Publisher {
     };
   }
 
-  /** Of the published config; "" if there is none. */
+  /** Revision of the published config; "" if there is none. */
   revision(): string {
     return this.#current()?.manifest.revision ?? "";
   }
@@ -229,7 +227,7 @@ export class Publisher {
       this.#latest = { ...published, config };
       this.#latestSecret = wanted;
       this.#asLatest = true;
-      // A second copy.
+      // Free the memory of a second copy.
       this.#parsed = null;
       return { written, live: this.#latest, failure: null };
     } catch (failure) {

@@ -13,7 +13,7 @@ export const publishedLabels = {
 };
 
 const writesAtOnce = 8;
-/** In how many resyncs all ConfigMaps are read: 50 of them at each would be most of the traffic at rest. */
+/** Number of resyncs over which all ConfigMaps are read: reading all 50 each time would be most of the idle traffic. */
 const looksInTurn = 4;
 /** The API server's limit on the values of one ConfigMap or Secret. */
 export const maxBytes = 1_048_576;
@@ -133,7 +133,7 @@ export class PublishedObjects {
   #isNews(name: string, data: Data): boolean {
     const stored = this.#maps.get(name);
     if (stored === undefined || Object.keys(data).some((key) => stored[key] !== data[key])) return true;
-    // Keeps equal text once.
+    // Stores equal texts once.
     this.#maps.set(name, { ...stored, ...data });
     return false;
   }

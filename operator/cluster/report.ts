@@ -17,7 +17,7 @@ import type { WorldObject } from "../compile/world.ts";
 import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
-/** Conditions whose first appearance is news, even when they are good. */
+/** Conditions whose first appearance is worth an Event, even if they are good. */
 const rolloutTypes: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing", "Rotated"]);
 
 export interface Transition {
@@ -27,8 +27,8 @@ export interface Transition {
 }
 
 /**
- * Whether a change of Healthy concerns only states that alerts have Events for. The return to Reachable after a time in
- * which no proxy could be asked is no news either.
+ * Whether a change of Healthy concerns only states that alerts have Events for. Becoming Reachable after a time in
+ * which no proxy could be asked isn't worth an Event either.
  */
 function byAlerts({ type, reason }: Condition, old: Condition | undefined, alertedReasons: readonly string[]): boolean {
   if (type !== "Healthy") return false;

@@ -1,4 +1,4 @@
-/** Asks the API server whose a token is, and what its holder may list. */
+/** Asks the API server who holds a token, and what the holder may list. */
 import { AuthenticationV1Api, AuthorizationV1Api } from "@kubernetes/client-node";
 import { group } from "../../crds/kinds.ts";
 import type { Cluster } from "./api.ts";

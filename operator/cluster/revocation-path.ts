@@ -1,6 +1,6 @@
 /**
- * Revocations take a path of their own: from the watch to one small ConfigMap, which proxies read in addition to
- * the config. They wait for no pass, Secret, status or other write.
+ * Revocations take a separate path: from the watch to one small ConfigMap, which proxies read in addition to the
+ * config. They don't wait for a pass, a Secret, a status or any other write.
  */
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type Revocations, revocationsDocument, revocationsName } from "../../proxy/config/revocations.ts";
@@ -29,7 +29,7 @@ export interface RevocationPathOptions {
   failed(cause: unknown): void;
 }
 
-/** What somebody wrote there by hand is overwritten. */
+/** Overwrites changes made by hand. */
 function contentOf(text: string): Pick<Revocations, "id" | "digests"> {
   try {
     return revocationsDocument.parse(JSON.parse(text));
@@ -126,7 +126,7 @@ export class RevocationPath {
     return id === null || this.#enough.has(id);
   }
 
-  /** What marks a Pod that should have the revision and all revocations. */
+  /** The mark of a Pod that should have the revision and all revocations. */
   mark(revision: string): string {
     return this.#nudged === "" ? revision : `${revision}.${this.#nudged}`;
   }

@@ -1,7 +1,7 @@
 /**
- * Which of its rights the operator lacks. It asks the API server at its start, now and then, and when a request was
- * refused with 403, which may as well be a quota or an admission webhook. While rights are missing, it asks for these
- * again and again.
+ * Which of its rights the operator lacks. It asks the API server at startup, at intervals, and after a request was
+ * refused with 403, which can also come from a quota or an admission webhook. While rights are missing, it asks for
+ * these again and again.
  */
 import { AuthorizationV1Api } from "@kubernetes/client-node";
 import { type Cluster, statusCode } from "./api.ts";
@@ -30,7 +30,7 @@ export function selfAccess(cluster: Cluster): (right: Right) => Promise<boolean 
       const { status } = await api.createSelfSubjectAccessReview({ body: { spec: { resourceAttributes } } });
       return status?.allowed ?? null;
     } catch (cause) {
-      // Everybody may ask by default; where that was withdrawn, nothing is known.
+      // By default everybody may ask; if that right was withdrawn, nothing is known.
       if (statusCode(cause) === 403) return null;
       throw cause;
     }
@@ -96,7 +96,7 @@ export class RightsCheck {
     this.#schedule(missing.length > 0 ? missingMs : restMs);
   }
 
-  /** What can't be asked stays as it was. */
+  /** Rights that can't be checked keep their last result. */
   async #lostOf(rights: readonly Right[]): Promise<Set<Right>> {
     const lost = new Set<Right>();
     const before = new Set(this.#missing);

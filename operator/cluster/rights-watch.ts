@@ -6,7 +6,7 @@ import type { PooledKubeConfig } from "./kube-config.ts";
 import { neededRights, type Right, rightTexts } from "./needed-rights.ts";
 import { RightsCheck, selfAccess } from "./rights-check.ts";
 
-/** The Lease is always there, under the same name. */
+/** The Lease always exists, under the same name. */
 async function tellMissing(
   cluster: Cluster,
   { namespace, publishPrefix }: OperatorSettings,
@@ -30,7 +30,7 @@ async function tellMissing(
 }
 
 interface Reports {
-  /** Of metrics. */
+  /** Missing rights, for metrics. */
   missing(rights: readonly Right[]): void;
   log: { error(fields: object, message: string): void; info(message: string): void };
   /** Call when the missing rights have changed. */

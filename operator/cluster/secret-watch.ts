@@ -6,7 +6,7 @@
 import { type KubeConfig, type KubernetesObject, type RequestContext, Watch } from "@kubernetes/client-node";
 
 const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-/** By then a watch has sent all Secrets that exist. */
+/** After this time, a watch has sent all existing Secrets. */
 const replayMs = 5_000;
 const firstPauseMs = 500;
 const maxPauseMs = 30_000;

@@ -1,6 +1,6 @@
 /**
  * The Secrets that objects refer to, read one at a time by name: the operator never lists Secrets. A watch on metadata
- * tells which of them change. While it can't run, a part of them is read again at every resync.
+ * shows which of them change. While it can't run, some of them are read again at every resync.
  */
 import { Buffer } from "node:buffer";
 import type { V1Secret } from "@kubernetes/client-node";
@@ -15,7 +15,7 @@ import { SecretWatch } from "./secret-watch.ts";
 export type SecretValues = Readonly<Record<string, string>>;
 
 const readsAtOnce = 16;
-/** With 50,000 keys a resync must not take 50,000 requests. */
+/** Most Secrets read per resync: with 50,000 keys, it must not take 50,000 requests. */
 const maxRereads = 1_000;
 
 interface Tracked {
@@ -156,7 +156,7 @@ export class SecretReader {
     if (this.#tracked.get(ref) === tracked) this.#changes.set(ref, learnt);
   }
 
-  /** To the objects that refer to it, it doesn't exist, and their statuses say why. That must not stop everything else. */
+  /** For objects that refer to it, it doesn't exist, and their statuses say why. Everything else goes on. */
   #forbid(ref: string, tracked: Tracked): void {
     if (!this.#forbidden.delete(ref) && this.#tracked.get(ref) === tracked) this.#changes.set(ref, forbidden);
     this.#forbidden.add(ref);
@@ -182,7 +182,7 @@ export class SecretReader {
         return;
       }
       this.#stale.add(ref);
-      // What was read before stays valid; what was never read must not count as missing.
+      // Earlier values stay valid. Secrets that were never read must not count as missing.
       if (tracked.values === undefined) throw cause;
     }
   }

@@ -25,7 +25,7 @@ export interface Read {
   world: World;
   /** Digest → clear value of what objects other than ApiKeys refer to. */
   values: Map<string, string>;
-  /** Objects of all kinds except ApiKey: few. */
+  /** Objects of all kinds except ApiKey, which are few. */
   others: WorldObject[];
 }
 

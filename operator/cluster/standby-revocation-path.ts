@@ -1,12 +1,10 @@
 /**
- * What an operator that stands by does about revocations. The leader publishes each within a moment, but it may be dead
- * or cut off, and its Lease takes a quarter of a minute to pass. So a standby that sees a revocation looks whether the
- * leader has published it, and otherwise sends the key's digest to the proxies itself. They add it to what the leader
- * says; it never accepts a key, so two operators can't contradict each other.
- *
- *   the watch reports a revocation      wait a moment for the leader
- *   the leader has published it         nothing to do
- *   the published records accept it     send it, and again until a leader has published it
+ * How a standby operator handles revocations. The leader publishes each at once, but it may be dead or cut off, and its
+ * Lease takes 15 seconds to expire. So a standby that sees a revocation checks whether the leader has published it, and
+ * otherwise sends the key's digest to the proxies itself. They add it to the leader's document. The message never makes
+ * a key valid, so two operators can't contradict each other. the watch reports a revocation wait a moment for the
+ * leader the leader has published it nothing to do the published records accept it send it, and again until a leader
+ * has published it
  */
 import { canonicalJson, sha256Hex } from "../../proxy/config/encode.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
@@ -18,7 +16,7 @@ import { type Cluster, orNull } from "./api.ts";
 import { eachOf } from "./each.ts";
 import { LatestRun } from "./latest-run.ts";
 
-/** The leader needs a fraction of this. */
+/** How long to wait for the leader, which needs a fraction of this. */
 const defaultPatienceMs = 500;
 /** Proxies forget the message with the next config. */
 const againMs = 5_000;
@@ -43,7 +41,7 @@ export interface StandbyOptions {
   /** Whether another process may be the leader, and this one knows all keys. */
   standsBy(): boolean;
   send(text: string): Promise<void>;
-  /** That many keys are refused that the leader has not published. */
+  /** Called with the number of revoked keys that the leader has not published. */
   sent(keys: number): void;
   failed(cause: unknown): void;
 }

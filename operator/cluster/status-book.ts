@@ -25,8 +25,9 @@ const isReported = ({ meta, status }: WorldObject): boolean =>
   (status as { observedGeneration?: number } | null)?.observedGeneration === meta.generation;
 
 /**
- * Pure: the first status of objects that have none, unless they are very many. GitOps tools take an object without a status for a ready one, so it
- * must not wait for the proxies' answers. Alerts, budgets and health are added by the next status.
+ * Pure: the first status of objects without one, unless there are very many. GitOps tools take an object without a
+ * status for ready, so it must not wait for the proxies' answers. Alerts, budgets and health are added by the next
+ * status.
  */
 export function firstStatuses(
   objects: readonly WorldObject[],
@@ -61,7 +62,7 @@ interface Standing {
   rest: unknown;
 }
 
-/** A status that may say no more than that a form is on its way. */
+/** A status that may report only that a form is being rolled out. */
 interface Announcement {
   object: WorldObject;
   status: Record<string, unknown>;
@@ -69,7 +70,7 @@ interface Announcement {
   crowded: boolean;
 }
 
-/** What a status says of the rollout, and the rest. */
+/** The part of a status about the rollout, and the rest. */
 function standingIn(status: unknown): Standing {
   const conditions = previousConditions(status);
   const programmed = conditions.find(({ type }) => type === "Programmed");
@@ -127,7 +128,7 @@ export class StatusBook {
     return due;
   }
 
-  /** Objects whose present form no status speaks of yet. */
+  /** Objects whose present form no status reports yet. */
   #unreported(): number {
     let count = 0;
     for (const { meta } of this.#open) {
@@ -155,7 +156,7 @@ export class StatusBook {
       this.#progress.set(uid, nowMs);
       return false;
     }
-    // A clock that was set back starts again.
+    // If the clock was set back, start again.
     if (lastMs === undefined || lastMs > nowMs) this.#progress.set(uid, nowMs);
     return true;
   }

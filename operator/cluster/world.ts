@@ -14,7 +14,7 @@ export interface CustomObject extends KubernetesObject {
   status?: unknown;
 }
 
-/** Shared by the many objects without. */
+/** Shared by all objects without any. */
 const noStatus = {};
 const noLabels: Record<string, string> = {};
 
@@ -36,7 +36,9 @@ function worldObject(kind: Kind, object: CustomObject): WorldObject {
   };
 }
 
-/** Of an ApiKey as the API server holds it; undefined if it holds none. An invalid spec can still revoke. */
+/**
+ * The revocation state of an ApiKey in the API server; undefined if it doesn't exist. An invalid spec can still revoke.
+ */
 export function keyState(object: CustomObject | undefined, className: string): KeyState {
   const { metadata, spec } = object ?? {};
   if (metadata === undefined || metadata.deletionTimestamp !== undefined) return "Gone";

@@ -52,7 +52,7 @@ function hoursOf(hours: AccessSpec["hours"], accepted: Problem[]): Access["hours
   return { fromMinute: minuteOf(hours.from), toMinute: minuteOf(hours.to), timeZone: hours.timeZone, days };
 }
 
-/** A role that the installation lacks is nobody's, so naming it lets nobody in. */
+/** Nobody has a role that the installation lacks, so naming it lets nobody in. */
 function warnRoles(roles: readonly string[], { knowsRoles, proxy }: CompileSettings, accepted: Problem[]): void {
   const known = proxy.roles;
   if (knowsRoles !== true || known === undefined) return;

@@ -12,7 +12,7 @@ export type ChannelType = "slack" | "email" | "pagerDuty" | "webhook";
 export interface ChannelName {
   /** Identifies the entry within its object and stays the same while the entry does: the status remembers it. */
   id: string;
-  /** Where it leads, in the terms of the spec: unchanged when entries before it are added or removed. */
+  /** The destination as the spec names it: unchanged when entries before it are added or removed. */
   place: string;
 }
 
@@ -20,14 +20,14 @@ export interface Channel extends ChannelName {
   type: ChannelType;
   /** Digest of the Secret's value; "" for e-mail. */
   secret: string;
-  /** Digest of the key that signs a webhook's POST; null: it is not signed. */
+  /** Digest of the key that signs a webhook's POST; null if it is not signed. */
   signingKey: string | null;
   to: readonly string[];
   events: readonly string[] | null;
   message: string | null;
   /** Nothing is sent before this time; absent for no silence. */
   silencedUntilMs?: number;
-  /** How long alerts are collected into one message; absent: each is sent alone. */
+  /** How long alerts are collected into one message; absent if each is sent separately. */
   digestMs?: number;
 }
 

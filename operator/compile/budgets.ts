@@ -31,7 +31,7 @@ function countingOf(
   if (config.per === "Session") return {};
   const { counting = null } = before;
   if (termsOf(before) === termsOf(config)) return counting === null ? {} : { counting };
-  // Two edits at the same time each get a count of their own.
+  // Two edits within the same millisecond get separate counts.
   return { counting: { sinceMs: Math.max(nowMs, (counting?.sinceMs ?? 0) + 1), fromMs: createdAtMs } };
 }
 
@@ -93,7 +93,7 @@ export function compileBudget(budget: ParsedObject<"Budget">, context: BudgetCon
   };
 }
 
-/** null: no valid time zone to count by. */
+/** null if there is no valid time zone. */
 function timeZoneOf(timeZone: string, before: BudgetConfig | undefined, accepted: Problem[]): string | null {
   if (knownTimeZone(timeZone)) return timeZone;
   const until = before === undefined ? "" : `; until it is fixed, ${before.timeZone} is used`;

@@ -10,9 +10,9 @@ import type { World } from "./world.ts";
 
 type Field = "headers" | "query";
 
-/** Names whose values usually are secrets. */
+/** Names whose values are usually secrets. */
 const secretive = /(^|[._-])(api-?key|key|token|secret|password|passwd|authorization|auth|signature|sig)$/i;
-/** Of Cloudflare's AI Gateway: chooses an entry of its cache. */
+/** Cloudflare's AI Gateway uses it to choose a cache entry. */
 const harmless: ReadonlySet<string> = new Set(["cf-aig-cache-key"]);
 
 interface Problems {

@@ -52,7 +52,7 @@ export interface CanaryPlan {
   percent: number;
   forMs: number;
   minimumRequests: number;
-  /** No verdict but a roll-back. */
+  /** The only possible verdict is a rollback. */
   paused: boolean;
   succeedWhen: Criteria;
   rollBackWhen: Criteria;

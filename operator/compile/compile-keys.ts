@@ -1,7 +1,7 @@
 /**
- * Which keys are live: each by its digest, the older of two that share one, and the last good form of one that can't be
- * compiled. Of 50,000 keys few change at once: while the context stays the same, only changed keys are examined, and
- * keys that depend on others to be live.
+ * Decides which keys are live, by digest: of two keys with the same digest the older one, and for a key that can't be
+ * compiled its last good form. Of 50,000 keys few change at once: while the context stays the same, only changed keys
+ * are examined, and keys that depend on others to be live.
  */
 
 import { applyDelta, delta } from "../../proxy/config/incremental.ts";
@@ -29,13 +29,13 @@ interface State {
   owners: Map<string, KeyEntry>;
   /** All other keys. */
   others: ReadonlySet<KeyEntry>;
-  /** Until then, time changes nothing about owners. */
+  /** Until then, owners don't change by time alone. */
   holds: Span;
   keys: readonly KeyRecord[];
   verdicts: readonly VerdictDraft[];
 }
 
-/** What passes remember of keys. */
+/** What one pass remembers about keys for the next. */
 export class KeyMemo {
   readonly ground = new KeyContextMemo();
   known = new Map<WorldObject, KeyEntry>();
@@ -91,7 +91,7 @@ function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<
   return older;
 }
 
-/** Of keys that depend on nothing but what selects them, one object for each selection: most of thousands are equal. */
+/** Shared inputs of keys that depend only on the budgets that select them: most of thousands of keys have the same. */
 function sharing(): (dependencies: KeyDependencies) => KeyDependencies {
   const plain = new Map<KeyDependencies["selecting"], KeyDependencies>();
   return (dependencies) => {
@@ -150,7 +150,7 @@ function settle(
 const recordsOf = (outcomes: Iterable<KeyOutcome>): KeyRecord[] => [...outcomes].flatMap(({ record }) => record ?? []);
 const verdictsOf = (outcomes: Iterable<KeyOutcome>): VerdictDraft[] => [...outcomes].map(({ verdict }) => verdict);
 
-/** Adds what is new, and removes what is gone. */
+/** Adds new entries and removes old ones. */
 function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KeyEntry[] {
   const known = new Map(objects.map((object) => [object, memo.known.get(object) ?? new KeyEntry(object)]));
   memo.known = known;

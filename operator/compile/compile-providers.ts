@@ -42,9 +42,7 @@ function unpriced(provider: ProviderConfig): VerdictDraft["conditions"] {
   ];
 }
 
-/**
- * A matter of time, not of a new form of the object, so a warning, which is reported once for each form, is not enough.
- */
+/** It depends on time, not on the object's form. A warning is reported only once per form, so it isn't enough. */
 function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
   const type = "CertificateExpired";
   return verdict.resolvedRefs

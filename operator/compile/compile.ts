@@ -30,7 +30,7 @@ export interface Compiled {
   config: RenderedConfig;
   /** One for each object, sorted by kind, namespace and name. */
   verdicts: readonly Verdict[];
-  /** Verdicts on objects of all kinds except ApiKey: few. */
+  /** Verdicts on objects of all kinds except ApiKey, which are few. */
   others: readonly Verdict[];
   /** Canaries that are live. */
   canaries: CanaryPlan[];

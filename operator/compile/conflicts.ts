@@ -1,7 +1,7 @@
 /**
- * Decides who serves what several policies claim. A path prefix belongs to the namespace that claimed it first; between
- * two policies that claim the same model under the same path for the same callers, the older one wins. The loser's
- * status names the winner.
+ * Settles conflicts between policies that claim the same path or model. A path prefix belongs to the namespace that
+ * claimed it first; between two policies that claim the same model under the same path for the same callers, the older
+ * one wins. The loser's status names the winner.
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf, problem } from "./outcome.ts";
@@ -20,7 +20,7 @@ export const sameCallers = (a: RouteConfig, b: RouteConfig): boolean => {
 export const maySee = (route: RouteConfig, namespace: string): boolean =>
   namespaceOf(route.id) === namespace || route.consumers === "*" || route.consumers.includes(namespace);
 
-/** `says`: the sentence about the winner, given the winner's name. */
+/** `says`: builds the sentence about the winner from its name. */
 function conflicted(
   winner: RouteConfig,
   loser: RouteConfig,

@@ -59,7 +59,7 @@ export function mayBeFound({ discovery }: ProviderConfig, name: string): boolean
   });
 }
 
-/** The condition of a provider whose models are discovered; null if no proxy says anything about it. */
+/** The condition of a provider whose models are discovered; null if no proxy has reported on it. */
 export function discoveryCondition(readings: readonly DiscoveryReading[]): Verdict["conditions"][number] | null {
   const type = "ModelsDiscovered";
   if (readings.length === 0) return null;

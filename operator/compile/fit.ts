@@ -123,7 +123,7 @@ export function fitRoutes(
   );
 }
 
-/** The published form, limited to what the policy claims now: the rest may belong to another policy by now. */
+/** The published form, limited to the policy's present claims: the rest may belong to another policy by now. */
 function narrowedTo(config: RouteConfig, published: RouteConfig | null): RouteConfig | null {
   if (published === null || published.pathPrefix !== config.pathPrefix) return null;
   const { models } = config;

@@ -5,20 +5,20 @@ import { idOf } from "./outcome.ts";
 import type { StatusPatch, Verdict } from "./verdict.ts";
 
 export interface ProviderReport {
-  /** null: that proxy does not know. */
+  /** null if the proxy doesn't know. */
   healthy: boolean | null;
   reason: string | null;
   /** Models whose breaker is not closed. */
   open: readonly string[];
-  /** Of those, why the connection of the last call failed. */
+  /** Why the last connection to such a model failed. */
   causes: ReadonlyMap<string, string>;
   /** Models for which the provider refuses our credential. */
   refused: readonly string[];
   /** Models for which the provider recently reported implausible usage. Absent: none. */
   implausible?: readonly string[];
-  /** Why it has no cloud identity, in the cloud's words. Absent: it has one, or needs none. */
+  /** Why it has no cloud identity, in the cloud's words; absent if it has one or needs none. */
   identity?: string;
-  /** What it found of the provider's models. Absent: they are not discovered. */
+  /** Models discovered at the provider; absent if discovery is off. */
   discovered?: DiscoveryReading;
 }
 
@@ -76,7 +76,8 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
 }
 
 /**
- * Set only while a provider reports implausible usage: its calls are charged by estimates meanwhile. null: it doesn't.
+ * Set only while a provider reports implausible usage: meanwhile its calls are charged by estimates. null if it
+ * doesn't.
  */
 export function usageCondition(provider: string, proxies: readonly ProxyReport[]): Bare | null {
   const models = count(proxies.flatMap((report) => report.get(provider)?.implausible ?? []));

@@ -13,8 +13,8 @@ type Named = NonNullable<PoolSpec["inferencePool"]>;
 const path = ["spec", "pool", "inferencePool"];
 
 /**
- * The picker's ready Pods. EndpointSlices have the Pods' ports and not the Service's, which are the same almost always;
- * otherwise the only port is meant.
+ * The picker's ready Pods. EndpointSlices contain the Pods' ports rather than the Service's. They are almost always
+ * equal; if not, a single port is used.
  */
 function pickerAddresses(pods: ServicePods, port: number): string[] | number[] {
   const ports = [...new Set(pods.flatMap((pod) => pod.ports))].sort((a, b) => a - b);
@@ -65,7 +65,7 @@ const nothingBefore: Pick<PoolConfig, "pods" | "picker"> = { pods: [] };
 const nameOf = (picker: PickerFact, namespace: string): string =>
   typeof picker === "string" ? "" : `${picker.service}.${namespace}.svc`;
 
-/** undefined: nothing is known, so the endpoint is called. */
+/** Returns undefined if nothing is known yet, so that the endpoint is called. */
 export function endpointPickerOf(
   named: Named,
   { meta }: ParsedObject<"LLMProvider">,

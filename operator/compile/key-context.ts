@@ -1,4 +1,7 @@
-/** What all keys depend on: roles, available models, budgets that select by labels, and what was published before. */
+/**
+ * The inputs that all keys share: roles, available models, budgets that select by labels, and the previously published
+ * records.
+ */
 
 import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
@@ -66,7 +69,7 @@ function offersOf(routes: readonly RouteConfig[]): Offers {
   };
 }
 
-/** What the compile of other kinds leaves for keys. */
+/** Results of compiling other kinds that keys depend on. */
 export interface KeySurroundings {
   /** Live routes: a key may name models that none of them serves. */
   routes: readonly RouteConfig[];
@@ -138,7 +141,7 @@ export class KeyContextMemo {
     };
   }
 
-  /** What was published from `now` becomes `before` next time: an existing index is kept. */
+  /** Records published from `now` become `before` in the next pass: an existing index is kept. */
   publish(
     before: readonly KeyRecord[],
     now: readonly KeyRecord[],

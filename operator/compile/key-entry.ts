@@ -31,7 +31,7 @@ function sideOf(atMs: number | null, nowMs: number): Span {
   return nowMs < atMs ? { ...always, untilMs: atMs } : { ...always, fromMs: atMs };
 }
 
-/** What an ApiKey compiles to on its own, regardless of other objects. */
+/** The result of compiling an ApiKey by itself, regardless of other objects. */
 interface OwnResult {
   compiled: CompiledKey;
   secret: Secret;
@@ -40,7 +40,7 @@ interface OwnResult {
   fits: boolean;
 }
 
-/** What an ApiKey's result depends on outside the object. */
+/** The inputs of an ApiKey's result outside the object. */
 export interface KeyDependencies {
   /** Id of an older key with the same digest. */
   owner: string | undefined;
@@ -56,7 +56,7 @@ export interface KeyDependencies {
 
 export interface KeyOutcome {
   verdict: VerdictDraft;
-  /** null: it is not live. */
+  /** null if it isn't live. */
   record: KeyRecord | null;
   holds: Span;
 }
@@ -218,7 +218,7 @@ export class KeyEntry {
     return { verdict, record: live, holds: overlap(sideOf(endMs, nowMs), ownResult?.holds ?? always) };
   }
 
-  /** Records in its verdict what of it is live. */
+  /** Records in its verdict which form is live. */
   #record(verdict: VerdictDraft, ownResult: OwnResult | null, dependencies: KeyDependencies): KeyRecord | null {
     const { owner, role, last } = dependencies;
     if (ownResult !== null) this.#addProblems(verdict, ownResult, dependencies);

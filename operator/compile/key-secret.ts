@@ -1,4 +1,4 @@
-/** Where a rotated key keeps its history: next to the key, in the Secret that its owner named. */
+/** Names under which a rotated key's history is stored: next to the key, in the Secret that its owner named. */
 
 /** The previous key, during its grace period. */
 export const previousOf = (key: string): string => `${key}-previous`;

@@ -111,7 +111,7 @@ function secretProblem(
     : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
-/** What an installation requires of the value of an API key. */
+/** An installation's requirements for values of API keys. */
 export interface KeyRules {
   /** Whether keys that are too short, or are also used as another credential, are refused. */
   refuseWeak: boolean;
@@ -125,7 +125,7 @@ export interface KeyRules {
 
 export const anyKey: KeyRules = { refuseWeak: false, credentials: new Set(), reportLabels: [], origins: null };
 
-/** A page of another origin can't read an answer, whatever its token says. */
+/** The browser keeps answers from pages of other origins, whatever their token says. */
 function warnOrigins({ spec }: ParsedObject<"ApiKey">, { origins }: KeyRules, accepted: Problem[]): void {
   if (origins === null) return;
   for (const [index, origin] of (spec.clientTokens?.origins ?? []).entries()) {
@@ -198,7 +198,7 @@ function recordOf(
   };
 }
 
-/** SHA-256 of keys that examples and tests show: everybody knows them. */
+/** SHA-256 of keys that appear in examples and tests, and are therefore public. */
 export const exampleKeyDigests: ReadonlySet<string> = new Set(
   [
     "",
@@ -218,7 +218,7 @@ export const exampleKeyDigests: ReadonlySet<string> = new Set(
   ].map((clear) => sha256Hex(clear)),
 );
 
-/** A digest of a key that everybody knows. Of others only the proxy can tell, which refuses short keys. */
+/** Whether a digest is that of a public key. Only the proxy, which refuses short keys, can check others. */
 function weakDigests({ spec: { digests = [] } }: ParsedObject<"ApiKey">): Problem[] {
   return digests.flatMap(({ value }, index) => {
     if (!exampleKeyDigests.has(value)) return [];
@@ -227,7 +227,7 @@ function weakDigests({ spec: { digests = [] } }: ParsedObject<"ApiKey">): Proble
   });
 }
 
-/** What the Secret of `writeTo` adds. */
+/** The key in the Secret of `writeTo`. */
 interface FromSecret {
   digest: string | null;
   rotation: Rotation;
@@ -262,7 +262,7 @@ function fromSecret(key: ParsedObject<"ApiKey">, world: World, nowMs: number, ru
   };
 }
 
-/** An ApiKey without a Secret is known by the first key of another gateway. */
+/** An ApiKey without a Secret is identified by its first key of another gateway. */
 function digestOf({ spec: { writeTo, digests = [] } }: ParsedObject<"ApiKey">, secret: FromSecret): string | null {
   if (writeTo !== undefined) return secret.digest;
   return digests.map(({ value }) => value).sort()[0] ?? null;

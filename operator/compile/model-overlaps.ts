@@ -1,6 +1,6 @@
 /**
- * Where a wildcard of `match.models` meets a name or a narrower wildcard for the same callers, it does not serve what it
- * seems to. Pure.
+ * Warns about wildcards in `match.models` that don't serve everything they match, because a name or a narrower wildcard
+ * for the same callers takes precedence. Pure.
  */
 import {
   byPrecision,
@@ -32,7 +32,7 @@ const isNarrower = (narrow: ModelPattern, wide: ModelPattern): boolean =>
 const takesFrom = (name: string, wide: ModelPattern): boolean =>
   isModelPattern(name) ? isNarrower(modelPattern(name), wide) : matchesPattern(wide, name);
 
-/** Claims under one path prefix in the order of their names, so that those with a prefix stand together. */
+/** Claims under one path prefix, sorted by name, so that names with a common prefix are adjacent. */
 class Claims {
   readonly #sorted: readonly Claim[];
 
@@ -51,7 +51,7 @@ class Claims {
     return low;
   }
 
-  /** Claims that come before the wildcard `wide` of `route`, for some of its callers. */
+  /** Claims that take precedence over the wildcard `wide` of `route`, for some of its callers. */
   before(route: RouteConfig, wide: ModelPattern): Claim[] {
     const claims: Claim[] = [];
     for (let index = this.#first(wide.prefix); index < this.#sorted.length && claims.length <= maxNamed; index++) {

@@ -75,7 +75,7 @@ function checkEvents(channels: readonly Channel[], watched: readonly string[]): 
   return idle.length === 0 ? [] : [`${idle.join(", ")}, which alertWhen does not name`];
 }
 
-/** A channel that can't be used must not stop calls: the problem is a warning, and the condition AlertsReady. */
+/** An unusable channel must not stop calls, so the problem is only a warning and the condition AlertsReady. */
 export function compileObjectAlerts(
   object: ParsedObject<"LLMProvider"> | ParsedObject<"RoutingPolicy">,
   world: World,

@@ -49,7 +49,7 @@ function computeRate({ perGPUHour, gpus, callsAtOnce }: NonNullable<ModelPrice["
   return Number((BigInt(decimalToNano(perGPUHour)) * BigInt(gpus) + divisor - 1n) / divisor);
 }
 
-/** Written in fields of their own. */
+/** Units with separate fields. */
 type OddUnit = "audioSecond" | "character" | "computeMillisecond";
 
 function usesOf(spec: ModelPrice): Record<string, number> | undefined {

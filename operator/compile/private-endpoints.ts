@@ -1,4 +1,4 @@
-/** Whether a namespace's providers may be at private addresses: in a shared gateway, tenants may not decide that. */
+/** Whether a namespace's providers may be at private addresses: in a shared gateway, that isn't up to tenants. */
 import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings } from "./world.ts";

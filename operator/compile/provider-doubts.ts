@@ -1,14 +1,14 @@
-/** What an LLMProvider's spec may say but probably doesn't mean. Pure. */
+/** Warnings about valid LLMProvider specs that are probably mistakes. Pure. */
 import { durationMs } from "../../crds/quantity.ts";
 import { defaultTimeouts } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 
-/** Paths that proxies add to an endpoint. */
+/** Paths that proxies append to an endpoint. */
 const callPaths = ["/chat/completions", "/completions", "/responses", "/embeddings", "/messages"];
 
-/** A warning, since an API may have such a path above its own. */
+/** Only a warning, since an API may be below such a path. */
 function callPathIn({ spec: { endpoint = "" } }: ParsedObject<"LLMProvider">): Problem[] {
   const path = URL.parse(endpoint)?.pathname.replace(/\/+$/, "") ?? "";
   const added = callPaths.find((callPath) => path.endsWith(callPath));
@@ -46,14 +46,14 @@ const timedParts = ["connect", "response", "firstToken"] as const;
 function uselessTimeoutsIn({ spec: { timeouts } }: ParsedObject<"LLMProvider">): Problem[] {
   return timedParts.flatMap((part) => {
     const ms = durationMs(timeouts[part]);
-    // The defaults are long; a short total next to them is meant.
+    // The defaults are long, so a shorter total is intended.
     if (ms === durationMs(defaultTimeouts[part]) || ms <= durationMs(timeouts.total)) return [];
     const message = `spec.timeouts.${part} of ${timeouts[part]} has no effect, since spec.timeouts.total ends the call after ${timeouts.total}`;
     return [problem("Invalid", message, ["spec", "timeouts", part], "warning")];
   });
 }
 
-/** A model is withdrawn when its day begins, in UTC. */
+/** A model is withdrawn at the start of its day in UTC. */
 const sunsetMs = (day: string): number => Date.parse(`${day}T00:00:00Z`);
 
 function retiredIn({ spec: { models } }: ParsedObject<"LLMProvider">, nowMs: number): Problem[] {

@@ -2,7 +2,7 @@ import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 
-/** What routes need to know of providers. */
+/** The facts about providers that routes need. */
 export interface ProviderView {
   /** Providers in the config, in their current or last good form. */
   live: ReadonlyMap<string, ProviderConfig>;

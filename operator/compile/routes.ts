@@ -29,7 +29,7 @@ interface Problems {
 
 export interface CompiledRoute extends Problems {
   config: RouteConfig;
-  /** What the judge of its canary needs; null if it has none. */
+  /** Input for judging its canary; null if it has none. */
   canary: CanaryPlan | null;
   /** Whether the access rules are valid, whatever else is wrong; otherwise those of the last good form apply. */
   accessSettled: boolean;
@@ -186,7 +186,7 @@ function residents(
   return kept;
 }
 
-/** Targets that exist and that the policy may use; what is wrong with the others goes into `problems`. */
+/** Targets that exist and that the policy may use; problems of the others go into `problems`. */
 function targetsOf(context: TargetContext, problems: Problems): TargetConfig[] {
   const resolved: TargetConfig[] = [];
   for (const [index, target] of context.policy.spec.routing.targets.entries()) {
@@ -201,7 +201,7 @@ function targetsOf(context: TargetContext, problems: Problems): TargetConfig[] {
 
 interface RouteContext extends Omit<TargetContext, "policy"> {
   settings: CompileSettings;
-  /** What is known of its canary. */
+  /** The recorded progress of its canary. */
   fact: CanaryFact | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What the owner of a Secret lets Sluice do with it, and the problem to report if that is not enough. Pure. */
+/** The rights that the owner of a Secret grants Sluice, and the problem to report if they don't suffice. Pure. */
 import { own, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretRights, World } from "./world.ts";

@@ -1,6 +1,6 @@
 /** `host:port` of servers, as they are published. Pure. */
 
-/** All servers are published, and proxies weigh them all for each call. */
+/** Most servers of a pool: all are published, and proxies compare all of them for each call. */
 const maxPods = 256;
 
 const written = (address: string, port: number): string =>

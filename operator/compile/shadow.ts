@@ -19,7 +19,7 @@ function warnSame(target: TargetConfig, targets: readonly TargetConfig[], accept
   accepted.push(problem("Invalid", message, path, "warning"));
 }
 
-/** A limit of money can't count what has no price, so such copies are not made. */
+/** A limit on money can't count copies without a price, so they are not made. */
 function warnUnpriced(target: TargetConfig, { policy, view }: TargetContext, accepted: Problem[]): void {
   const models = view.live.get(target.provider)?.models ?? {};
   const asked = target.model === null ? Object.keys(models) : [target.model];

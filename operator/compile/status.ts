@@ -27,7 +27,7 @@ export interface Programmed {
 /** Conditions that are True when something is wrong. */
 const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "CertificateExpired", "Exceeded"]);
 
-/** Conditions that sum up others. Of them only Warning says something that no other condition says. */
+/** Conditions that summarise others. Only Warning adds information of its own. */
 const summaries: ReadonlySet<string> = new Set(["Ready", "Reconciling", "Stalled", "Warning"]);
 
 /** Reasons for which a condition is False although nothing is wrong. */
@@ -46,7 +46,7 @@ function fromProblems(type: string, problems: readonly Problem[], good: { reason
   const first = errors[0];
   if (first === undefined) return { type, status: "True", ...good };
   const all = [...new Set(errors.map((error) => error.message))];
-  // The API server refuses a condition whose message is longer than 32,768; five of these and a count fit.
+  // The API server refuses condition messages longer than 32,768 characters; five of these and a count fit.
   const messages = all.slice(0, 5).map((text) => bounded(text, 6_000));
   const more = all.length > messages.length ? [`and ${all.length - messages.length} more`] : [];
   return { type, status: "False", reason: first.reason, message: [...messages, ...more].join("; ") };

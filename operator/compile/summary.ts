@@ -1,25 +1,25 @@
 /**
- * The conditions that GitOps tools read without knowing our kinds: Ready, Reconciling and Stalled, by the conventions
- * of kstatus, and Warning. Pure.
+ * The conditions that GitOps tools understand without knowing Sluice's kinds: Ready, Reconciling and Stalled, by the
+ * conventions of kstatus, and Warning. Pure.
  * https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
  */
 import type { Problem, Verdict } from "./verdict.ts";
 
 type Bare = Verdict["conditions"][number];
 
-/** Reasons of Programmed=False that pass without anybody's help. */
+/** Reasons of Programmed=False that resolve by themselves. */
 const passing: ReadonlySet<string> = new Set(["Pending", "NotPublished", "NoProxies"]);
 
 const maxWarnings = 5;
 const maxMessageLength = 1_024;
 const maxWarningLength = 2_048;
 
-/** The text, cut off where it is longer. */
+/** The text, truncated if it is too long. */
 export function bounded(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-/** `wrong`: the conditions that explain why nothing, or not the present form, is served. */
+/** `wrong`: the conditions that explain why the present form isn't served. */
 function ready(programmed: Bare, wrong: Bare | undefined): Bare {
   const type = "Ready";
   if (programmed.status === "True")
@@ -29,12 +29,12 @@ function ready(programmed: Bare, wrong: Bare | undefined): Bare {
   return { type, status: "False", reason, message: bounded(cause?.message ?? programmed.message, maxMessageLength) };
 }
 
-/** Present only while it is True: at most one of the two is. */
+/** Present only while True; at most one of the two is. */
 function progress(programmed: Bare, wrong: Bare | undefined): Bare[] {
   if (programmed.status === "True") return [];
   const { reason } = wrong ?? programmed;
   const message = bounded((wrong ?? programmed).message, maxMessageLength);
-  // An object that isn't valid stays Stalled while its earlier form, or the rest of it, is on its way.
+  // An invalid object stays Stalled while its earlier form, or a part of it, is being rolled out.
   return passing.has(programmed.reason) && wrong === undefined
     ? [{ type: "Reconciling", status: "True", reason, message }]
     : [{ type: "Stalled", status: "True", reason, message }];

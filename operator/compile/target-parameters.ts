@@ -1,11 +1,11 @@
-/** `spec.routing.targets[].parameters`: which members of a call a target may set, and to what. Pure. */
+/** `spec.routing.targets[].parameters`: the members of a call that a target may set, and their allowed values. Pure. */
 import { modelMembers } from "../../proxy/config/steering.ts";
 import { own, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 
 interface Rule {
   accepts(value: unknown): boolean;
-  /** Follows "must be". */
+  /** Completes "must be …". */
   form: string;
 }
 
@@ -50,8 +50,8 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /**
- * Members that are the caller's, or that decide what a call may cost or what is cached, which the gateway settles before
- * it chooses a target.
+ * Members that only the caller may set, or on which cost and caching depend, which the gateway decides before it
+ * chooses a target.
  */
 const refused: ReadonlySet<string> = new Set([
   ...modelMembers,

@@ -31,12 +31,12 @@ function missingModels(target: TargetSpec, provider: ProviderConfig, spec: Routi
   const have = Object.keys(provider.models);
   const missing = wanted.filter((name) => !isModelPattern(name) && !Object.hasOwn(provider.models, name));
   const patterns = wanted.filter(isModelPattern);
-  // One of several wildcards is enough: they may be for different providers.
+  // One matching wildcard is enough: others may be for other providers.
   const unmatched = patterns.every((name) => modelsNamed(name, have).length === 0) ? patterns : [];
   return [...missing, ...unmatched];
 }
 
-/** Why no call of this policy could ever be served by a provider; null if some can. */
+/** Why a provider can't serve any call of this policy; null if it can serve some. */
 function unservable(
   provider: ProviderConfig,
   target: TargetSpec,
@@ -54,7 +54,7 @@ function unservable(
   return refused.length === 0 ? null : `type ${provider.type} refuses ${refused.join(", ")}, which the policy sets`;
 }
 
-/** What a target is resolved against. */
+/** The input for resolving a target. */
 export interface TargetContext {
   policy: ParsedObject<"RoutingPolicy">;
   /** The policy's form from when it was last valid. */
@@ -86,7 +86,7 @@ export function grantRefusal(
   );
 }
 
-/** Models that may yet be discovered are no error: they are served once they are. */
+/** A model that may still be discovered isn't an error: it is served once it is found. */
 function missingProblem(id: string, provider: ProviderConfig, missing: string[], path: Problem["path"]): Problem {
   const names = missing.join(", ");
   if (missing.every((name) => mayBeFound(provider, name))) {

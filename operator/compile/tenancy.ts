@@ -1,6 +1,6 @@
 /**
- * What the installation lets a namespace do to callers outside it: offer its policies to other namespaces, serve
- * callers without a key, claim path prefixes. Pure. A setting that is absent permits everything.
+ * What an installation permits a namespace to do beyond its own callers: offer its policies to other namespaces, serve
+ * callers without a key, claim path prefixes. Pure. An absent setting permits everything.
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf, own, problem } from "./outcome.ts";
@@ -51,7 +51,7 @@ function whyNotClaim(namespace: string, prefix: string, settings: TenancySetting
     : null;
 }
 
-/** What a policy requests that its namespace may not have. */
+/** The parts of a policy that its namespace is not permitted. */
 export function checkTenancy(
   namespace: string,
   route: Pick<RouteConfig, "pathPrefix">,

@@ -44,8 +44,9 @@ export interface Problem {
   /** Says what is wrong and how to fix it; never holds a secret. */
   message: string;
   /**
-   * The message with names that `message` leaves out, since the owner of the object may not see what they name. For
-   * those who see every object anyway: `sluice lint`, `sluice dev` and `sluice explain`. Never put into a status.
+   * The message with names that `message` leaves out, since the owner of the object may not see what they name. Shown
+   * by commands whose users see every object anyway: `sluice lint`, `sluice dev` and `sluice explain`. Never part of a
+   * status.
    */
   fullMessage?: string;
   /** Path within the object, such as ["spec", "models", 0, "price"], so that lint can locate the line. */
@@ -75,11 +76,11 @@ export interface VerdictDraft {
   /** Set if the object could not be read, so that its references were not resolved. */
   refsUnknown?: true;
   /**
-   * current: this generation is in the config. lastGood: an earlier form is. partial: without what did not resolve.
-   * none: nothing is.
+   * current: this generation is in the config. lastGood: an earlier form is. partial: this generation without
+   * unresolved parts. none: nothing is.
    */
   live: "current" | "partial" | "lastGood" | "none";
-  /** Its form could not be published: proxies don't have it, whatever else they serve. */
+  /** Set if its form could not be published, so that proxies don't have it. */
   unpublished?: true;
   /** Its entry in the config; null if it is not there. */
   entry: object | null;
@@ -91,7 +92,7 @@ export interface VerdictDraft {
   alertedReasons?: readonly string[];
 }
 
-/** What a loop adds to the status of an object, in addition to what compile says. */
+/** What a loop adds to the status that compile gives an object. */
 export interface StatusPatch {
   verdict: Verdict;
   status?: Readonly<Record<string, unknown>>;

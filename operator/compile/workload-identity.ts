@@ -22,7 +22,7 @@ export function identityOf({ aws, azure, google }: WorkloadIdentitySpec): CloudI
   return google === undefined ? null : { cloud: "google", serviceAccount: google.serviceAccount ?? null };
 }
 
-/** What a grant would have to name. */
+/** The identity that a grant would have to name. */
 function subjectOf(identity: CloudIdentityConfig): string {
   if (identity.cloud === "aws") return identity.roleArn ?? ownIdentity;
   if (identity.cloud === "azure") return identity.clientId ?? ownIdentity;

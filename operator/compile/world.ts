@@ -12,15 +12,15 @@ export interface CanaryFact {
   phase: CanaryPhase;
 }
 
-/** What the owner of a Secret lets Sluice do with it. */
+/** The rights that the owner of a Secret grants Sluice. */
 export interface SecretRights {
   /** Whether providers, client certificates and alert channels may use it. */
   readable: boolean;
   /** Whether Sluice made it or its owner handed it over, so that a missing API key may be added. */
   writable: boolean;
-  /** Keys whose values Sluice did not write: it never replaces or deletes them. */
+  /** Keys whose values Sluice did not write, and therefore never replaces or deletes. */
   foreign: readonly string[];
-  /** The operator may not even read it. */
+  /** Whether the operator may not even read it. */
   forbidden?: true;
 }
 
@@ -68,7 +68,7 @@ export interface PemFacts {
   privateKey?: PublicHalf | Unusable;
 }
 
-/** What is known of one value of a Secret. */
+/** Facts about one value of a Secret. */
 export interface SecretFact extends PemFacts {
   /** keyedDigest(pepper, value), lower-case hex. */
   digest: string;
@@ -89,10 +89,10 @@ export interface SecretFact extends PemFacts {
 /** Ready Pods of a Service, from its EndpointSlices. */
 export type ServicePods = readonly { readonly address: string; readonly ports: readonly number[] }[];
 
-/** What an InferencePool's `endpointPickerRef` names. */
+/** The Service in an InferencePool's `endpointPickerRef`. */
 export type PickerFact = { service: string; port: number } | "NoService" | "None";
 
-/** What is known of an InferencePool. */
+/** Facts about an InferencePool. */
 export type InferencePoolFact =
   | { kind: "Absent" }
   /** `why`: what to do about it. */
@@ -163,7 +163,7 @@ export interface CompileSettings {
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
   /** Labels of ApiKeys that reports can group by; absent: none. */
   reportLabels?: readonly string[];
-  /** How the installation's prices differ from looked-up ones; absent: not at all. */
+  /** How the installation's prices differ from looked-up ones; absent if they don't. */
   pricing?: PriceAdjustment;
   /** Whether there is a mail server for alerts; absent if unknown. */
   hasMail?: boolean;
@@ -179,7 +179,7 @@ export interface CompileSettings {
 export interface CompileInput {
   world: World;
   settings: CompileSettings;
-  /** What is published now, from which an object that became invalid keeps its last good form. */
+  /** The published config, from which objects that became invalid keep their last good form. */
   previous: RenderedConfig | null;
   nowMs: number;
   /** Progress of canaries, by `namespace/name` of their policy. Absent: all are at their start. */
@@ -190,7 +190,7 @@ export interface CompileInput {
   seeds?: readonly BudgetSeed[];
   /** Published price of a provider's model by its upstream name; absent: only prices that objects set. */
   prices?: (provider: string, upstreamModel: string) => Price | null;
-  /** What the published table has; absent: unknown. */
+  /** Providers in the published price table; absent if unknown. */
   priceSources?: {
     has(provider: string): boolean;
     /** The provider whose API is at this URL; null if the table has none. */

@@ -1,4 +1,4 @@
-/** Serves the page's files, compressed, and the headers that keep everything else out of it. */
+/** Serves the page's files, compressed, with headers that keep other content out of the page. */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { promisify } from "node:util";
@@ -9,7 +9,7 @@ import { pageFiles } from "./page-files.ts";
 
 export const consolePath = "/console";
 
-/** Nothing is loaded from elsewhere, no script runs that is not a file of the page, and no other page may frame it. */
+/** Nothing is loaded from other origins, only the page's own scripts run, and no other page may frame it. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",

@@ -1,5 +1,5 @@
 /**
- * Bundles the page with esbuild, a development dependency: `sluice dev` does so when the page is first asked for, and
+ * Bundles the page with esbuild, a development dependency: `sluice dev` does so when the page is first requested, and
  * `cli/bundle.ts` once, for the image.
  */
 import { readFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ export type PageFiles = Readonly<Record<"index.html" | "app.js" | "app.css" | "i
 
 export interface BundledPage {
   files: PageFiles;
-  /** Paths of what went into it, from the root of the repository. */
+  /** Paths of the bundled files, relative to the root of the repository. */
   inputs: string[];
 }
 

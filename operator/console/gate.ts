@@ -1,4 +1,7 @@
-/** Who may look: with a login, by a Kubernetes token in a cookie; without one, everyone on this machine. */
+/**
+ * Who may use the console: with a login, holders of a Kubernetes token, kept in a cookie; without one, everyone on this
+ * machine.
+ */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { consolePath } from "./assets.ts";
 import { everyone, type Viewer } from "./viewer.ts";
@@ -45,8 +48,8 @@ export const logIn = (request: FastifyRequest, reply: FastifyReply, token: strin
 export const logOut = (request: FastifyRequest, reply: FastifyReply): void => setCookie(request, reply, "", 0);
 
 /**
- * Without a login, a page elsewhere could reach the console by a name that it points at this machine. Such a request
- * has that name in its Host header.
+ * Without a login, a page on another site could reach the console through a DNS name that resolves to this machine.
+ * Such a request has that name in its Host header.
  */
 export const isLocalHost = (host: string | undefined): boolean =>
   /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i.test(host ?? "");

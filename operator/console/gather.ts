@@ -1,4 +1,4 @@
-/** Asks the proxies for what the pages show. Answers are kept for a moment, for all viewers. */
+/** Asks the proxies for the data of the pages. Answers are cached briefly, for all viewers. */
 import { type Activity, activity } from "../../proxy/config/activity.ts";
 import { type BudgetReading, budgetReadings } from "../../proxy/config/budget.ts";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
@@ -11,13 +11,13 @@ export interface ConsoleFacts extends PublishedState {
   activities: Activity[];
 }
 
-/** Longest time in milliseconds that an answer is used again. */
+/** How long an answer is cached, in milliseconds. */
 const stateForMs = 900;
 const budgetsForMs = 2_500;
 const usageForMs = 10_000;
 const maxKept = 32;
 
-/** Calls with equal names share one answer for a while. */
+/** Calls with equal names share a cached answer. */
 class Kept<T> {
   readonly #nowMs: () => number;
   readonly #forMs: number;

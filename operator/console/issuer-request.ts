@@ -14,7 +14,7 @@ export interface IssuerRequest {
   body?: string;
 }
 
-/** The same for every request to an issuer. */
+/** Settings for all requests to an issuer. */
 export interface IssuerRoute {
   /** PEM; null for the public authorities. */
   ca: string | null;
@@ -36,7 +36,7 @@ function parsed(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Rejects if there is no whole answer in time. A body that is no JSON object is an empty one. */
+/** Rejects if no complete answer arrives in time. A body that isn't a JSON object becomes an empty one. */
 export function askIssuer(url: string, request: IssuerRequest, route: IssuerRoute): Promise<IssuerAnswer> {
   const { method, headers = {}, body = "" } = request;
   const { ca, allowPrivate, egress } = route;

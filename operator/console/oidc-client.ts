@@ -1,6 +1,6 @@
 /**
  * The authorisation code flow of OpenID Connect with PKCE (RFC 7636), as a client of one of the installation's issuers.
- * Nothing of what the issuer answers is shown to the person who logs in but the kind of the failure.
+ * The person who logs in never sees the issuer's answer, only the kind of failure.
  */
 import { Buffer } from "node:buffer";
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
@@ -22,7 +22,7 @@ export interface OidcClientOptions {
   nowMs(): number;
 }
 
-/** What one login must be answered with. */
+/** Values that the answer to a login must match. */
 export interface PendingLogin {
   state: string;
   nonce: string;
@@ -33,7 +33,7 @@ interface Metadata {
   authorization: string;
   token: string;
   jwksUri: string;
-  /** Of clients with a secret. */
+  /** Authentication of clients with a secret. */
   postsSecret: boolean;
 }
 
@@ -47,7 +47,7 @@ function endpoint(document: Json, name: string, issuer: string): string {
   return value;
 }
 
-/** As RFC 6749 has ids and secrets encoded before they are joined. */
+/** RFC 6749 encodes ids and secrets before they are joined. */
 const formEncoded = (text: string): string => new URLSearchParams({ text }).toString().slice("text=".length);
 
 export class OidcClient {
@@ -79,7 +79,7 @@ export class OidcClient {
     return url.href;
   }
 
-  /** Exchanges the code and verifies the ID token. Throws where anything is not as it must be. */
+  /** Exchanges the code and verifies the ID token. Throws if anything is wrong. */
   async claimsOf(code: string, { nonce, verifier }: PendingLogin): Promise<JWTPayload> {
     const { clientId, clientSecret, redirectUri } = this.#options;
     const { token, postsSecret } = await this.#discover();
@@ -106,7 +106,7 @@ export class OidcClient {
   async #verify(idToken: string, nonce: string): Promise<JWTPayload> {
     const { clientId } = this.#options;
     const payload = await this.#verified(idToken, false).catch((cause: unknown) => {
-      // A key that was added since.
+      // The key may have been added since.
       if (cause instanceof errors.JWKSNoMatchingKey) return this.#verified(idToken, true);
       throw cause;
     });
@@ -152,7 +152,7 @@ export class OidcClient {
       authorization: endpoint(json, "authorization_endpoint", issuer.issuer),
       token: endpoint(json, "token_endpoint", issuer.issuer),
       jwksUri: issuer.jwksUrl ?? endpoint(json, "jwks_uri", issuer.issuer),
-      // Without a list, a server takes client_secret_basic.
+      // Without a list, servers support client_secret_basic.
       postsSecret:
         Array.isArray(methods) && !methods.includes("client_secret_basic") && methods.includes("client_secret_post"),
     };

@@ -7,7 +7,7 @@ export interface OidcHolder {
   groups: string[];
 }
 
-/** Why somebody who has logged in at the issuer is not let in: a code that the page has words for. */
+/** Why someone who logged in at the issuer is refused: a code for which the page has a message. */
 export class HolderRefused extends Error {
   override readonly name = "HolderRefused";
   readonly code: "no_user" | "unverified";
@@ -18,7 +18,7 @@ export class HolderRefused extends Error {
   }
 }
 
-/** Names that only Kubernetes gives out, such as system:masters. */
+/** Names that only Kubernetes itself may assign, such as system:masters. */
 const reserved = /^system:/;
 const maxNameLength = 256;
 
@@ -28,7 +28,7 @@ function member(value: unknown, name: string): unknown {
     : undefined;
 }
 
-/** By its whole name, as names that are URLs have dots; else as a path. */
+/** Looks for the whole name first, as names that are URLs contain dots; else follows it as a path. */
 const claimAt = (payload: JWTPayload, path: string): unknown =>
   member(payload, path) ?? path.split(".").reduce<unknown>(member, payload);
 

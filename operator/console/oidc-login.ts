@@ -1,6 +1,7 @@
 /**
- * Login by OpenID Connect. State, nonce and PKCE verifier are in an encrypted cookie of the browser that began the login;
- * whom the ID token names is in another for the session. Rights are asked of Kubernetes, as with a token.
+ * Login by OpenID Connect. An encrypted cookie of the browser that began the login holds state, nonce and PKCE
+ * verifier. Another one holds the identity from the ID token for the session. Kubernetes decides on rights, as with a
+ * token.
  */
 import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -17,17 +18,17 @@ import type { CookieSeal } from "./sealed-cookie.ts";
 const oidcPath = `${consolePath}/oidc`;
 const loginCookie = "sluice-console-login";
 const loginSeconds = 600;
-/** Tells a sealed session from a Kubernetes token. */
+/** Distinguishes a sealed session from a Kubernetes token. */
 const sessionMark = "oidc~";
 
-/** Why a login failed. The page has words for each. */
+/** Why a login failed. The page has a message for each. */
 export type LoginFailure = "denied" | "expired" | "unreachable" | "refused" | "too_many_groups" | HolderRefused["code"];
 
 export interface OidcLoginOptions {
   settings: ConsoleOidc;
   issuer: IdentityIssuer;
   clientSecret: string;
-  /** Where people open the console, without /console. */
+  /** URL at which people open the console, without /console. */
   url: string;
   seal: CookieSeal;
   egress?: Egress;
@@ -65,7 +66,7 @@ export class OidcLogin {
     });
   }
 
-  /** Also finds the holders of sessions; all others are asked of Kubernetes. */
+  /** Also recognises sessions; all other tokens are reviewed by Kubernetes. */
   reviews(kubernetes: Reviews): Reviews {
     return {
       holderOf: (token) => (token.startsWith(sessionMark) ? this.#holderOf(token) : kubernetes.holderOf(token)),
@@ -115,7 +116,7 @@ export class OidcLogin {
     reply.header("set-cookie", this.#cookie(loginCookie, "", 0, oidcPath, "Lax"));
     const pending = await this.#pending(request, asText(query["state"]));
     if (pending === null) return this.#back(reply, "expired");
-    // RFC 9207: another issuer's answer, to which this client was lured.
+    // RFC 9207: this may be another issuer's answer (a mix-up attack).
     if (query["iss"] !== undefined && query["iss"] !== issuer.issuer) return this.#back(reply, "refused");
     const code = asText(query["code"]);
     if (code === "") {
@@ -147,6 +148,6 @@ export class OidcLogin {
   }
 }
 
-/** An OAuth error code; the rest of the address may be anybody's text. */
+/** An OAuth error code. Anybody could have written the rest of the URL. */
 const errorIn = ({ error }: Record<string, unknown>): string =>
   typeof error === "string" && /^[a-z_]{1,64}$/.test(error) ? error : "neither a code nor an error";

@@ -11,7 +11,7 @@ const provider = z.object({
   breakers: strings.catch({}),
   causes: strings.catch({}),
   refused: z.array(z.string()).catch([]),
-  /** null if it is no pool, or the proxy is older. */
+  /** null if it isn't a pool, or the proxy is older. */
   pods: z
     .array(z.object({ pod: z.string(), inFlight: z.number().catch(0), spared: z.boolean().catch(false) }))
     .nullable()

@@ -1,4 +1,4 @@
-/** What the console keeps in cookies: encrypted, so that browsers can neither read nor change it, and for one purpose. */
+/** Encrypted cookies: browsers can neither read nor change them, and each is valid for one purpose. */
 import { hkdfSync } from "node:crypto";
 import { EncryptJWT, type JWTPayload, jwtDecrypt } from "jose";
 
@@ -6,7 +6,7 @@ export type SealPurpose = "console-login" | "console-session";
 
 export interface CookieSeal {
   seal(purpose: SealPurpose, content: JWTPayload, seconds: number): Promise<string>;
-  /** null if it is another's, another purpose's or too old. */
+  /** Returns null if it is invalid, for another purpose, or too old. */
   open(purpose: SealPurpose, sealed: string): Promise<JWTPayload | null>;
 }
 

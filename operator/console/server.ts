@@ -30,14 +30,14 @@ export interface ConsoleOptions {
   /** null if there is no login by OpenID Connect. */
   oidc?: OidcLogin | null;
   nowMs(): number;
-  /** Receives why data could not be read; the viewer is not shown it. */
+  /** Receives the reason why data could not be read, which viewers don't see. */
   failed(cause: unknown): void;
 }
 
-/** The answer of 401: how to log in. */
+/** The body of a 401: how to log in. */
 export interface LoginOffer {
   message: string;
-  /** On the button of the login by OpenID Connect; absent if there is none. */
+  /** Label of the button for OpenID Connect; absent if there is no such login. */
   oidc?: string;
 }
 

@@ -1,4 +1,4 @@
-/** What the console reads: objects with their status, the published config, and the proxies' status ports. */
+/** The console's sources: objects with their status, the published config, and the proxies' status ports. */
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import type { WorldObject } from "../compile/world.ts";
 

@@ -1,4 +1,4 @@
-/** Serves the console of a cluster on a port of its own. */
+/** Serves the console of a cluster on a separate port. */
 import fastify from "fastify";
 import { egressOf } from "../../proxy/config/egress/egress.ts";
 import { onHost } from "../../proxy/config/listen-host.ts";

@@ -11,7 +11,9 @@ import {
 
 export type TrafficSum = Record<TrafficFigure, number> & { p50Ms: number | null; p95Ms: number | null };
 
-/** The value below which a share of the counted ones lies, interpolated within its bucket; null if there are none. */
+/**
+ * The value below which the given share of samples lies, interpolated within its bucket; null if there are no samples.
+ */
 export function percentile(buckets: readonly number[], share: number): number | null {
   const total = buckets.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
@@ -29,7 +31,7 @@ export function percentile(buckets: readonly number[], share: number): number | 
 
 const slotNumber = (ms: number): number => Math.floor(ms / trafficSlotMs);
 
-/** What happened in the slots that touch the last `periodMs`. */
+/** Counts of the slots that overlap the last `periodMs`. */
 export function sumTraffic(series: readonly TrafficSeries[], nowMs: number, periodMs: number): TrafficSum {
   const first = slotNumber(nowMs - periodMs) + 1;
   const numbers = new Array<number>(trafficFigures.length + trafficLatencyBoundsMs.length + 1).fill(0);
@@ -53,7 +55,7 @@ export interface TrafficPoint {
   costNanoUsd: number;
 }
 
-/** The last hour, a point for each slot, the oldest first. */
+/** The last hour, one point per slot, oldest first. */
 export function timeline(series: readonly TrafficSeries[], nowMs: number): TrafficPoint[] {
   const last = slotNumber(nowMs);
   const points = Array.from(

@@ -8,7 +8,7 @@ import type { Reviews, TokenHolder } from "../cluster/reviews.ts";
 import type { Gate } from "./gate.ts";
 import type { Viewer } from "./viewer.ts";
 
-/** How long an answer of the API server counts: a right that is withdrawn ends within this time. */
+/** How long answers of the API server are cached: a withdrawn right ends within this time. */
 const validForMs = 60_000;
 const invalidForMs = 5_000;
 const maxKept = 500;

@@ -1,13 +1,13 @@
-/** Who looks at the console, and what they may see. */
+/** The console's viewer, and what they may see. */
 import type { Kind } from "../../crds/kinds.ts";
 import { namespaceOf } from "../compile/outcome.ts";
 
 export interface Viewer {
   /** "" if there is no login. */
   user: string;
-  /** Sees every namespace, and calls that belong to none. */
+  /** Whether the viewer sees every namespace, and calls without one. */
   everything: boolean;
-  /** Namespaces of which the viewer sees something; null for all. */
+  /** Namespaces in which the viewer may list something; null for all. */
   namespaces: readonly string[] | null;
   /** Whether the viewer may list a kind in a namespace. */
   sees(kind: Kind, namespace: string): boolean;
@@ -17,7 +17,7 @@ export const everyone: Viewer = { user: "", everything: true, namespaces: null, 
 
 export const seesObject = (viewer: Viewer, kind: Kind, id: string): boolean => viewer.sees(kind, namespaceOf(id));
 
-/** Usage of a namespace is for those who may list its API keys. */
+/** A namespace's usage is visible to viewers who may list its API keys. */
 export const seesUsage = (viewer: Viewer, namespace: string): boolean =>
   namespace === "" ? viewer.everything : viewer.sees("ApiKey", namespace);
 

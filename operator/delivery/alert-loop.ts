@@ -13,13 +13,13 @@ import type { PendingAlert, PendingTest } from "./pending-alert.ts";
 import { type Smtp, send } from "./send.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
-/** Knows the pending alerts of one sort of object. */
+/** The book of pending alerts for one sort of object. */
 export interface AlertBook {
   due(compiled: Compiled): PendingAlert[];
   testsDue(compiled: Compiled, nowMs: number): PendingTest[];
 }
 
-/** A digest's parts have the links of their own. */
+/** The alerts in a digest have their own links. */
 const linked = (alert: Alert, links: AlertLinks): Alert =>
   alert.parts === undefined
     ? withLinks(alert, links)

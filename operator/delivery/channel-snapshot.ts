@@ -1,6 +1,6 @@
 /**
- * Where channels led when they were last usable. Anyone who was alerted that something began must also learn that it is
- * over, even if the spec, the object or the Secret is gone by then. Kept in memory, and only while an alert is open.
+ * The last usable destinations of channels. Anyone alerted to a start must also be notified of the end, even if the
+ * spec, the object or the Secret is gone by then. Kept in memory, and only while an alert is open.
  */
 import type { Channel, ChannelName } from "../compile/alerts.ts";
 
@@ -31,7 +31,7 @@ export function channelSnapshot(
     const channel = channels.find((channel) => channel.place === place);
     const previous = before.get(place);
     if (channel !== undefined) reach.set(place, { channel, kept: keptOf(channel, values) });
-    // Its Secret is missing at the moment.
+    // Its Secret is currently missing.
     else if (previous !== undefined) reach.set(place, { ...previous, channel: { ...previous.channel, id } });
   }
   return reach;

@@ -1,4 +1,4 @@
-/** Tells deliveries that began before a book cleared its memory from later ones: their results are ignored. */
+/** Distinguishes deliveries that began before a book cleared its memory: their results are ignored. */
 import type { Channel } from "../compile/alerts.ts";
 import type { Delivery, PendingAlert } from "./pending-alert.ts";
 

@@ -10,7 +10,7 @@ export interface Alert {
   /** The same from the start of an incident to its end, and for its next occurrence. */
   incident: string;
   event: string;
-  /** Over: the incident reported before has ended. */
+  /** Over: the reported incident has ended. */
   state: "Active" | "Over";
   severity: Severity;
   /** `Kind/namespace/name` */
@@ -52,7 +52,7 @@ export function digestOf(alerts: readonly Alert[]): Alert {
   };
 }
 
-/** Where receivers can look; `{{kind}}`, `{{namespace}}` and `{{name}}` are the object's. */
+/** Link for receivers. `{{kind}}`, `{{namespace}}` and `{{name}}` are replaced by the object's. */
 export interface AlertLinks {
   console: string;
   dashboard: string;

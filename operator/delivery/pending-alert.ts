@@ -14,7 +14,7 @@ export interface PendingAlert {
   alert: Alert;
   /** Channels that have not received it yet. */
   channels: readonly Channel[];
-  /** Digest → clear value of what they need and no object refers to any more. */
+  /** Digest → clear value, for values that they need but no object refers to any more. */
   kept?: ReadonlyMap<string, string>;
   /** Records that a channel is done with the alert. */
   settled(channel: string, how: Delivery): void;
@@ -38,7 +38,7 @@ export function requestedTest(meta: ObjectMeta | undefined, last: AlertTest | un
   return asked === undefined || asked === last?.requestedAt ? null : asked;
 }
 
-/** The same for channels that lead to the same people. */
+/** Equal for channels with the same receivers. */
 export const targetOf = ({ type, secret, to }: Channel): string => `${type} ${secret} ${to.join(" ")}`;
 
 export const wants = (channel: Channel, event: string): boolean =>

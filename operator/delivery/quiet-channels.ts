@@ -1,4 +1,4 @@
-/** What may be sent now: channels can be silenced for a while, or take their alerts together. Pure. */
+/** Decides what may be sent now: channels can be silenced for a while, or collect alerts into one message. Pure. */
 import { type Channel, hasIncidents } from "../compile/alerts.ts";
 import { digestOf } from "./message.ts";
 import type { PendingAlert } from "./pending-alert.ts";
@@ -10,7 +10,10 @@ interface ReadyAlert {
   channel: Channel;
 }
 
-/** Until when a channel gets nothing of an alert; null: it may be sent. The end of an incident makes no noise. */
+/**
+ * Until when an alert is held back from a channel; null if it may be sent. Silence doesn't hold back the end of an
+ * incident.
+ */
 function silentUntil({ alert }: PendingAlert, { id, silencedUntilMs }: Channel, nowMs: number): number | null {
   if (silencedUntilMs === undefined || silencedUntilMs <= nowMs) return null;
   return alert.state === "Over" && hasIncidents(id) ? null : silencedUntilMs;

@@ -35,7 +35,10 @@ export interface Senders {
   mailTimeoutMs?: number;
 }
 
-/** done: it arrived, but for the addresses that the mail server refused. retry: it may arrive later. never: it can't arrive. `why` is for the operator's log. */
+/**
+ * done: delivered, except to addresses that the mail server refused. retry: may succeed later. never: can't succeed.
+ * `why` is for the operator's log.
+ */
 export type Sent =
   | { outcome: "done"; refused?: readonly string[] }
   | { outcome: "retry"; why: string; afterMs: number | null }
@@ -53,8 +56,8 @@ const advice = {
 const advices: ReadonlySet<string> = new Set(Object.values(advice));
 
 /**
- * What the owner of an object may learn about a failure. What a server answered, or that there is none, goes to the
- * operator's log only: otherwise the owner, who chooses the address, could scan the operator's network.
+ * The text about a failure for the owner of an object. A server's answer, or the lack of one, goes only to the
+ * operator's log: otherwise the owner, who chooses the address, could scan the operator's network.
  */
 export function adviceOf(sent: Sent): string {
   if (sent.outcome === "done") return "";
@@ -154,11 +157,11 @@ function post(
         });
     });
     call.end(bytes);
-    // What parses as a URL but can't be called, such as one with a broken escape in its host.
+    // A text may parse as a URL that can't be called, for example with a broken escape in its host.
   }).catch((): Sent => ({ outcome: "never", why: advice.notCallable }));
 }
 
-/** The server took it for some recipients at least; otherwise sending throws. */
+/** The server accepted it for at least one recipient; otherwise sending throws. */
 function arrived({ rejected }: { rejected?: readonly (string | { address: string })[] }): Sent {
   const refused = (rejected ?? []).map((to) => (typeof to === "string" ? to : to.address));
   return refused.length === 0 ? { outcome: "done" } : { outcome: "done", refused };
@@ -222,6 +225,6 @@ export async function send(alert: Alert, channel: Channel, senders: Senders): Pr
   if (secret === null) return { outcome: "retry", why: advice.noSecret, afterMs: null };
   if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders);
   if (channel.type === "webhook") return postWebhook(alert, channel, secret, senders);
-  // Its URL comes from the installation, and may lead anywhere.
+  // Its URL is set by the installation, so it may lead anywhere.
   return post(senders.pagerDutyURL, pagerDutyBody(alert, channel, secret.trim()), { ...senders, allowPrivate: true });
 }

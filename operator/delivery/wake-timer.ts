@@ -1,9 +1,8 @@
 /**
- * One timer for all waiters: each asks to be woken at every check, and a timer for each would multiply them with every
- * ring.
+ * One timer for all waiters. Each asks to be woken at every check, so separate timers would multiply with every ring.
  */
 
-/** Node treats a longer delay as none. */
+/** Node treats a longer delay as 0. */
 const longestMs = 2_147_483_647;
 
 export class WakeTimer {

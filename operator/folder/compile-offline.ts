@@ -1,4 +1,4 @@
-/** Compiles manifests of a repository, where no Secret belongs, as the cluster will that they are merged for. */
+/** Compiles the manifests of a repository, which should hold no Secrets, as their cluster will. */
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { assumedFacts, withAssumed } from "../assumed-secrets.ts";
@@ -30,7 +30,7 @@ export interface OfflineFolder extends CompiledFolder {
 const madeFor = ({ kind, spec }: WorldObject): string | undefined =>
   kind === "ApiKey" ? (spec as { writeTo?: { name?: string } } | null)?.writeTo?.name : undefined;
 
-/** Where the cluster gets a Secret from that the folder lacks. */
+/** The origin of a Secret that the folder lacks. */
 type Origin = "made" | "provided" | "assumed" | "nowhere";
 
 function originOf(object: WorldObject, ref: string, { provided }: FolderWorld, mode: OfflineSecrets): Origin {
@@ -39,7 +39,7 @@ function originOf(object: WorldObject, ref: string, { provided }: FolderWorld, m
   return mode === "assumed" ? "assumed" : "nowhere";
 }
 
-/** The world as the cluster will have it, where Secrets come from elsewhere and objects begin to exist now. */
+/** The world as it will be in the cluster: Secrets come from elsewhere, and objects are created now. */
 function worldInCluster(folder: FolderWorld, mode: OfflineSecrets, nowMs: number): { world: World; assumed: string[] } {
   const { world, provided, secretLabels } = folder;
   const objects = world.objects.map((object) => ({ ...object, meta: { ...object.meta, createdAtMs: nowMs } }));
@@ -70,7 +70,7 @@ function addMadeKey(
   secrets[ref] = { ...assumedFacts(ref, [String(key)]), ...secrets[ref] };
 }
 
-/** What a cluster with these settings lets Sluice do with the Secrets of the folder. */
+/** The rights on the folder's Secrets in a cluster with these settings. */
 function rightsIn({ secretLabels, provided }: FolderWorld, access: SecretAccess): World["secretRights"] {
   const labels = new Map([...secretLabels, ...[...provided].map(([ref, secret]) => [ref, secret.labels] as const)]);
   return Object.fromEntries(
@@ -85,7 +85,7 @@ function rightsIn({ secretLabels, provided }: FolderWorld, access: SecretAccess)
   );
 }
 
-/** Without the objects of other installations, where it is known which one this is. */
+/** Removes objects of other installations, if it is known which one this is. */
 function ofClass(folder: FolderWorld, settings: OperatorSettings | null): FolderWorld {
   if (settings === null) return folder;
   const objects = folder.world.objects.filter(({ meta }) => classOf(meta) === settings.className);
@@ -133,7 +133,7 @@ export async function compileOffline(
   };
 }
 
-/** What an installation with the chart's default values refuses, whichever one these manifests are for. */
+/** Problems that an installation with the chart's default values would report. */
 function refusedByDefault(folder: FolderWorld, input: CompileInput): LintFinding[] {
   const world = { ...input.world, secretRights: rightsIn(folder, "Labelled") ?? {} };
   const compiled = compile(

@@ -1,4 +1,4 @@
-/** Secrets that a repository has only by reference: another controller makes them in the cluster. Pure. */
+/** Secrets that another controller creates in the cluster from manifests in the repository. Pure. */
 
 export interface ProvidedSecret {
   /** Kind of the object that provides it. */
@@ -63,7 +63,7 @@ const sops = ({ metadata, data = {}, stringData = {} }: Manifest): Found => ({
   labels: metadata?.labels ?? {},
 });
 
-/** `namespace/name` and the Secret that a manifest stands for; null for any other manifest. */
+/** `namespace/name` and the Secret that a controller will create from a manifest; null for other manifests. */
 export function providedSecret(raw: object): [ref: string, provided: ProvidedSecret] | null {
   const manifest = raw as Manifest;
   const { apiVersion, kind, metadata } = manifest;

@@ -32,7 +32,7 @@ export type Locate = (path: readonly (string | number)[]) => Place;
 export interface FolderWorld {
   world: World;
   problems: FolderProblem[];
-  /** What kubectl would provide when it applies to a cluster. */
+  /** Values that kubectl would provide when it applies the folder. */
   otherwise: FolderProblem[];
   /** `Kind/namespace/name` → position. */
   places: Map<string, Locate>;
@@ -49,7 +49,7 @@ interface Reading extends FolderWorld {
   pepper: Uint8Array;
 }
 
-/** Stands for standard input, among files and folders. */
+/** The argument for standard input, among files and folders. */
 const standardInput = "-";
 
 async function manifestFiles(path: string): Promise<string[]> {
@@ -176,7 +176,7 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
     return;
   }
   if (!declare(kind, `${namespace}/${name}`, locate, into)) return;
-  // compile validates the spec; this checks only what surrounds it.
+  // compile validates the spec; this checks only the members around it.
   const metadataOnly = parseObject(kind, { ...raw, spec: {} });
   for (const problem of metadataOnly.ok ? [] : metadataOnly.problems) {
     if (problem.path[0] !== "spec")
@@ -194,7 +194,7 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
   into.world.objects.push({ kind, meta, spec: raw.spec, status: {} });
 }
 
-/** An alias without an anchor, or an excess of aliases, shows only here. */
+/** An alias without an anchor, or too many aliases, are detected only here. */
 function contentOf(file: string, document: Document.Parsed, lines: LineCounter, into: Reading): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
@@ -220,7 +220,7 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
   else for (const [index, item] of items.entries()) readEntry(item, (path) => locate(["items", index, ...path]), into);
 }
 
-/** The objects of a list, as `kubectl get -o yaml` prints several; null if the document is none. */
+/** The objects of a List, as printed by `kubectl get -o yaml`; null if the document isn't a List. */
 function listed(raw: unknown): unknown[] | null {
   const { kind, items } = raw as { kind?: unknown; items?: unknown };
   return typeof kind === "string" && kind.endsWith("List") && Array.isArray(items) ? items : null;
@@ -237,7 +237,7 @@ function readText(file: string, content: string, into: Reading): void {
   if (!("empty" in documents)) for (const document of documents) readDocument(file, document, lines, into);
 }
 
-/** An editor's temporary file may be deleted, and its lock file be a dangling link, by the time they are read. */
+/** An editor's temporary file may be gone by now, and its lock file may be a dangling link. */
 async function textOf(file: string): Promise<string> {
   if (file === standardInput) return text(process.stdin);
   try {

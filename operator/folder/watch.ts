@@ -19,7 +19,7 @@ const realTimers: Timers = {
 };
 const settleMs = 80;
 
-/** Treats what vanishes while it is inspected as absent. */
+/** Treats files that vanish during inspection as absent. */
 function ifThere<T>(look: () => T): T | null {
   try {
     return look();
@@ -58,7 +58,7 @@ export function watchFolders(paths: readonly string[], onChange: () => void, tim
   const settled = (): void => {
     pending = null;
     const old = watchers;
-    // Opens the new watchers first, and both steps before anybody reads: no change falls in between.
+    // Opens new watchers before it closes old ones, and does both before anything is read, so that no change is missed.
     watchers = watchAll(paths, changed);
     for (const watcher of old) watcher.close();
     onChange();

@@ -1,4 +1,4 @@
-/** Where the members of a YAML document stand in its text. */
+/** Positions of a YAML document's members in its text. */
 import { type Document, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from "yaml";
 
 interface Below {
@@ -6,13 +6,13 @@ interface Below {
   node: unknown;
 }
 
-/** Members of large mappings would be looked for again for each line of a report. */
+/** Indexes of large mappings, which would otherwise be searched again for each line of a report. */
 const known = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>();
 
 function membersOf(node: YAMLMap): ReadonlyMap<string, Pair> {
   let members = known.get(node);
   if (members === undefined) {
-    // Of members with the same name, the first.
+    // If several members have the same name, the first.
     const pairs = node.items.toReversed();
     members = new Map(pairs.map((pair) => [String(isScalar(pair.key) ? pair.key.value : pair.key), pair]));
     known.set(node, members);

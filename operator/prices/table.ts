@@ -79,7 +79,7 @@ const orAbsent = <Name extends string>(name: Name, rates: Record<string, number>
 
 function ratesAt(published: Found, promptTokens: number): TokenRates | null {
   const input = at(published["input_mtok"], promptTokens);
-  // Sold only by other units, such as hours of audio: the cost of a call by tokens is unknown.
+  // If a model is sold only by other units, such as hours of audio, its cost by tokens is unknown.
   if (input === undefined) return null;
   const output = at(published["output_mtok"], promptTokens) ?? 0;
   const rates = {
@@ -127,7 +127,7 @@ function tierStarts(published: Found): number[] {
 const sizeForm = /(?<![a-z0-9])(\d+x)?\d+(\.\d+)?b(?![a-z0-9])/i;
 const versionForm = /-v(\d+)(?=$|[:.-])/i;
 
-/** The dataset finds by parts of names, and so takes a model of another size or version for one that it knows. */
+/** The dataset matches parts of names, so it may take a model of another size or version for one that it knows. */
 function isAnotherModel(name: string, priced: string): boolean {
   const [size, version, foundVersion] = [sizeForm.exec(name), versionForm.exec(name), versionForm.exec(priced)];
   if (size !== null && !priced.toLowerCase().includes(size[0].toLowerCase())) return true;

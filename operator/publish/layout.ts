@@ -1,4 +1,4 @@
-/** Which ConfigMap or Secret holds what. Pure; the chart's volumes name the same objects. */
+/** The content of each published ConfigMap and Secret. Pure; the chart's volumes name the same objects. */
 import { credentialShardOf, credentialShards } from "../../proxy/config/names.ts";
 import {
   budgetShards,

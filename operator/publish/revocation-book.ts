@@ -1,10 +1,8 @@
 /**
- * Keys that proxies must refuse before the next config says so: those that the published key records accept, and whose
- * ApiKey the watch has seen revoked or deleted since. Pure, except for what it remembers.
- *
- *   the watch reports a revocation          it is in the document at once
- *   a pass that read it has published       its key record says the same: it may go, once no proxy serves an older one
- *   every proxy is at that config           it leaves the document
+ * Keys that proxies must refuse before the next config says so: the published key records accept them, but their ApiKey
+ * was revoked or deleted since. Pure, except for what it remembers. the watch reports a revocation it is in the
+ * document at once a pass that read it has published its key record says the same: it may go, once no proxy serves an
+ * older one every proxy is at that config it leaves the document
  */
 import { canonicalJson, sha256Hex } from "../../proxy/config/encode.ts";
 import { type KeyRecord, namespaceOfKey } from "../../proxy/config/key-record.ts";
@@ -16,7 +14,7 @@ export type KeyState = "Live" | "Revoked" | "Gone";
 
 interface Entry {
   id: string;
-  /** A key of this name that comes later is another one. */
+  /** A later key of this name is a different one. */
   gone: boolean;
   turn: number;
   /** The published key records say the same. */
@@ -120,7 +118,8 @@ export class RevocationBook {
     for (const [digest, entry] of read) {
       const id = accepted.get(digest);
       if (id === undefined) entry.published = true;
-      // A key of the same value was made since. Otherwise the record is a last good form, and the key stays refused.
+      // A key with the same value was created since. Otherwise the record is a last good form, and the key stays
+      // refused.
       else if (this.#stateOf(id) === "Live") this.#entries.delete(digest);
     }
   }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { IdentitySettings } from "./identity.ts";
 
 const claim = z.string().min(1).max(256);
-/** Names that only Kubernetes itself gives out must not come from an issuer. */
+/** An issuer must not provide names that only Kubernetes itself may assign. */
 const prefix = z
   .string()
   .max(64)
@@ -13,7 +13,7 @@ const prefix = z
 const oidc = z.strictObject({
   /** Name of an entry of `identity.issuers` of kind OIDC. */
   issuer: z.string().min(1).max(63),
-  /** On the button; "" for the issuer's name. */
+  /** Label of the button; "" for the issuer's name. */
   label: z.string().max(64).default(""),
   clientId: z.string().min(1).max(256),
   scopes: z
@@ -25,7 +25,7 @@ const oidc = z.strictObject({
   /** "" for the claim that names the gateway's callers. */
   userClaim: z.union([z.literal(""), claim]).default(""),
   groupsClaim: z.union([z.literal(""), claim]).default("groups"),
-  /** Groups that count; none for all. */
+  /** Groups that are used; empty for all. */
   groups: z.array(z.string().min(1).max(256)).max(256).default([]),
   userPrefix: prefix,
   groupsPrefix: prefix,
@@ -37,7 +37,7 @@ export type ConsoleOidc = z.output<typeof oidc>;
 export const consoleSettings = z
   .strictObject({
     port: z.int().min(0).max(65_535).default(8082),
-    /** Where people open it, without /console; "" if unknown. */
+    /** URL at which people open it, without /console; "" if unknown. */
     url: z
       .string()
       .regex(

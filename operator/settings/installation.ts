@@ -140,7 +140,7 @@ export const installation = z.strictObject({
   prices: z.array(price).max(10_000).default([]),
   /** Labels of ApiKeys that reports can group by. */
   reportLabels: z.array(z.string().min(1).max(317)).max(16).default([]),
-  /** Whether answers have headers that say what the caller's tightest budget has left. */
+  /** Whether answers have headers with what is left of the caller's tightest budget. */
   budgetHeaders: z.boolean().default(false),
   /**
    * Discount and markup on looked-up prices where an LLMProvider sets none, and the additional currency that money is

@@ -41,7 +41,7 @@ export const operatorSettings = z.strictObject({
    * reach the gateway.
    */
   anonymousNamespaces: z.array(z.string()).default([]),
-  /** In a cluster both are closed until somebody opens them; `sluice dev` runs on one person's machine. */
+  /** In a cluster, both are closed by default; `sluice dev` runs on one person's machine. */
   privateEndpointNamespaces: installation.shape.privateEndpointNamespaces.removeDefault().default([]),
   cloudIdentities: installation.shape.cloudIdentities.removeDefault().default([]),
   secretAccess: installation.shape.secretAccess.removeDefault().default("Labelled"),
@@ -60,7 +60,7 @@ export const operatorSettings = z.strictObject({
         .default(null),
       /** URL for PagerDuty events; the EU region has its own. */
       pagerDutyURL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
-      /** Where receivers can look; `{{kind}}`, `{{namespace}}` and `{{name}}` are the object's. "" for nowhere. */
+      /** Link for receivers; `{{kind}}`, `{{namespace}}` and `{{name}}` are replaced by the object's. "" for none. */
       links: z.strictObject({ console: link, dashboard: link }).prefault({}),
     })
     .prefault({}),
@@ -144,8 +144,8 @@ export function asOperatorSettings(file: string, text: string, over: Partial<Ope
 }
 
 /**
- * Settings for a command: the operator's file, or the ConfigMap that holds it, such as `helm template` prints it among
- * other manifests. Without `namespace`, which commands on folders don't need, that of the docs.
+ * Settings for a command: the operator's file, or the ConfigMap that holds it, as printed by `helm template` among
+ * other manifests. If `namespace`, which commands on folders don't need, is missing, the one in the docs is used.
  */
 export function settingsForCommand(file: string, text: string): OperatorSettings {
   const documents = parseAllDocuments(text).map(

@@ -1,4 +1,4 @@
-/** Small charts as SVG. Each says in words what it shows, for those who can't see it. */
+/** Small SVG charts. Each has a text alternative. */
 import type { ComponentChildren } from "preact";
 import type { TrafficPoint } from "../statistics.ts";
 import { callCount, clockTime, dateAndTime, dollars } from "./format.ts";
@@ -170,7 +170,7 @@ export interface Burn {
   forecastNanoUsd: number | null;
 }
 
-/** What is left of a budget over its period, with the pace that would use it up exactly, and the forecast. */
+/** The rest of a budget over its period, with the pace that would use it up exactly, and the forecast. */
 export function BurnChart({
   burn,
   amountNanoUsd,

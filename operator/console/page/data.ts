@@ -1,9 +1,9 @@
-/** Reads the console's JSON: again and again while the page is visible, and at once when the question changes. */
+/** Reads the console's JSON: repeatedly while the page is visible, and at once when the query changes. */
 import { useEffect, useState } from "preact/hooks";
 import type { LoginOffer, Session } from "../server.ts";
 
 export class NotLoggedIn extends Error {
-  /** On the button of the login by OpenID Connect; null if there is none. */
+  /** Label of the button for OpenID Connect; null if there is no such login. */
   readonly oidc: string | null;
 
   constructor({ message, oidc = null }: { message?: string; oidc?: string | null }) {
@@ -38,13 +38,13 @@ export function sendLogout(): Promise<object> {
 
 export interface Answer<T> {
   data: T | null;
-  /** Why the newest answer is missing; the data may be older then. */
+  /** Why the latest request failed. The data may then be older. */
   failure: string | null;
 }
 
 export const refreshMs = 2_000;
 
-/** Asks until it is stopped. Nothing is asked while the page is hidden. */
+/** Polls until it is stopped, and pauses while the page is hidden. */
 function askAgainAndAgain<T>(path: string, taken: (data: T) => void, failed: (cause: unknown) => void): () => void {
   let stopped = false;
   let timer = 0;
@@ -64,7 +64,7 @@ function askAgainAndAgain<T>(path: string, taken: (data: T) => void, failed: (ca
   };
 }
 
-/** `lost`: called when the login is over. */
+/** `lost`: called when the login has expired. */
 export function useAnswer<T>(path: string, lost: () => void): Answer<T> {
   const [answer, setAnswer] = useState<Answer<T> & { path: string }>({ path, data: null, failure: null });
   useEffect(() => {

@@ -10,7 +10,7 @@ export const wholeNumber = (value: number): string => grouped.format(Math.round(
 export const shortNumber = (value: number): string =>
   Math.abs(value) < 10_000 ? grouped.format(Math.round(value)) : short.format(value);
 
-/** Cents from one dollar on, tenths of a cent below, and for less than a cent as many digits as the amount needs. */
+/** Rounded to cents from one dollar, to tenths of a cent below that, and with as many digits as needed below a cent. */
 export const callCount = (count: number): string => `${shortNumber(count)} ${count === 1 ? "call" : "calls"}`;
 
 export function dollars(nanoUsd: number): string {

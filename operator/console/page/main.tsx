@@ -1,4 +1,4 @@
-/** The console's page: navigation, login, and the page that the address names. */
+/** The console: navigation, login, and the page for the current URL. */
 import { type ComponentType, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Session } from "../server.ts";
@@ -55,7 +55,7 @@ function Shell({ session, onLost }: { session: Session; onLost(): void }) {
   useEffect(() => {
     const moved = (): void => {
       setName(pageNow());
-      // So that keyboard and screen reader go on at the new page's top.
+      // So that keyboard and screen reader continue at the top of the new page.
       heading.current?.focus();
       scrollTo(0, 0);
     };
@@ -65,7 +65,7 @@ function Shell({ session, onLost }: { session: Session; onLost(): void }) {
   const { title, Page } = pages[name] ?? { title: "Overview", Page: OverviewPage };
   useEffect(() => {
     document.title = `${title} – Sluice`;
-    // On a phone the list of pages scrolls.
+    // On a phone, the navigation scrolls.
     document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [title]);
   const leave = (): void => void sendLogout().finally(onLost);
@@ -114,7 +114,7 @@ function Shell({ session, onLost }: { session: Session; onLost(): void }) {
   );
 }
 
-/** Until the session is known, the page is shown as if there were one: most often there is, and its data come sooner. */
+/** Until the session is known, assume that there is one: usually there is, and the data arrives sooner. */
 const assumed: Session = { login: "none", user: "", namespaces: null };
 
 function App() {

@@ -156,7 +156,7 @@ export function Choice<T extends string>(props: {
   );
 }
 
-/** A name such as `team-a/chat`, whose namespace is less important. */
+/** A name such as `team-a/chat`, with its namespace less prominent. */
 export function Name({ id }: { id: string }) {
   const slash = id.indexOf("/");
   if (slash < 0) return <span class="name">{id}</span>;

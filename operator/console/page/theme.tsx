@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. The choice is kept in this browser. */
+/** Light, dark, or the system's setting. The choice is stored in this browser. */
 const themes = ["system", "light", "dark"] as const;
 export type ThemeName = (typeof themes)[number];
 

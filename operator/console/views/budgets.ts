@@ -1,4 +1,4 @@
-/** Budgets: what is spent of each, by whom, and when it is empty at this pace. */
+/** Budgets: how much of each is spent, by whom, and when it will be used up at the current pace. */
 import type { BudgetConfig, BudgetReading } from "../../../proxy/config/budget.ts";
 import type { KeyRecord } from "../../../proxy/config/key-record.ts";
 import type { LedgerRow } from "../../../proxy/config/ledger.ts";
@@ -13,27 +13,27 @@ export interface BudgetRow {
   enforcement: BudgetConfig["enforcement"];
   per: BudgetConfig["per"];
   scope: string[];
-  /** Of each group, if there are groups. */
+  /** The amount of each group, if there are groups. */
   amountNanoUsd: number;
   /** Spent by the group that spent most, or by all if there are no groups. */
   spentNanoUsd: number;
   totalNanoUsd: number;
   periodStartMs: number;
   resetsAtMs: number | null;
-  /** At this pace; null if too little time has passed, or if the period does not end. */
+  /** The forecast at the current pace; null if too little time has passed, or if the period doesn't end. */
   forecastNanoUsd: number | null;
   emptyAtMs: number | null;
-  /** ahead: spent faster than time passes, so that it is empty before the period ends. */
+  /** ahead: spending is ahead of time, so the budget will be used up before the period ends. */
   state: "used up" | "ahead" | "fine" | "unknown";
   groups: { subject: string; spentNanoUsd: number }[];
   groupCount: number;
   refused: string[];
-  /** Sum spent by the end of each hour, by the usage ledger. Empty if there are groups. */
+  /** Total spent by the end of each hour, from the usage ledger. Empty if there are groups. */
   burn: [number, number][];
 }
 
 const hourMs = 3_600_000;
-/** Less of a period says little about the rest. */
+/** Least share of a period for a forecast: less says little about the rest. */
 const tellingShare = 0.02;
 const maxGroups = 20;
 
@@ -104,7 +104,7 @@ function paceOf(
 const stateOf = (amount: number, spent: number, refused: number, emptyAtMs: number | null): BudgetRow["state"] =>
   spent >= amount || refused > 0 ? "used up" : emptyAtMs !== null ? "ahead" : "fine";
 
-/** `rows`: of the usage ledger, those that count under it. */
+/** `rows`: rows of the usage ledger that count under it. */
 export function budgetView(
   config: BudgetConfig,
   reading: BudgetReading | undefined,

@@ -1,4 +1,4 @@
-/** What policies do for data protection, and what was masked and refused since the proxies started. */
+/** Data protection by policies, and what was masked and refused since the proxies started. */
 import { nounCount } from "../../../proxy/config/noun-count.ts";
 import type { RouteConfig } from "../../../proxy/config/route.ts";
 import type { ConsoleFacts } from "../gather.ts";
@@ -20,7 +20,7 @@ export interface ComplianceRow {
   limits: string[];
 }
 
-/** One place where one proxy's audit records go. */
+/** One destination of one proxy's audit records. */
 export interface AuditRow extends AuditSinkReading {
   proxy: string;
   state: "writing" | "behind" | "failing" | "lost records";
@@ -33,7 +33,7 @@ export interface ComplianceView {
   withoutAudit: string[];
   masked: { type: string; values: number }[];
   refusals: { code: string; calls: number }[];
-  /** When the proxy that has run longest began to count; null without proxies. */
+  /** When the longest-running proxy began to count; null if there are no proxies. */
   sinceMs: number | null;
 }
 

@@ -14,7 +14,7 @@ export interface ObjectState {
   conditions: Pick<Condition, "type" | "status" | "reason" | "message" | "lastTransitionTime">[];
 }
 
-/** A rollout under way is no problem. */
+/** A rollout in progress isn't a problem. */
 const underWay: ReadonlySet<string> = new Set(["Pending"]);
 const notServed: ReadonlySet<string> = new Set(["NotServed", "LastGood", "Unreachable"]);
 

@@ -23,7 +23,7 @@ export interface ConfigView {
 
 const maxObjects = 500;
 
-/** `search`: part of a kind or name, or of what is wrong. */
+/** `search`: part of a kind, a name or a problem. */
 export function configView(facts: ConsoleFacts, viewer: Viewer, search: string): ConfigView {
   const wanted = search.toLowerCase();
   const objects = facts.objects

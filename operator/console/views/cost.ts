@@ -1,4 +1,4 @@
-/** What was spent, by the usage ledger. */
+/** Spending, from the usage ledger. */
 import type { LedgerRow } from "../../../proxy/config/ledger.ts";
 import { type Group, type Grouping, groupRows, type Sums, usd } from "../../../proxy/config/usage-report.ts";
 import { csvLine } from "../../csv.ts";
@@ -43,7 +43,7 @@ export function costSpan(period: CostPeriod, nowMs: number): { fromMs: number; t
   return { fromMs: toMs - steps * stepMs, toMs };
 }
 
-/** Pages show cents, so the nearest number does. */
+/** Pages show cents, so the nearest floating-point number is accurate enough. */
 const costRow = (name: string, sums: Sums): CostRow => ({
   name,
   requests: sums.requests,
@@ -95,7 +95,7 @@ export function costView(
   };
 }
 
-/** All groups, by RFC 4180. */
+/** All groups, as CSV (RFC 4180). */
 export function costCsv(all: readonly LedgerRow[], by: CostGrouping, viewer: Viewer): string {
   const groups = ranked(
     all.filter(({ namespace }) => seesUsage(viewer, namespace)),

@@ -1,4 +1,4 @@
-/** API keys: whose they are, what they may do, and when they were last used. Never a key, nor part of one. */
+/** API keys: owners, permissions and last use. Never a key or a part of one. */
 import type { KeyRecord } from "../../../proxy/config/key-record.ts";
 import type { LedgerRow } from "../../../proxy/config/ledger.ts";
 import type { ConsoleFacts } from "../gather.ts";
@@ -13,11 +13,11 @@ export interface ConsoleKey {
   tags: string[];
   models: string[] | null;
   expiresAtMs: number | null;
-  /** While a rotation's previous key is accepted too. */
+  /** End of the time in which a rotation's previous key is still accepted. */
   previousUntilMs: number | null;
   state: "in use" | "idle" | "expired" | "revoked" | "not served";
   why: string;
-  /** To the second if the call is recent, else the hour. null if not in the last 30 days. */
+  /** To the second for recent calls, otherwise to the hour. null if the key wasn't used in the last 30 days. */
   lastUsedMs: number | null;
   requests: number;
   costNanoUsd: number;
@@ -26,7 +26,7 @@ export interface ConsoleKey {
 export interface KeysView {
   keys: ConsoleKey[];
   total: number;
-  /** Days of the usage that is shown. */
+  /** Number of days of usage shown. */
   days: number;
 }
 

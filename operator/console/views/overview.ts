@@ -1,4 +1,4 @@
-/** The first page: traffic, errors, spend, and what is wrong now. */
+/** The first page: traffic, errors, spending and current problems. */
 import { type Kind, kindNames } from "../../../crds/kinds.ts";
 import type { BudgetReading } from "../../../proxy/config/budget.ts";
 import type { LedgerRow } from "../../../proxy/config/ledger.ts";
@@ -15,7 +15,7 @@ export interface Overview {
   points: TrafficPoint[];
   minute: TrafficSum;
   hour: TrafficSum;
-  /** The last seven days in UTC, oldest first; days without cost are there too. */
+  /** The last seven days in UTC, oldest first, including days without cost. */
   days: { day: string; costNanoUsd: number; requests: number }[];
   problems: ConsoleProblem[];
   objects: { kind: Kind; total: number; amiss: number }[];

@@ -1,4 +1,4 @@
-/** What is wrong now, in words, the most urgent first. */
+/** Current problems, the most urgent first. */
 import type { BudgetReading } from "../../../proxy/config/budget.ts";
 import type { KeyRecord } from "../../../proxy/config/key-record.ts";
 import type { ConsoleFacts } from "../gather.ts";
@@ -10,9 +10,9 @@ import { objectState } from "./conditions.ts";
 
 export interface ConsoleProblem {
   severity: "error" | "warning";
-  /** What it is about, such as `Budget team-a/monthly`. */
+  /** The object, such as `Budget team-a/monthly`. */
   about: string;
-  /** The page that shows more. */
+  /** The page with details. */
   page: string;
   message: string;
   since: string | null;

@@ -16,14 +16,14 @@ export interface ProviderRow {
   reach: { well: number; ill: number; unknown: number };
   hour: TrafficSum;
   points: TrafficPoint[];
-  /** Used in the last minute, of what the provider grants; null if there is no quota. */
+  /** Usage in the last minute against the provider's quota; null if there is none. */
   quota: { what: "requests" | "tokens"; used: number; limit: number }[];
   models: {
     name: string;
     upstream: string;
     sunset: string | null;
     priced: boolean;
-    /** The worst state that a proxy reports. */
+    /** The worst state reported by any proxy. */
     breaker: "closed" | "half-open" | "open" | "unknown";
     cause: string | null;
     refused: boolean;

@@ -9,7 +9,7 @@ export interface ExplainedCall extends RecentCall {
   why: { about: "caller" | "route" | "target" | "attempt" | "answer" | "refusal"; text: string }[];
 }
 
-/** Stands for the name of an object that the viewer may not list. */
+/** Replaces the name of an object that the viewer may not list. */
 export const hiddenName = "(in another namespace)";
 
 const outcomes: Readonly<Record<string, string>> = {
@@ -126,7 +126,7 @@ export function explained(call: RecentCall, config: RouteConfig | undefined): Ex
   return { ...call, why: [...why, ...attemptsWhy(call), ...outcomeWhy(call)] };
 }
 
-/** Without names, models and causes of objects that the viewer may not list. */
+/** Removes names, models and causes of objects that the viewer may not list. */
 export function redacted(call: RecentCall, viewer: Viewer): RecentCall {
   const seesRoute = call.route === "" || seesObject(viewer, "RoutingPolicy", call.route);
   const seesProvider = (id: string): boolean => id === "" || seesObject(viewer, "LLMProvider", id);

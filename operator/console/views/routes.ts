@@ -24,7 +24,7 @@ export interface RouteRow {
     weight: number;
     calls: number;
     errors: number;
-    /** Of the calls that reached a target in the last hour, 0 to 1; null if none did. */
+    /** Share of the calls that reached a target in the last hour, 0 to 1; null if none did. */
     share: number | null;
     p95Ms: number | null;
   }[];

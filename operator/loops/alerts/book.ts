@@ -130,7 +130,7 @@ export class ObjectAlertBook {
   }
 
   #unwatched(before: ObjectAlertMemory, verdict: Verdict): ObjectAlertMemory {
-    // A mistake elsewhere in the object must not make it forget what was sent.
+    // A mistake elsewhere in the object must not make the book forget what was sent.
     if (verdict.refsUnknown) return before;
     this.#leave(before, [...before.reach.values()], "NotWatched");
     return { ...before, state: unwatched(before.state, this.#nowMs), named: [], reach: noChannels };

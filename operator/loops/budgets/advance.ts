@@ -51,10 +51,10 @@ function closed(before: BudgetState): BudgetState["history"] {
   return [...before.history, ended].slice(-maxHistory);
 }
 
-/** By then each has been given up, or its channel can't be used. */
+/** After this time, every delivery was given up, or its channel is unusable. */
 const maxUnresolvedMs = 172_800_000;
 
-/** What is kept from one pass to the next, and into the next period. Periods of other terms are no history. */
+/** State that survives into the next period. Periods under other terms don't count as history. */
 function carriedOver(
   before: BudgetState | null,
   sinceMs: number | null,
@@ -74,7 +74,7 @@ function carriedOver(
 
 type Readings = ReturnType<typeof reached>;
 
-/** Calls that began in the period before are charged to it after its end. */
+/** Calls that began in the previous period are still charged to it. */
 function withLateCharges(history: BudgetState["history"], readings: Readings): BudgetState["history"] {
   const newest = history.at(-1);
   if (newest === undefined) return history;

@@ -17,7 +17,7 @@ function inDisplayCurrency({ config, currency }: BudgetWatch, spent: string): ty
   };
 }
 
-/** What receivers must know about a budget to understand its figures. */
+/** The properties of a budget that receivers need to understand its figures. */
 const termsOf = ({ id, period, timeZone, enforcement, contact = "" }: BudgetWatch["config"]) => ({
   budget: id,
   period,
@@ -26,7 +26,7 @@ const termsOf = ({ id, period, timeZone, enforcement, contact = "" }: BudgetWatc
   contact,
 });
 
-/** For a budget that may be gone. */
+/** For a budget that may have been deleted. */
 const noTerms = { period: "", timeZone: "", enforcement: "", contact: "" };
 
 export function budgetAlert(
@@ -73,7 +73,7 @@ function nameOf({ event, percent, subject, rearmed }: Crossed): string {
 export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: Crossed): string =>
   `${id}|${periodStartMs}|${nameOf(crossing)}`;
 
-/** Of an incident that is over, as a status keeps it. `id`: of the Budget. */
+/** The key of an ended incident, as stored in a status. `id`: of the Budget. */
 export const pastBudgetIncidentKey = (id: string, incident: BudgetUnresolved): string =>
   budgetIncidentKey(id, Date.parse(incident.periodStart), incident);
 

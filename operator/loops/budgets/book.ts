@@ -152,7 +152,7 @@ export class BudgetBook {
     return patches;
   }
 
-  /** A mistake elsewhere in the object must not make it forget what was sent. */
+  /** A mistake elsewhere in the object must not make the book forget what was sent. */
   #unwatched(before: BudgetMemory | undefined, verdict: Verdict): BudgetMemory | null {
     return before !== undefined && verdict.accepted.some(isError) ? before : null;
   }

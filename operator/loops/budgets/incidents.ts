@@ -10,7 +10,7 @@ export const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] =>
 
 const maxUnresolved = 500;
 
-/** With incidents that are to be resolved, the newest first to stay. */
+/** Adds incidents to be resolved. If there are too many, the newest are kept. */
 export const withUnresolved = (
   before: readonly BudgetUnresolved[],
   more: readonly BudgetUnresolved[],

@@ -12,7 +12,7 @@ import type { BudgetState } from "./state.ts";
 export interface BudgetMemory {
   meta: ObjectMeta;
   state: BudgetState;
-  /** As last put into a status, and when. */
+  /** The state as last put into a status, and when. */
   reported: BudgetState;
   reportedAtMs: number;
   /** The figures of that status. */

@@ -9,7 +9,7 @@ export const resetTime = (ms: number): string => isoTime(ms).replace(".000Z", "Z
 /** nano-USD → USD with as many places as it takes, at least two. */
 export const usdText = (nanoUsd: number): string => usd(nanoUsd);
 
-/** What was spent can exceed every amount, and then what a number holds exactly: the nearest one does. */
+/** Spending can exceed the integers that a number holds exactly; then the nearest one is used. */
 export const nanoOfText = (text: string | undefined): number => {
   const [whole = "0", fraction = ""] = (text ?? "0").split(".");
   return Number(BigInt(whole) * nanoPerUsd + BigInt(fraction.padEnd(9, "0")));

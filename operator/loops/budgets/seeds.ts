@@ -1,4 +1,4 @@
-/** What past spending is rendered into the config, so that proxies without a memory start from it. Pure. */
+/** Past spending that is rendered into the config, so that proxies without state start from it. Pure. */
 import type { BudgetSeed } from "../../../proxy/config/budget.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 import type { BudgetState } from "./state.ts";

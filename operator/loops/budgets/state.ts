@@ -4,13 +4,13 @@ import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budge
 export interface BudgetState {
   /** `counting.sinceMs` of the terms that these figures are counted by; null: the terms of the first spec. */
   sinceMs: number | null;
-  /** What the crossings are shares of; null: from a status that an older version wrote. */
+  /** The amount to which crossings refer; null from a status that an older version wrote. */
   amountNanoUsd: number | null;
   /** How often crossings were taken back, so that a repeated one can be distinguished from the one before. */
   rearmed: number;
   periodStartMs: number;
   resetsAtMs: number | null;
-  /** By all subjects together. */
+  /** Spent by all subjects together. */
   spentNanoUsd: number;
   groupCount: number;
   /** Subject → spent; only the subjects that spent most. */

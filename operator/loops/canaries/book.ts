@@ -66,7 +66,7 @@ function conditionOf(progress: CanaryProgress): Verdict["conditions"][number] {
 
 interface Held {
   progress: CanaryProgress;
-  /** As last put into a status, and when. */
+  /** The progress as last put into a status, and when. */
   reported: CanaryProgress;
   reportedAtMs: number;
 }

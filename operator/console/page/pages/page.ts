@@ -1,8 +1,8 @@
-/** What every page gets. */
+/** Properties of every page. */
 export interface PageProps {
   /** Limits the page to a namespace; "" for all. */
   namespace: string;
-  /** Called when the login is over. */
+  /** Called when the login has expired. */
   lost(): void;
 }
 

@@ -80,7 +80,7 @@ function Explanation({ call }: { call: ExplainedCall }) {
   );
 }
 
-/** One line for each call, which opens to its explanation. */
+/** One line per call, which expands to its explanation. */
 export function CallList({ calls }: { calls: readonly ExplainedCall[]; nowMs?: number }) {
   return (
     <ul class="calls">

@@ -1,6 +1,6 @@
 import { Empty } from "../parts.tsx";
 
-/** In place of a page whose data has not come. */
+/** Shown until a page's data has arrived. */
 export function Waiting({ failure }: { failure: string | null }) {
   if (failure === null)
     return (
