@@ -1,6 +1,6 @@
 /** Strings and patterns as CEL literals. */
 
-/** JSON's escapes are all among CEL's. */
+/** CEL accepts all of JSON's escapes. */
 export const literal = (text: string): string => JSON.stringify(text);
 
 /** JavaScript escapes the slashes of a pattern; CEL does not need that. */

@@ -14,7 +14,7 @@ interface Row {
   description: string;
 }
 
-/** What Kubernetes' own documentation explains. */
+/** Values that Kubernetes' own documentation explains. */
 const explainedThere: Readonly<Record<string, readonly string[]>> = {
   "As in a Pod.": [
     ...["nodeSelector", "tolerations", "affinity", "priorityClassName", "runtimeClassName", "schedulerName"],
@@ -38,7 +38,7 @@ const ofKubernetes = new Map(
   Object.entries(explainedThere).flatMap(([words, names]) => names.map((name) => [name, words] as const)),
 );
 
-/** Without what is separated by a blank line: it is about more than the next value. */
+/** Drops text before a blank line, as it is about more than the next value. */
 const textOf = (comment: string | null | undefined): string =>
   (comment ?? "")
     .split(/\n\s*\n/)
@@ -77,7 +77,7 @@ function rowsOf(map: YAMLMap, schema: Schema, path: string): Row[] {
   });
 }
 
-/** In code, a `<` is no markup. */
+/** In code, `<` isn't markup. */
 const cell = (text: string): string =>
   text
     .replaceAll("|", "\\|")

@@ -54,13 +54,13 @@ const units: Readonly<Record<string, string>> = { string: " characters", array: 
 /** Texts that would be valid without quotes. */
 const bare: Readonly<Record<string, RegExp>> = { int: /^-?[0-9]+$/, number: /^-?[0-9]+$/, boolean: /^(true|false)$/ };
 
-/** What is known of the expected zod type. */
+/** The expected zod type, as far as it is known. */
 interface Expected {
   shape?: object;
   element?: { shape?: object };
 }
 
-/** How to turn a value of one type into another, if that is clear; what else the user meant is unknown. */
+/** How to turn a value of one type into another, if that is clear. */
 function advice(expected: string, input: unknown, { shape = {}, element }: Expected): string {
   const isScalar = ["string", "number", "boolean"].includes(typeof input);
   if (expected === "array" && isScalar) return "; put it in [ ]";

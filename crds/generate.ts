@@ -72,7 +72,7 @@ async function emitProviders(): Promise<void> {
 
 const toYaml = (object: object): string => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false });
 
-/** Helm reads `{{` in a template; a description may hold one. */
+/** Helm evaluates `{{` in templates, and a description may contain one. */
 const forHelm = (yaml: string): string => yaml.replaceAll("{{", '{{ "{{" }}');
 
 const helmMetadata = `  {{- with include "sluice.crdMetadata" . | trim }}
@@ -183,7 +183,7 @@ async function emitMetrics(): Promise<void> {
   await emitPart("docs/metrics.md", "metrics", table);
 }
 
-/** What the chart ships for Grafana and Prometheus. */
+/** The chart's files for Grafana and Prometheus. */
 async function emitObservability(): Promise<void> {
   const { dashboards } = await import("../charts/observability/index.ts");
   const { grafanaJson } = await import("../charts/observability/dashboard.ts");

@@ -1,7 +1,7 @@
 /**
- * A kind → JSON Schema, for editors and for validators without a cluster, such as kubeconform. In the CRD, patterns are CEL
- * rules with messages; here they are `pattern` again, because these tools know no CEL. What remains to the API server and
- * to `sluice lint` are rules over several fields. Pure.
+ * A kind → JSON Schema, for editors and for validators without a cluster, such as kubeconform. In the CRD, patterns are
+ * CEL rules with messages; here they are `pattern` again, because these tools know no CEL. Rules over several fields
+ * are left to the API server and `sluice lint`. Pure.
  */
 import type { KindDefinition } from "./kinds.ts";
 import { type Schema, structural } from "./structural.ts";

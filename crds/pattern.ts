@@ -1,7 +1,7 @@
-/** Regular expressions that users write: RE2's, which run in linear time. */
+/** Users' regular expressions, in RE2's syntax, which run in linear time. */
 import { RE2JS } from "re2js";
 
-/** Why a text is not a regular expression; null if it is. */
+/** Why a text isn't a regular expression; null if it is one. */
 export function patternProblem(pattern: string): string | null {
   try {
     RE2JS.compile(pattern);
@@ -17,5 +17,5 @@ export function patternProblem(pattern: string): string | null {
  */
 export const patternSize = (pattern: string): number => RE2JS.compile(pattern).programSize();
 
-/** Whether it matches the empty text: then it would match everywhere. */
+/** Whether it matches the empty text, and therefore everywhere. */
 export const matchesNothing = (pattern: string): boolean => RE2JS.compile(pattern).matches("");

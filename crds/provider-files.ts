@@ -40,7 +40,7 @@ export function providerTypesFile(providers: readonly ProviderFolder[]): string 
   ].join("");
 }
 
-/** The presets of one folder, each in a file of its own. */
+/** The presets of one folder, one file each. */
 export function presetsFile(files: readonly string[]): string {
   const names = files.map((file) => file.replace(/\.ts$/, "")).sort();
   return [

@@ -49,7 +49,7 @@ const flow = (entries: Readonly<Record<string, string>>): string =>
     .map(([name, value]) => `${name}: ${/[:#]/.test(value) ? JSON.stringify(value) : value}`)
     .join(", ")} }`;
 
-/** A manifest as short as it can be. */
+/** The shortest possible manifest. */
 function manifest({ type, preset, example, credentials }: Shown): string[] {
   if (example === undefined) return [];
   const name = (preset ?? type).toLowerCase();
@@ -72,7 +72,7 @@ function manifest({ type, preset, example, credentials }: Shown): string[] {
   ];
 }
 
-/** A service's endpoint is the preset's; a program runs at an address of the user's own. */
+/** A hosted service has the preset's endpoint; for self-hosted programs, the user sets one. */
 const presetExample = ({ endpoint, example, model }: Preset): ProviderExample =>
   endpoint === null && example !== undefined ? { endpoint: example, model } : { model };
 

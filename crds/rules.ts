@@ -1,7 +1,7 @@
 /**
- * What the API server checks of an object in addition to zod, evaluated offline, so that `lint` refuses what `kubectl
- * apply` refuses: the CEL rules, each defined once, in the schema's metadata; list entries that must differ; and sizes
- * of maps. Like the API server, it treats a null field as absent.
+ * The API server's checks in addition to zod's, evaluated offline, so that `lint` refuses what `kubectl apply` refuses:
+ * the CEL rules, each defined once, in the schema's metadata; list entries that must differ; and sizes of maps. Like
+ * the API server, it treats a null field as absent.
  */
 import { Environment } from "@marcbachmann/cel-js";
 import type { Schema } from "./structural.ts";

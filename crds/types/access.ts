@@ -3,7 +3,7 @@ import { z } from "zod";
 import { callerName, headerName, subject, timeZone } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
-/** As browsers and webviews send it: of pages, and of apps and extensions with a scheme of their own. */
+/** An origin as sent by browsers and webviews: of pages, or of apps and extensions with their own scheme. */
 export const webOriginForm = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/;
 
 export const webOrigin = worded(
@@ -20,7 +20,7 @@ export const webOrigin = worded(
   ],
 );
 
-/** Its last part is open to forms of IPv6 that aren't, which the operator tells. */
+/** The last part also accepts some invalid forms of IPv6, which the operator reports. */
 const network = worded(
   z.string().max(49),
   /^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(\/(3[0-2]|[0-2]?[0-9]))?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,

@@ -1,4 +1,4 @@
-/** Alert channels: who is notified of what, and how. */
+/** Alert channels: receivers, their events, and the form of messages. */
 import { z } from "zod";
 import { duration, moment, secretConsent, secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
@@ -20,7 +20,7 @@ const address = worded(
   ],
 );
 
-/** Where an entry leads: one of these. */
+/** An entry's destination: one of these. */
 const places = {
   slack: z.strictObject({ secretRef }).optional().describe("Slack incoming webhook. The Secret holds its URL."),
   email: z
@@ -110,7 +110,7 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
     .describe(why);
 }
 
-/** What a Budget's message may name. */
+/** Placeholders of a Budget's message. */
 export const budgetFacts = [
   "budget",
   "subject",

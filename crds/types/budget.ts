@@ -1,4 +1,4 @@
-/** `Budget`: how much may be spent, by whom, in which period. */
+/** `Budget`: how much callers may spend in a period. */
 import { z } from "zod";
 import { alerts } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";

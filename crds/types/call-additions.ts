@@ -1,9 +1,9 @@
-/** What every call to a provider carries besides the provider's own, for a gateway that stands in front of it. */
+/** Headers and query parameters added to every call to a provider, for a gateway in front of it. */
 import { z } from "zod";
 import { headerName, secretConsent, secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
-/** Set by Sluice or by the connection, whatever the provider's type. */
+/** Headers that Sluice or the connection sets for every type of provider. */
 const ownHeaders = [
   ...["host", "content-length", "content-type", "content-encoding", "transfer-encoding", "expect", "date", "cookie"],
   ...["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"],

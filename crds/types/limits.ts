@@ -1,4 +1,4 @@
-/** Limits on how much may be used within a time window, and at once. */
+/** Limits on usage within a time window, and on concurrent calls. */
 import { z } from "zod";
 import { duration } from "./scalars.ts";
 
@@ -37,7 +37,7 @@ const oneAmount = {
   message: "set exactly one of requests, tokens and concurrency; write a second limit for the other",
 };
 
-/** What can be limited for sessions as well as for others. */
+/** Quantities that can also be limited per session. */
 const sessionAmounts = {
   ...amounts,
   duration: duration

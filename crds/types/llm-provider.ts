@@ -13,7 +13,7 @@ import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
 import { workloadIdentity } from "./workload-identity.ts";
 
-/** Of `timeouts`. */
+/** The defaults of `timeouts`. */
 export const defaultTimeouts = {
   connect: "10s",
   write: "30s",

@@ -1,4 +1,4 @@
-/** Alerts of providers and policies: their events, and what the status remembers. */
+/** Alerts of providers and policies: their events, and their part of the status. */
 import { z } from "zod";
 import { channels } from "./alerts.ts";
 import { sharePattern, threshold, time } from "./canary.ts";
@@ -59,7 +59,7 @@ const measured = (calls: string) => ({
 const what =
   "Conditions to report, across all proxies: once when one begins and once when it ends, by an Event, in status.alerts and through alerts.";
 
-/** A rule of every kind that has both. */
+/** A rule for every kind that has both. */
 export const alertsNeedWhen = {
   rule: "!has(self.alerts) || has(self.alertWhen)",
   message: "set alertWhen as well: without it alerts has nothing to report",

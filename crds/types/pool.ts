@@ -1,4 +1,4 @@
-/** A provider that is several equal servers, such as the Pods of a Service that run vLLM. */
+/** A provider that consists of several equal servers, such as the vLLM Pods of a Service. */
 import { z } from "zod";
 import { objectName, timer } from "./scalars.ts";
 import { caBundle } from "./upstream-tls.ts";

@@ -1,6 +1,4 @@
-/**
- * What a model costs, as people write it: decimal USD. Field names match the config's units (proxy/config/price.ts).
- */
+/** A model's price as people write it: decimal USD. Field names match the config's units (proxy/config/price.ts). */
 import { z } from "zod";
 import { decimal } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";

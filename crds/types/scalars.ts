@@ -200,7 +200,7 @@ const theKeyItself: Hint = [
   "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here",
 ];
 
-/** The name of a Secret, where some users write its content instead. */
+/** The name of a Secret. Some users write its content here by mistake. */
 export const secretName = worded(
   z.string().max(253),
   /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
@@ -220,7 +220,7 @@ export const secretKey = worded(
   "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey",
 ).meta({ unquoted: true });
 
-/** What a cluster requires of a Secret that an object refers to. */
+/** Requirements on a Secret that an object refers to. */
 export const secretConsent =
   'Its owner allows the use with the label sluice.dev/readable: "true", where the installation asks for it.';
 
@@ -254,7 +254,7 @@ export const labelSelector = z
   })
   .describe("Selects namespaces by their labels.");
 
-/** The grant for cross-namespace use, in Gateway API style: given by the owner of the object that is used. */
+/** The grant for cross-namespace use, in Gateway API style: set by the owner of the object that is used. */
 export const allowedNamespaces = z
   .strictObject({
     from: z

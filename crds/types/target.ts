@@ -1,4 +1,4 @@
-/** A target of a RoutingPolicy: a provider, one of its models, and what calls to it are given. */
+/** A target of a RoutingPolicy: a provider, one of its models, and settings for calls to it. */
 import { z } from "zod";
 import { modelName, namespaceName, objectName } from "./scalars.ts";
 

@@ -1,4 +1,4 @@
-/** How the gateway authenticates the servers it connects to, and itself to them. */
+/** How the gateway verifies the servers it connects to, and how it identifies itself to them. */
 import { z } from "zod";
 import { secretConsent, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";

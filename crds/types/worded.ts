@@ -29,7 +29,7 @@ declare module "zod" {
   }
 }
 
-/** What to say of a text that doesn't match; the first hint that applies wins. */
+/** Messages for texts that don't match; the first hint that applies wins. */
 export function said({ message, hints }: Words, text: string): string {
   return hints.find(([when]) => when.test(text))?.[1] ?? message;
 }

@@ -1,4 +1,4 @@
-/** Identities of clouds, in place of a credential in a Secret. */
+/** Cloud identities, used instead of a credential in a Secret. */
 import { z } from "zod";
 import { worded } from "./worded.ts";
 
