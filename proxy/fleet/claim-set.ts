@@ -25,12 +25,12 @@ const nothing: readonly Lots[] = [];
 export class ClaimSet {
   readonly #claims: readonly Claim[];
   readonly #slices: readonly Slice[];
-  /** What each slice gave; empty unless all have given. */
+  /** What was taken from each slice; empty unless all claims were taken. */
   #taken: readonly Lots[] = nothing;
 
   constructor(claims: readonly Claim[], holdings: Holdings) {
     this.#claims = claims;
-    // Without a closure, as in what follows: every call comes here.
+    // Here and below without closures, as every call passes through.
     const slices = new Array<Slice>(claims.length);
     for (let index = 0; index < slices.length; index++) slices[index] = holdings.of((claims[index] as Claim).counter);
     this.#slices = slices;
@@ -59,9 +59,9 @@ export class ClaimSet {
   }
 
   /**
-   * For use while the store can't be reached: also takes amounts that this proxy doesn't hold, as far as its part of
-   * each limit has room. Returns null if everything was taken. `retryAfterMs`: the wait to report for a counter that
-   * may not continue without the store.
+   * For use while the store can't be reached: also takes amounts that this proxy doesn't hold, within its part of each
+   * limit. Returns null if everything was taken. `retryAfterMs`: the wait to report for a counter that may not continue
+   * without the store.
    */
   takeAlone(nowMs: number, retryAfterMs: number): Refused | null {
     const short = this.#slices.map((slice, index) => !slice.canTake(this.#amount(index), nowMs));

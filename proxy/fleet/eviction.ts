@@ -1,12 +1,12 @@
-/** Whether a store may drop counters to make room: with them, what limits and budgets have counted is forgotten. */
+/** Whether a store may drop counters to make room, and with them what limits and budgets have counted. */
 import { Cluster } from "ioredis";
 import type { Client } from "./redis-client.ts";
 
 const everyMs = 30_000;
 
 /**
- * Pure: the policy by which a server drops keys, from the answer to INFO memory; null if it drops none. Counters expire,
- * so the policies for keys that expire drop them too. A server without a limit never drops anything.
+ * The policy by which a server drops keys, from the answer to INFO memory; null if it drops none. Counters expire, so
+ * the policies for keys that expire drop them too. A server without a limit never drops anything.
  */
 export function evictingPolicy(info: string): string | null {
   const field = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
@@ -18,7 +18,7 @@ export function evictingPolicy(info: string): string | null {
 const serversOf = (client: Client): readonly { info(section: string): Promise<string> }[] =>
   client instanceof Cluster ? client.nodes("master") : [client];
 
-/** Asks the store now and then. */
+/** Asks the store at intervals. */
 export class EvictionWatch {
   readonly #client: Client;
   readonly #nowMs: () => number;
@@ -44,7 +44,7 @@ export class EvictionWatch {
       const answers = await Promise.all(serversOf(this.#client).map((server) => server.info("memory")));
       this.#policy = answers.map(evictingPolicy).find((policy) => policy !== null) ?? null;
     } catch {
-      // What is wrong with the store shows in every other call to it.
+      // Every other call to the store reports what is wrong with it.
     }
   }
 }

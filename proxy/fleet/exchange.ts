@@ -253,7 +253,7 @@ export class Exchange {
     }
   }
 
-  /** A store that has restarted must learn everything known about money before it grants any. */
+  /** Before a restarted store grants any money, it must learn everything that proxies know. */
   #noteRun(run: string): void {
     const before = this.#run;
     this.#run = run;

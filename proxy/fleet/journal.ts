@@ -123,7 +123,7 @@ export class Journal {
     return (this.#isDamaged = existsSync(this.damagedPath));
   }
 
-  /** Returns the damaged lines. A last line that a crash cut off isn't one: nothing was done on its account. */
+  /** Returns the damaged lines. A last line cut off by a crash doesn't count: nothing was granted on its basis. */
   #read(text: string | null): string[] {
     if (text === null) return [];
     // A valid file always has a header, so an empty one has lost its contents.

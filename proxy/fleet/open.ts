@@ -15,7 +15,7 @@ export interface StateSettings {
   /** Files with the proxy's client certificate and key for TLS; "" for none. */
   stateCert?: string;
   stateKey?: string;
-  /** After how long an answer of the store is late, in milliseconds. */
+  /** How long the store may take to answer, in milliseconds. */
   stateTimeoutMs?: number;
   /** File that keeps the memory store's spending across restarts; "" for none. */
   stateFile: string;

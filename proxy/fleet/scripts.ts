@@ -108,8 +108,8 @@ return { redis.call('ZCARD', KEYS[1]) - 1, run .. born }
 `;
 
 /**
- * ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 if it was applied. A sum beyond what Redis
- * can hold stays at its highest, so that it doesn't cost the other rows of the batch.
+ * ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 if it was applied. A sum that Redis can't
+ * hold is capped, so that the batch's other rows aren't lost.
  */
 export const ledgerScript = `
 local mark = '#' .. ARGV[1]
@@ -135,7 +135,7 @@ end
 return 1
 `;
 
-/** ARGV: knownMs, keptMs → milliseconds since the earliest time that anybody has reported. */
+/** ARGV: knownMs, keptMs → milliseconds since the earliest time that any proxy has reported. */
 export const ageScript = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -1,6 +1,6 @@
 /**
  * When sessions began, as all proxies agree. The store keeps the time of each session's first call; a proxy asks it for
- * a session that it doesn't know, and now and then again, so that the store keeps a session that is in use.
+ * sessions that it doesn't know, and asks again at intervals, so that the store keeps sessions in use.
  */
 import { sessionIdleMs } from "../call/session-room.ts";
 import type { Clock } from "../clock.ts";
@@ -60,7 +60,7 @@ export class SessionTimes {
     }
   }
 
-  /** Counts the session's time from now on, as nobody can say when it began. The store is informed once it is back. */
+  /** Counts the session's time from now on, as its start is unknown. The store learns of it once it is back. */
   beginAlone(session: string): void {
     const nowMs = this.#clock.nowMs();
     this.#keep(session, { firstMs: nowMs, lastMs: nowMs, askedMs: null, run: "" });

@@ -145,7 +145,7 @@ export interface CounterReading {
   spent: number;
 }
 
-/** Nothing was sent: the store can't have done what it was asked for. */
+/** Nothing was sent, so the store can't have acted on it. */
 export class NotConnected extends Error {
   constructor() {
     super("not connected");
@@ -157,7 +157,7 @@ export interface FleetStore {
   readonly shared: boolean;
   /**
    * Returns one reply for each operation, in order; null for an operation that failed. Synchronous if the store is in
-   * this process. Throws if the store can't be reached, NotConnected if it was not asked.
+   * this process. Throws if the store can't be reached: NotConnected if nothing was sent.
    */
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] | Promise<(StoreReply | null)[]>;
   /**
@@ -206,8 +206,8 @@ export interface FleetStore {
 /** How long a silent holder counts as alive and keeps its share of a `held` counter, in milliseconds. */
 export const heldTtlMs = 10_000;
 /**
- * If no holder reported for this long, the store may have been paused; it takes holders for dead only after it has had
- * reports for this long again, in milliseconds.
+ * If no holder reported for this long, the store may have been paused; it presumes holders dead only after it has
+ * received reports for this long again, in milliseconds.
  */
 export const watchMs = 3_000;
 /**

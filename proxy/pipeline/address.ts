@@ -10,7 +10,7 @@ import { offersTo } from "./route.ts";
 import { unknownUrlHint } from "./unknown-url.ts";
 
 export type Operation =
-  /** `compacts`: a conversation is asked for in a shorter form. */
+  /** `compacts`: the caller asks for a shorter form of the conversation. */
   | { kind: "generate"; format: WireFormat; compacts?: true }
   | { kind: "models"; id: string | null }
   | { kind: "countTokens"; format: WireFormat }
@@ -147,7 +147,7 @@ function surfaceFor(operation: Operation): SurfaceName {
   return operation.format === "openai.responses" ? "responses" : "openai";
 }
 
-/** Addresses of paths that were asked before. Clients use few, and each is resolved once for a snapshot. */
+/** Resolved paths. Clients use few, so each is resolved once per snapshot. */
 const resolved = new WeakMap<Snapshot, Map<string, Addressed>>();
 const maxResolved = 256;
 const maxResolvedLength = 128;

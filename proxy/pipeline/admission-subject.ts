@@ -1,4 +1,4 @@
-/** What limits and budgets ask about a call. */
+/** What limits and budgets need to know about a call. */
 import type { Identity } from "../call/identity.ts";
 import type { SessionRoom } from "../call/session-room.ts";
 import type { BudgetConfig } from "../config/budget.ts";
@@ -21,9 +21,9 @@ export class AdmissionSubject implements BudgetSubject, LimitSubject {
   readonly role: Role | null;
   readonly budgets: readonly BudgetConfig[];
   readonly #request: AdmitRequest;
-  /** Whether a limit asked for the most that the call can use. */
+  /** Whether a limit needed the most that the call can use. */
   estimated = false;
-  /** Whether a budget asked for the most that the call can cost. */
+  /** Whether a budget needed the most that the call can cost. */
   priced = false;
   #worst: WorstCost | null | undefined;
   readonly #habits: UsageHabits;

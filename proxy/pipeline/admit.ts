@@ -87,7 +87,7 @@ export async function admitAside(
 /** A copy of a call for its policy's shadow. */
 export type CopyRequest = Pick<AdmitRequest, "route" | "identity" | "model" | "targets"> & {
   shaped: Shaped;
-  /** The only one that counts copies; null if their cost is not limited. */
+  /** The budget for copies; null if their cost is not limited. */
   budget: BudgetConfig | null;
 };
 

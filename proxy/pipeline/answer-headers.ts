@@ -20,7 +20,7 @@ interface Answered {
   dropped: readonly string[];
 }
 
-/** What every successful answer says, from a provider and from the cache alike. */
+/** Headers of every successful answer, from a provider or from the cache. */
 export function addGatewayHeaders(headers: AnswerHeaders, { client, record, target, dropped }: Answered): void {
   headers["x-request-id"] = client.requestId;
   headers["x-provider-used"] = target;

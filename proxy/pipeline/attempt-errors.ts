@@ -1,4 +1,4 @@
-/** How an attempt can fail other than by what the provider answers. */
+/** Failures of an attempt other than an error from the provider. */
 import type { ProviderError } from "../dialects/canonical.ts";
 import type { UpstreamErrorKind } from "../wire/upstream.ts";
 import { asProviderError } from "./provider-error.ts";

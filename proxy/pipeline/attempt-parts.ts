@@ -1,4 +1,4 @@
-/** How an attempt reads what arrives, and what it knows of it at its end. */
+/** How an attempt reads its answer, and the evidence that it reports at its end. */
 import { Buffer } from "node:buffer";
 import type { ResponseHeaders, UpstreamCall } from "../wire/upstream.ts";
 import type { AttemptEvidence } from "./attempt-result.ts";
@@ -8,7 +8,7 @@ import type { StreamReader } from "./reader.ts";
 export const joinedChunks = (chunks: readonly Buffer[]): Buffer =>
   chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 
-/** null: the answer is neither a stream of events nor a file. */
+/** Returns null if the answer is neither an event stream nor a file. */
 export function streamReader(prepared: Prepared, headers: ResponseHeaders): StreamReader | null {
   const type = String(headers["content-type"] ?? "");
   const streams = type.includes("event-stream") || type.includes("eventstream");

@@ -50,7 +50,7 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
   #listener: AttemptListener | null = null;
   #result: AttemptResult | null = null;
   readonly #deadlines: Deadlines;
-  /** This and the next in milliseconds of the clock that deadlines use. */
+  /** This and the next: milliseconds of the deadlines' clock. */
   readonly #beganMs: number;
   readonly #totalDueMs: number;
   /** Whether the client stopped reading, so that the running limit is the client's. */
@@ -99,13 +99,13 @@ export class Attempt implements UpstreamHandler, Timed, Soon {
     if ((this.#phase as Phase) === "over") this.#call.abort();
   }
 
-  /** Sets who gets the result: never before this returns. */
+  /** Sets the listener for the result, which is never called before this returns. */
   onEnd(listener: AttemptListener): void {
     this.#listener = listener;
     if (this.#result !== null) this.#report();
   }
 
-  /** Once the client has been sent all of the answer: what is recorded of it is complete then. */
+  /** Reports once the client was sent the whole answer, so that its record is complete. */
   #report(): void {
     if (this.#client.busy) this.#client.inTurn(() => soon(this));
     else soon(this);

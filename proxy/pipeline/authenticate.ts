@@ -65,7 +65,7 @@ function lastKeyOf(socket: Socket | undefined): LastKey | undefined {
 
 interface Request {
   headers: IncomingHttpHeaders;
-  /** The connection that it came by. */
+  /** The connection that carried the request. */
   socket?: Socket;
 }
 

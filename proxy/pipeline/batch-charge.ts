@@ -35,20 +35,21 @@ interface EndedBatch {
   time: BatchTime;
 }
 
-/** How long it is remembered that a batch was charged, in milliseconds: results are kept for a shorter time. */
+/** How long a charged batch is remembered, in milliseconds. Providers keep results for a shorter time. */
 const rememberedMs = 90 * 86_400_000;
 
 const finalStatuses: ReadonlySet<unknown> = new Set(["completed", "expired", "cancelled", "failed"]);
 
 /** Most requests of a batch: https://platform.openai.com/docs/guides/batch. */
 const maxRequests = 50_000;
-/** Ten times what any model reads and writes in one request, and what a request usually has. */
+/** Ten times what any model reads and writes in one request. */
 const maxTokens = 20_000_000;
+/** Tokens assumed for a request whose report is implausible. */
 const usualTokens = 1_024;
 /** The largest count, so that its cost fits a safe integer. */
 const maxOfBatch = 1e11;
 
-/** What a batch reports, or what its requests usually have if that can't be true. */
+/** The usage that a batch reports, or an estimate if the report can't be true. */
 function plausibleUsage(object: JsonObject): Usage | null {
   const total = isObject(object["request_counts"]) ? object["request_counts"]["total"] : null;
   const requests = typeof total === "number" && total >= 0 ? Math.min(total, maxRequests) : maxRequests;
@@ -59,7 +60,9 @@ function plausibleUsage(object: JsonObject): Usage | null {
   return { ...none, prompt: tokens, completion: tokens, estimated: true, implausible: true };
 }
 
-/** https://platform.openai.com/docs/api-reference/batch/object: seconds since 1970, of each status that it has had. */
+/**
+ * https://platform.openai.com/docs/api-reference/batch/object: when the batch reached each final status, in Unix time.
+ */
 const endings = ["completed_at", "expired_at", "cancelled_at", "failed_at"] as const;
 /** A batch runs for a day. Anything above ten times that can't be true. */
 const maxBatchMs = 10 * 86_400_000;
@@ -76,7 +79,7 @@ function timeOf(object: JsonObject): BatchTime {
   };
 }
 
-/** Null if the batch is still at work, or the provider doesn't report what it used. */
+/** Null if the batch is still running, or the provider doesn't report its usage. */
 function endedBatch(object: unknown): EndedBatch | null {
   if (!isObject(object) || object["object"] !== "batch" || !finalStatuses.has(object["status"])) return null;
   const { id, model } = object;
@@ -100,7 +103,7 @@ function modelNamed(entry: ProviderEntry, reported: string): ProviderModel | nul
   return null;
 }
 
-/** A target that a budget's scope can be compared with: only its provider counts. */
+/** A target to match against budgets' scopes, which look only at its provider. */
 function targetsOf(entry: ProviderEntry, model: ProviderModel | null): ResolvedTarget[] {
   const some = model ?? entry.models.values().next().value;
   if (some === undefined) return [];
@@ -184,7 +187,7 @@ async function charge(
     trace: null,
     audited: null,
   };
-  // The provider has done the work: a throttled budget is charged like any other.
+  // The provider has already done the work, so a throttled budget is charged like any other.
   const admitter: Admitter = { ...payer, random: () => 0 };
   const request = { ...caller, shaped: null, targets: targetsOf(entry, model), model: record.model };
   const admitted = await admitAside(request, false, admitter);

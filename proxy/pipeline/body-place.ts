@@ -12,7 +12,10 @@ const firstBytes = 65_536;
 
 const none: readonly LimitConfig[] = [];
 
-/** A caller may have any number of sessions, and the body may say which. */
+/**
+ * The lowest concurrency limit. Limits per session don't count: a caller may have any number of sessions, and the body
+ * may name them.
+ */
 function fewest(limits: readonly LimitConfig[]): number {
   let least = Infinity;
   for (const { of, per, amount } of limits)
@@ -21,8 +24,8 @@ function fewest(limits: readonly LimitConfig[]): number {
 }
 
 /**
- * How many calls of this caller can be in flight, by the limits that are known before the body names a model: those of
- * its key and of the policies that it may call. Bodies beyond that number are not read.
+ * How many calls of this caller can be in flight, by the limits known before the body names a model: those of its key
+ * and of the policies that it may call. No more bodies than that are read.
  */
 function maxArriving(path: PathEntry, identity: Identity): number {
   const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? none);

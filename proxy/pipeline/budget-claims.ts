@@ -21,7 +21,7 @@ import { type ScopeSubject, subjectOf } from "./scope.ts";
 export type MoneyBudget = BudgetConfig & { amountNanoUsd: number };
 
 export interface BudgetSubject extends ScopeSubject {
-  /** What budgets per session count it under; "" for a caller without a key. */
+  /** The session's name for budgets per session; "" for a caller without a key. */
   session(): string;
   /** Those that cover the call. */
   budgets: readonly BudgetConfig[];

@@ -17,7 +17,7 @@ const lateMs = 3_600_000;
 const sumOf = (groups: BudgetReading["groups"]): number =>
   groups.reduce((sum, { spentNanoUsd }) => sum + spentNanoUsd, 0);
 
-/** The period before, as long as calls of it can be under way. */
+/** The previous period, while calls that began in it may still be running. */
 async function periodBefore(
   budget: MoneyBudget,
   startMs: number,

@@ -23,7 +23,7 @@ export interface CachedCall {
   record: CallRecord;
   /** The remaining stages, up to the provider and to the end of its answer. */
   go(missed: Missed): Failure | null | Promise<Failure | null>;
-  /** The same for a call for whose end nobody waits here. */
+  /** The same, without waiting for the end of the call. */
   goOn(missed: Missed): CallOutcome;
   onRecord: OnRecord;
   /** How long the call has taken so far, in milliseconds. */

@@ -34,7 +34,7 @@ export interface CallEnd {
   broke(cause: unknown): void;
 }
 
-/** A function of its own, as a closure in the constructor would cost every call. */
+/** A separate function: a closure in the constructor would be allocated for every call. */
 const tracedBy = (tracer: Tracer, client: ClientConnection): CallRecord["trace"] =>
   tracer.begin((name) => client.header(name));
 
@@ -44,7 +44,7 @@ export class CallState {
   readonly snapshot: Snapshot;
   readonly record: CallRecord;
   readonly end: CallEnd;
-  /** Milliseconds of the clock that deadlines use. */
+  /** Milliseconds of the deadlines' clock. */
   readonly #beganMs: number;
   surface: Addressed["surface"] = "openai";
   /** Whether the header is there that Anthropic's SDK always sends. */
@@ -78,12 +78,12 @@ export class CallState {
     return this.gateway.deadlines.nowMs() - this.#beganMs;
   }
 
-  /** For traces. */
+  /** Marks the start of a stage in the call's trace. */
   enter(stage: string): void {
     this.record.trace?.enter(stage);
   }
 
-  /** Makes a text distinct for each key, and always the same for one key. */
+  /** Binds a text to the caller's key: the same text of another key gives another result. */
   ofCaller(identity: Identity, text: string): string {
     return this.snapshot.digest(JSON.stringify([identity.anonymous ? null : identity.key.id, text]));
   }
@@ -100,7 +100,7 @@ export class CallState {
     return excerpts(request, shown, masker, secretsOf(this.client.headers, this.snapshot));
   }
 
-  /** Always masked: who may read traces need not be allowed to read the log. */
+  /** Always masked: people who read traces may not be allowed to read the log. */
   traceBodies(shaped: Shaped, answer: Uint8Array | string, { config, masker }: Route): void {
     const { trace } = this.record;
     if (trace !== null && this.gateway.tracer?.settings.bodies === true && config.logging.payloads)

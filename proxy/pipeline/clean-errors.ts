@@ -11,7 +11,7 @@ import type { StreamReader, StreamStep } from "./reader.ts";
 
 type Account = Pick<ProviderAccount, "credentials" | "additions">;
 
-/** All its texts: the provider's own members of an error are passed on, too. */
+/** Cleans every text of an error, as the provider's own members are passed on as well. */
 function cleanError(error: ProviderError, account: Account): ProviderError {
   const text = JSON.stringify(error);
   const clean = withoutCredentials(text, account);

@@ -1,4 +1,4 @@
-/** A client token → the identity of the key that minted it, narrowed to what the token is for. */
+/** A client token → the identity of the key that minted it, limited to what the token allows. */
 
 import type { Identity } from "../call/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";

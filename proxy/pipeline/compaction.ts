@@ -1,7 +1,7 @@
 /**
- * Compacted conversations. A provider that has the call makes them itself. For all others the model is asked for a
- * summary, by a call that passes every stage; what the caller gets is sealed last, so that masking and the audit log
- * see the summary's text.
+ * Compacted conversations. Providers that offer compaction do it themselves. For the others, the model writes a
+ * summary, in a call that passes every stage. The summary is sealed last, so that masking and the audit log see its
+ * text.
  */
 import { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
@@ -30,7 +30,7 @@ interface Keys extends Pick<Snapshot, "roles"> {
   summaries: Pick<Snapshot["summaries"], "open">;
 }
 
-/** For `explain`, which has no keys: the sealed text stands for what is in it. */
+/** For `explain`, which has no keys: uses the sealed text in place of its content. */
 export const unopened: Keys["summaries"] = { open: (_, sealed) => sealed };
 
 /** The request with the gateway's own summaries as text, before anything reads its texts. */
@@ -50,7 +50,7 @@ export function withSummaries(
   return typeof opened === "number" ? notOpened(opened) : withEdits(received, { input: opened });
 }
 
-/** Seals the model's summary. What a provider has compacted passes as it is. */
+/** Seals the model's summary. A provider's own compaction passes unchanged. */
 class SealedSummary implements ReplyFilter {
   readonly #sealed: (response: JsonObject) => JsonObject;
 

@@ -1,27 +1,27 @@
-/** Time at servers of one's own, for models whose price has it. */
+/** Server time, for self-hosted models that are priced by it. */
 import type { Price } from "../config/price.ts";
 import type { ProviderConfig } from "../config/provider.ts";
 import type { Usage } from "../dialects/canonical.ts";
 
 const rateOf = (price: Price | null): number | undefined => price?.uses?.["computeMillisecond"];
 
-/** With the time that an attempt took. */
+/** Adds the duration of an attempt to its usage. */
 export function withComputeTime(usage: Usage, durationMs: number, price: Price | null): Usage {
   if (rateOf(price) === undefined) return usage;
   return { ...usage, units: { ...usage.units, computeMillisecond: Math.max(0, Math.ceil(durationMs)) } };
 }
 
-/** What a batch says about the time that it took. */
+/** What a batch reports about its duration. */
 export interface BatchTime {
-  /** null if it does not say. */
+  /** null if not reported. */
   durationMs: number | null;
-  /** null if it does not say. */
+  /** null if not reported. */
   requests: number | null;
 }
 
 /**
- * With the time that a batch took. Its requests run side by side: it takes as many places at the servers as it has
- * requests, up to all of them.
+ * Adds the duration of a batch to its usage. Its requests run concurrently, so it occupies one server slot per request,
+ * up to all slots.
  */
 export function withBatchTime(usage: Usage, { durationMs, requests }: BatchTime, price: Price | null): Usage {
   if (durationMs === null || rateOf(price) === undefined) return usage;
@@ -29,7 +29,9 @@ export function withBatchTime(usage: Usage, { durationMs, requests }: BatchTime,
   return withComputeTime(usage, durationMs * places, price);
 }
 
-/** Servers of one's own have no price for batches of its own: the mode says nothing, unless there is a factor for it. */
+/**
+ * Self-hosted servers have no separate price for batches, so the mode is dropped unless the price has a factor for it.
+ */
 export const withoutBatchMode = (usage: Usage, price: Price | null): Usage =>
   rateOf(price) === undefined || price?.multipliers?.["batch"] !== undefined
     ? usage

@@ -13,7 +13,7 @@ import { CallPlan } from "./plan.ts";
 import { noteAsked } from "./record-fields.ts";
 import { modelAsRouted, targetsFor } from "./route.ts";
 
-/** A call to the provider for a count is on record and within limits, as every other. */
+/** Asks the provider for the count. Like any call, this one is audited and limited. */
 async function counted(
   call: CallState,
   shaped: Shaped,

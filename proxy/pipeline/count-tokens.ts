@@ -26,7 +26,7 @@ export const estimatedCount = (request: ChatRequest): TokenCount => ({
   estimated: true,
 });
 
-/** The question for a target; null if its provider can't be asked. */
+/** The request to send to a target; null if its provider can't count tokens. */
 export function countCall(shaped: Shaped, request: ChatRequest, target: ResolvedTarget): TokenCountCall | null {
   const { provider, account } = target.entry;
   const own = boundedRequest(request, provider.capabilities.bounds).request;

@@ -21,17 +21,17 @@ export interface Step {
 /** What follows: one more attempt, or the end. A promise only if something has to be waited for. */
 export type Next = Step | DispatchEnd | Promise<Step | DispatchEnd>;
 
-/** Never added to. */
+/** Shared by all dispatches, so never modified. */
 const none: AttemptRecord[] = [];
 
-/** Gets the outcome of a dispatch. Exactly one of its methods is called. */
+/** Receives the outcome of a dispatch. Exactly one of its methods is called. */
 export interface DispatchListener {
   dispatched(outcome: DispatchOutcome): void;
   /** The gateway itself failed. */
   broke(cause: unknown): void;
 }
 
-/** Without a promise, unless something has to be waited for: every call comes here. */
+/** Creates promises only to wait for something, as every call passes through here. */
 export abstract class DispatchSteps implements AttemptListener {
   readonly #request: DispatchRequest;
   readonly #with: Dispatcher;

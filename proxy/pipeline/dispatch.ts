@@ -84,7 +84,7 @@ class Dispatch extends DispatchSteps {
     return outcome;
   }
 
-  /** Failure of the last stream in its own format, which tells the client more than the gateway's error. */
+  /** Sends the failure of the last stream in its own format, which says more than the gateway's error. */
   #sendOwnFailure(): boolean {
     if (this.#lastTried === null) return false;
     const [target, { result, prepared }] = this.#lastTried;
@@ -98,7 +98,7 @@ class Dispatch extends DispatchSteps {
     return true;
   }
 
-  /** What the call asks of the target's pool; undefined if it is none. */
+  /** What the call needs from the target's pool; undefined if the target isn't a pool. */
   #wishOf({ entry }: ResolvedTarget): PodWish | undefined {
     if (entry.pods === undefined) return undefined;
     this.#tried ??= new Set();
@@ -158,14 +158,14 @@ class Dispatch extends DispatchSteps {
     const { seat } = permit;
     if (seat !== null) record.server = { address: seat.pod.name, chosenBy: seat.chosenBy };
     if (cause !== null) record.cause = cause;
-    // A list that is pushed to has room for more, and most calls make one attempt.
+    // Most calls make one attempt, and a literal takes less memory than an array that grows by `push`.
     if (this.attempts.length === 0) this.attempts = [record];
     else this.attempts.push(record);
   }
 
   /**
-   * Whether what budgets reserved for the call, less what its attempts were charged, suffices for one more, or more can
-   * be reserved. Otherwise another target may cost less; if none does, the caller gets the previous failure.
+   * Whether one more attempt fits in the rest of what budgets reserved for the call, or in a further reservation.
+   * Otherwise another target may cost less; if none does, the caller gets the previous failure.
    */
   #covered(step: Step): Next {
     if (this.#last === null) return step;

@@ -46,7 +46,7 @@ function byCost(target: ResolvedTarget, plan: PlanRequest): string {
   return `LeastCost: about ${inUsd(cost)} for this request${cached === 0 ? "" : `, with ${cached} of its tokens from the cache`}`;
 }
 
-/** What affinity by Session adds to the place of a target. */
+/** How session affinity affects the place of a target. */
 export function inSession(target: ResolvedTarget, first: ResolvedTarget | undefined, plan: PlanRequest): string {
   if (plan.route.config.routing.affinity?.by !== "Session") return "";
   if (plan.session === "") return "; affinity by Session has no effect, as the call names no session";

@@ -24,7 +24,7 @@ function byPrefix({ pods, mostInFlight }: PoolConfig, shaped: Shaped, session: s
   return `${server} of ${counted(pods.length)}, by Prefix: it is kept for ${kept}, unless it is loaded above 1.25 times the average`;
 }
 
-/** null if the target's provider is no pool. */
+/** Returns null if the target's provider isn't a pool. */
 export function serverOf({ entry }: ResolvedTarget, shaped: Shaped, session: string): string | null {
   const { pool } = entry.account.config;
   if (pool === undefined) return null;

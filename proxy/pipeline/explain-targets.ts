@@ -1,4 +1,4 @@
-/** Which rule and which targets a plan comes to, and why not the others. For `explain`. */
+/** The rule and the targets that a plan selects, and why it skips the others. For `explain`. */
 import type { Shaped } from "../call/shaped.ts";
 import type { FailureCode } from "../failure.ts";
 import type { PlanRequest } from "../routing/routing.ts";
@@ -33,7 +33,7 @@ export interface TargetReport {
   code: FailureCode | null;
   /** Parameters that would be dropped. */
   dropped: string[];
-  /** Which server of the target's pool takes the call, and why; null if its provider is no pool. */
+  /** Which server of the target's pool takes the call, and why; null if its provider isn't a pool. */
   server: string | null;
 }
 
@@ -77,7 +77,7 @@ const asked = (shaped: Shaped, target: ResolvedTarget, { session }: PlanRequest,
   server: serverOf(target, shaped, session),
 });
 
-/** Which share of such calls is copied, and where to; null if the policy has no shadow. */
+/** The share of such calls that is copied, and to where; null if the policy has no shadow. */
 export function shadowReport({ shadow }: Route, shaped: Shaped, nowMs: number): string | null {
   if (shadow === null) return null;
   const { percent, nanoUsdPerDay } = shadow.terms;
@@ -98,10 +98,10 @@ export function plannedOrder(plan: PlanRequest, nowMs: number): readonly Resolve
   return new TargetRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
 }
 
-/** Draws of a Weighted order or a canary to try: enough for shares of a thousandth. */
+/** Draws to try for a Weighted order or a canary: enough to find shares of 0.1 %. */
 const draws = 1_000;
 
-/** The targets that one call or another would ask first, where chance or turns decide. */
+/** The targets that may be asked first, where chance or turns decide. */
 export function possibleFirsts(
   plan: PlanRequest,
   admitted: readonly ResolvedTarget[],

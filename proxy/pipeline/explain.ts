@@ -45,7 +45,7 @@ export interface ExplainRequest {
   promptTokens: number | null;
   outputTokens: number | null;
   batchSize: number | null;
-  /** Prompt tokens that the caches of targets have, by the target's name. */
+  /** Prompt tokens that are in targets' prompt caches, by the target's name. */
   cachedTokens: ReadonlyMap<string, number>;
   /** Where the call comes from, and when. null if unknown, as behind an untrusted proxy. */
   address: string | null;
@@ -77,7 +77,7 @@ export interface Explanation {
   routes: RouteReport[];
   rules: RuleReport[];
   targets: TargetReport[];
-  /** Which share of such calls is copied, and where to; null if none is. */
+  /** The share of such calls that is copied, and to where; null if none is. */
   shadow: string | null;
 }
 
@@ -136,7 +136,7 @@ function chosenWhy({ config: { models } }: Route, model: string | null): string 
   return `${models === null ? "takes any model" : by}, and is offered to this caller`;
 }
 
-/** Sizes that the command gives in place of those of the body. */
+/** Applies the sizes given to the command in place of those estimated from the body. */
 function applySizes(plan: CallPlan, { promptTokens, outputTokens, batchSize, cachedTokens }: ExplainRequest): void {
   plan.cachedTokens = ({ config }) => cachedTokens.get(config.name) ?? 0;
   if (promptTokens !== null) plan.promptTokens = () => promptTokens;

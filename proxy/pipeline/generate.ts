@@ -111,7 +111,7 @@ class Generation implements CachedCall, DispatchListener {
   readonly onRecord: OnRecord;
   readonly #call: CallState;
   #plan: CallPlan | null = null;
-  /** Who gets the outcome of the dispatch. */
+  /** Receives the outcome of the dispatch. */
   #end: CallEnd;
 
   constructor(call: CallState, shaped: Shaped, route: Route, identity: Identity, onRecord: OnRecord) {

@@ -14,7 +14,7 @@ const namesFor = (call: CallState, identity: KeyIdentity): ItemNames => ({
   keyOf: (id) => call.ofCaller(identity, `item ${id}`),
 });
 
-/** Puts kept items in the place of references to them; null if there is nothing to put. */
+/** Replaces references with the kept items; null if there are none. */
 export function withKeptItems(
   call: CallState,
   shaped: Shaped,

@@ -1,6 +1,6 @@
 /**
- * Requests that a provider runs later: lines of a batch's input, batches of messages, fine-tuning jobs. They are held to
- * the models and the steering rules that calls are held to. The rest of their content is not inspected.
+ * Requests that a provider runs later: lines of a batch's input, batches of messages, fine-tuning jobs. The rules about
+ * models and steering apply to them as to calls. The rest of their content is not inspected.
  */
 import { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
@@ -13,7 +13,7 @@ import { rejectRegionOverride } from "./region-override.ts";
 import { denyByRoleOrModel } from "./route.ts";
 import { mistakenName } from "./shape.ts";
 
-/** Who asks the provider, under which policy. */
+/** The caller, and the policy that applies. */
 export interface LaterCaller {
   entry: ProviderEntry;
   route: Route;
@@ -44,7 +44,7 @@ export class LaterRequests {
     this.#caller = caller;
   }
 
-  /** The provider's name of the model that `body` asks for, if the caller may ask for it in this way. */
+  /** The provider's name for the model in `body`, if the caller may use it in such a request. */
   model(body: JsonObject): string | Failure {
     const mistaken = this.#mistaken(body);
     if (mistaken !== null) return mistaken;
@@ -91,7 +91,7 @@ export class LaterRequests {
     return denials.includes(null) ? this.#steered(request) : (denials[0] ?? null);
   }
 
-  /** The LLMProvider's names of a model, which may be asked for by the provider's own name, too. */
+  /** The LLMProvider's names for a model. Callers may also use the provider's own name. */
   #names(asked: string): string[] {
     const { models } = this.#caller.entry;
     if (models.has(asked)) return [asked];

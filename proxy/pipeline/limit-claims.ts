@@ -47,7 +47,7 @@ export interface LimitSubject {
   budgets: readonly BudgetConfig[];
   /** The caller's role; null if it has none, or one that is not defined. */
   role: Role | null;
-  /** What limits per session count it under; "" for a caller without a key. */
+  /** The session's name for limits per session; "" for a caller without a key. */
   session(): string;
   /** Computed once, on demand. */
   tokens(): ExpectedTokens;
@@ -135,7 +135,7 @@ function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failu
 /** Most callers of one limit whose counters are cached. */
 const maxKept = 10_000;
 
-/** A limit where it is set, with the counters of its callers. */
+/** A limit at its source, with its callers' counters. */
 class LimitSource {
   readonly limit: LimitConfig;
   /** What the refusal names as its origin; null if the policy or the key sets it. */
@@ -216,7 +216,7 @@ class LimitCharge implements Charge {
   }
 }
 
-/** `subject`: whom the limits count; by default, whom each of them says. */
+/** `subject`: counted by all of these limits; by default, each limit's own subject. */
 function addCharges(charges: Charge[], from: readonly LimitSource[], call: LimitSubject, subject?: string): void {
   for (let index = 0; index < from.length; index++) {
     const source = from[index] as LimitSource;

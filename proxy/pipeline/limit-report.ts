@@ -7,7 +7,7 @@ import { sharedCounters } from "./limit-claims.ts";
 
 export interface LeftOver {
   labels: Record<string, string>;
-  /** Share that is left, 0 to 1, as far as this proxy knows: what others take is known with its next report. */
+  /** Share that is left, 0 to 1, as far as this proxy knows. Other proxies' usage is known after its next report. */
   ratio: number;
 }
 

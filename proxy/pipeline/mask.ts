@@ -23,7 +23,7 @@ export interface MaskedCall {
   record: CallRecord;
   /** Where large answers are masked. */
   pool: TextPool;
-  /** Whose work that is. */
+  /** Shares the pool's threads fairly among namespaces. */
   namespace: string;
 }
 
@@ -44,7 +44,7 @@ export function mask({ route: { masker }, texts }: Authorised, call: MaskedCall)
   return request as Masked;
 }
 
-/** Whether the answer has words in which personal data may stand. */
+/** Whether the answer contains text that may hold personal data. */
 const hasWords = ({ isFile }: Received, format: WireFormat): boolean =>
   isChat(format) || (isFile !== true && /\.(transcriptions|translations|rerank)$/.test(format));
 

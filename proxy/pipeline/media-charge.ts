@@ -13,13 +13,13 @@ type Charge = Pick<AttemptRecord, "usage" | "costNanoUsd" | "implausible" | "unp
 
 type Failed = Extract<Tried["result"], { kind: "failed" }>;
 
-/** Providers charge for answers, also for one that never arrived. */
+/** Providers charge for answers, even for one that never arrived. */
 function reportedByFailed({ status, sent, refused, usage }: Failed): Usage | "expected" | null {
   const mayBeAnswer = sent && !refused && (status === null || (status >= 200 && status < 300));
   return usage ?? (mayBeAnswer ? "expected" : null);
 }
 
-/** "expected": the provider has done the work, and nothing says how much. null: nothing is charged. */
+/** "expected": the provider has done the work, but its amount is unknown. null: nothing is charged. */
 function reported({ result, whole, error }: Tried): Usage | "expected" | null {
   switch (result.kind) {
     case "failed":

@@ -26,7 +26,7 @@ export function worstMedia(shaped: Shaped, targets: readonly ResolvedTarget[], m
   return { nanoUsd, cap: null };
 }
 
-/** For limits of tokens. */
+/** The expected tokens, for token limits. */
 export function expectedMedia(shaped: Shaped, targets: readonly ResolvedTarget[], media: MediaFormat): ExpectedTokens {
   const { prompt, completion } = media.expected(mediaRequestOf(shaped), targets[0]?.model.config.price ?? null);
   return { prompt, answer: completion };

@@ -17,7 +17,7 @@ import { idIn, isResults } from "./resource-paths.ts";
 /** The provider's id of the batch whose results are at this path. */
 const batchIn = (path: string): string => /([^/]+)\/results$/.exec(path)?.[1] ?? path;
 
-/** What differs for Anthropic's batches; undefined if nothing does. */
+/** Handles requests for which Anthropic's batches need special treatment; returns undefined for all others. */
 export async function sendMessageBatch(
   exchange: PreparedExchange,
   ids: ResourceIds,

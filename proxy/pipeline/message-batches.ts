@@ -1,6 +1,6 @@
 /**
  * Batches of Anthropic's messages (https://platform.claude.com/docs/en/api/creating-message-batches): the models in a
- * request, where its results are, and what they say was used.
+ * request, the URL of its results, and the usage in them.
  */
 
 import { decodeUsage } from "../dialects/anthropic-messages/usage.ts";
@@ -29,7 +29,7 @@ export function batchRequest(
   return { ...json, requests: sent };
 }
 
-/** A batch names where its results are: relative to the base URL, so that SDKs fetch them here. */
+/** Makes the URL of a batch's results relative to the base URL, so that SDKs fetch them from the gateway. */
 function withResults(object: unknown): unknown {
   if (!isObject(object) || typeof object["results_url"] !== "string") return object;
   return { ...object, results_url: `/v1/messages/batches/${String(object["id"])}/results` };

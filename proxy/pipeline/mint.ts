@@ -10,7 +10,7 @@ import type { Unambiguous } from "./proof.ts";
 import { servesModel } from "./route.ts";
 
 const maxBodyBytes = 16_384;
-/** Largest body in bytes: one this small arrives in one piece. */
+/** Slowest rate for such a small body, which usually arrives in one piece. */
 const minBytesPerSecond = 256;
 const maxModels = 32;
 

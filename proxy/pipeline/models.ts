@@ -93,7 +93,7 @@ export interface ModelsQuestion {
   id: string | null;
   /** Path and query. */
   url: string;
-  /** Whether Anthropic's SDK asks. */
+  /** Whether the caller uses Anthropic's SDK. */
   isAnthropic: boolean;
 }
 

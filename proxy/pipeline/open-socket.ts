@@ -27,8 +27,8 @@ const malformed = failure(
 );
 
 /**
- * `webSockets`: null if they are switched off. `owner`: who holds the memory that the connection takes. Browsers open
- * WebSockets without a preflight, so the origin is checked.
+ * `webSockets`: null if they are switched off. `owner`: the caller for whom the connection's memory is counted.
+ * Browsers open WebSockets without a preflight, so the origin is checked.
  */
 export function openSocket(
   client: ClientConnection,

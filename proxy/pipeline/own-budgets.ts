@@ -78,7 +78,7 @@ async function spentBy(
   return spent;
 }
 
-/** Sessions of other keys are nobody else's business. */
+/** Callers see only the sessions of their own key. */
 function ownShares(
   { per }: BudgetConfig,
   { key }: KeyIdentity,

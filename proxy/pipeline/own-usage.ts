@@ -55,7 +55,7 @@ function parseQuery(url: string): Asked | Failure {
   return { periodMs, groupBy, timeZone, everybody: scope === "namespace" };
 }
 
-/** Without `costs`, nothing about money. */
+/** Leaves out money unless `costs` is set. */
 function shown({ by, sums }: Group, costs: boolean, currency: Currency | null): object {
   const isMoney = (name: string): boolean => name.startsWith("cost_") || name === "unpriced_requests";
   const figures = Object.entries(figuresOf(sums, currency)).filter(([name]) => costs || !isMoney(name));

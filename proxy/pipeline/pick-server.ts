@@ -46,7 +46,10 @@ function shown(
 
 const headerText = /^[\t\x20-\x7e\x80-\xff]{0,8192}$/;
 
-/** Adds what the picker sets for the server, such as the one that computes the prompt. It replaces nothing. */
+/**
+ * Adds the headers that the picker sets for the server, such as the one that names the server for the prompt. Existing
+ * headers stay as they are.
+ */
 function withHeaders(outgoing: Outgoing, added: Readonly<Record<string, string>>): Outgoing {
   const names = new Set(Object.keys(outgoing.headers).map((name) => name.toLowerCase()));
   const fresh = Object.entries(added).filter(
@@ -67,7 +70,7 @@ function podIn({ pods = [] }: ProviderEntry, servers: readonly string[], { untri
 export interface Choice {
   outgoing: Outgoing;
   pod: PodEntry;
-  /** Reports the outcome to the picker, in place of the plain sender. */
+  /** A sender that also reports the outcome to the picker. */
   reporting(upstreams: Pick<Upstreams, "send">): Pick<Upstreams, "send">;
   over(): void;
 }
@@ -88,7 +91,7 @@ export interface PickQuestion {
   remainingMs: number;
 }
 
-/** The proxy's own choice, of which the picker knows nothing. */
+/** The proxy's own choice, which isn't reported to the picker. */
 const ownChoice = ({ outgoing, seat }: PickQuestion): Choice => ({
   outgoing,
   pod: seat.pod,
@@ -121,7 +124,7 @@ const foreign = {
   why: "it chose a server that is not a ready one of the pool",
 } as const;
 
-/** Needs a target whose pool has a picker. */
+/** The target's pool must have a picker. */
 export async function chooseServer(question: PickQuestion): Promise<Choice | NoChoice> {
   const { target, outgoing, seat, pickers, requestId, remainingMs } = question;
   const { entry } = target;

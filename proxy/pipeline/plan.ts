@@ -1,4 +1,4 @@
-/** The properties of a request that targets are chosen by. Shared by calls and `explain`. */
+/** The properties of a request by which targets are chosen. Shared by calls and `explain`. */
 
 import type { HeaderLookup } from "../access/client-address.ts";
 import type { Identity } from "../call/identity.ts";
@@ -18,7 +18,7 @@ function outputTokens(received: Received): number {
 export const roughPromptTokens = ({ bytes, json, parts }: Received): number =>
   Math.ceil((parts === undefined ? bytes.length : JSON.stringify(json).length) / 4);
 
-/** What a call's targets are planned by. */
+/** The properties of one call. */
 export class CallPlan implements PlanRequest {
   readonly route: Route;
   readonly targets: readonly ResolvedTarget[];

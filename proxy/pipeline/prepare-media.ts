@@ -100,7 +100,7 @@ class PassedMedia implements Prepared {
     return { body: bytes, usage: this.#format.usageOf(body, this.#request) };
   }
 
-  /** Words of a recording, unless they are a server's page or error. */
+  /** Reads a transcript, unless the text is an error or a server's error page. */
   #text(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError {
     const text = bytes.toString("utf8");
     if (isDocumentType(typeIn(headers)) || isMarkup(text)) return invalidReply();
@@ -129,7 +129,7 @@ class PassedMedia implements Prepared {
     return eventReader(observer, this.#decodeError);
   }
 
-  /** Any type is a file's, except those in which servers write errors. */
+  /** Any content type may be a file's, except those that servers use for errors. */
   fileType(headers: ResponseHeaders): string | null {
     const type = typeIn(headers);
     if (this.#kind !== "bytes" || isDocumentType(type) || type.startsWith("text/")) return null;

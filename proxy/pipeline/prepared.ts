@@ -35,6 +35,6 @@ export interface Prepared {
   whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError;
   /** null if the operation has no stream. */
   reader(headers: ResponseHeaders): StreamReader | null;
-  /** Content type of an answer that is a file, passed on as it arrives; null or absent if it is none. */
+  /** Content type of an answer that is a file, passed on as it arrives; null or absent if it isn't a file. */
   fileType?(headers: ResponseHeaders): string | null;
 }

@@ -62,7 +62,7 @@ export function withoutCredentials(text: string, account: Pick<ProviderAccount, 
   return clean;
 }
 
-/** The same of a response's headers; the same object if they hold none. */
+/** The same for a response's headers. Returns the same object if they contain no credentials. */
 export function cleanHeaders<Headers extends Record<string, unknown>>(
   headers: Headers,
   account: Pick<ProviderAccount, "credentials" | "additions">,

@@ -50,14 +50,14 @@ export function noteOutcome(record: CallRecord, outcome: DispatchOutcome): void 
   }
 }
 
-/** Notes who answered a session's call, and whether the session moved for it. */
+/** Notes which target answered a session's call, and whether the session moved to it. */
 export function noteMove(record: CallRecord, request: PlanRequest, outcome: DispatchOutcome, routing: Routing): void {
   if (outcome.kind === "failed" || outcome.served === null) return;
   const move = routing.answered(request, outcome.served.target, outcome.usage);
   if (move !== null) record.moved = move;
 }
 
-/** Notes which provider is asked about a prompt, for a call that no provider answers itself. */
+/** Notes which provider counts a prompt's tokens, for a call that the gateway answers itself. */
 export function noteAsked(record: CallRecord, model: string, { entry, model: asked }: ResolvedTarget): void {
   const { config } = entry.account;
   record.model = model;

@@ -1,6 +1,6 @@
 /**
- * What a config would do with calls of which only the usage ledger's row is known: no body, no header, no address. It
- * uses the predicates that serve calls.
+ * What a config would do with calls that are known only from a row of the usage ledger: without body, headers and
+ * address. It uses the predicates that serve calls.
  */
 import type { Identity } from "../call/identity.ts";
 import type { LedgerRow } from "../config/ledger.ts";
@@ -37,7 +37,9 @@ export interface ReplayedRow {
   budgets: readonly MoneyBudget[];
 }
 
-/** Callers who come with a token of an issuer have no ApiKey; their key's name has the issuer's, which no object's has. */
+/**
+ * Callers with an issuer's token have no ApiKey. The name of their key contains a colon, which no object's name does.
+ */
 const isOfIssuer = (key: string): boolean => key.includes(":");
 
 /** Whether the config knows the caller: what an unknown one may do can't be judged. */
@@ -146,8 +148,8 @@ export function replay(row: LedgerRow, called: Called, snapshot: Snapshot, nowMs
 }
 
 /**
- * What the row's tokens cost at a target, in nano-USD; null if it has no price. Prices by the size of the prompt go by
- * the average. Units other than tokens are not in the ledger.
+ * What the row's tokens cost at a target, in nano-USD; null if it has no price. Prices that depend on the size of the
+ * prompt use the average size. Units other than tokens are not in the ledger.
  */
 export function costOfRow(row: LedgerRow, { model }: ResolvedTarget): number | null {
   const { price } = model.config;

@@ -50,13 +50,13 @@ export interface WholeAnswer {
   json: unknown;
 }
 
-/** What batches of messages need besides: Anthropic's objects bear neither an owner's mark nor their usage. */
+/** Support for batches of messages: Anthropic's objects carry neither an owner's mark nor their usage. */
 export interface MessageBatches {
   maxBodyBytes: number;
   /** Remembers that the caller made this batch. */
   note(id: string): void;
   isOwn(id: string): Promise<boolean>;
-  /** Charges what the results say was used, once. */
+  /** Charges the usage in the results, once. */
   charge(id: string, usages: ReadonlyMap<string, Usage>): Promise<void>;
 }
 

@@ -9,7 +9,7 @@ import { isMessageBatch, isOfAnthropic, type ResourceOperation } from "./resourc
 const maxPages = 20;
 const usualLimit = 100;
 
-/** Batches of messages bear no mark, so the gateway remembers whose they are. */
+/** Batches of messages carry no mark, so the gateway remembers their owners. */
 async function ownOf(
   { operation, environment }: PreparedExchange,
   ids: ResourceIds,
@@ -37,7 +37,7 @@ const dataOf = (json: unknown): unknown[] => (isObject(json) && Array.isArray(js
 
 const goesBack = (query: URLSearchParams): boolean => query.has("before") || query.has("before_id");
 
-/** A page of the caller's own objects. `next`: where the provider's list goes on. */
+/** A page of the caller's own objects. `next`: where the provider's list continues. */
 function ownPage(
   own: readonly unknown[],
   wanted: number,

@@ -1,6 +1,6 @@
 /**
- * Paths of what a provider keeps (https://platform.openai.com/docs/api-reference): files, batches, fine-tuning jobs and
- * stored responses. Pure.
+ * Paths of objects that a provider keeps (https://platform.openai.com/docs/api-reference): files, batches, fine-tuning
+ * jobs and stored responses. Pure.
  */
 import type { ResourceKind } from "../config/route.ts";
 

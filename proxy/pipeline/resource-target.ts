@@ -1,4 +1,4 @@
-/** Where a request for something that a provider keeps goes, and by which policy. */
+/** The provider and the policy for a request about an object that a provider keeps. */
 import type { ProviderEntry, Route } from "../snapshot/snapshot.ts";
 
 export interface ResourceTarget {

@@ -42,8 +42,8 @@ const maxRequestBytes = 1_048_576;
 type Ids = ResourceIds | null;
 
 /**
- * Which policy serves the request, and whether this caller may make it. `accountOf`: the provider that keeps a sealed
- * id's object.
+ * Selects the policy that serves the request, or says why this caller may not make it. `accountOf`: the provider that
+ * keeps a sealed id's object.
  */
 export function resourceTarget(
   operation: ResourceOperation,
@@ -151,7 +151,7 @@ function uploaded({ client, operation, ids, environment }: PreparedExchange): Re
   );
 }
 
-/** Lists of an object's parts name their first and last, by the ids as the caller gets them. */
+/** Sets a list's `first_id` and `last_id` to the ids that the caller gets. */
 function withOwnEnds(answer: unknown): unknown {
   if (!isObject(answer) || !Array.isArray(answer["data"]) || !("first_id" in answer)) return answer;
   const ends = [answer["data"][0], answer["data"].at(-1)].map((object) => (isObject(object) ? object["id"] : null));

@@ -171,7 +171,7 @@ export function resident(route: Route, entry: ProviderEntry): boolean {
 
 /** By model, for each policy of a snapshot. */
 const resolvedTargets = new WeakMap<Route, Map<string | null, readonly ResolvedTarget[]>>();
-/** A policy that fixes its targets' models takes any name. */
+/** Most models cached per policy: one that fixes its targets' models accepts any name. */
 const maxResolved = 64;
 
 /** Targets that have the model and may get the data, in config order. Later stages know no other targets. */
@@ -181,7 +181,7 @@ export function resolveTargets(route: Route, model: string | null): readonly Res
   const before = known.get(model);
   if (before !== undefined) return before;
   const resolved = targetsWith(route, model);
-  // What no provider has is the caller's free text.
+  // A model that no provider has is the caller's free text, and isn't cached.
   if (resolved.length > 0 && known.size < maxResolved) known.set(model, resolved);
   return resolved;
 }

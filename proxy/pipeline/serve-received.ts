@@ -23,7 +23,7 @@ import { resolveTargets, route } from "./route.ts";
 import { chargedNamespace } from "./scope.ts";
 import { shape } from "./shape.ts";
 
-/** Whose the call is, what it asks for, and where it comes from. */
+/** The caller, what it asks for, and where the call comes from. */
 export interface Arrival {
   addressed: Addressed;
   identity: Identity;

@@ -95,7 +95,7 @@ class Call implements CallEnd {
     return client === "answered" || isFailure(client) ? this.#preflight(client) : this.#stages(client, from);
   }
 
-  /** What has no format of its own is answered in the format of the caller's SDK. */
+  /** Operations without a format are answered in the format of the caller's SDK. */
   #surfaceOf({ operation, surface }: Addressed): Addressed["surface"] {
     return !("format" in operation) && this.#state.speaksAnthropic ? "anthropic" : surface;
   }
@@ -120,7 +120,7 @@ class Call implements CallEnd {
       : this.#identified(client, addressed, verified, from);
   }
 
-  // Like others below, a method of its own: closures that most calls don't need would cost each of them.
+  // A method, like others below: a closure would be allocated for every call, and most don't need it.
   async #verified(client: Unambiguous, addressed: Addressed, token: Promise<Identity>, from: Circumstances) {
     return this.#identified(client, addressed, await token, from);
   }

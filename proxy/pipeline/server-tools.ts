@@ -160,13 +160,15 @@ const searchModel = /-search-(preview|api)(-|$)/;
 const searchesItself = ({ format }: Shaped, upstream: string): boolean =>
   format !== "openai.embeddings" && upstream.includes("-search-") && searchModel.test(upstream);
 
-/** The most that a call can use of a target's tools. `uses`: whatever the target, so that it is found out once. */
+/**
+ * The most that a call can use of a target's tools. `uses`: the part that is the same for every target, computed once.
+ */
 export function usesAt(uses: ServerUses, shaped: Shaped, upstream: string): ServerUses {
   if (uses.uses.webSearch !== undefined || !searchesItself(shaped, upstream)) return uses;
   return { ...uses, uses: { ...uses.uses, webSearch: 1 }, turns: Math.max(1, uses.turns) };
 }
 
-/** With the search of a model that searches for every chat, if the answer doesn't count its searches. */
+/** Adds a search for models that search for every chat, if the answer doesn't count its searches. */
 export function withOwnSearch(usage: Usage, shaped: Shaped, upstream: string): Usage {
   if (usage.units?.webSearch !== undefined || !searchesItself(shaped, upstream)) return usage;
   return { ...usage, units: { ...usage.units, webSearch: 1 } };

@@ -27,7 +27,7 @@ export function timeSpan(ms: number): string {
   return minutes === 0 ? `${hours} h` : `${hours} h ${minutes} min`;
 }
 
-/** The shortest of those that cover the call; null if sessions may last for any time. */
+/** The shortest limit that covers the call; null if sessions may last indefinitely. */
 export function timeLimitOf({ route, budgets }: Omit<Subject, "session">): TimeLimit | null {
   const own = route.config.sessionTime;
   let shortest: TimeLimit | null = own === undefined ? null : { limit: own, by: `the policy ${route.config.id}` };
@@ -49,9 +49,9 @@ function judge(age: number, { limit, by }: TimeLimit): Failure | null {
 
 export interface SessionReport {
   name: string;
-  /** How long it may last from its first call, in milliseconds; null if for any time. */
+  /** How long it may last from its first call, in milliseconds; null if indefinitely. */
   maxMs: number | null;
-  /** The policy or Budget that says so. */
+  /** The policy or Budget that sets the limit. */
   by: string | null;
 }
 
@@ -60,7 +60,7 @@ export function sessionReport(name: string, call: ScopeSubject, snapshot: Snapsh
   return { name, maxMs: limit?.limit.maxMs ?? null, by: limit?.by ?? null };
 }
 
-/** A call that names no session, or one more than a proxy tells apart, has no session whose time could be over. */
+/** Calls without a session, and those of sessions beyond the number that a proxy tracks, are never too late. */
 const namesNone = (session: string): boolean => session === "" || session.startsWith("@");
 
 /** Why a call comes too late in its session; null if it does not. */

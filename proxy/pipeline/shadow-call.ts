@@ -33,7 +33,7 @@ export interface ShadowCall {
   record: CallRecord;
 }
 
-/** What a copy is made with. */
+/** The components that make a copy. */
 export interface CopyWith extends Dispatcher, Admitter {
   limits: AnswerLimits;
   unexpected(cause: unknown, requestId: string): void;

@@ -25,7 +25,7 @@ import type { CopyWith, ShadowCall, ShadowRecorder } from "./shadow-call.ts";
 /** Largest whole answer that is read. */
 const maxReplyBytes = 4_194_304;
 
-/** The model that the shadow is asked for; null if its provider has none for this call. */
+/** The model to request from the shadow; null if its provider has none for this call. */
 export function copyTarget({ config, entry, model }: Shadow, asked: string | null): ResolvedTarget | null {
   const { models } = entry;
   const only = models.size === 1 ? models.values().next().value : undefined;
@@ -46,14 +46,14 @@ function comparedCall(record: CallRecord): ComparedCall {
 export class ShadowCopy {
   readonly #call: ShadowCall;
   readonly #shadow: Shadow;
-  /** Has the answer of the call. */
+  /** Holds the call's answer. */
   readonly #tap: AnswerTap;
   readonly #room: ShadowRoom;
   readonly #recorder: ShadowRecorder;
   readonly #gateway: CopyWith;
   readonly #client: ClientConnection;
   readonly #record: CallRecord;
-  /** Milliseconds of the clock that deadlines use. */
+  /** Milliseconds of the deadlines' clock. */
   readonly #beganMs: number;
   readonly #ended = Promise.withResolvers<void>();
   #stopped = false;

@@ -54,7 +54,7 @@ export class Shadows {
     this.#stopped = true;
   }
 
-  /** Waits for copies under way, for this long; those that are left are broken off. */
+  /** Waits up to `withinMs` for copies under way, then breaks off the rest. */
   async drain(withinMs: number): Promise<void> {
     this.stop();
     const ended = Promise.all([...this.#running].map((copy) => copy.ended));
@@ -82,7 +82,7 @@ export class ShadowSample {
     this.#shadows = shadows;
     this.#gateway = gateway;
     this.#tap = new AnswerTap(shadows.room);
-    // Before placeholders become personal data again: the copy has placeholders, too.
+    // First, so that both answers are compared with their placeholders.
     call.client.filterFirst(this.#tap);
   }
 

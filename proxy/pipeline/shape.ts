@@ -62,7 +62,7 @@ export function parameterEdits(route: Route, json: JsonObject): JsonObject {
   return edits;
 }
 
-/** Of a policy's parameters, which are made for chats, those that another kind of call has. */
+/** Policies set parameters for chats; returns those that this format has as well. */
 function settableOnly(edits: JsonObject, format: WireFormat): JsonObject {
   const media = mediaFormat(format);
   if (media === null) return edits;
@@ -220,7 +220,7 @@ export interface ShapedFor {
   format: WireFormat;
   identity: Identity;
   nowMs: number;
-  /** The call is for a shorter form of a conversation. */
+  /** Whether the call asks for a compacted conversation. */
   compacts?: boolean | undefined;
 }
 

@@ -38,7 +38,7 @@ export function keptResponse(
   const reached = path.routes.filter((route) => offeredTo(route, identity) && entryOf(route) !== undefined);
   const route = reached.find((route) => resident(route, entryOf(route) as ProviderEntry));
   if (route === undefined) return unknownObject(id);
-  // Which policy's call made it is not known, and what is fetched is not masked again.
+  // It is unknown which policy's call created it, and fetched answers are not masked again.
   if (operation.method !== "DELETE" && reached.some(({ masker }) => masker !== null)) return onlyDeleted;
   return (
     missingPermission(identity, "use_models", roles) ??

@@ -127,8 +127,8 @@ export interface Asked {
 }
 
 /**
- * Sends the request. Returns what came of it if it could not be sent, or a Failure if this target could not be asked at
- * all. Returns a promise only if the credential has to be waited for. `count`: number of attempts, including this one.
+ * Sends the request. Returns the result if it could not be sent, or a Failure if this target could not be asked at all.
+ * Returns a promise only if the credential has to be waited for. `count`: number of attempts, including this one.
  */
 export function ask(
   target: ResolvedTarget,
@@ -160,7 +160,7 @@ export function ask(
   return authorized instanceof Promise ? sendLater(authorized, sending) : send(authorized, sending);
 }
 
-/** What is to be sent, and to whom. */
+/** A request that is ready to be sent, and its target. */
 interface Sending {
   target: ResolvedTarget;
   prepared: Prepared;
@@ -173,7 +173,7 @@ interface Sending {
   choice: Choice | null;
 }
 
-/** A function of its own, as a closure would cost every call. */
+/** A separate function: a closure would be allocated for every call. */
 async function sendLater(authorized: Promise<Authorized>, sending: Sending): Promise<Asked | Tried> {
   return send(await authorized, sending);
 }
@@ -286,7 +286,10 @@ async function sentLater(sending: Promise<void>, sent: Tried): Promise<Tried> {
   }
 }
 
-/** A filter refused the answer. It is paid for, and another one would be as long: no other target is asked. */
+/**
+ * The result of an answer that a filter refused. It has been paid for, and another answer would be as long, so no other
+ * target is asked.
+ */
 function unsent(cause: unknown, { result, prepared }: Tried): Tried {
   if (!(cause instanceof FilterError)) throw cause;
   const { code, message } = cause.failure;

@@ -57,9 +57,9 @@ class NameMarker {
 
 export interface UploadRules {
   ids: ResourceIds;
-  /** Separates the parts of the form; null if the body is none. */
+  /** Separates the parts of the form; null if the body isn't a form. */
   boundary: string | null;
-  /** What a request of a batch may ask for. */
+  /** Decides on the model that a line of a batch's input asks for. */
   modelOf: LineModel;
 }
 
@@ -108,7 +108,7 @@ export function uploadStream(
   return stream;
 }
 
-/** A sender that is slower for two looks in a row, while the provider takes what there is, is cut off. */
+/** Cuts off a sender that is too slow at two checks in a row although the provider keeps up. */
 function cutOff(stream: Transform, minBytesPerSecond: number, received: () => number): void {
   if (minBytesPerSecond <= 0) return;
   let slow = 0;

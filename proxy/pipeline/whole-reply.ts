@@ -21,9 +21,9 @@ const closeBrace = 0x7d;
 const isOpened = (bytes: Buffer): boolean => bytes[skipBlanks(bytes, 0)] === openBrace;
 
 /**
- * The member `usage` of an answer, without parsing the texts before it. From its name to its end an answer is an object
- * of its own once a brace is set before it, where the name is a member of the answer itself: in an object, a list or a
- * text within it, brackets or quotes would not match. undefined: that can't be told without parsing all.
+ * Reads the member `usage` of an answer without parsing the texts before it. With a brace in front, the answer from
+ * that name to its end is a JSON object if the name is a top-level member. If it is nested or part of a text, brackets
+ * or quotes don't match. undefined: only parsing everything can tell.
  */
 function lastMember(bytes: Buffer): JsonObject | undefined {
   const offset = isOpened(bytes) ? bytes.lastIndexOf(usageName) : -1;
@@ -33,16 +33,16 @@ function lastMember(bytes: Buffer): JsonObject | undefined {
 }
 
 /**
- * Answers up to this size are parsed whole where need be; of larger ones (embeddings) only the ends and the usage are
- * looked at.
+ * Answers up to this size are parsed whole if necessary. Of larger ones (embeddings), only the ends and the usage are
+ * read.
  */
 const parseWholeBytes = 65_536;
 
 const colon = 0x3a;
 
 /**
- * Of the last `"usage":` with an object behind it; the name may also be a value, or the caller's own for a text that
- * the answer repeats.
+ * Index of the last `"usage":` that is followed by an object. The name may also be a value, or occur in a text of the
+ * caller that the answer repeats.
  */
 function usageAt(bytes: Buffer): number {
   for (
@@ -58,7 +58,7 @@ function usageAt(bytes: Buffer): number {
   return -1;
 }
 
-/** The object behind the last `"usage":`, without decoding what comes behind it either: that may be the vectors. */
+/** The object after the last `"usage":`. What follows isn't decoded either, as it may be the vectors. */
 function usageWithin(bytes: Buffer): unknown {
   const open = usageAt(bytes);
   for (
