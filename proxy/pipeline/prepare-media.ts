@@ -157,7 +157,7 @@ export function prepareMedia(
   const request = mediaRequestOf(shaped);
   const own = provider.passthroughEdits?.(name, account, model, request.json) ?? {};
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
-  const dropped = provider.passthroughDrops?.(name, request.json, account) ?? [];
+  const dropped = provider.passthroughDrops?.(name, request.json, account, model) ?? [];
   const { upstream } = model.config;
   const named = shaped.received.json["model"] === upstream ? {} : { model: upstream };
   const { body, contentType } = bodyOf(shaped, { ...shaped.edits, ...named, ...own });

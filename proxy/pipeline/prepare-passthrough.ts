@@ -122,7 +122,7 @@ export function passthrough(
   const asked = edited(shaped);
   const own = entry.provider.passthroughEdits?.(format, entry.account, model, asked) ?? none;
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
-  const dropped = entry.provider.passthroughDrops?.(format, asked, entry.account) ?? [];
+  const dropped = entry.provider.passthroughDrops?.(format, asked, entry.account, model) ?? [];
   const oneChoice = reportsUsageOnRequest(format) && (received.json["n"] ?? 1) === 1;
   const hideUsage = received.stream && reportsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));

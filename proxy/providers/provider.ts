@@ -222,7 +222,12 @@ export interface Provider {
     model: ProviderModel,
   ): Record<string, string>;
   /** Parameters of a passthrough body that `passthroughEdits` leaves out because the server refuses them. */
-  passthroughDrops?(format: WireFormat, body: Readonly<Record<string, unknown>>, account: ProviderAccount): string[];
+  passthroughDrops?(
+    format: WireFormat,
+    body: Readonly<Record<string, unknown>>,
+    account: ProviderAccount,
+    model: ProviderModel,
+  ): string[];
   /**
    * Adds credentials. Called for each attempt, after the body is final. May be async only if a token must be fetched.
    */

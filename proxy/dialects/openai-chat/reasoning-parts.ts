@@ -41,6 +41,28 @@ function withoutParts(message: ChatMessage): ChatMessage {
   };
 }
 
+/** Of OpenRouter's `reasoning_details` (https://openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning-blocks). */
+function detailBlock(detail: JsonObject): JsonObject | null {
+  const maker = filled(detail["format"]);
+  if (maker !== null && !maker.startsWith("anthropic")) return null;
+  return signedBlock({ ...detail, type: detail["type"] === "reasoning.encrypted" ? "redacted_thinking" : "thinking" });
+}
+
+/** Reasoning as OpenRouter and newer servers name it, unless it is also there under the usual names. */
+function withUsualNames(message: ChatMessage): ChatMessage {
+  const { reasoning, reasoning_details: given, ...rest } = message;
+  if (message.role !== "assistant" || (reasoning === undefined && given === undefined)) return message;
+  const details = objectsIn(given);
+  const signed = details.map(detailBlock).filter((block) => block !== null);
+  const text =
+    filled(reasoning) ?? details.map((detail) => textOf(detail) || (filled(detail["summary"]) ?? "")).join("");
+  return {
+    ...rest,
+    ...(signed.length > 0 && rest.thinking_blocks === undefined ? { thinking_blocks: signed } : {}),
+    ...(signed.length === 0 && text !== "" && rest.reasoning_content == null ? { reasoning_content: text } : {}),
+  };
+}
+
 const isVideo = (part: unknown): boolean => isObject(part) && part["type"] === "video_url";
 
 function videoFile(part: ContentPart): ContentPart {
@@ -72,7 +94,7 @@ function changed<Item>(items: Item[], change: (item: Item) => Item): Item[] {
 }
 
 export function withCanonicalMembers(request: ChatRequest): ChatRequest {
-  const messages = changed(request.messages, (message) => withFiles(withoutParts(message)));
+  const messages = changed(request.messages, (message) => withFiles(withoutParts(withUsualNames(message))));
   const tools = Array.isArray(request.tools)
     ? changed(request.tools, (tool) => withoutNulls(withMark(tool)))
     : request.tools;

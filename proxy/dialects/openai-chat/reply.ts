@@ -5,10 +5,17 @@ import type { ReplyContext } from "../dialect.ts";
 import { tierOf } from "../usage-counts.ts";
 import { clientCall, freeformNames } from "./custom-tools.ts";
 import { functionCallOf, functionReason, offersFunctions } from "./legacy-functions.ts";
+import { hidesReasoning, withoutReasoning } from "./spellings.ts";
 import { encodeUsage } from "./usage.ts";
 
-function encodeChoice(choice: ChatChoice, freeform: ReadonlySet<string>, functions: boolean): JsonObject {
-  const { tool_calls: calls, ...message } = choice.message;
+interface ClientForms {
+  freeform: ReadonlySet<string>;
+  functions: boolean;
+  hidesReasoning: boolean;
+}
+
+function encodeChoice(choice: ChatChoice, { freeform, functions, hidesReasoning }: ClientForms): JsonObject {
+  const { tool_calls: calls, ...message } = hidesReasoning ? withoutReasoning(choice.message) : choice.message;
   const ownCalls = functions
     ? functionCallOf(calls)
     : calls === undefined
@@ -28,8 +35,12 @@ function encodeChoice(choice: ChatChoice, freeform: ReadonlySet<string>, functio
 }
 
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
-  const freeform = freeformNames(context.body);
-  const functions = offersFunctions(context.body);
+  const { body } = context;
+  const forms: ClientForms = {
+    freeform: freeformNames(body),
+    functions: offersFunctions(body),
+    hidesReasoning: hidesReasoning(body),
+  };
   const tier = tierOf(reply.usage);
   return {
     ...(tier === null ? {} : { service_tier: tier }),
@@ -38,7 +49,7 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
     object: "chat.completion",
     created: reply.created || context.createdSeconds,
     model: context.model,
-    choices: reply.choices.map((choice) => encodeChoice(choice, freeform, functions)),
+    choices: reply.choices.map((choice) => encodeChoice(choice, forms)),
     ...(reply.usage === null ? {} : { usage: encodeUsage(reply.usage) }),
   };
 }

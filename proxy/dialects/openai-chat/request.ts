@@ -11,6 +11,7 @@ import { chatSearch, webSearch, wishFrom } from "../web-search.ts";
 import { withFunctions } from "./custom-tools.ts";
 import { withTools } from "./legacy-functions.ts";
 import { isReasoning, withCanonicalMembers } from "./reasoning-parts.ts";
+import { withImageObjects, withOwnReasoning } from "./spellings.ts";
 
 const roles: ReadonlySet<unknown> = new Set(["system", "developer", "user", "assistant", "tool"]);
 
@@ -169,7 +170,8 @@ export const parameters: Readonly<Record<string, is.Check>> = {
 };
 
 export function decode(given: JsonObject): ChatRequest | Refusal {
-  const body = withTools(given);
+  const own = withOwnReasoning(given);
+  const body = isRefusal(own) ? own : withTools(withImages(own));
   if (isRefusal(body)) return body;
   const problem = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
   if (problem) return problem;
@@ -178,6 +180,12 @@ export function decode(given: JsonObject): ChatRequest | Refusal {
   if (wrong) return wrong;
   const request = withFunctions(body);
   return isRefusal(request) ? request : withSearch(withThinking(withCanonicalMembers(request)));
+}
+
+function withImages(body: JsonObject): JsonObject {
+  const { messages } = body;
+  const objects = Array.isArray(messages) ? withImageObjects(messages) : messages;
+  return objects === messages ? body : { ...body, messages: objects };
 }
 
 function withSearch(request: ChatRequest): ChatRequest {

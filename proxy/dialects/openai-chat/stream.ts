@@ -4,6 +4,7 @@ import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { tierOf } from "../usage-counts.ts";
 import { FreeformCalls, freeformNames } from "./custom-tools.ts";
 import { functionPieces, functionReason, offersFunctions } from "./legacy-functions.ts";
+import { hidesReasoning, withoutReasoning } from "./spellings.ts";
 import { encodeUsage } from "./usage.ts";
 
 export class OpenAiChatEncoder implements ChatStreamEncoder {
@@ -13,6 +14,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   /** null if the client has no freeform tools. */
   readonly #freeform: FreeformCalls | null;
   readonly #functions: boolean;
+  readonly #hidesReasoning: boolean;
   #head = "";
   #usage: Usage | null = null;
 
@@ -20,6 +22,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
     this.#context = context;
     const freeform = freeformNames(context.body);
     this.#functions = offersFunctions(context.body);
+    this.#hidesReasoning = hidesReasoning(context.body);
     this.#freeform = freeform.size === 0 ? null : new FreeformCalls(freeform);
     // With include_usage, every chunk but the last has `usage: null`.
     this.#tail = context.includeUsage ? ',"usage":null}\n\n' : "}\n\n";
@@ -77,7 +80,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   }
 
   #delta(choice: number, delta: ChatDelta, logprobs: unknown): string {
-    const { role: _role, ...rest } = delta;
+    const { role: _role, ...rest } = this.#hidesReasoning ? withoutReasoning(delta) : delta;
     const text = JSON.stringify(this.#inClientsForm(choice, rest));
     return text === "{}" && logprobs === undefined ? "" : this.#choice(choice, text, logprobs, null);
   }

@@ -2,7 +2,7 @@
 
 import { isRefusal } from "../../dialects/canonical.ts";
 import { maxOutputBy } from "../model-facts.ts";
-import { mended, openAiEdits } from "../openai/mend.ts";
+import { mended, openAiDrops, openAiEdits } from "../openai/mend.ts";
 import { openAiFacts } from "../openai/models.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import { needsResponses } from "../openai/responses/choice.ts";
@@ -20,6 +20,7 @@ export const provider: Provider = {
   passthroughPath: pathOf,
   compactPath: (account) => resourcePathOf("/responses/compact", account),
   passthroughEdits: openAiEdits,
+  passthroughDrops: openAiDrops,
   maxOutput: maxOutputBy(openAiFacts),
   modelList: azureDeployments,
   authorize: authorizeAzure,

@@ -65,6 +65,12 @@ export const capabilities: Capabilities = {
       description:
         "Reasoning in earlier answers of a conversation. Drop: left out, for servers that refuse members that they don't know in a message.",
     },
+    reasoning: {
+      required: false,
+      pattern: "^(AsSent|Effort)$",
+      description:
+        "reasoning and thinking of a chat, in the words of OpenRouter, Anthropic or Qwen. Effort: sent as reasoning_effort, for servers that know only this name. Absent or AsSent: unchanged.",
+    },
     messageNames: {
       required: false,
       pattern: "^(AsSent|Drop)$",

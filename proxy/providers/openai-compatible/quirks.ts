@@ -3,6 +3,8 @@
 import type { WireFormat } from "../../config/capabilities.ts";
 import type { ChatRequest } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
+import { factsOf, type ModelFacts } from "../model-facts.ts";
+import { effortDrops, effortEdits } from "../openai/foreign-members.ts";
 import { limitEdits, type MendedRequest, mended, messageEdits, withoutForeign } from "../openai/mend.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 
@@ -61,9 +63,15 @@ function quirkEdits(body: Body, account: ProviderAccount): Body {
   };
 }
 
+const takesOnlyEffort = ({ config }: ProviderAccount): boolean => config.options["reasoning"] === "Effort";
+
+/** What the LLMProvider says of the model. */
+const declaredFacts = (model: ProviderModel): ModelFacts => factsOf(model, () => ({}));
+
 /** All changes that a chat needs where it passes through. */
 export function chatQuirks(body: Body, account: ProviderAccount, model: ProviderModel): Body {
-  const usual = { ...limitEdits(body, account, model), ...messageEdits(body, false) };
+  const effort = takesOnlyEffort(account) ? effortEdits(body, declaredFacts(model)) : none;
+  const usual = { ...limitEdits(body, account, model), ...effort, ...messageEdits(body, false) };
   return { ...usual, ...quirkEdits({ ...body, ...usual }, account) };
 }
 
@@ -79,5 +87,8 @@ export function quirked(given: ChatRequest, account: ProviderAccount, model: Pro
 }
 
 /** Names that a passed-through body loses. */
-export const droppedIn = (format: WireFormat, body: Body, account: ProviderAccount): string[] =>
-  format === "openai.chat" ? lostFrom(body, account) : [];
+export function droppedIn(format: WireFormat, body: Body, account: ProviderAccount, model: ProviderModel): string[] {
+  if (format !== "openai.chat") return [];
+  const effort = takesOnlyEffort(account) ? effortDrops(body, declaredFacts(model)) : [];
+  return [...effort, ...lostFrom(body, account)];
+}

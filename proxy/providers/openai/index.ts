@@ -7,7 +7,7 @@ import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { openAiChat } from "./chat.ts";
 import { decodeOpenAiError } from "./failure.ts";
-import { openAiEdits } from "./mend.ts";
+import { openAiDrops, openAiEdits } from "./mend.ts";
 import { openAiFacts } from "./models.ts";
 import { passthroughEmbeddings } from "./request.ts";
 import { needsResponses } from "./responses/choice.ts";
@@ -51,6 +51,7 @@ export const provider: Provider = {
   },
   compactPath: (account) => `${account.basePath}/responses/compact`,
   passthroughEdits: openAiEdits,
+  passthroughDrops: openAiDrops,
   maxOutput: maxOutputBy(openAiFacts),
   authorize,
   translatesChat: (body, _account, model) => needsResponses(body, model.config.upstream),

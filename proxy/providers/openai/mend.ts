@@ -2,12 +2,14 @@
 
 import type { WireFormat } from "../../config/capabilities.ts";
 import type { ChatMessage, ChatRequest } from "../../dialects/canonical.ts";
+import { withImageObjects } from "../../dialects/openai-chat/spellings.ts";
 import { isObject } from "../../wire/json.ts";
 import { boundedId } from "../bounds.ts";
 import { carriesValue } from "../carried.ts";
 import { factsOf, type ModelFacts } from "../model-facts.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 import { adapted } from "./adapt.ts";
+import { memberDrops, memberEdits, unmarkedMessages } from "./foreign-members.ts";
 import { responsesEdits } from "./mend-responses.ts";
 import { openAiFacts } from "./models.ts";
 
@@ -50,7 +52,7 @@ function limitAs(wanted: LimitName, body: Readonly<Record<string, unknown>>): Re
 }
 
 /** Members in answers of other providers that OpenAI refuses in a message. */
-const foreign = ["thinking_blocks", "reasoning_content", "reasoning", "images"] as const;
+const foreign = ["thinking_blocks", "reasoning_content", "reasoning", "reasoning_details", "images"] as const;
 
 const idRule = { characters: "A-Za-z0-9_-", longest: 40 };
 
@@ -115,9 +117,10 @@ export function messageEdits(
 ): Readonly<Record<string, unknown>> {
   if (!Array.isArray(messages)) return none;
   const longest = strict ? idRule.longest : maxElsewhereLength;
-  if (areOwn(messages, strict, longest)) return none;
+  const spelled = strict ? unmarkedMessages(withImageObjects(messages)) : withImageObjects(messages);
+  if (areOwn(spelled, strict, longest)) return spelled === messages ? none : { messages: spelled };
   const mended = (message: unknown): unknown => withOwnIds(strict ? withoutForeign(message) : message, longest);
-  return { messages: messages.map(mended) };
+  return { messages: spelled.map(mended) };
 }
 
 /** All changes that a chat body needs for OpenAI's own models. */
@@ -126,9 +129,7 @@ function chatEdits(
   account: ProviderAccount,
   model: ProviderModel,
 ): Readonly<Record<string, unknown>> {
-  const limit = limitEdits(body, account, model);
-  const messages = messageEdits(body, true);
-  return messages === none ? limit : { ...limit, ...messages };
+  return { ...limitEdits(body, account, model), ...memberEdits(body, model), ...messageEdits(body, true) };
 }
 
 /** Changes that a body needs where it passes through. */
@@ -141,6 +142,14 @@ export function openAiEdits(
   if (format === "openai.responses") return responsesEdits(body);
   return format === "openai.chat" ? chatEdits(body, account, model) : none;
 }
+
+/** Names of what a body loses by them. */
+export const openAiDrops = (
+  format: WireFormat,
+  body: Readonly<Record<string, unknown>>,
+  _account: ProviderAccount,
+  model: ProviderModel,
+): string[] => (format === "openai.chat" ? memberDrops(body, model) : []);
 
 export interface MendedRequest {
   request: ChatRequest;

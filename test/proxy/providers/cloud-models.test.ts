@@ -203,7 +203,7 @@ describe("what passes through to a cloud", () => {
       const [account, model] = [accountOf(setting), modelOf(setting)];
       assert.equal(provider.passthroughPath(format, account, model, stream), path);
       if (edits !== undefined) assert.deepEqual(provider.passthroughEdits?.(format, account, model, body), edits);
-      if (dropped !== undefined) assert.deepEqual(provider.passthroughDrops?.(format, body, account), dropped);
+      if (dropped !== undefined) assert.deepEqual(provider.passthroughDrops?.(format, body, account, model), dropped);
     });
 
   it("has Anthropic's version in the body, not in a header, on Vertex", async () => {

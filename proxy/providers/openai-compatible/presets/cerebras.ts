@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "cerebras",
   credentialsRequired: true,
   options: {
+    reasoning: "Effort",
     responses: "Translate",
     maxTokensField: "max_completion_tokens",
     developerRole: "System",

@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "fireworks",
   credentialsRequired: true,
   options: {
+    reasoning: "Effort",
     surfaces: "Rerank",
     maxTokensField: "max_tokens",
     developerRole: "System",

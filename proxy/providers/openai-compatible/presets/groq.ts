@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "groq",
   credentialsRequired: true,
   options: {
+    reasoning: "Effort",
     surfaces: "Speech,Transcriptions,Translations",
     completions: "Translate",
     maxTokensField: "max_completion_tokens",

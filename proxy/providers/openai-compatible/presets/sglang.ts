@@ -9,6 +9,7 @@ export const preset: Preset = {
   pricesFrom: null,
   credentialsRequired: false,
   options: {
+    reasoning: "Effort",
     surfaces: "Rerank",
     responses: "Translate",
     maxTokensField: "max_tokens",

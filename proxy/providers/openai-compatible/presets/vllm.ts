@@ -9,6 +9,7 @@ export const preset: Preset = {
   pricesFrom: null,
   credentialsRequired: false,
   options: {
+    reasoning: "Effort",
     surfaces: "Transcriptions,Translations,Rerank",
     maxTokensField: "max_tokens",
     unsupported: "store,metadata,service_tier",

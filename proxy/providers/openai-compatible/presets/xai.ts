@@ -8,6 +8,7 @@ export const preset: Preset = {
   pricesFrom: "x-ai",
   credentialsRequired: true,
   options: {
+    reasoning: "Effort",
     surfaces: "Images",
     completions: "Translate",
     developerRole: "System",
