@@ -6,7 +6,8 @@ import type { MediaWireFormat } from "../../proxy/config/capabilities.ts";
 export function mediaProblem(format: MediaWireFormat, type: string): string | null {
   if (type === "OpenAICompatible")
     return "servers differ in which of these calls they have: add the model by hand, with spec.options.surfaces";
-  return capabilitiesByType[type]?.passthrough.includes(format) === true
+  const declared = capabilitiesByType[type];
+  return declared !== undefined && [...declared.passthrough, ...declared.translated].includes(format)
     ? null
     : `calls of such models are not served by type ${type}`;
 }

@@ -106,11 +106,11 @@ function endpointOf(
   options: Readonly<Record<string, string>>,
   problems: Problem[],
 ): string {
-  const { option = "", values = {} } = capabilities.defaultEndpoints ?? {};
-  const given =
-    spec.endpoint ??
-    own(values, options[option] ?? "") ??
-    capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
+  const fitting = capabilities.defaultEndpoints?.find(({ options: values }) =>
+    Object.entries(values).every(([name, value]) => options[name] === value),
+  );
+  const usual = fitting?.endpoint ?? capabilities.defaultEndpoint;
+  const given = spec.endpoint ?? usual?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
   if (given === undefined) {
     const such = capabilities.example?.endpoint === undefined ? "" : `, such as ${capabilities.example.endpoint}`;
     problems.push(

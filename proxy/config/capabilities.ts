@@ -162,8 +162,8 @@ export interface Capabilities {
    * are filled in.
    */
   defaultEndpoint: string | null;
-  /** Base URLs in its place for some values of an option. */
-  defaultEndpoints?: { option: string; values: Readonly<Record<string, string>> };
+  /** Base URLs in its place where all these options have these values: the first that fits. */
+  defaultEndpoints?: readonly { options: Readonly<Record<string, string>>; endpoint: string }[];
   /**
    * Domains whose servers speak this type's API only, unless the path begins with `alsoUnder`: a type of no or another
    * cloud with an endpoint there is probably a mistake.

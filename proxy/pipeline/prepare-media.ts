@@ -17,7 +17,9 @@ import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { mediaRequestOf } from "./media-worst.ts";
+import { translatedRerank } from "./prepare-rerank.ts";
 import type { PrepareContext, Prepared } from "./prepared.ts";
+import { toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, type StreamStep } from "./reader.ts";
 import type { WholeReply } from "./whole-reply.ts";
 
@@ -144,6 +146,26 @@ function bodyOf({ received }: Shaped, edits: JsonObject): { body: Uint8Array; co
     : encodeForm(editedForm(parts, edits));
 }
 
+interface Asked {
+  media: MediaFormat;
+  name: MediaWireFormat;
+  request: MediaRequest;
+}
+
+/** Only reranking is translated. */
+function rankedOrLacking(
+  { media, name, request }: Asked,
+  { provider, account }: ResolvedTarget["entry"],
+  model: ResolvedTarget["model"],
+  { nowMs }: PrepareContext,
+): Prepared | Failure {
+  const translate = name === "cohere.rerank" ? (provider.rerank?.(account, model) ?? null) : null;
+  if (translate === null) return lacking(media);
+  const call = translate(request.json);
+  if (isRefusal(call)) return toFailure(call);
+  return translatedRerank(call, media, request, { decodeError: provider.decodeError, nowMs });
+}
+
 export function prepareMedia(
   shaped: Shaped,
   { entry, model }: ResolvedTarget,
@@ -153,8 +175,8 @@ export function prepareMedia(
   const name = shaped.format as MediaWireFormat;
   const { provider, account } = entry;
   const path = provider.passthroughPath(name, account, model);
-  if (path === null) return lacking(media);
   const request = mediaRequestOf(shaped);
+  if (path === null) return rankedOrLacking({ media, name, request }, entry, model, context);
   const own = provider.passthroughEdits?.(name, account, model, request.json) ?? {};
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
   const dropped = provider.passthroughDrops?.(name, request.json, account, model) ?? [];

@@ -12,7 +12,9 @@ export function servingTargets(targets: Targets, format: WireFormat): Targets | 
   const media = mediaFormat(format);
   if (media === null) return targets;
   const serving = targets.filter(
-    ({ entry, model }) => entry.provider.passthroughPath(format, entry.account, model) !== null,
+    ({ entry: { provider, account }, model }) =>
+      provider.passthroughPath(format, account, model) !== null ||
+      (format === "cohere.rerank" && (provider.rerank?.(account, model) ?? null) !== null),
   );
   return serving.length === 0 ? lacking(media) : (serving as unknown as Targets);
 }

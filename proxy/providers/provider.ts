@@ -104,6 +104,15 @@ export interface EmbeddingsCall {
   ): EmbeddingsReply | ProviderError;
 }
 
+/** A call to reranking that is translated. */
+export interface RerankCall {
+  path: string;
+  body: string;
+  dropped: string[];
+  /** A whole answer (2xx) in Cohere's shape. */
+  decodeReply(body: JsonObject): JsonObject | ProviderError;
+}
+
 /** A chat that asks for web search. */
 export type SearchingRequest = ChatRequest & { [webSearch]: WebSearchWish };
 
@@ -243,6 +252,11 @@ export interface Provider {
   readonly embeddings:
     | ((request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel) => EmbeddingsCall | Refusal)
     | null;
+  /**
+   * Translates calls to reranking, given in the shape of Cohere's API; null or absent if this model doesn't rank, or if
+   * they pass through.
+   */
+  rerank?(account: ProviderAccount, model: ProviderModel): ((body: JsonObject) => RerankCall | Refusal) | null;
   decodeError(reply: ErrorReply): ProviderError;
   /** The upstream refused the token that `authorize` added: forgets the token. Returns whether a retry makes sense. */
   renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;

@@ -83,6 +83,23 @@ describe("a default endpoint", () => {
       for (const model of Object.values(config?.models ?? {})) assert.ok(model.price);
     });
 
+  for (const [location, endpoint] of [
+    ["global", "https://discoveryengine.googleapis.com"],
+    ["eu", "https://eu-discoveryengine.googleapis.com"],
+  ] as const)
+    it(`of rankers has its own host: ${location}`, async () => {
+      const lines = [
+        "type: VertexAI",
+        `options: {project: my-project, location: ${location}, api: Ranking}`,
+        "credentials: {workloadIdentity: {google: {}}}",
+        "models: [{name: semantic-ranker-default-004}]",
+      ];
+      const { config, problems } = await compiled(written(lines), "rankers");
+      assert.deepEqual(problems, []);
+      assert.equal(config?.endpoint, endpoint);
+      assert.ok(config?.models["semantic-ranker-default-004"]?.price);
+    });
+
   for (const [region, endpoint] of [
     ["eu-central-1", "https://bedrock-runtime.eu-central-1.amazonaws.com"],
     ["eusc-de-east-1", "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu"],

@@ -11,6 +11,7 @@ import { noUsage } from "../../proxy/media/format.ts";
 import { capabilities as azure } from "../../proxy/providers/azure-openai/capabilities.ts";
 import { capabilities as cohere } from "../../proxy/providers/cohere/capabilities.ts";
 import { capabilities as openai } from "../../proxy/providers/openai/capabilities.ts";
+import { capabilities as vertex } from "../../proxy/providers/vertex-ai/capabilities.ts";
 import { costNanoUsd, imageRate, unpriced } from "../../proxy/telemetry/cost.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { type MediaUpstream, startMediaUpstream } from "../harness/media-upstream.ts";
@@ -76,7 +77,7 @@ describe("a hard budget", () => {
 });
 
 describe("prices of images, audio and reranking", () => {
-  const declared: Readonly<Record<string, Capabilities>> = { openai, azure, cohere };
+  const declared: Readonly<Record<string, Capabilities>> = { openai, azure, cohere, vertex };
   const table = priceTable(new Date("2026-11-30T00:00:00Z"));
   const rows: [string, string, object, number][] = [
     ["openai", "dall-e-3", { units: { image: 1 }, image: { size: "1024x1024", quality: "standard" } }, 0.04],
@@ -89,6 +90,7 @@ describe("prices of images, audio and reranking", () => {
     ["openai", "omni-moderation-latest", {}, 0],
     ["azure", "whisper", { units: { audioSecond: 60 } }, 0.006],
     ["cohere", "rerank-v3.5", { units: { searchUnit: 3 } }, 0.006],
+    ["vertex", "semantic-ranker-default-004", { units: { searchUnit: 2 } }, 0.002],
   ];
   for (const [from, model, usage, usd] of rows)
     it(`${from}/${model} costs ${usd} for ${JSON.stringify(usage)}`, () => {

@@ -8,10 +8,9 @@ export const capabilities: Capabilities = {
   defaultEndpoint: "https://bedrock-runtime.${region}.amazonaws.com",
   // The European Sovereign Cloud has a domain of its own:
   // https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
-  defaultEndpoints: {
-    option: "region",
-    values: { "eusc-de-east-1": "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu" },
-  },
+  defaultEndpoints: [
+    { options: { region: "eusc-de-east-1" }, endpoint: "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu" },
+  ],
   example: { options: { region: "eu-central-1" }, model: { name: "nova", upstream: "eu.amazon.nova-pro-v1:0" } },
   passthrough: ["cohere.rerank"],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],

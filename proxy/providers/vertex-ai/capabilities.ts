@@ -3,21 +3,29 @@ import { claudeOptions } from "../anthropic/shared-options.ts";
 
 export const capabilities: Capabilities = {
   type: "VertexAI",
-  title: "Google Vertex AI (Gemini, Claude, and models behind its OpenAI-compatible endpoint)",
+  title: "Google Vertex AI (Gemini, Claude, models behind its OpenAI-compatible endpoint, and rankers)",
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
   defaultEndpoint: "https://${location}-aiplatform.googleapis.com",
   // https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations
-  defaultEndpoints: {
-    option: "location",
-    values: {
-      global: "https://aiplatform.googleapis.com",
-      us: "https://aiplatform.us.rep.googleapis.com",
-      eu: "https://aiplatform.eu.rep.googleapis.com",
-    },
-  },
+  defaultEndpoints: [
+    // https://cloud.google.com/generative-ai-app-builder/docs/locations
+    { options: { api: "Ranking", location: "global" }, endpoint: "https://discoveryengine.googleapis.com" },
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
+    { options: { api: "Ranking" }, endpoint: "https://${location}-discoveryengine.googleapis.com" },
+    { options: { location: "global" }, endpoint: "https://aiplatform.googleapis.com" },
+    { options: { location: "us" }, endpoint: "https://aiplatform.us.rep.googleapis.com" },
+    { options: { location: "eu" }, endpoint: "https://aiplatform.eu.rep.googleapis.com" },
+  ],
   example: { options: { project: "my-project", location: "europe-west4" }, model: { name: "gemini-2.5-flash" } },
   passthrough: [],
-  translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
+  translated: [
+    "openai.chat",
+    "openai.completions",
+    "openai.embeddings",
+    "openai.responses",
+    "anthropic.messages",
+    "cohere.rerank",
+  ],
   options: {
     project: {
       required: true,
@@ -34,9 +42,9 @@ export const capabilities: Capabilities = {
     api: {
       required: false,
       description:
-        "Auto: Claude for names that begin with claude, OpenAI for names with a publisher before a /, such as meta/llama-3.3-70b-instruct-maas, Gemini otherwise. Set it for names that don't show the API.",
+        "Auto: Claude for names that begin with claude, OpenAI for names with a publisher before a /, such as meta/llama-3.3-70b-instruct-maas, Gemini otherwise. Set it for names that don't show the API. Ranking: models that rerank, such as semantic-ranker-default-004, in an LLMProvider of their own; location is global, us or eu.",
       default: "Auto",
-      pattern: "^(Auto|Gemini|Claude|OpenAI)$",
+      pattern: "^(Auto|Gemini|Claude|OpenAI|Ranking)$",
     },
     schemas: {
       required: false,
@@ -105,6 +113,8 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "google",
+  // https://cloud.google.com/generative-ai-app-builder/pricing
+  measuredPrices: [{ models: "^semantic-ranker-", perThousandSearchUnits: 1 }],
   // https://cloud.google.com/vertex-ai/generative-ai/pricing
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
   // What both Gemini and Claude accept. Ids of calls to Gemini carry thought signatures.

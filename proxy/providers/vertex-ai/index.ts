@@ -1,9 +1,9 @@
 /**
  * Google Vertex AI (https://cloud.google.com/vertex-ai/generative-ai/docs): Gemini in its own format, Claude in
- * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own.
+ * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own; rankers at a host of their own.
  */
 import type { Capabilities, WireFormat } from "../../config/capabilities.ts";
-import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
 import { webSearch } from "../../dialects/web-search.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { vertexBetas, withBetas } from "../anthropic/betas.ts";
@@ -36,6 +36,7 @@ import { apiOf, claudeCountPath, claudePath, geminiBase, openAiBase, type Vertex
 import { capabilities } from "./capabilities.ts";
 import { vertexEmbeddings } from "./embeddings.ts";
 import { vertexModels } from "./model-list.ts";
+import { vertexRerank } from "./rerank.ts";
 import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts";
 
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/web-search */
@@ -75,6 +76,8 @@ function chat(
   options: CallOptions,
 ): ChatCall | Refusal {
   switch (apiOf(account, model)) {
+    case "Ranking":
+      return refusal("model", "This model only ranks documents. Call POST /v1/rerank.");
     case "Claude":
       return claudeChat(request, account, model, options);
     case "OpenAI":
@@ -105,6 +108,7 @@ const carried: Record<VertexApi, Capabilities["carries"]> = {
   Gemini: geminiCapabilities.carries,
   Claude: anthropicCapabilities.carries,
   OpenAI: capabilities.carries,
+  Ranking: capabilities.carries,
 };
 
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/count-tokens */
@@ -167,6 +171,8 @@ export const provider: Provider = {
     return api === "Claude" ? claudeTokenCount(claudeCountPath(account), prompt, account, model, own) : null;
   },
   embeddings: vertexEmbeddings,
+  rerank: (account, model) =>
+    apiOf(account, model) === "Ranking" ? (body) => vertexRerank(body, account, model) : null,
   // Errors of Claude itself are in Anthropic's envelope, those of Google's front end in Google's.
   decodeError: (reply) =>
     isObject(reply.body) && reply.body["type"] === "error" ? decodeClaudeError(reply) : decodeGeminiError(reply),

@@ -6,11 +6,13 @@ import type { ModelList, ProviderAccount } from "../provider.ts";
 const listOf = ({ basePath }: ProviderAccount, publisher: string): string =>
   `${basePath.replace(/\/v1$/, "")}/v1beta1/publishers/${publisher}/models?pageSize=200`;
 
+const unlisted: Readonly<Record<string, string>> = {
+  OpenAI: "Vertex AI lists no models for its OpenAI-compatible API; name them in spec.models",
+  Ranking: "Vertex AI lists no rankers; name them in spec.models",
+};
+
 export const vertexModels: ModelList = {
-  elsewhere: (account) =>
-    account.config.options["api"] === "OpenAI"
-      ? "Vertex AI lists no models for its OpenAI-compatible API; name them in spec.models"
-      : account,
+  elsewhere: (account) => unlisted[account.config.options["api"] ?? ""] ?? account,
   path: (account) => listOf(account, account.config.options["api"] === "Claude" ? "anthropic" : "google"),
   more: (account) => (account.config.options["api"] === undefined ? [listOf(account, "anthropic")] : []),
   // The list belongs to no project, so the one that is charged for the question is named.
