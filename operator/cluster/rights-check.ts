@@ -3,38 +3,27 @@
  * refused with 403, which can also come from a quota or an admission webhook. While rights are missing, it asks for
  * these again and again.
  */
-import { AuthorizationV1Api } from "@kubernetes/client-node";
-import { type Cluster, statusCode } from "./api.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AccessReviews } from "./access-reviews.ts";
 import { eachOf } from "./each.ts";
 import type { Right } from "./needed-rights.ts";
 
 const asksAtOnce = 4;
-const usualTimes = { suspectMs: 1_000, fullMs: 30_000, missingMs: 5_000, restMs: 10 * 60_000 };
+const usualTimes = {
+  suspectMs: 1_000,
+  fullMs: 30_000,
+  missingMs: 5_000,
+  restMs: 10 * 60_000,
+  /** Between two requests of a check that nothing gave rise to, so that an operator at rest asks for little at a time. */
+  pauseMs: 1_500,
+};
 
 export interface RightsCheckOptions {
   needed: readonly Right[];
-  /** null if the API server doesn't say. */
-  allowed(right: Right): Promise<boolean | null>;
+  reviews: AccessReviews;
   /** Called when the missing rights have changed. */
   changed(missing: readonly Right[]): void;
   times?: Partial<typeof usualTimes>;
-}
-
-/** Asks the API server what this process may do. */
-export function selfAccess(cluster: Cluster): (right: Right) => Promise<boolean | null> {
-  const api = cluster.config.makeApiClient(AuthorizationV1Api);
-  return async ({ verb, group, resource: path, namespace, name }) => {
-    const [resource = "", subresource = ""] = path.split("/");
-    const resourceAttributes = { verb, group, resource, subresource, namespace, name };
-    try {
-      const { status } = await api.createSelfSubjectAccessReview({ body: { spec: { resourceAttributes } } });
-      return status?.allowed ?? null;
-    } catch (cause) {
-      // By default everybody may ask; if that right was withdrawn, nothing is known.
-      if (statusCode(cause) === 403) return null;
-      throw cause;
-    }
-  };
 }
 
 export class RightsCheck {
@@ -47,6 +36,8 @@ export class RightsCheck {
   #dueMs = Number.POSITIVE_INFINITY;
   #running: Promise<void> | null = null;
   #stopped = false;
+  /** Ends the pause of a check that runs, and its further ones. */
+  #hurry = new AbortController();
 
   constructor(options: RightsCheckOptions) {
     this.#options = options;
@@ -62,6 +53,7 @@ export class RightsCheck {
   suspect(): void {
     if (this.#suspected) return;
     this.#suspected = true;
+    this.#hurry.abort();
     this.#schedule(Math.max(this.#times.suspectMs, this.#fullMs + this.#times.fullMs - performance.now()));
   }
 
@@ -81,6 +73,10 @@ export class RightsCheck {
     const { needed } = this.#options;
     const full =
       performance.now() - this.#fullMs >= this.#times.fullMs && (this.#suspected || this.#missing.length === 0);
+    this.#hurry = new AbortController();
+    // Nothing is known to have changed.
+    const quiet = full && !this.#suspected && this.#missing.length === 0;
+    if (!quiet) this.#hurry.abort();
     if (full) {
       this.#suspected = false;
       this.#fullMs = performance.now();
@@ -96,19 +92,41 @@ export class RightsCheck {
     this.#schedule(missing.length > 0 ? missingMs : restMs);
   }
 
+  async #pause(): Promise<void> {
+    await sleep(this.#times.pauseMs, undefined, { signal: this.#hurry.signal, ref: false }).catch(() => undefined);
+  }
+
+  /** Rights that must be asked for one by one: those of all namespaces, and those that no list of rules proves. */
+  async #unproven(rights: readonly Right[]): Promise<Right[]> {
+    const unproven: Right[] = [];
+    for (const [namespace, some] of Map.groupBy(rights, (right) => right.namespace)) {
+      if (namespace === "" || some.length === 1) unproven.push(...some);
+      else {
+        await this.#pause();
+        const granted = await this.#options.reviews.granted(namespace);
+        unproven.push(...some.filter((right) => !granted(right)));
+      }
+    }
+    return unproven;
+  }
+
   /** Rights that can't be checked keep their last result. */
   async #lostOf(rights: readonly Right[]): Promise<Set<Right>> {
     const lost = new Set<Right>();
     const before = new Set(this.#missing);
-    await eachOf(rights, asksAtOnce, async (right) => {
-      const allowed = await this.#options.allowed(right).catch(() => !before.has(right));
+    const ask = async (right: Right): Promise<void> => {
+      await this.#pause();
+      const allowed = await this.#options.reviews.allowed(right).catch(() => !before.has(right));
       if (allowed === false) lost.add(right);
-    });
+    };
+    const open = await this.#unproven(rights);
+    await eachOf(open, this.#hurry.signal.aborted ? asksAtOnce : 1, ask);
     return lost;
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#hurry.abort();
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#running;
   }

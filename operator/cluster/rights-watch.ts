@@ -1,10 +1,11 @@
 /** Reports the rights that the operator lacks: in its log and metrics, and as an Event at its Lease. */
 import { V1MicroTime } from "@kubernetes/client-node";
 import type { OperatorSettings } from "../settings/settings.ts";
+import { accessReviews } from "./access-reviews.ts";
 import { type Cluster, fieldManager } from "./api.ts";
 import type { PooledKubeConfig } from "./kube-config.ts";
 import { neededRights, type Right, rightTexts } from "./needed-rights.ts";
-import { RightsCheck, selfAccess } from "./rights-check.ts";
+import { RightsCheck } from "./rights-check.ts";
 
 /** The Lease always exists, under the same name. */
 async function tellMissing(
@@ -45,7 +46,7 @@ export function watchRights(
 ): RightsCheck {
   const check = new RightsCheck({
     needed: neededRights(settings),
-    allowed: selfAccess(cluster),
+    reviews: accessReviews(cluster),
     changed: (missing) => {
       count(missing);
       changed();

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { KubeConfig, RbacAuthorizationV1Api, type V1PolicyRule } from "@kubernetes/client-node";
 import { parse } from "yaml";
+import { type AccessReviews, accessReviews } from "../../operator/cluster/access-reviews.ts";
 import { connectCluster } from "../../operator/cluster/api.ts";
 import { neededRights, type Right, rightTexts } from "../../operator/cluster/needed-rights.ts";
-import { RightsCheck, selfAccess } from "../../operator/cluster/rights-check.ts";
+import { RightsCheck } from "../../operator/cluster/rights-check.ts";
 import { asOperatorSettings, type OperatorSettings, operatorSettings } from "../../operator/settings/settings.ts";
 import { type Rendered, renderedBy } from "../harness/chart.ts";
 import {
@@ -53,6 +54,81 @@ describe("the rights that the operator asks for", { skip: await skipWithout("hel
       const settings = operatorSettings.parse(parse(map?.data?.["settings.yaml"] ?? ""));
       assert.deepEqual([...new Set(neededRights(settings).map(keyOf))].sort(), [...new Set(given)].sort());
     });
+});
+
+describe("what asking for rights costs the API server", () => {
+  const rights = Array.from({ length: 40 }, (_, index): Right => {
+    const namespace = ["", "own", "team-a", "team-b"][index % 4] ?? "";
+    return { verb: "get", group: "", resource: "configmaps", namespace, name: `map-${index}` };
+  });
+  const inNamespaces = rights.filter(({ namespace }) => namespace !== "");
+  const everywhere = rights.filter(({ namespace }) => namespace === "");
+
+  /** Counts requests. `listed`: rights that rules prove; `lost`: those that this process lacks. */
+  function counting(listed: readonly Right[], lost: readonly Right[]): { reviews: AccessReviews; asked: () => number } {
+    let asked = 0;
+    const reviews: AccessReviews = {
+      allowed: async (right) => {
+        asked++;
+        return !lost.includes(right);
+      },
+      granted: async () => {
+        asked++;
+        return (right) => listed.includes(right);
+      },
+    };
+    return { reviews, asked: () => asked };
+  }
+
+  for (const { what, listed, lost, requests } of [
+    { what: "all rights are listed", listed: inNamespaces, lost: [], requests: 3 + everywhere.length },
+    { what: "no rule is listed", listed: [], lost: [], requests: 3 + rights.length },
+    {
+      what: "one right is lost in each namespace",
+      listed: inNamespaces.slice(3),
+      lost: inNamespaces.slice(0, 3),
+      requests: 3 + 3 + everywhere.length,
+    },
+    {
+      what: "a right in all namespaces is lost",
+      listed: rights,
+      lost: everywhere.slice(0, 1),
+      requests: 3 + everywhere.length,
+    },
+  ])
+    it(`takes ${requests} requests for ${rights.length} rights if ${what}`, async () => {
+      const { reviews, asked } = counting(listed, lost);
+      let first: { missing: readonly Right[]; asked: number } | null = null;
+      const check = new RightsCheck({
+        needed: rights,
+        reviews,
+        changed: (missing) => {
+          first ??= { missing, asked: asked() };
+        },
+        times: { restMs: 1, missingMs: 60_000, pauseMs: 3_600_000 },
+      });
+      if (lost.length > 0) {
+        await until("the check is over", async () => assert.ok(first));
+        assert.deepEqual(first, { missing: lost, asked: requests });
+      } else await until("the check is over", async () => assert.equal(asked(), requests));
+      await check.stop();
+    });
+
+  it("is spread over time at rest, until a request is refused", async () => {
+    const { reviews, asked } = counting(inNamespaces, []);
+    const whole = 3 + everywhere.length;
+    const check = new RightsCheck({
+      needed: rights,
+      reviews,
+      changed: () => undefined,
+      times: { restMs: 1, fullMs: 0, suspectMs: 1, pauseMs: 3_600_000 },
+    });
+    await until("the first check is over", async () => assert.equal(asked(), whole));
+    check.suspect();
+    await until("the one that waits, and another one, are over", async () => assert.ok(asked() >= 2 * whole));
+    assert.ok(asked() <= 3 * whole, `${asked()} requests`);
+    await check.stop();
+  });
 });
 
 const without = (rules: readonly V1PolicyRule[], { group, resource, verb }: Scope): V1PolicyRule[] =>
@@ -145,7 +221,7 @@ spec:
     });
     const check = new RightsCheck({
       needed,
-      allowed: selfAccess(connectCluster(config)),
+      reviews: accessReviews(connectCluster(config)),
       changed: () => undefined,
       times: { suspectMs: 10, fullMs: 0, missingMs: 20 },
     });
@@ -166,6 +242,29 @@ spec:
       await untilMissing([]);
     } finally {
       await check.stop();
+    }
+  });
+
+  it("asks for all of them in a few requests", async () => {
+    const config = new KubeConfig();
+    config.loadFromFile(await cluster.apiServer.kubeconfigFor(systemNamespace, "sluice-operator"));
+    const { allowed, granted } = accessReviews(connectCluster(config));
+    const needed = neededRights(settings);
+    const proven = await granted(systemNamespace);
+    const own = needed.filter(({ namespace }) => namespace === systemNamespace);
+    assert.ok(own.length > 150, `${own.length} rights`);
+    assert.deepEqual(
+      own.filter((right) => !proven(right)),
+      [],
+    );
+    for (const unproven of [
+      { ...(own[0] as Right), name: "another" },
+      { ...(own[0] as Right), name: "" },
+      { ...(own[0] as Right), verb: "delete" },
+      { ...(own[0] as Right), group: "apps" },
+    ]) {
+      assert.equal(proven(unproven), false);
+      assert.equal(await allowed(unproven), false);
     }
   });
 
