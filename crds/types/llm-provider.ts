@@ -23,6 +23,9 @@ export const defaultTimeouts = {
   total: "30m",
 } as const;
 
+/** Of `retry`. */
+export const defaultDelays = { initialDelay: "200ms", maxDelay: "5s" } as const;
+
 const quota = z.strictObject({
   requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests per minute."),
   tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens per minute."),
@@ -196,8 +199,8 @@ export const llmProviderSpec = z
     retry: z
       .strictObject({
         attempts: z.int().min(1).max(10).default(2).describe("Attempts at this provider, including the first."),
-        initialDelay: timer.default("200ms").describe("Wait before the second attempt."),
-        maxDelay: timer.default("5s").describe("Longest wait between two attempts."),
+        initialDelay: timer.default(defaultDelays.initialDelay).describe("Wait before the second attempt."),
+        maxDelay: timer.default(defaultDelays.maxDelay).describe("Longest wait between two attempts."),
         multiplier: z.int().min(1).max(10).default(2).describe("Backoff multiplier applied after each attempt."),
         jitter: worded(
           shortText,

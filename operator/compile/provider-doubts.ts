@@ -1,6 +1,6 @@
 /** Warnings about valid LLMProvider specs that are probably mistakes. Pure. */
 import { durationMs } from "../../crds/quantity.ts";
-import { defaultTimeouts } from "../../crds/types/llm-provider.ts";
+import { defaultDelays, defaultTimeouts } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
@@ -41,15 +41,22 @@ function otherTypeIn({ spec: { type, endpoint = "" } }: ParsedObject<"LLMProvide
   return [problem("Invalid", message, ["spec", "type"], "warning")];
 }
 
-/** Parts of a call that `timeouts.total` ends, if it is shorter. */
-const timedParts = ["connect", "response", "firstToken"] as const;
-function uselessTimeoutsIn({ spec: { timeouts } }: ParsedObject<"LLMProvider">): Problem[] {
-  return timedParts.flatMap((part) => {
-    const ms = durationMs(timeouts[part]);
+/** Times that `timeouts.total` ends, if it is shorter. */
+function uselessTimesIn({ spec: { timeouts, retry } }: ParsedObject<"LLMProvider">): Problem[] {
+  const { total, ...parts } = timeouts;
+  const { total: _, ...defaultParts } = defaultTimeouts;
+  const { initialDelay, maxDelay } = retry;
+  const times = [
+    ...Object.entries(parts).map(([part, time]) => ["timeouts", part, time] as const),
+    ...Object.entries({ initialDelay, maxDelay }).map(([delay, time]) => ["retry", delay, time] as const),
+  ];
+  const defaults: Readonly<Record<string, string>> = { ...defaultParts, ...defaultDelays };
+  return times.flatMap(([member, name, time]) => {
+    const ms = durationMs(time);
     // The defaults are long, so a shorter total is intended.
-    if (ms === durationMs(defaultTimeouts[part]) || ms <= durationMs(timeouts.total)) return [];
-    const message = `spec.timeouts.${part} of ${timeouts[part]} has no effect, since spec.timeouts.total ends the call after ${timeouts.total}`;
-    return [problem("Invalid", message, ["spec", "timeouts", part], "warning")];
+    if (ms === durationMs(defaults[name] ?? "") || ms <= durationMs(total)) return [];
+    const message = `spec.${member}.${name} of ${time} has no effect, since spec.timeouts.total ends the call after ${total}`;
+    return [problem("Invalid", message, ["spec", member, name], "warning")];
   });
 }
 
@@ -68,6 +75,6 @@ export const providerDoubts = (provider: ParsedObject<"LLMProvider">, declared: 
   ...otherTypeIn(provider, declared),
   ...callPathIn(provider),
   ...clearTextIn(provider),
-  ...uselessTimeoutsIn(provider),
+  ...uselessTimesIn(provider),
   ...retiredIn(provider, nowMs),
 ];

@@ -61,13 +61,31 @@ describe("a provider's spec that can't be meant", () => {
   const nowMs = Date.parse("2027-03-01T12:00:00Z");
   const model = (sunset: string): object => ({ models: [{ name: "m", sunset }] });
   const retired = "model m was withdrawn by its provider on 2027-03-01";
-  const useless = (part: string, time: string, total: string): string =>
-    `spec.timeouts.${part} of ${time} has no effect, since spec.timeouts.total ends the call after ${total}`;
+  const useless = (part: string, time: string, total = "30m", member = "timeouts"): string =>
+    `spec.${member}.${part} of ${time} has no effect, since spec.timeouts.total ends the call after ${total}`;
   for (const [what, spec, says] of [
     ["a sunset that has begun", model("2027-03-01"), retired],
     ["a sunset to come", model("2027-03-02"), null],
     ["a response time above the total", { timeouts: { response: "2m", total: "1m" } }, useless("response", "2m", "1m")],
-    ["a first token above the total", { timeouts: { firstToken: "31m" } }, useless("firstToken", "31m", "30m")],
+    ...(["connect", "write", "response", "firstToken", "idle"] as const).flatMap(
+      (part) =>
+        [
+          [`${part} above the default total`, { timeouts: { [part]: "31m" } }, useless(part, "31m")],
+          [`${part} as long as the default total`, { timeouts: { [part]: "30m" } }, null],
+        ] as const,
+    ),
+    ...(["initialDelay", "maxDelay"] as const).flatMap(
+      (delay) =>
+        [
+          [`${delay} above the default total`, { retry: { [delay]: "31m" } }, useless(delay, "31m", "30m", "retry")],
+          [
+            `${delay} above the total`,
+            { timeouts: { total: "1m" }, retry: { [delay]: "2m" } },
+            useless(delay, "2m", "1m", "retry"),
+          ],
+        ] as const,
+    ),
+    ["a total below the default delay", { timeouts: { total: "1s" }, retry: { initialDelay: "500ms" } }, null],
     ["a connection above the total", { timeouts: { connect: "20s", total: "15s" } }, useless("connect", "20s", "15s")],
     ["a response time as long as the total", { timeouts: { response: "1m", total: "1m" } }, null],
     [
