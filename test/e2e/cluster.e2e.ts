@@ -3,16 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { eventually } from "../harness/gateway.ts";
 import { until } from "../harness/until.ts";
 import { type Installation, type LoadResult, startInstallation, system } from "./installation.ts";
+import { liveTimes, quantile } from "./live-time.ts";
 import type { KubeNode } from "./node.ts";
 
 const root = join(import.meta.dirname, "../..");
 const figures: [what: string, figure: string][] = [];
-const quantile = (sorted: readonly number[], share: number): number =>
-  Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
 
 /** The shell commands of README's section, without those that build and push the image and install the chart. */
 function readmeCommands(): string {
@@ -92,32 +90,10 @@ describe("an installation on a real node", () => {
   });
 
   it("puts a change live on every proxy", async () => {
-    const proxies = await release.pods("proxy");
-    const revisions = async (): Promise<string> => {
-      const texts = await Promise.all(
-        proxies.map(({ ip }) => node.must("curl", "-s", "-m", "5", `http://${ip}:9090/metrics`)),
-      );
-      return texts.map((text) => /^ai_gateway_config_info\{[^}]*revision="([^"]+)"/m.exec(text)?.[1] ?? "").join(" ");
-    };
-    const took: number[] = [];
-    for (let round = 0; round < 20; round++) {
-      const before = (await revisions()).split(" ");
-      const began = performance.now();
+    const took = await liveTimes(release, 20, (round) => {
       const patch = JSON.stringify({ spec: { request: { defaults: { max_tokens: 100 + round } } } });
-      await node.kubectl("-n", "team-a", "patch", "routingpolicy", "chat", "--type=merge", "-p", patch);
-      await until(
-        "the change is live",
-        async () => {
-          const now = (await revisions()).split(" ");
-          if (now.some((revision, index) => revision === before[index])) throw new Error(now.join(" "));
-        },
-        90_000,
-        20,
-      );
-      took.push(performance.now() - began);
-      await sleep(200);
-    }
-    took.sort((a, b) => a - b);
+      return node.kubectl("-n", "team-a", "patch", "routingpolicy", "chat", "--type=merge", "-p", patch);
+    });
     figures.push(["apply to live on 2 proxies, ms: p50, p99", `${quantile(took, 0.5)}, ${quantile(took, 0.99)}`]);
   });
 
