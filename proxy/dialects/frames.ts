@@ -11,6 +11,7 @@ import type { StreamObserver } from "./dialect.ts";
 import { readFrame } from "./frame-lines.ts";
 import { type LineEnds, lineEndsIn, toLineFeeds } from "./line-ends.ts";
 import type { StreamProgress } from "./verdict/answer.ts";
+import { mayBeSpelled, usualBytes } from "./verdict/spelling.ts";
 
 const LF = 10;
 const CR = 13;
@@ -224,8 +225,9 @@ export abstract class FrameObserver implements StreamObserver {
     let kept: Kept | null = null;
     let start = 0;
     const text = this.#begin(work);
+    const spelled = mayBeSpelled(text);
     for (let end = frameEnd(text, scanFrom); end >= 0; end = frameEnd(text, start)) {
-      const verdict = end - start > this.#maxEventBytes ? this.#tooLarge() : this.frame(start, end);
+      const verdict = end - start > this.#maxEventBytes ? this.#tooLarge() : this.#judged(work, start, end, spelled);
       if (verdict !== true) (kept ??= new Kept(work)).add(verdict, start, end);
       start = end;
       if (this.ended || this.error !== null) break;
@@ -235,6 +237,14 @@ export abstract class FrameObserver implements StreamObserver {
     // A stream may stand still now, and must not keep what was read.
     this.#begin(nothing);
     return out;
+  }
+
+  /** Frames of a read with escapes of letters are judged one by one, in the usual spelling. */
+  #judged(read: Buffer, start: number, end: number, spelled: boolean): FrameVerdict {
+    if (!spelled) return this.frame(start, end);
+    const frame = usualBytes(read.subarray(start, end));
+    this.#begin(frame);
+    return this.frame(0, frame.length);
   }
 
   /**

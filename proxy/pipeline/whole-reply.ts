@@ -4,6 +4,7 @@ import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { toolItems } from "../dialects/openai-responses/usage.ts";
 import { mayNameTier } from "../dialects/verdict/skim.ts";
+import { usualBytes } from "../dialects/verdict/spelling.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { skipBlanks } from "../wire/json-outline.ts";
 
@@ -85,18 +86,19 @@ const hasChargedItems = (bytes: Buffer): boolean => chargedItems.some((item) => 
 
 /** `usageOf` reads the usage of an answer, or of an object that has only the member `usage`. */
 export function passedReply(
-  bytes: Buffer,
+  body: Buffer,
   usageOf: (reply: JsonObject) => Usage | null,
   itemised = false,
 ): WholeReply | ProviderError {
+  const bytes = usualBytes(body);
   if ((itemised && hasChargedItems(bytes)) || mayNameTier(bytes)) {
     const whole = jsonIn(bytes.toString("utf8"));
-    return isObject(whole) ? { body: bytes, usage: usageOf(whole) } : invalidReply();
+    return isObject(whole) ? { body, usage: usageOf(whole) } : invalidReply();
   }
   if (bytes.length > parseWholeBytes)
     return isOpened(bytes) && isClosed(bytes)
-      ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) }
+      ? { body, usage: usageOf({ usage: usageWithin(bytes) }) }
       : invalidReply();
   const reply = lastMember(bytes) ?? jsonIn(bytes.toString("latin1"));
-  return isObject(reply) ? { body: bytes, usage: usageOf(reply) } : invalidReply();
+  return isObject(reply) ? { body, usage: usageOf(reply) } : invalidReply();
 }

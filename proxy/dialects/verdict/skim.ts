@@ -7,6 +7,7 @@ import type { WireFormat } from "../../config/capabilities.ts";
 import { skipBlanks } from "../../wire/json-outline.ts";
 import { tierMode } from "../usage-counts.ts";
 import { isFailedReason } from "./answer.ts";
+import { usualBytes } from "./spelling.ts";
 
 const quote = 0x22;
 const colon = 0x3a;
@@ -82,7 +83,8 @@ function endedWell(bytes: Buffer, end: Buffer): boolean {
 }
 
 /** Returns false if only parsing can tell. */
-export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
+export function surelyAnswer(format: WireFormat, body: Buffer): boolean {
+  const bytes = usualBytes(body);
   const known = members[format];
   if (known === undefined) return false;
   // By index, as every answer comes here: taking a list apart makes an iterator.

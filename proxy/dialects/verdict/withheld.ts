@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn, objectsIn } from "../../wire/json.ts";
 import type { ProviderError } from "../canonical.ts";
+import { usualBytes, usualSpelling } from "./spelling.ts";
 
 /** Classed as BadRequest: it says nothing about the provider's health. */
 export const withheld: ProviderError = {
@@ -25,7 +26,9 @@ function isFiltered(body: JsonObject): boolean {
 
 /** Whether a whole answer was withheld: in all of its choices. Most answers need no parsing. */
 export function isWithheld(body: Uint8Array | string): boolean {
-  const bytes = typeof body === "string" ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
+  const bytes = usualBytes(
+    typeof body === "string" ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length),
+  );
   if (!words.some((word) => bytes.includes(word))) return false;
   const parsed = jsonIn(bytes.toString("utf8"));
   return isObject(parsed) && isFiltered(parsed);
@@ -34,4 +37,4 @@ export function isWithheld(body: Uint8Array | string): boolean {
 const reasons = /"finish_reason" ?: ?"content_filter"|"stop_reason" ?: ?"refusal"|"reason" ?: ?"content_filter"/;
 
 /** Whether a stream without any content ended because of the filter. `held`: the stream's text. */
-export const isWithheldStream = (held: string): boolean => reasons.test(held);
+export const isWithheldStream = (held: string): boolean => reasons.test(usualSpelling(held));

@@ -5,9 +5,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import { spelledByEscapes, spelledStream } from "../../harness/spelled.ts";
 import { type Answer, json, openai, startUpstream, type Upstream } from "../../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
+const spelledAnswer = (text: string): string =>
+  text.startsWith("{") || text.startsWith("[") ? spelledByEscapes(text) : spelledStream(text);
 const overloaded = { message: "engine overloaded", code: 503 };
 const sse =
   (...frames: string[]): Answer =>
@@ -236,9 +239,26 @@ describe("a failure inside a 200", () => {
       }),
     });
 
+  /** The same with all names and words spelled by escapes. */
+  const spelled =
+    (answer: Answer): Answer =>
+    (request, response) => {
+      const write = response.write.bind(response);
+      const end = response.end.bind(response);
+      const again = (text: unknown): string => spelledAnswer(String(text ?? ""));
+      response.write = ((text: unknown) => write(again(text))) as typeof response.write;
+      response.end = ((text?: unknown) => end(text === undefined ? undefined : again(text))) as typeof response.end;
+      return answer(request, response);
+    };
+  const withSpellings = (ofKind: Record<string, Fault>): [string, Fault][] =>
+    Object.entries(ofKind).flatMap(([what, { plain, stream }]) => [
+      [what, { plain, stream }],
+      [`${what}, spelled by escapes,`, { plain: spelled(plain), stream: spelled(stream) }],
+    ]);
+
   let asked = 0;
   for (const kind of speaks) {
-    for (const [what, fault] of Object.entries(faults[kind])) {
+    for (const [what, fault] of withSpellings(faults[kind])) {
       for (const path of callers[kind]) {
         for (const stream of [false, true]) {
           it(`${what} of a provider of ${kind}, ${path}, ${stream ? "stream" : "plain"}: another target answers`, async () => {
