@@ -21,7 +21,7 @@ export const budgetCrossing = z
     subject: z.string().max(256).describe("Whose budget, if `per` is set; otherwise empty."),
     at: z.string().max(40).describe("When it was detected."),
     spent: z.string().max(32).describe("Spending at that time, in USD."),
-    told: channelIds.describe("Channels that are done, notified or not."),
+    told: channelIds.describe("Channels that were notified, or for which delivery was given up."),
     rearmed: rearmed.optional(),
     givenUp: channelIds.optional().describe("Channels of those that could not be notified."),
   })
@@ -45,14 +45,14 @@ export const budgetStatus = z
   .strictObject({
     ...statusBase,
     alertTest: alertTest.optional(),
-    amount: usd("The amount that the crossings are shares of"),
+    amount: usd("The amount to which the crossings refer"),
     countingSince: timeOf(
       "When period, timeZone, scope or per were last changed; what was spent before is from the ledger.",
     ),
     rearmed: rearmed.optional(),
-    periodStart: timeOf("When the period began that these figures are of."),
-    resetsAt: timeOf("When the next one begins."),
-    spent: usd("Spent in this period, by all together"),
+    periodStart: timeOf("Start of the period of these figures."),
+    resetsAt: timeOf("When the next period begins."),
+    spent: usd("Total spent in this period"),
     remaining: usd("Left of the amount, where there is one budget for all"),
     inCurrency: z
       .strictObject({

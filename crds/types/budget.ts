@@ -105,7 +105,7 @@ export const budgetSpec = z
       .enum(["User", "Team", "ApiKey", "Model", "Session"])
       .optional()
       .describe(
-        "Gives each of these a budget of its own. Session: each session of a key, until it makes no call for 24 hours. Default: one budget for all.",
+        "Gives each of these its own budget. Session: each session of a key, until it makes no call for 24 hours. Default: one budget for all.",
       ),
     enforcement: z
       .enum(["Hard", "Soft", "Shadow"])

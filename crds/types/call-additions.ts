@@ -33,7 +33,7 @@ const valueFrom = z
       .describe(`Reference to a value in a Secret in the same namespace. ${secretConsent}`),
   })
   .optional()
-  .describe("Where the value is, if it is secret. A changed value is used from the next call on.");
+  .describe("Source of a secret value. A changed value is used from the next call on.");
 
 const oneValue = { rule: "has(self.value) != has(self.valueFrom)", message: "set exactly one of value and valueFrom" };
 
@@ -52,7 +52,7 @@ export const headers = z
   .max(16)
   .meta({ listType: "map", listMapKeys: ["name"] })
   .describe(
-    "Headers that every call carries, for a gateway in front of the provider, such as a subscription key of an API management service. Headers that the provider's type sets are refused.",
+    "Headers added to every call, for a gateway in front of the provider, such as a subscription key of an API management service. Headers that the provider's type sets are refused.",
   );
 
 export const query = z
@@ -72,6 +72,6 @@ export const query = z
   )
   .max(16)
   .meta({ listType: "map", listMapKeys: ["name"] })
-  .describe("Query parameters that every call carries, as spec.headers. They are encoded as a URL requires.");
+  .describe("Query parameters added to every call, like spec.headers. They are URL-encoded.");
 
 export type CallAdditionSpec = z.output<typeof query>[number];

@@ -59,7 +59,7 @@ export const policyLimits = z
         per: z
           .enum(["ApiKey", "User", "Role", "Team", "Route", "Model", "Session"])
           .describe(
-            "Gives each of these a limit of its own. Route: one limit for all. Session: one run of a coding agent, or what `session` names.",
+            "Gives each of these its own limit. Route: one limit for all. Session: one run of a coding agent, or what `session` names.",
           ),
         ...sessionAmounts,
       })

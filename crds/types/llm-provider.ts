@@ -50,7 +50,7 @@ const capabilities = z
       .optional()
       .describe("Types of thinking that a Claude model accepts. Empty: it doesn't think."),
     sampling: z.boolean().optional().describe("Whether temperature, top_p and top_k may be set."),
-    jsonSchema: z.boolean().optional().describe("Whether answers can be held to a JSON schema."),
+    jsonSchema: z.boolean().optional().describe("Whether the model supports JSON schemas for its answers."),
   })
   .describe(
     "What the model accepts, for models that Sluice doesn't know or knows wrongly. What it doesn't accept is adapted or left out of translated calls.",
@@ -74,7 +74,7 @@ const model = z.strictObject({
     .max(512)
     .optional()
     .describe(
-      "The name under which its price is looked up, where there is no price here and upstream doesn't tell: the model behind an Azure deployment or an application inference profile, such as gpt-4o-mini, or with the table's provider, such as anthropic/claude-sonnet-4-5.",
+      "Name for looking up its price, if neither price nor upstream gives it: the model behind an Azure deployment or an application inference profile, such as gpt-4o-mini, or with the table's provider, such as anthropic/claude-sonnet-4-5.",
     ),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("Largest number of tokens in one answer."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("Size of the context window, in tokens."),
@@ -101,16 +101,16 @@ const pricing = z
       .max(64)
       .optional()
       .describe(
-        "The provider in the published price table whose prices apply, such as groq, together or openrouter. Absent: the type's own, or the one whose API is at the endpoint.",
+        "The provider in the published price table whose prices apply, such as groq, together or openrouter. Default: the type's own, or the one whose API is at the endpoint.",
       ),
     discountPercent: discountPercent
       .optional()
-      .describe("Discount on the provider's list prices. Absent: what the installation says."),
+      .describe("Discount on the provider's list prices. Default: the installation's."),
     markupPercent: markupPercent
       .optional()
-      .describe("Markup on the discounted price. Absent: what the installation says."),
+      .describe("Markup on the discounted price. Default: the installation's."),
   })
-  .describe("How prices are looked up for models that have none of their own here.");
+  .describe("How to look up prices of models without a price of their own.");
 
 const discovery = z
   .strictObject({
@@ -120,12 +120,12 @@ const discovery = z
       .max(64)
       .default(["*"])
       .meta({ listType: "set" })
-      .describe("Names and patterns, such as gpt-*, of the models to take on."),
+      .describe("Names and patterns, such as gpt-*, of the models to add."),
     interval: interval.default("10m").describe("Interval between two reads by one proxy, plus or minus 10 %."),
-    maxModels: z.int().min(1).max(256).default(100).describe("The most models to take on, in alphabetical order."),
+    maxModels: z.int().min(1).max(256).default(100).describe("Largest number of models to add, in alphabetical order."),
   })
   .describe(
-    "Takes on the models that the provider itself lists, with prices from the published table. A model in spec.models keeps its settings from there.",
+    "Adds the models that the provider lists, with prices from the published table. Models in spec.models keep their settings.",
   );
 
 export const llmProviderSpec = z

@@ -93,7 +93,7 @@ export const policyAlertWhen = z
     failover: threshold(">", sharePattern, "5%")
       .optional()
       .describe(
-        'Share of the calls that another provider had to serve than the one that comes first, such as ">5%"; ">0%" is any. Event Failover.',
+        'Share of the calls served by another provider than the preferred one, such as ">5%"; ">0%" is any. Event Failover.',
       ),
     ...measured("calls"),
   })

@@ -8,7 +8,7 @@ const picker = z
   .strictObject({
     timeout: timer
       .default("10s")
-      .describe("Time that it has to choose a server. Pickers that queue calls while servers are busy need more."),
+      .describe("How long it may take to choose a server. Pickers that queue calls while servers are busy need more."),
     caBundle: caBundle
       .optional()
       .describe(
@@ -25,7 +25,7 @@ const picker = z
     ],
   })
   .prefault({})
-  .describe("How its endpoint picker is asked.");
+  .describe("Settings for its endpoint picker.");
 
 const inferencePool = z
   .strictObject({
@@ -79,7 +79,7 @@ export const pool = z
       .max(100_000)
       .optional()
       .describe(
-        "The most calls of one proxy that may be under way at one server. If all servers have as many, calls go to the policy's next target.",
+        "Largest number of concurrent calls from one proxy to one server. When all servers have reached it, calls go to the policy's next target.",
       ),
   })
   .meta({

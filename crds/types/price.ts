@@ -8,41 +8,41 @@ const rate = (text: string) => decimal.optional().describe(text);
 /** Rates that depend on the size of the prompt, if a price has context tiers. */
 const tokenRates = {
   inputPerMillion: decimal.describe("USD per million input tokens."),
-  cachedInputPerMillion: rate("USD for a million input tokens read from the provider's cache. Absent: as input."),
-  cacheWritePerMillion: rate("USD for a million input tokens written to the provider's cache. Absent: as input."),
+  cachedInputPerMillion: rate("USD per million input tokens read from the provider's cache. Default: as input."),
+  cacheWritePerMillion: rate("USD per million input tokens written to the provider's cache. Default: as input."),
   cacheWrite1hPerMillion: rate(
-    "USD for a million input tokens written to the provider's cache for an hour. Absent: twice the input, or cacheWritePerMillion if that is more.",
+    "USD per million input tokens written to the provider's cache for an hour. Default: twice the input, or cacheWritePerMillion if that is more.",
   ),
-  outputPerMillion: decimal.describe("USD for a million output tokens, reasoning included. 0 for embeddings."),
-  reasoningPerMillion: rate("USD for a million reasoning tokens, where they cost other than output."),
-  inputAudioPerMillion: rate("USD for a million audio tokens of the prompt. Absent: as input."),
-  inputImagePerMillion: rate("USD for a million image tokens of the prompt. Absent: as input."),
-  inputVideoPerMillion: rate("USD for a million video tokens of the prompt. Absent: as input."),
+  outputPerMillion: decimal.describe("USD per million output tokens, reasoning included. 0 for embeddings."),
+  reasoningPerMillion: rate("USD per million reasoning tokens, if their rate differs from output."),
+  inputAudioPerMillion: rate("USD per million audio tokens of the prompt. Default: as input."),
+  inputImagePerMillion: rate("USD per million image tokens of the prompt. Default: as input."),
+  inputVideoPerMillion: rate("USD per million video tokens of the prompt. Default: as input."),
   cachedAudioPerMillion: rate(
-    "USD for a million audio tokens read from the provider's cache. Absent: as inputAudioPerMillion, or as cached input.",
+    "USD per million audio tokens read from the provider's cache. Default: as inputAudioPerMillion, or as cached input.",
   ),
   cachedImagePerMillion: rate(
-    "USD for a million image tokens read from the provider's cache. Absent: as inputImagePerMillion, or as cached input.",
+    "USD per million image tokens read from the provider's cache. Default: as inputImagePerMillion, or as cached input.",
   ),
-  outputAudioPerMillion: rate("USD for a million audio tokens of the answer. Absent: as output."),
-  outputImagePerMillion: rate("USD for a million image tokens of the answer. Absent: as output."),
-  outputVideoPerMillion: rate("USD for a million video tokens of the answer. Absent: as output."),
+  outputAudioPerMillion: rate("USD per million audio tokens of the answer. Default: as output."),
+  outputImagePerMillion: rate("USD per million image tokens of the answer. Default: as output."),
+  outputVideoPerMillion: rate("USD per million video tokens of the answer. Default: as output."),
 };
 
 const useRates = {
-  webSearchPerThousand: rate("USD for a thousand web searches of the provider's own tool."),
-  fileSearchPerThousand: rate("USD for a thousand file searches of the provider's own tool."),
-  mapsSearchPerThousand: rate("USD for a thousand map searches of the provider's own tool."),
-  webFetchPerThousand: rate("USD for a thousand page fetches of the provider's own tool. 0 where only tokens cost."),
-  codeExecutionPerThousand: rate("USD for a thousand containers or sessions of the provider's code tool."),
-  imageGenerationPerThousand: rate("USD for a thousand images that the provider's own tool makes."),
-  documentPagePerThousand: rate("USD for a thousand pages of a document that is read."),
-  annotatedPagePerThousand: rate("USD for a thousand pages of a document that is read and annotated."),
-  requestPerThousand: rate("USD for a thousand calls, besides what their tokens cost."),
-  imagePerThousand: rate("USD for a thousand images of the images API, where it charges by image and not by tokens."),
-  charactersPerMillion: rate("USD for a million characters that are read aloud, where speech is charged by them."),
-  searchUnitPerThousand: rate("USD for a thousand search units of reranking: queries with up to 100 documents each."),
-  audioPerHour: rate("USD for an hour of audio, where audio is charged by its length."),
+  webSearchPerThousand: rate("USD per thousand web searches of the provider's own tool."),
+  fileSearchPerThousand: rate("USD per thousand file searches of the provider's own tool."),
+  mapsSearchPerThousand: rate("USD per thousand map searches of the provider's own tool."),
+  webFetchPerThousand: rate("USD per thousand page fetches of the provider's own tool. 0 if only tokens are charged."),
+  codeExecutionPerThousand: rate("USD per thousand containers or sessions of the provider's code tool."),
+  imageGenerationPerThousand: rate("USD per thousand images that the provider's own tool makes."),
+  documentPagePerThousand: rate("USD per thousand pages of a document that is read."),
+  annotatedPagePerThousand: rate("USD per thousand pages of a document that is read and annotated."),
+  requestPerThousand: rate("USD per thousand calls, in addition to the cost of their tokens."),
+  imagePerThousand: rate("USD per thousand images of the images API, if it charges by image rather than by token."),
+  charactersPerMillion: rate("USD per million characters, for speech that is charged by characters."),
+  searchUnitPerThousand: rate("USD per thousand search units of reranking: queries with up to 100 documents each."),
+  audioPerHour: rate("USD per hour of audio, if audio is charged by length."),
 };
 
 const multiplier = worded(
@@ -65,9 +65,9 @@ const imageWord = z.string().min(1).max(32);
 const images = z
   .array(
     z.strictObject({
-      size: imageWord.optional().describe("The size, such as 1024x1024. Absent: any."),
-      quality: imageWord.optional().describe("The quality, such as standard, hd or high. Absent: any."),
-      perThousand: decimal.describe("USD for a thousand such images."),
+      size: imageWord.optional().describe("The size, such as 1024x1024. Default: any."),
+      quality: imageWord.optional().describe("The quality, such as standard, hd or high. Default: any."),
+      perThousand: decimal.describe("USD per thousand such images."),
     }),
   )
   .min(1)
@@ -80,7 +80,7 @@ const images = z
 
 const compute = z
   .strictObject({
-    perGPUHour: decimal.describe("USD for an hour of one GPU."),
+    perGPUHour: decimal.describe("USD per hour of one GPU."),
     gpus: z.int().min(1).max(4_096).default(1).describe("GPUs of one server."),
     callsAtOnce: z
       .int()
@@ -91,7 +91,7 @@ const compute = z
   })
   .optional()
   .describe(
-    "What servers of your own cost, charged by the time that each call takes there. Set the token rates to 0, unless tokens cost as well.",
+    "Cost of self-hosted servers, charged by the time that each call takes. Set the token rates to 0, unless tokens cost as well.",
   );
 
 /** The fields of a price, for manifests and for the installation's list. */
@@ -105,7 +105,7 @@ export const priceFields = {
     .meta({ maxProperties: 16 })
     .optional()
     .describe(
-      "Factors that the token rates are multiplied by when the provider processes a call in this mode: its service tier (batch, flex, priority), fast, or geo- and the region that inference was bound to. Absent: the provider's usual ones.",
+      "Factors that the token rates are multiplied by when the provider processes a call in this mode: its service tier (batch, flex, priority), fast, or geo- and the region that inference was bound to. Default: the provider's usual ones.",
     ),
   contextTiers: z
     .array(
@@ -118,7 +118,7 @@ export const priceFields = {
     .max(8)
     .optional()
     .meta({ listType: "map", listMapKeys: ["aboveTokens"] })
-    .describe("Rates that hold for the whole request where its prompt is longer."),
+    .describe("Rates for requests with longer prompts. They apply to the whole request."),
 };
 
 export const modelPrice = z.strictObject(priceFields).describe("Overrides the price table for this model.");

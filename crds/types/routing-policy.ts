@@ -229,7 +229,7 @@ const session = z
       "Header that names a call's session. It takes precedence over those of clients such as Claude Code and Codex.",
     ),
   })
-  .describe("How a call says which session it belongs to.");
+  .describe("How calls name their session.");
 
 const logging = z
   .strictObject({

@@ -7,7 +7,7 @@ export const shadow = z
   .strictObject({
     target: target
       .pick({ provider: true, model: true, parameters: true })
-      .describe("Where copies go, such as another provider, or the gateway that you are coming from."),
+      .describe("Destination of copies, such as another provider, or the gateway that you are migrating from."),
     percent: z.int().min(1).max(100).describe("Share of answered calls to copy. Answers from the cache aren't copied."),
     maxConcurrent: z
       .int()
