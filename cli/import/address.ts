@@ -36,13 +36,13 @@ export function addressFrom(
 ): AccountAddress {
   if (text === undefined) {
     const endpoint = placeholderEndpoint(variable ?? "endpoint");
-    setting.changed(`set spec.endpoint: the variable ${variable} has no value here, and ${endpoint} stands for it`);
+    setting.changed(`set spec.endpoint: the variable ${variable} is not set, and ${endpoint} stands for it`);
     return { endpoint };
   }
   const address = endpointFrom(text);
   if (address === null) {
     const endpoint = placeholderEndpoint("endpoint");
-    setting.changed(`set spec.endpoint: this is no URL that Sluice accepts, and ${endpoint} stands for it`);
+    setting.changed(`set spec.endpoint: Sluice doesn't accept this URL, and ${endpoint} stands for it`);
     return { endpoint };
   }
   let endpoint = pathFor[service.type]?.(address.endpoint) ?? address.endpoint;

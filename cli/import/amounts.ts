@@ -65,7 +65,7 @@ export interface ImportedPeriod {
   note: string;
 }
 
-const calendar = "begins with the calendar's, and not with the first call";
+const calendar = "follows the calendar instead of starting with the first call";
 
 /** The next longer period; beyond a month, a month with its share of the amount. */
 export function periodOf(text: string | undefined): ImportedPeriod {

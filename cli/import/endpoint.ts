@@ -19,8 +19,8 @@ export function endpointFrom(text: string): ImportedEndpoint | null {
   if (whole !== text) notes.push("https:// was added");
   const url = URL.parse(whole);
   if (url === null) return null;
-  if (url.username !== "" || url.password !== "") notes.push("user and password were left out of the URL");
-  if (url.search !== "" || url.hash !== "") notes.push("what follows ? or # was left out of the URL");
+  if (url.username !== "" || url.password !== "") notes.push("user and password were removed from the URL");
+  if (url.search !== "" || url.hash !== "") notes.push("query and fragment were removed from the URL");
   const host = url.host.replaceAll("_", "-");
   if (host !== url.host) notes.push("_ in the host became -, since no DNS name has it");
   const endpoint = `${url.protocol}//${host}${url.pathname.replace(/\/+$/, "")}`;

@@ -15,7 +15,7 @@ function writeKey(key: Setting, object: ImportedObject, manifests: Manifests): v
   const digest = hashForm.exec(hash.text ?? "")?.[1]?.toLowerCase();
   if (digest !== undefined && !exampleKeyDigests.has(digest)) {
     object.spec["digests"] = [{ algorithm: "sha256", value: digest }];
-    hash.imported("digests: the key goes on working");
+    hash.imported("digests: the key keeps working");
     return;
   }
   const setting = key.get("key");
@@ -30,7 +30,7 @@ function writeKey(key: Setting, object: ImportedObject, manifests: Manifests): v
   object.spec["writeTo"] = { name: `${object.name}-llm-key` };
   for (const part of [hash, setting])
     part.changed(
-      `the ApiKey gets a new key: this one is known from examples, or shorter than ${minKeyCharacters} characters`,
+      `the ApiKey gets a new key: this one is an example key, or shorter than ${minKeyCharacters} characters`,
     );
 }
 

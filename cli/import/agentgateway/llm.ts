@@ -159,7 +159,7 @@ function virtualTargets(routing: Setting, llm: Llm): ImportedTarget[] {
       );
   routing.get("callout", "host").notImported("no service chooses the model: write rules of routing.rules");
   if (setting.text === undefined) return [];
-  setting.changed("every call goes to this model, until routing.rules say which");
+  setting.changed("every call goes to this model until you add routing.rules");
   const target = targetOf(setting.text, setting, llm);
   return target === null ? [] : [target];
 }

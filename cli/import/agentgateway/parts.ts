@@ -121,7 +121,7 @@ export function guardOf(promptGuard: Setting): Spec {
 
 /** Retries and time limits, which go to the LLMProvider. */
 export function providerSettings(retry: Setting, timeouts: Setting): Spec {
-  retry.get("codes").changed("Sluice tries again where the failure can pass: 429, 5xx and broken connections");
+  retry.get("codes").changed("Sluice retries temporary failures: 429, 5xx and broken connections");
   const request = timeouts.get(timeouts.get("requestTimeout").isSet ? "requestTimeout" : "request");
   const whole = Object.values(timerField(request, "timeouts.total"))[0];
   return {

@@ -83,7 +83,7 @@ function option(name: string, setting: Setting, options: ImportOptions, otherwis
     setting.imported(`spec.options.${name}`);
     return { [name]: text };
   }
-  setting.changed(`set spec.options.${name}: the variable ${variable} has no value here`);
+  setting.changed(`set spec.options.${name}: the variable ${variable} is not set`);
   return otherwise === undefined ? {} : { [name]: otherwise };
 }
 

@@ -15,7 +15,7 @@ const strategies: Readonly<Record<string, readonly [string, string]>> = {
   "round-robin": ["Weighted", ""],
   "least-connections": ["RoundRobin", "calls in flight aren't compared"],
   "lowest-latency": ["LeastLatency", ""],
-  "lowest-usage": ["Weighted", "use isn't compared"],
+  "lowest-usage": ["Weighted", "usage isn't compared"],
   "consistent-hashing": ["Weighted", "routing.affinity keeps a caller on a target"],
   priority: ["Priority", "the order of the targets is their priority"],
   semantic: ["Weighted", "prompts aren't compared with descriptions"],
@@ -31,7 +31,7 @@ function failuresOf(criteria: Setting): ReadonlySet<string> {
   for (const criterion of criteria.items()) {
     const failure = failureNamed(criterion.text ?? "");
     if (failure !== null) failures.add(failure);
-    if (criterion.text === "non_idempotent") criterion.imported("calls of models are always tried again");
+    if (criterion.text === "non_idempotent") criterion.imported("calls to models are always retried");
     else if (failure === null) criterion.notImported("Sluice has no class of failures for it");
     else criterion.imported(`routing.fallbackOn has ${failure}`);
   }

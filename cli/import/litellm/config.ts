@@ -62,7 +62,7 @@ export class Config {
     const own = this.find(["environment_variables", value.env]);
     const clear = own?.text;
     if (own === undefined || clear === undefined || variableOf(clear) !== null) return value;
-    own.mark("Secret", "clear value moved to the Secret of what uses it");
+    own.mark("Secret", "clear value moved to the Secret of the object that uses it");
     return { clear };
   }
 }

@@ -45,7 +45,7 @@ export class Parameters {
       return text;
     }
     setting.changed(
-      `set ${field}: the variable ${variable} has no value here${otherwise === null ? "" : `, and ${otherwise} stands for it`}`,
+      `set ${field}: the variable ${variable} is not set${otherwise === null ? "" : `, and ${otherwise} stands for it`}`,
     );
     return otherwise ?? undefined;
   }

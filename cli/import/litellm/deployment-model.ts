@@ -37,7 +37,7 @@ export function deploymentModel(
   }
   const service = serviceOfModel(model);
   if (service !== null) return { service, ...ownName(model), guess: "" };
-  if (hasBase) return guessed(model, "the service is taken for an OpenAI-compatible server");
+  if (hasBase) return guessed(model, "the service is treated as an OpenAI-compatible server");
   return { unknown: prefix ?? model };
 }
 

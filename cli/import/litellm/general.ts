@@ -38,7 +38,7 @@ export function alertsOf(config: Config, manifests: Manifests): Spec {
   const secret = manifests.secret("litellm-alerts");
   secret.values.set("slackWebhook", { env: "SLACK_WEBHOOK_URL" });
   alerting.changed(
-    `Budgets notify the webhook in Secret ${secret.name}, key slackWebhook, from the variable SLACK_WEBHOOK_URL; of slow and failing calls LLMProviders notify, with alertWhen`,
+    `Budgets notify the webhook in Secret ${secret.name}, key slackWebhook, from the variable SLACK_WEBHOOK_URL; alertWhen of LLMProviders reports slow and failing calls`,
   );
   return { alerts: [{ slack: { secretRef: { name: secret.name, key: "slackWebhook" } } }] };
 }
@@ -101,7 +101,7 @@ const notes: Readonly<
     upperbound_key_generate_params: keysAreObjects,
   },
   router_settings: {
-    allowed_fails_policy: ["NotImported", "the breaker counts failures of the provider alike"],
+    allowed_fails_policy: ["NotImported", "the circuit breaker counts all failures of the provider"],
     enable_pre_call_checks: ["Imported", "targets whose contextTokens can't hold the prompt are left out"],
     enable_tag_filtering: ["NotImported", "routing.rules choose by tags of the ApiKey"],
     model_group_retry_policy: ["NotImported", "retries are set for each LLMProvider"],
@@ -110,7 +110,7 @@ const notes: Readonly<
     redis_password: store,
     redis_port: store,
     redis_url: store,
-    retry_policy: ["NotImported", "retry.attempts holds for every kind of failure that may pass"],
+    retry_policy: ["NotImported", "retry.attempts applies to all temporary failures"],
     routing_strategy_args: ["Changed", "routing.leastLatency has the defaults of Sluice"],
   },
 };

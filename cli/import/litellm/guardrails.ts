@@ -104,7 +104,7 @@ function contentFilter(parameters: Setting, guard: Guard): void {
     if (text === undefined || text === "") continue;
     guard.deny.set(wordPattern(text), word);
     if (word.isMapping && !isBlock(word))
-      word.changed("guard.deny refuses the text in place of masking it", wordMembers);
+      word.changed("guard.deny refuses the text instead of masking it", wordMembers);
     else word.imported("guard.deny", wordMembers);
   }
   parameters.get("guardrail").imported("guard");
@@ -131,7 +131,7 @@ function convert(entry: Setting, guard: Guard): void {
   const mode = parameters.get("mode");
   if (mode.texts.includes("post_call")) guard.answers = true;
   if (mode.texts.every((text) => /^(pre_call|post_call|during_call)$/.test(text))) mode.imported("guard");
-  else mode.changed("what is logged is masked wherever the request is");
+  else mode.changed("logs are masked wherever requests are");
   converter(parameters, guard);
   entry.get("guardrail_name").imported("guard of every policy");
   always.imported("guard of every policy");

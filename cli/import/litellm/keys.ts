@@ -33,7 +33,7 @@ export function writeKey(row: Setting, object: ImportedObject, manifests: Manife
   const hash = ["token", "key"].map((name) => row.get(name)).find((setting) => isHash(setting.text ?? ""));
   if (hash !== undefined && !exampleKeyDigests.has(hash.text?.toLowerCase() ?? "")) {
     object.spec["digests"] = [{ algorithm: "sha256", value: hash.text?.toLowerCase() }];
-    hash.imported("digests: the key goes on working");
+    hash.imported("digests: the key keeps working");
     return;
   }
   object.spec["writeTo"] = { name: `${object.name}-llm-key` };
@@ -41,6 +41,6 @@ export function writeKey(row: Setting, object: ImportedObject, manifests: Manife
     row
       .get(name)
       .changed(
-        `${hash === undefined ? "" : "this is the hash of a key that examples show; "}the ApiKey gets a new key, in the Secret that spec.writeTo names`,
+        `${hash === undefined ? "" : "this is the hash of an example key; "}the ApiKey gets a new key, in the Secret that spec.writeTo names`,
       );
 }

@@ -24,8 +24,8 @@ const strategies: Readonly<Record<string, Strategy>> = {
   "cost-based-routing": { name: "LeastCost", note: "" },
   "lowest-cost": { name: "LeastCost", note: "" },
   "least-busy": { name: "RoundRobin", note: "calls in flight aren't compared" },
-  "usage-based-routing": { name: "Weighted", note: "use isn't compared; quotas move traffic on" },
-  "usage-based-routing-v2": { name: "Weighted", note: "use isn't compared; quotas move traffic on" },
+  "usage-based-routing": { name: "Weighted", note: "usage isn't compared; quotas move traffic to other targets" },
+  "usage-based-routing-v2": { name: "Weighted", note: "usage isn't compared; quotas move traffic to other targets" },
 };
 
 function strategyOf(config: Config): Strategy {

@@ -38,7 +38,7 @@ function modelsOf(row: Setting, team: Setting | undefined): string[] | undefined
     return undefined;
   }
   const names = models.filter((name) => !name.includes("*")).flatMap((name) => modelNameFrom(name) ?? []);
-  if (names.length < models.length) own.changed("patterns of models have no counterpart: models lists names");
+  if (names.length < models.length) own.changed("model patterns have no counterpart: models lists names");
   else own.imported("models");
   return takeFirst(names, maxKeyModels, "models of an ApiKey", () => own);
 }

@@ -48,7 +48,7 @@ function configsIn(setting: Setting, name: string): NamedConfig[] {
 
 export const source: ImportSource = {
   name: "portkey",
-  files: "gateway configs as JSON or YAML, one or several in a file, also as the API returns them",
+  files: "gateway configs as JSON or YAML, one or several in a file, or as returned by the API",
   convert(documents, manifests, options) {
     const accounts = new Accounts(manifests);
     for (const document of documents)

@@ -25,9 +25,7 @@ function settingsOf(target: Setting, config: Setting): Spec {
   };
   const retry = (place: Setting): Spec => {
     const attempts = place.get("retry", "attempts");
-    eitherCase(place.get("retry"), "on_status_codes").changed(
-      "failures that may pass are tried again, whatever their status",
-    );
+    eitherCase(place.get("retry"), "on_status_codes").changed("temporary failures are retried, whatever their status");
     return attemptsFrom(attempts);
   };
   return {
@@ -41,7 +39,7 @@ function targetsOf(setting: Setting, config: Setting, accounts: Accounts, option
   const nested = setting.get("targets");
   if (nested.isSet) {
     const mode = setting.get("strategy", "mode");
-    if (setting !== config) mode.changed("targets within targets became one list");
+    if (setting !== config) mode.changed("nested targets became one list");
     return nested.items().flatMap((target) => targetsOf(target, config, accounts, options));
   }
   const ref = targetRef(setting, accounts, options, settingsOf(setting, config));

@@ -100,7 +100,7 @@ function accessOf(
   if (own.length > 0) return { credentials: own };
   const virtual = eitherCase(target, "virtual_key");
   if (virtual.isSet || slug !== undefined || service.keyless !== true) {
-    virtual.mark("Secret", `Portkey keeps the key: put it into the variable ${service.variable}`);
+    virtual.mark("Secret", `Portkey stores the key: put it into the variable ${service.variable}`);
     return { credentials: [{ field: "apiKey", value: { env: service.variable } }] };
   }
   return { credentials: [] };
@@ -132,7 +132,7 @@ export function targetRef(
   if (service === null || upstream === undefined) {
     const why =
       service === null
-        ? "the provider is not known from provider, virtual_key or model"
+        ? "provider, virtual_key and model don't identify the provider"
         : "an LLMProvider lists its models: set override_params.model";
     for (const name of ["provider", "virtual_key", "api_key"]) eitherCase(target, name).notImported(why);
     return null;

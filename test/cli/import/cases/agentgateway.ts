@@ -127,7 +127,7 @@ llm:
       "NotImported llm.models[2]: a policy is chosen by model",
       "NotImported llm.policies.apiKey.keys[2].allowedModels: models of an ApiKey are names",
       "Changed llm.policies.apiKey.keys[2].key: the ApiKey gets a new key",
-      "Imported llm.policies.apiKey.keys[0].keyHash: digests: the key goes on working",
+      "Imported llm.policies.apiKey.keys[0].keyHash: digests: the key keeps working",
       "NotImported llm.policies.jwtAuth",
       "NotImported llm.policies.localRateLimit[1].key",
       "Changed llm.policies.localRateLimit: each policy has these limits of its own",

@@ -104,7 +104,7 @@ export const cases: readonly ImportCase[] = [
       },
     }),
     says: [
-      "Changed providers.azure.keys[0].azure_key_config.endpoint: set spec.endpoint: the variable AZURE_ENDPOINT has no value here",
+      "Changed providers.azure.keys[0].azure_key_config.endpoint: set spec.endpoint: the variable AZURE_ENDPOINT is not set",
     ],
     want: [
       "LLMProvider azure-azure-endpoint: AzureOpenAI gpt-4o-deployment endpoint=https://azure-endpoint.invalid credentials={secretRef:{name:azure-azure-endpoint}} options={surface:Deployments,apiVersion:2024-08-01-preview,clientId:00000000-0000-0000-0000-000000000000,tenantId:11111111-2222-3333-4444-555555555555}",

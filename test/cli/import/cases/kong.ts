@@ -119,7 +119,7 @@ consumers:
     },
     secrets: ["sk-proj-9e8d7c6b5a4f3e2d1c", "alex-long-enough-key-0123456789"],
     says: [
-      "Changed plugins[0].config.balancer.algorithm: routing.strategy is Weighted; use isn't compared",
+      "Changed plugins[0].config.balancer.algorithm: routing.strategy is Weighted; usage isn't compared",
       "Changed consumers[1].keyauth_credentials[0].key: ApiKey kim gets a new key",
     ],
     want: [

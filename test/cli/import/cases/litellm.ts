@@ -107,7 +107,7 @@ litellm_settings:
     },
     says: [
       "NotImported litellm_settings.request_timeout: the value of router_settings.timeout takes precedence",
-      "Changed router_settings.routing_strategy: routing.strategy of each policy with several deployments; use isn't compared",
+      "Changed router_settings.routing_strategy: routing.strategy of each policy with several deployments; usage isn't compared",
     ],
     want: [
       "LLMProvider ollama: OpenAICompatible/Ollama qwen3:8b{quota:{requestsPerMinute:60}} endpoint=http://localhost:11434/v1 allowPrivateEndpoint=true timeouts={response:30s,firstToken:30s} retry={attempts:3} circuitBreaker={failureThreshold:4,openFor:60s}",
@@ -224,7 +224,7 @@ router_settings: { routing_strategy: latency-based-routing, routing_strategy_arg
     },
     says: [
       "kubectl create secret generic vertexai --from-file=serviceAccountJson=FILE",
-      "Changed model_list[2].litellm_params.vertex_project: set spec.options.project: the variable VERTEX_PROJECT has no value here",
+      "Changed model_list[2].litellm_params.vertex_project: set spec.options.project: the variable VERTEX_PROJECT is not set",
     ],
     want: [
       "LLMProvider vertexai: VertexAI gemini-2.5-pro credentials={secretRef:{name:vertexai}} options={project:my-project-1,location:us-central1}",
@@ -521,7 +521,7 @@ model_list:
   - { model_name: sf, litellm_params: { model: siliconflow/Qwen/Qwen2.5-72B-Instruct, api_base: "https://api.siliconflow.cn/v1", api_key: os.environ/SF_KEY } }
 `,
     },
-    says: ["_ in the host became -", "the service is taken for an OpenAI-compatible server"],
+    says: ["_ in the host became -", "the service is treated as an OpenAI-compatible server"],
     want: [
       "LLMProvider deepseek: OpenAICompatible/DeepSeek deepseek-chat credentials={secretRef:{name:deepseek}}",
       "LLMProvider openrouter: OpenAICompatible/OpenRouter anthropic/claude-sonnet-4.5 credentials={secretRef:{name:openrouter}}",
@@ -659,7 +659,7 @@ litellm_settings:
 a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90,sk-...2b,,0,,{},{},,,{},t,1000,,,
 `,
     },
-    says: ["Changed [0].token: this is the hash of a key that examples show", "Imported [1].token: digests"],
+    says: ["Changed [0].token: this is the hash of an example key", "Imported [1].token: digests"],
     want: [
       "ApiKey mobile-app: user=bob@example.com tags=[mobile,eu] models=[gpt-4o,my-model] expiresAt=2027-01-31T12:00:00Z writeTo={name:mobile-app-llm-key}",
       "Budget key-mobile-app: amount=2.5 period=Monthly scope={apiKeys:[mobile-app]}",

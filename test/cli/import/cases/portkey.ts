@@ -20,7 +20,7 @@ export const cases: readonly ImportCase[] = [
     }),
     says: [
       "NotImported strategy.on_status_codes[3]: Sluice has no class of failures for it",
-      "Secret targets[0].virtual_key: Portkey keeps the key: put it into the variable OPENAI_API_KEY",
+      "Secret targets[0].virtual_key: Portkey stores the key: put it into the variable OPENAI_API_KEY",
     ],
     want: [
       "LLMProvider openai: OpenAI gpt-4o credentials={secretRef:{name:openai}} timeouts={response:30s,firstToken:30s} retry={attempts:3}",
@@ -89,7 +89,7 @@ export const cases: readonly ImportCase[] = [
       ],
     }),
     secrets: ["wJalrXUtnFEMIK7MDENGbPxRfiCY", "AKIAIOSFODNN7EXAMPLE"],
-    says: ["Changed targets[0].strategy.mode: targets within targets became one list"],
+    says: ["Changed targets[0].strategy.mode: nested targets became one list"],
     want: [
       "LLMProvider groq: OpenAICompatible/Groq llama-3.3-70b-versatile credentials={secretRef:{name:groq}}",
       "LLMProvider ollama: OpenAICompatible/Ollama llama3 endpoint=http://ollama:11434/v1 allowPrivateEndpoint=true",
@@ -124,7 +124,7 @@ export const cases: readonly ImportCase[] = [
     }),
     says: [
       "Changed data.config.strategy.mode: the first target that works answers",
-      "NotImported data.config.targets[2].virtual_key: the provider is not known",
+      "NotImported data.config.targets[2].virtual_key: provider, virtual_key and model don't identify the provider",
       "NotImported data.config.strategy.default: no counterpart is known",
     ],
     want: [
