@@ -106,9 +106,7 @@ const pricing = z
     discountPercent: discountPercent
       .optional()
       .describe("Discount on the provider's list prices. Default: the installation's."),
-    markupPercent: markupPercent
-      .optional()
-      .describe("Markup on the discounted price. Default: the installation's."),
+    markupPercent: markupPercent.optional().describe("Markup on the discounted price. Default: the installation's."),
   })
   .describe("How to look up prices of models without a price of their own.");
 
