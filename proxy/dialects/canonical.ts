@@ -218,9 +218,9 @@ export interface ChatDelta {
   thinking_blocks?: JsonObject[];
   images?: MessageImage[];
   /** Extension: places that the text comes from, in Cohere's form. */
-  citations?: JsonObject[];
+  citations?: readonly JsonObject[];
   /** Extension: how safe the provider thinks the answer is. */
-  safety_ratings?: JsonObject[];
+  safety_ratings?: readonly JsonObject[];
   /** As a chat message has them, for text that has been sent. */
   annotations?: JsonObject[];
   [claudeCitations]?: readonly PlacedCitation[];

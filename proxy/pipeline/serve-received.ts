@@ -82,7 +82,10 @@ function serveChecked(state: CallState, call: ReceivedCall): CallOutcome {
   state.enter("shape");
   if (record.trace !== null) record.trace.requested = received.json;
   const shaped = shape(masked, {
-    ...{ routed: authorised, format, identity, nowMs: gateway.nowMs() },
+    routed: authorised,
+    format,
+    identity,
+    nowMs: gateway.nowMs(),
     compacts: operation.kind === "generate" && operation.compacts,
   });
   if (isFailure(shaped)) return shaped;

@@ -33,8 +33,14 @@ export const isSet = (value: unknown): boolean => (value ?? null) !== null;
 export const givenBesides = (body: Readonly<Record<string, unknown>>, read: ReadonlySet<string>): string[] =>
   Object.keys(body).filter((name) => !read.has(name) && isSet(body[name]));
 
-/** The objects in a list; empty if the value is not a list. */
-export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+const noObjects: readonly JsonObject[] = [];
+
+/** The objects in a list: the list itself, if it has nothing else. Empty if the value is not a list. */
+export function objectsIn(value: unknown): readonly JsonObject[] {
+  if (!Array.isArray(value)) return noObjects;
+  for (let index = 0; index < value.length; index++) if (!isObject(value[index])) return value.filter(isObject);
+  return value;
+}
 
 /** Offset of the quote that closes the string opened at `open`; -1 if it is not closed. */
 export function closingQuote(text: string, open: number): number {

@@ -12,7 +12,7 @@ export function packThinking(blocks: readonly JsonObject[]): string {
 }
 
 /** Returns no blocks if the content isn't the gateway's or can't be read. */
-export function unpackThinking(packed: unknown): JsonObject[] {
+export function unpackThinking(packed: unknown): readonly JsonObject[] {
   if (!isGatewaysThinking(packed)) return [];
   const blocks = jsonIn(Buffer.from(String(packed).slice(thinkingMarker.length), "base64url").toString("utf8"));
   return objectsIn(blocks);

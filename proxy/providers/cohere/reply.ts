@@ -124,7 +124,7 @@ export function annotationsOf(citations: unknown, from: (part: unknown) => numbe
 }
 
 /** All of them in Cohere's own form, which also names documents of the request and results of tools. */
-export const ownCitations = (given: unknown): { citations?: JsonObject[] } => {
+export const ownCitations = (given: unknown): { citations?: readonly JsonObject[] } => {
   const citations = objectsIn(Array.isArray(given) ? given : [given]);
   return citations.length > 0 ? { citations } : {};
 };

@@ -154,7 +154,7 @@ export function logprobsOf(result: unknown): JsonObject | undefined {
   return { content, refusal: null };
 }
 
-export function candidateParts(candidate: JsonObject): JsonObject[] {
+export function candidateParts(candidate: JsonObject): readonly JsonObject[] {
   return isObject(candidate["content"]) ? objectsIn(candidate["content"]["parts"]) : [];
 }
 
@@ -177,7 +177,7 @@ export function imageOf({ inlineData, thought }: JsonObject): MessageImage | nul
 }
 
 /** How safe Google thinks the answer is (https://ai.google.dev/api/generate-content#SafetyRating). */
-export const ratingsOf = ({ safetyRatings }: JsonObject): { safety_ratings?: JsonObject[] } => {
+export const ratingsOf = ({ safetyRatings }: JsonObject): { safety_ratings?: readonly JsonObject[] } => {
   const ratings = objectsIn(safetyRatings);
   return ratings.length > 0 ? { safety_ratings: ratings } : {};
 };

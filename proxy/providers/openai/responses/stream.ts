@@ -19,7 +19,7 @@ interface OpenCall {
   hasArguments: boolean;
 }
 
-function send(emit: Emit, delta: ChatDelta, logprobs?: unknown[]): void {
+function send(emit: Emit, delta: ChatDelta, logprobs?: readonly unknown[]): void {
   const more =
     logprobs === undefined || logprobs.length === 0 ? {} : { logprobs: { content: logprobs, refusal: null } };
   emit({ kind: "delta", choice: 0, delta, ...more });
@@ -84,7 +84,7 @@ class ResponsesStream {
     emit({ kind: "start", id: text(response["id"]) || null, model: text(response["model"]) || null });
   }
 
-  #text(delta: string, logprobs: unknown[], emit: Emit): void {
+  #text(delta: string, logprobs: readonly unknown[], emit: Emit): void {
     this.#textLength += delta.length;
     send(emit, { content: delta }, logprobs);
   }
