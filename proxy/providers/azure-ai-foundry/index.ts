@@ -4,7 +4,7 @@
  * OpenAI's (https://learn.microsoft.com/azure/ai-foundry/foundry-models/concepts/endpoints).
  */
 import type { WireFormat } from "../../config/capabilities.ts";
-import type { ChatRequest, Refusal } from "../../dialects/canonical.ts";
+import { type ChatRequest, type Refusal, refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 import { capabilities as anthropicCapabilities } from "../anthropic/capabilities.ts";
 import { provider as anthropic } from "../anthropic/index.ts";
@@ -15,7 +15,7 @@ import { authorizeAzure, renewAzure } from "../azure-openai/token.ts";
 import { boundedRequest } from "../bounds.ts";
 import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
 import { openAiChat } from "../openai/chat.ts";
-import { openAiEdits } from "../openai/mend.ts";
+import { openAiDrops, openAiEdits } from "../openai/mend.ts";
 import { passthroughEmbeddings } from "../openai/request.ts";
 import { needsResponses } from "../openai/responses/choice.ts";
 import { openAiTokenCount } from "../openai/token-count.ts";
@@ -95,14 +95,20 @@ export const provider: Provider = {
       : isClaude(account, model)
         ? (anthropic.passthroughEdits?.(format, account, model, body) ?? {})
         : openAiEdits(format, account, model, body),
-  passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
+  passthroughDrops: (format, body, account, model) => {
+    if (format === "cohere.rerank") return rerankDrops(body);
+    return isClaude(account, model) ? [] : openAiDrops(format, body, account, model);
+  },
   // A Foundry resource is an account of Azure's AI services, as one of Azure OpenAI is.
   modelList: azureDeployments,
   authorize,
   translatesChat: (body, account, model) => !isClaude(account, model) && needsResponses(body, model.config.upstream),
   searches: (request, account, model) => isClaude(account, model) && claudeSearches(request, model.config.upstream),
   chat,
-  embeddings: (request, account, model) => passthroughEmbeddings(request, openAiAccount(account), model),
+  embeddings: (request, account, model) =>
+    isClaude(account, model)
+      ? refusal("model", "Claude has no embeddings. Use another model.")
+      : passthroughEmbeddings(request, openAiAccount(account), model),
   tokenCount: (prompt, account, model) =>
     isClaude(account, model)
       ? (anthropic.tokenCount?.(prompt, claudeAccount(account), model) ?? null)

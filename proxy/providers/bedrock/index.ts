@@ -12,7 +12,7 @@ import { countIn } from "../anthropic/token-count.ts";
 import { rerankDrops, rerankEdits } from "../cohere/rerank.ts";
 import { maxOutputBy } from "../model-facts.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
-import { mended } from "../openai/mend.ts";
+import { cloudDrops, cloudEdits, mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
 import type { CallOptions, ChatCall, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -106,11 +106,15 @@ export const provider: Provider = {
   passthroughPath,
   passthroughEdits(format, account, model, body) {
     if (format === "anthropic.messages") return anthropic.passthroughEdits?.(format, account, model, body) ?? {};
+    if (format === "openai.chat") return cloudEdits(body);
     return format === "cohere.rerank" ? { ...rerankEdits(body), ...ownMembers(model) } : {};
   },
   passthroughHeaders: (headers, account, model) =>
     isMessages(account) ? messagesHeaders(headers, model) : { ...headers },
-  passthroughDrops: (format, body) => (format === "cohere.rerank" ? rerankDrops(body) : []),
+  passthroughDrops: (format, body) => {
+    if (format === "openai.chat") return cloudDrops(body);
+    return format === "cohere.rerank" ? rerankDrops(body) : [];
+  },
   maxOutput: maxOutputBy(claudeFacts),
   modelList: bedrockModels,
   authorize,

@@ -9,7 +9,7 @@ import { carriesValue } from "../carried.ts";
 import { factsOf, type ModelFacts } from "../model-facts.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 import { adapted } from "./adapt.ts";
-import { memberDrops, memberEdits, unmarkedMessages } from "./foreign-members.ts";
+import { effortDrops, effortEdits, memberDrops, memberEdits, unmarkedMessages } from "./foreign-members.ts";
 import { responsesEdits } from "./mend-responses.ts";
 import { openAiFacts } from "./models.ts";
 
@@ -150,6 +150,17 @@ export const openAiDrops = (
   _account: ProviderAccount,
   model: ProviderModel,
 ): string[] => (format === "openai.chat" ? memberDrops(body, model) : []);
+
+const anyModel: ModelFacts = {};
+
+/** Changes for a cloud's endpoint in OpenAI's format, whose models are other makers'. */
+export const cloudEdits = (body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+  ...effortEdits(body, anyModel),
+  ...messageEdits(body, false),
+});
+
+/** Names of what a body loses by them. */
+export const cloudDrops = (body: Readonly<Record<string, unknown>>): string[] => effortDrops(body, anyModel);
 
 export interface MendedRequest {
   request: ChatRequest;

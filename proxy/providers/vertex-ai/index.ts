@@ -21,7 +21,7 @@ import { decodeGeminiError } from "../gemini/failure.ts";
 import { type GeminiApi, geminiChat } from "../gemini/request.ts";
 import { geminiSearches } from "../gemini/search.ts";
 import { geminiTokenCount } from "../gemini/token-count.ts";
-import { mended } from "../openai/mend.ts";
+import { cloudDrops, cloudEdits, mended } from "../openai/mend.ts";
 import { passthroughChat } from "../openai/request.ts";
 import type {
   AuthEnvironment,
@@ -146,7 +146,10 @@ export const provider: Provider = {
           model: undefined,
           anthropic_version: claudeVersion,
         }
-      : {},
+      : format === "openai.chat"
+        ? cloudEdits(body)
+        : {},
+  passthroughDrops: (format, body) => (format === "openai.chat" ? cloudDrops(body) : []),
   passthroughHeaders: (headers, account, model) =>
     apiOf(account, model) === "Claude" ? withBetas(headers, vertexBetas, model.config.upstream) : { ...headers },
   authorize,

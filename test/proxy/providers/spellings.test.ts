@@ -115,7 +115,7 @@ const rows: Record<string, Row> = {
 const parsed = (of: ReturnType<typeof sent>): unknown =>
   of === null ? null : { body: of.body, named: of.named.toSorted() };
 
-type Passed = "OpenAI" | "AzureOpenAI" | "OpenAICompatible";
+type Passed = "OpenAI" | "AzureOpenAI" | "OpenAICompatible" | "Bedrock" | "VertexAI";
 
 /** A body after the edits of the provider that it passes through to. */
 function passed(type: Passed, upstream: string, body: Json, options: Record<string, string> = {}): Json {
@@ -149,6 +149,18 @@ describe("spellings of a chat", () => {
     const asked = chat({ reasoning: { effort: "low" } });
     assert.deepEqual(passed("OpenAICompatible", "m", asked), asked);
     assert.deepEqual(passed("OpenAICompatible", "m", image(png)), image({ url: png }));
+  });
+
+  it("are read at a cloud's endpoint in OpenAI's format", () => {
+    for (const [type, upstream] of [
+      ["Bedrock", "openai.gpt-oss-120b-1:0"],
+      ["VertexAI", "meta/llama"],
+    ] as const) {
+      const to = { api: "OpenAI" };
+      assert.deepEqual(passed(type, upstream, image(png), to), image({ url: png }));
+      const asked = chat({ reasoning: { effort: "low" } });
+      assert.deepEqual(passed(type, upstream, asked, to), chat({ reasoning_effort: "low" }));
+    }
   });
 
   it("become an effort for a compatible server that knows only this", () => {
