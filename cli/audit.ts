@@ -34,7 +34,7 @@ ${where}
 Exits with 1 if a body can't be opened; its record has "unreadable" with the reason. It doesn't check records; use
 verify for that.`;
 
-const reportUsage = `sluice compliance-report PATH…: by month, from the audit log alone
+const reportUsage = `sluice compliance-report PATH…: monthly figures for auditors, from the audit log alone
 
 ${where}
   --from, --to MOMENT   such as 2027-02-01T00:00:00Z (default: everything)

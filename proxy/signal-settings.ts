@@ -55,7 +55,7 @@ export const signalSettings = {
   traceBodies: z.stringbool().default(false),
   traceTags: tags,
   otlpMetrics: z.enum(["None", "GenAI", "GenAI-1.41"]).default("None"),
-  /** Labels that say who called. */
+  /** Labels that identify the caller. */
   metricsLabels: labels,
   metricsMaxCallers: z.coerce.number().int().min(1).max(100_000).default(defaultCallMetrics.maxCallers),
   /** Request header with the caller's name for a session; "" for none. */
@@ -86,7 +86,7 @@ export const signalFlags = {
   "metrics-cost-buckets": "metricsCostBuckets",
 } as const;
 
-export const signalUsage = `  --metrics-labels L   labels of calls, tokens and cost that say who called: ${callerLabelNames.join(", ")}
+export const signalUsage = `  --metrics-labels L   labels that identify the caller, for calls, tokens and cost: ${callerLabelNames.join(", ")}
                        (default none; docs/metrics.md)
   --metrics-max-callers N   more combinations of their values are counted as other (default 1000)
   --session-header H   header with the caller's name for a session (default x-session-id)
@@ -98,7 +98,7 @@ export const signalUsage = `  --metrics-labels L   labels of calls, tokens and c
   --otlp-ca F          certificates to trust for TLS to it, instead of the system's
   --otlp-metrics M     None (default), GenAI: also metrics of OpenTelemetry's GenAI conventions, or GenAI-1.41: with
                        their names in version 1.41 as well
-  --trace-ratio N      share of calls that are traced, 0 to 1 (default 0.1); failed and slow calls are always
+  --trace-ratio N      share of calls that are traced, 0 to 1 (default 0.1); failed and slow calls are always traced
   --trace-parent M     Respect (default): a caller's traceparent decides for its calls; or Ignore
   --trace-slow-ms N    calls that take longer are always traced (default 10000; 0: none)
   --trace-bodies true  masked bodies in traces, for policies with logging.payloads

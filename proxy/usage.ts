@@ -23,7 +23,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --web-socket-max-ms N    longest lifetime of a WebSocket (default 3600000)
   --max-web-sockets N      WebSockets open at the same time (default 1000)
   --web-socket-memory-bytes N   memory for earlier turns of all WebSockets together (default 64 MiB)
-  --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
+  --max-held-body-bytes N     memory for request bodies of all callers together (default 256 MiB; docs/limits.md)
   --max-caller-body-bytes N   the same for one caller (default 64 MiB)
   --min-upload-bytes-per-second N   a slower body is cut off (default 256; 0: no minimum)
   --text-threads N     threads that read large texts for guard and masking, started when needed (default 2; 0: none)
@@ -41,13 +41,13 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
   --state-cert F       certificate of the proxy's own for TLS to it, and --state-key F its key; --cache-cert and --cache-key
                        for --cache-url
-  --state-timeout-ms N an answer of the store counts as late after this time (default 50; docs/fleet-state.md)
+  --state-timeout-ms N time in which the store should answer (default 50; docs/fleet-state.md)
   --state-file F       without a store: file in which spending survives a restart
   --ledger-days N      how many days the usage ledger keeps (default 62)
   --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
   --tls-key F          its key
   --tls-client-ca F    ask clients for a certificate of these authorities
-  --tls-client-crl F   lists of certificates that these authorities revoked
+  --tls-client-crl F   revocation lists of these authorities
   --tls-client-auth M  Required (default) or Optional
   --audit-dir DIR      folder for audit files (docs/audit.md)
   --audit-max-bytes N  a new file begins at this size (default 64 MiB)

@@ -1,5 +1,5 @@
 /**
- * Labels that say who called, such as user and team. Their values come from outside, so their number is bounded: when
+ * Labels that identify the caller, such as user and team. Their values come from outside, so their number is bounded: when
  * `maxCallers` combinations are known, all others are counted together as `other`.
  */
 import type { CallRecord } from "../call/record.ts";
