@@ -30,8 +30,8 @@ const momentOf = (text: string | undefined): number | null => {
 
 /** A key is due when its period is over, or when a rotation was requested since the last one. */
 function due(rotation: NonNullable<ApiKeySpec["rotation"]>, sinceMs: number, nowMs: number): boolean {
-  const asked = momentOf(rotation.requestedAt);
-  if (asked !== null && asked <= nowMs && asked > sinceMs) return true;
+  const requested = momentOf(rotation.requestedAt);
+  if (requested !== null && requested <= nowMs && requested > sinceMs) return true;
   return rotation.every !== undefined && nowMs >= sinceMs + durationMs(rotation.every);
 }
 

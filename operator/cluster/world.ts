@@ -136,8 +136,8 @@ export class SecretFacts {
   }
 
   #factsOf(values: SecretValues, digester: KeyedDigester): Record<string, SecretFact> {
-    const known = this.#known.get(values);
-    if (known !== undefined) return known;
+    const cached = this.#known.get(values);
+    if (cached !== undefined) return cached;
     const facts = Object.fromEntries(
       Object.entries(values).map(([key, value]) => [key, secretFactBy(digester, value)]),
     );

@@ -88,14 +88,14 @@ export function warnOverlaps(settled: readonly { verdict: VerdictDraft; config: 
   const claims = new Map<string, Claims>();
   for (const { verdict, config } of wild) {
     const path = config.pathPrefix;
-    let known = claims.get(path);
-    if (known === undefined) {
+    let cached = claims.get(path);
+    if (cached === undefined) {
       const routes = (byPath.get(path) ?? []).map((route) => route.config);
-      known = new Claims(routes.flatMap((route) => (route.models ?? []).map((name) => ({ name, route }))));
-      claims.set(path, known);
+      cached = new Claims(routes.flatMap((route) => (route.models ?? []).map((name) => ({ name, route }))));
+      claims.set(path, cached);
     }
     for (const name of (config.models ?? []).filter(isModelPattern)) {
-      const claims = known.before(config, modelPattern(name));
+      const claims = cached.before(config, modelPattern(name));
       if (claims.length > 0) verdict.accepted.push(warning(config, name, claims));
     }
   }

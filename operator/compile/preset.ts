@@ -32,8 +32,8 @@ const withDefaults = (options: Capabilities["options"], values: Preset["options"
 const merged = new WeakMap<Preset, Capabilities>();
 
 function capabilitiesWith(preset: Preset, capabilities: Capabilities): Capabilities {
-  const known = merged.get(preset);
-  if (known !== undefined) return known;
+  const cached = merged.get(preset);
+  if (cached !== undefined) return cached;
   const made: Capabilities = {
     ...capabilities,
     defaultEndpoint: preset.endpoint,

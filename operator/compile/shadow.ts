@@ -22,8 +22,8 @@ function warnSame(target: TargetConfig, targets: readonly TargetConfig[], accept
 /** A limit on money can't count copies without a price, so they are not made. */
 function warnUnpriced(target: TargetConfig, { policy, view }: TargetContext, accepted: Problem[]): void {
   const models = view.live.get(target.provider)?.models ?? {};
-  const asked = target.model === null ? Object.keys(models) : [target.model];
-  const unpriced = asked.filter((name) => own(models, name)?.price === null);
+  const requested = target.model === null ? Object.keys(models) : [target.model];
+  const unpriced = requested.filter((name) => own(models, name)?.price === null);
   if (policy.spec.routing.shadow?.costPerDay === undefined || unpriced.length === 0) return;
   const message = `no price is known for ${unpriced.slice(0, 16).join(", ")} of LLMProvider ${target.provider}: with costPerDay, calls to it are not copied; set the price in its spec.models`;
   accepted.push(problem("Invalid", message, [...path.slice(0, -1), "costPerDay"], "warning"));

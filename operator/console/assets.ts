@@ -65,9 +65,9 @@ function send(asset: Asset, request: FastifyRequest, reply: FastifyReply): Fasti
 export function serveAssets(app: FastifyInstance): void {
   const assets = new Map<keyof PageFiles, Promise<Asset>>();
   const assetAt = (name: keyof PageFiles): Promise<Asset> => {
-    const known = assets.get(name) ?? pageFiles().then((files) => assetOf(name, files[name]));
-    assets.set(name, known);
-    return known;
+    const cached = assets.get(name) ?? pageFiles().then((files) => assetOf(name, files[name]));
+    assets.set(name, cached);
+    return cached;
   };
   app.get(consolePath, (_request, reply) => reply.redirect(`${consolePath}/`, 308));
   app.get(`${consolePath}/`, async (request, reply) => send(await assetAt("index.html"), request, reply));

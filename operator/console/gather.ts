@@ -30,8 +30,8 @@ class Kept<T> {
 
   get(name: string, ask: () => Promise<T>): Promise<T> {
     const nowMs = this.#nowMs();
-    const known = this.#answers.get(name);
-    if (known !== undefined && nowMs - known.atMs < this.#forMs) return known.answer;
+    const cached = this.#answers.get(name);
+    if (cached !== undefined && nowMs - cached.atMs < this.#forMs) return cached.answer;
     if (this.#answers.size >= maxKept) this.#answers.clear();
     const answer = ask();
     this.#answers.set(name, { atMs: nowMs, answer });

@@ -68,8 +68,8 @@ export function tokenGate(reviews: Reviews, namespaces: () => readonly string[],
     async viewer(token) {
       if (token === null) return null;
       const digest = hash("sha256", token, "base64url");
-      const known = kept.get(digest);
-      if (known !== undefined && nowMs() < known.untilMs) return known.viewer;
+      const cached = kept.get(digest);
+      if (cached !== undefined && nowMs() < cached.untilMs) return cached.viewer;
       if (kept.size >= maxKept) kept.clear();
       const entry = { untilMs: nowMs() + validForMs, viewer: ask(token) };
       kept.set(digest, entry);

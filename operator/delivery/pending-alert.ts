@@ -34,8 +34,8 @@ export interface PendingTest {
 
 /** The test that an object's annotation requests; null if there is none or it is done. */
 export function requestedTest(meta: ObjectMeta | undefined, last: AlertTest | undefined): string | null {
-  const asked = meta?.annotations?.[testAnnotation]?.slice(0, 64);
-  return asked === undefined || asked === last?.requestedAt ? null : asked;
+  const requested = meta?.annotations?.[testAnnotation]?.slice(0, 64);
+  return requested === undefined || requested === last?.requestedAt ? null : requested;
 }
 
 /** Equal for channels with the same receivers. */

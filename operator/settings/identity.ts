@@ -136,8 +136,8 @@ function rendered(
   cluster: ClusterIssuer | null,
   roleNames: readonly string[],
 ): IdentityIssuer | null {
-  const asked = asksCluster(given) ? cluster : null;
-  const issuer = given.issuer ?? asked?.issuer;
+  const defaults = asksCluster(given) ? cluster : null;
+  const issuer = given.issuer ?? defaults?.issuer;
   if (issuer === undefined) return null;
   const claims: Partial<Record<"user" | "team" | "role" | "tags", string | undefined>> =
     given.kind === "OIDC" ? given.claims : {};
@@ -148,7 +148,7 @@ function rendered(
     audiences: given.audiences,
     algorithms: given.algorithms,
     jwksUrl: given.jwksUrl ?? null,
-    jwks: given.jwks ?? asked?.jwks ?? null,
+    jwks: given.jwks ?? defaults?.jwks ?? null,
     ca: given.caBundle === undefined ? null : certificatesIn(given.caBundle),
     allowPrivateEndpoint: given.allowPrivateEndpoint,
     namespace: given.kind === "OIDC" ? given.namespace : null,

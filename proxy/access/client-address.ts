@@ -86,8 +86,8 @@ export class Origins {
   }
 
   #peer(socketAddress: string): Peer {
-    const known = this.#peers.get(socketAddress);
-    if (known !== undefined) return known;
+    const cached = this.#peers.get(socketAddress);
+    if (cached !== undefined) return cached;
     const address = canonicalAddress(socketAddress);
     const peer = { address, trusted: address !== null && !this.#trusted.empty && this.#trusted.has(address) };
     if (this.#peers.size >= maxPeers) this.#peers.clear();

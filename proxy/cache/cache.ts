@@ -53,8 +53,8 @@ export class ResponseCache {
    * may serve embeddings well. A changed policy starts with a closed breaker.
    */
   breaker({ config, fingerprint }: Route): Breaker {
-    const known = this.#breakers.get(config.id);
-    if (known?.fingerprint === fingerprint) return known.breaker;
+    const cached = this.#breakers.get(config.id);
+    if (cached?.fingerprint === fingerprint) return cached.breaker;
     const breaker = new Breaker();
     this.#breakers.set(config.id, { fingerprint, breaker });
     return breaker;

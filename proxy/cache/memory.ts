@@ -9,8 +9,8 @@ export function memoryStore(maxBytes: number, nowMs: () => number): CacheStore {
   const bytes = (): number => [...routes.values()].reduce((sum, cache) => sum + cache.calculatedSize, 0);
 
   const cacheOf = (route: string, maxEntries: number): RouteCache => {
-    const known = routes.get(route);
-    if (known?.max === maxEntries) return known;
+    const cached = routes.get(route);
+    if (cached?.max === maxEntries) return cached;
     const cache: RouteCache = new LRUCache({
       max: maxEntries,
       maxSize: maxBytes,

@@ -124,8 +124,8 @@ export function memoryVectors(maxBytes: number, nowMs: () => number): VectorInde
   const bytes = (): number => [...routes.values()].reduce((sum, { entries }) => sum + entries.calculatedSize, 0);
 
   const vectorsOf = (route: string, maxEntries: number): RouteVectors => {
-    const known = routes.get(route);
-    if (known?.entries.max === maxEntries) return known;
+    const cached = routes.get(route);
+    if (cached?.entries.max === maxEntries) return cached;
     const made = new RouteVectors(maxEntries);
     routes.set(route, made);
     return made;

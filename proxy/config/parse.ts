@@ -144,8 +144,8 @@ function* document<S extends z.ZodObject>(
   if (sha256Hex(bytes) !== wanted)
     throw new Rejected(`${name} is not the one that revision ${manifest.revision} names`);
   yield;
-  const known = cache.get(wanted) as z.output<S> | undefined;
-  if (known !== undefined) return known;
+  const cached = cache.get(wanted) as z.output<S> | undefined;
+  if (cached !== undefined) return cached;
   const value = yield* decode(name, textOf(bytes), schema, keeping);
   cache.set(wanted, value);
   return value;

@@ -133,8 +133,8 @@ export class ShadowRows {
   }
 
   #row(key: Pick<ShadowRow, "policy" | "model" | "target" | "shadow">): ShadowRow {
-    const known = this.#rows.get(rowKey(key));
-    if (known !== undefined) return known;
+    const cached = this.#rows.get(rowKey(key));
+    if (cached !== undefined) return cached;
     if (this.#rows.size >= this.#most && key.model !== "other")
       return this.#row({ policy: key.policy, model: "other", target: "", shadow: "" });
     const { policy, model, target, shadow } = key;

@@ -84,8 +84,8 @@ const marks = new Map<number, string>();
 
 /** The digit of what may mark a footnote, or its two digits. */
 export function digitsOfMark(mark: number): string {
-  const known = marks.get(mark);
-  if (known !== undefined) return known;
+  const cached = marks.get(mark);
+  if (cached !== undefined) return cached;
   const plain = plainForm(mark) as string;
   marks.set(mark, plain);
   return plain;

@@ -179,8 +179,8 @@ export class CachingVerifier implements TokenVerifier {
   }
 
   #nameOf(issuer: IdentityIssuer): string {
-    const known = this.#names.get(issuer);
-    if (known !== undefined) return known;
+    const cached = this.#names.get(issuer);
+    if (cached !== undefined) return cached;
     const name = JSON.stringify(issuer);
     this.#names.set(issuer, name);
     return name;
@@ -188,8 +188,8 @@ export class CachingVerifier implements TokenVerifier {
 
   #keysOf(issuer: IdentityIssuer): IssuerKeys {
     const name = this.#nameOf(issuer);
-    const known = this.#keys.get(name);
-    if (known !== undefined) return known;
+    const existing = this.#keys.get(name);
+    if (existing !== undefined) return existing;
     const keys = new IssuerKeys(issuer, this.#fetch, this.#nowMs, this.#failed);
     this.#keys.set(name, keys);
     return keys;

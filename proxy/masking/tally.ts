@@ -90,8 +90,8 @@ export class Tally {
 
   #placeholder(type: string, value: string): string {
     const key = `${type}\n${value}`;
-    const known = this.#byValue.get(key);
-    if (known !== undefined) return known;
+    const cached = this.#byValue.get(key);
+    if (cached !== undefined) return cached;
     let number = (this.#numbers.get(type) ?? 0) + 1;
     const label = labelOf(type);
     while (this.#taken.has(`[${label}_${number}]`)) number++;

@@ -36,12 +36,12 @@ function usageOf(answer: JsonObject): Usage | null {
 /** `tokensOf`: of a text. Servers read the query with each document. */
 function ranked(request: MediaRequest, price: Price | null, tokensOf: (text: string) => number): Usage {
   const { query, documents } = textsIn(request);
-  const asked = tokensOf(query);
+  const queryTokens = tokensOf(query);
   let [parts, prompt] = [0, 0];
   for (const document of documents) {
     const tokens = tokensOf(document);
-    parts += Math.max(1, Math.ceil((tokens + asked) / tokensPerPart));
-    prompt += tokens + asked;
+    parts += Math.max(1, Math.ceil((tokens + queryTokens) / tokensPerPart));
+    prompt += tokens + queryTokens;
   }
   const searchUnit = Math.max(1, Math.ceil(parts / documentsPerUnit));
   const usage: Usage = { ...noUsage, units: { searchUnit }, estimated: true };

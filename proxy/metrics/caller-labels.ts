@@ -57,8 +57,8 @@ export class CallersSeries<T> {
     let joined = "";
     for (const name of names)
       joined += `${joined === "" && name === names[0] ? "" : between}${labelValue(name, caller)}`;
-    const known = this.#known.get(joined);
-    if (known !== undefined) return known;
+    const cached = this.#known.get(joined);
+    if (cached !== undefined) return cached;
     if (this.#count >= this.#maxCallers) {
       this.#overflow();
       return (this.#other ??= this.#make(Object.fromEntries(names.map((name) => [name, "other"]))));

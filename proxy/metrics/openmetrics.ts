@@ -45,8 +45,8 @@ function labelsText(labels: Labels): string {
 /** Text of the labels that a series keeps for good. */
 const sharedTexts = new WeakMap<Labels, string>();
 function sharedText(labels: Labels): string {
-  const known = sharedTexts.get(labels);
-  if (known !== undefined) return known;
+  const cached = sharedTexts.get(labels);
+  if (cached !== undefined) return cached;
   const text = labelsText(labels);
   sharedTexts.set(labels, text);
   return text;

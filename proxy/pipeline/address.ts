@@ -155,14 +155,14 @@ const maxResolvedLength = 128;
 /** The address of a call before its caller is known. */
 export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
   if (method !== "POST" || path.length > maxResolvedLength) return addressBy(method, path, snapshot, () => true);
-  let known = resolved.get(snapshot);
-  if (known === undefined) resolved.set(snapshot, (known = new Map()));
-  const before = known.get(path);
+  let cached = resolved.get(snapshot);
+  if (cached === undefined) resolved.set(snapshot, (cached = new Map()));
+  const before = cached.get(path);
   if (before !== undefined) return before;
   const addressed = addressBy(method, path, snapshot, () => true);
   if (isFailure(addressed)) return addressed;
-  if (known.size >= maxResolved) known.clear();
-  known.set(path, addressed);
+  if (cached.size >= maxResolved) cached.clear();
+  cached.set(path, addressed);
   return addressed;
 }
 

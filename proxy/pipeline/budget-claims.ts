@@ -79,9 +79,9 @@ function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number, reco
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
   let made = counters.get(budget);
   if (made === undefined || made.size > maxKept) counters.set(budget, (made = new Map()));
-  const known = made.get(subject);
+  const cached = made.get(subject);
   const expiresAtMs = budget.per === "Session" ? sessionExpiry(nowMs) : endMs === null ? null : endMs + keptMs;
-  if (known !== undefined && known.startsAtMs === startMs && known.expiresAtMs === expiresAtMs) return known;
+  if (cached !== undefined && cached.startsAtMs === startMs && cached.expiresAtMs === expiresAtMs) return cached;
   const before = recounts?.known(budget, startMs)?.get(subject) ?? 0;
   const counter = makeCounter(budget, subject, { startMs, endMs, expiresAtMs }, before);
   made.set(subject, counter);

@@ -39,11 +39,11 @@ export function preflight(client: ClientConnection, allowedOrigins: readonly str
   const origin = client.header("origin");
   if (origin === null || !isPreflight(client)) return null;
   if (!allowedOrigins.includes(origin)) return foreign;
-  const asked = client.header("access-control-request-headers");
+  const requested = client.header("access-control-request-headers");
   client.head(204, {
     "access-control-allow-methods": methods,
-    ...(asked !== null && asked.length <= 2048 && headerList.test(asked)
-      ? { "access-control-allow-headers": asked }
+    ...(requested !== null && requested.length <= 2048 && headerList.test(requested)
+      ? { "access-control-allow-headers": requested }
       : {}),
     "access-control-max-age": maxAge,
     "content-length": 0,

@@ -48,11 +48,11 @@ export class LaterRequests {
   model(body: JsonObject): string | Failure {
     const mistaken = this.#mistaken(body);
     if (mistaken !== null) return mistaken;
-    const asked = body["model"];
-    if (typeof asked !== "string") return unnamed;
-    const names = this.#names(asked);
+    const requested = body["model"];
+    if (typeof requested !== "string") return unnamed;
+    const names = this.#names(requested);
     const [first] = names;
-    if (first === undefined) return noModel(asked);
+    if (first === undefined) return noModel(requested);
     const denials = names.map((name) => this.#denied(name));
     const allowed = denials.indexOf(null);
     return allowed < 0
@@ -83,11 +83,11 @@ export class LaterRequests {
   #deniedAlone(request: JsonObject): Failure | null {
     const mistaken = this.#mistaken(request);
     if (mistaken !== null) return mistaken;
-    const asked = request["model"];
-    if (asked === undefined || asked === null) return this.#steered(request);
-    if (typeof asked !== "string") return failure("invalid_value", "`model` must be a string.", { param: "model" });
-    const names = this.#names(asked);
-    const denials = (names.length === 0 ? [asked] : names).map((name) => this.#denied(name));
+    const wanted = request["model"];
+    if (wanted === undefined || wanted === null) return this.#steered(request);
+    if (typeof wanted !== "string") return failure("invalid_value", "`model` must be a string.", { param: "model" });
+    const names = this.#names(wanted);
+    const denials = (names.length === 0 ? [wanted] : names).map((name) => this.#denied(name));
     return denials.includes(null) ? this.#steered(request) : (denials[0] ?? null);
   }
 

@@ -153,8 +153,8 @@ class LimitSource {
   }
 
   counterOf(subject: string): CounterSpec {
-    const known = this.#counters.get(subject);
-    if (known !== undefined) return known;
+    const cached = this.#counters.get(subject);
+    if (cached !== undefined) return cached;
     const { of, windowMs, amount, onStateLoss } = this.limit;
     const kind = of === "Concurrency" ? "held" : "window";
     const key = this.#start + subject;

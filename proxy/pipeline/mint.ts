@@ -69,19 +69,19 @@ export async function mint(
   const { key } = identity;
   const right = key.clientTokens;
   if (right === undefined) return noRight;
-  const asked = await readWanted(client);
-  if (isFailure(asked)) return asked;
-  const foreign = (asked.models ?? []).find((name) => !allowsModel(key.models, name));
+  const requested = await readWanted(client);
+  if (isFailure(requested)) return requested;
+  const foreign = (requested.models ?? []).find((name) => !allowsModel(key.models, name));
   if (foreign !== undefined)
     return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, {
       param: "models",
     });
-  const unserved = (asked.models ?? []).find((name) => !servesModel(snapshot, name, identity));
+  const unserved = (requested.models ?? []).find((name) => !servesModel(snapshot, name, identity));
   if (unserved !== undefined)
     return failure("model_not_found", `No policy serves ${JSON.stringify(unserved)} to this API key.`, {
       param: "models",
     });
-  const origin = asked.origin ?? null;
+  const origin = requested.origin ?? null;
   if (right.origins !== null && (origin === null || !right.origins.includes(origin))) {
     return failure(
       "origin_not_allowed",
@@ -90,20 +90,20 @@ export async function mint(
     );
   }
   const lifeMs = Math.min(
-    (asked.expires_in ?? Number.POSITIVE_INFINITY) * 1000,
+    (requested.expires_in ?? Number.POSITIVE_INFINITY) * 1000,
     right.maxLifeMs,
     (key.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs,
   );
   const expiresAtMs = nowMs + lifeMs;
   const token = snapshot.clientTokens.mint(
-    { key: key.id, models: asked.models ?? null, origin, expiresAtMs },
+    { key: key.id, models: requested.models ?? null, origin, expiresAtMs },
     key.digest,
   );
   return {
     token,
     expires_in: Math.floor(lifeMs / 1000),
     expires_at: Math.floor(expiresAtMs / 1000),
-    models: asked.models ?? null,
+    models: requested.models ?? null,
     origin,
   };
 }

@@ -68,8 +68,8 @@ const anthropicModel = ({ id, context, output }: ListedModel): object => ({
 /** One page of a list, as Anthropic's cursors select it. */
 function anthropicPage(models: readonly ListedModel[], url: string): object {
   const query = new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?") + 1) : "");
-  const asked = Number(query.get("limit") ?? 20);
-  const limit = Number.isSafeInteger(asked) && asked >= 1 ? Math.min(asked, 1_000) : 20;
+  const requested = Number(query.get("limit") ?? 20);
+  const limit = Number.isSafeInteger(requested) && requested >= 1 ? Math.min(requested, 1_000) : 20;
   const place = (name: string): number => models.findIndex((model) => model.id === query.get(name));
   const after = place("after_id");
   const before = place("before_id");

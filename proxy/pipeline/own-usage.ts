@@ -91,19 +91,19 @@ export async function ownUsage(
   sources: UsageSources,
 ): Promise<object | Failure> {
   if (identity.anonymous) return identity.failure;
-  const asked = parseQuery(url);
-  if (isFailure(asked)) return asked;
+  const requested = parseQuery(url);
+  if (isFailure(requested)) return requested;
   const { roles, settings } = snapshot;
-  const refused = missingPermission(identity, asked.everybody ? "view_all_requests" : "view_own_requests", roles);
+  const refused = missingPermission(identity, requested.everybody ? "view_all_requests" : "view_own_requests", roles);
   if (refused) return refused;
   const costs = missingPermission(identity, "view_costs", roles) === null;
   const nowMs = sources.nowMs();
-  const fromMs = Math.floor((nowMs - asked.periodMs) / hourMs) * hourMs;
+  const fromMs = Math.floor((nowMs - requested.periodMs) / hourMs) * hourMs;
   const currency = settings.currency ?? null;
   try {
-    const rows = (await sources.ledger.readLedger(fromMs, nowMs + hourMs)).filter(mine(identity, asked.everybody));
-    const { timeZone } = asked;
-    const groups = groupRows(rows, asked.groupBy, { timeZone, keys: keyFactsOf(rows, snapshot) });
+    const rows = (await sources.ledger.readLedger(fromMs, nowMs + hourMs)).filter(mine(identity, requested.everybody));
+    const { timeZone } = requested;
+    const groups = groupRows(rows, requested.groupBy, { timeZone, keys: keyFactsOf(rows, snapshot) });
     const budgets: BudgetStanding[] = await budgetsOfCaller(identity, snapshot, sources, costs);
     return {
       object: "list",

@@ -74,12 +74,12 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget, context: Pr
 }
 
 function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, context: PrepareContext): ReplyContext {
-  const asked = !reportsUsageOnRequest(shaped.format) || asksForUsage(shaped.received.json["stream_options"]);
+  const requested = !reportsUsageOnRequest(shaped.format) || asksForUsage(shaped.received.json["stream_options"]);
   return {
     model: shaped.model ?? model.name,
     fallbackId: context.requestId,
     createdSeconds: Math.floor(context.nowMs / 1000),
-    includeUsage: asked,
+    includeUsage: requested,
     request,
     body: shaped.received.json,
     keepItems: context.keepItems,

@@ -25,12 +25,12 @@ const isLong = (secret: string): boolean => secret.length >= minSecretLength;
 const gatewaySecrets = new WeakMap<Snapshot["providers"], readonly string[]>();
 
 function secretsOfGateway(providers: Snapshot["providers"]): readonly string[] {
-  let known = gatewaySecrets.get(providers);
-  if (known === undefined) {
-    known = [...providers.values()].flatMap(({ account }) => accountSecrets(account)).filter(isLong);
-    gatewaySecrets.set(providers, known);
+  let cached = gatewaySecrets.get(providers);
+  if (cached === undefined) {
+    cached = [...providers.values()].flatMap(({ account }) => accountSecrets(account)).filter(isLong);
+    gatewaySecrets.set(providers, cached);
   }
-  return known;
+  return cached;
 }
 
 /** Credentials of the caller and the gateway. A prompt may contain them, and a provider may repeat them. */

@@ -82,11 +82,11 @@ export function calledUnder(row: LedgerRow, snapshot: Snapshot, nowMs: number): 
   const prefix = own?.config.pathPrefix ?? "";
   const identity = identityOf(row, snapshot, nowMs);
   const names = [row.model, ...(own?.config.models ?? [])];
-  const asked = names.find((model) => {
+  const requested = names.find((model) => {
     const routed = routedIn(snapshot, { prefix, model }, identity);
     return !isFailure(routed) && routed.route === own && editedModel(routed) === row.model;
   });
-  return { prefix, model: asked ?? row.model };
+  return { prefix, model: requested ?? row.model };
 }
 
 const average = (tokens: number, { requests }: LedgerRow): number => Math.ceil(tokens / Math.max(1, requests));

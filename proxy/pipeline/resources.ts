@@ -117,8 +117,8 @@ export async function passThrough(
 async function send(exchange: PreparedExchange, path: string, query: URLSearchParams): Promise<Failure | null> {
   const { operation, ids } = exchange;
   if (isMessageBatch(operation) && ids !== null) {
-    const asked = await sendMessageBatch(exchange, ids, path, query);
-    if (asked !== undefined) return asked;
+    const requested = await sendMessageBatch(exchange, ids, path, query);
+    if (requested !== undefined) return requested;
   }
   const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
   if (ids !== null && makes) return make(exchange, ids, path);

@@ -176,13 +176,13 @@ const maxResolved = 64;
 
 /** Targets that have the model and may get the data, in config order. Later stages know no other targets. */
 export function resolveTargets(route: Route, model: string | null): readonly ResolvedTarget[] {
-  let known = resolvedTargets.get(route);
-  if (known === undefined) resolvedTargets.set(route, (known = new Map()));
-  const before = known.get(model);
+  let existing = resolvedTargets.get(route);
+  if (existing === undefined) resolvedTargets.set(route, (existing = new Map()));
+  const before = existing.get(model);
   if (before !== undefined) return before;
   const resolved = targetsWith(route, model);
   // A model that no provider has is the caller's free text, and isn't cached.
-  if (resolved.length > 0 && known.size < maxResolved) known.set(model, resolved);
+  if (resolved.length > 0 && existing.size < maxResolved) existing.set(model, resolved);
   return resolved;
 }
 

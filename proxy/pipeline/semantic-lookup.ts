@@ -49,8 +49,8 @@ export class SemanticSearch {
   static of(call: CachedCall, lookup: CacheLookup): SemanticSearch | null {
     const { config, route } = lookup;
     if (config.semantic === null || route.embedder === null) return null;
-    const asked = question(lookup);
-    return asked === null ? null : new SemanticSearch(call, config, config.semantic, route.embedder, asked);
+    const requested = question(lookup);
+    return requested === null ? null : new SemanticSearch(call, config, config.semantic, route.embedder, requested);
   }
 
   get shadow(): boolean {

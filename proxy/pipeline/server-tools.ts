@@ -143,15 +143,15 @@ export function serverUses({ received, edits, format }: Shaped): ServerUses {
   const { json } = received;
   const tools = "tools" in edits ? edits["tools"] : json["tools"];
   const list: readonly unknown[] = Array.isArray(tools) ? tools : noTools;
-  const asked = "max_tool_calls" in edits ? { ...json, max_tool_calls: edits["max_tool_calls"] } : json;
+  const requested = "max_tool_calls" in edits ? { ...json, max_tool_calls: edits["max_tool_calls"] } : json;
   const audio =
     (json["audio"] ?? null) !== null || (Array.isArray(json["modalities"]) && json["modalities"].includes("audio"));
   const by =
     format === "openai.responses"
-      ? ofResponses(asked, list)
+      ? ofResponses(requested, list)
       : format === "anthropic.messages"
-        ? ofAnthropic(asked, list)
-        : ofChat(asked, list);
+        ? ofAnthropic(requested, list)
+        : ofChat(requested, list);
   return audio ? { ...by, audio } : by;
 }
 

@@ -108,8 +108,8 @@ export function errorReply(
 const peers = new WeakMap<ResolvedTarget, AttemptPeer>();
 
 function peerOf(target: ResolvedTarget): AttemptPeer {
-  const known = peers.get(target);
-  if (known !== undefined) return known;
+  const cached = peers.get(target);
+  if (cached !== undefined) return cached;
   const { entry, model } = target;
   const { genAiName, type } = entry.provider.capabilities;
   const provider = genAiName ?? type.toLowerCase();

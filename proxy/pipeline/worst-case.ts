@@ -170,8 +170,8 @@ function promptOf(bound: number, model: ModelConfig, fills: boolean, turns: numb
 function outputMost(shaped: Shaped, { config, model }: ResolvedTarget): number {
   const { maxOutputTokens } = model.config;
   if (shaped.format === "openai.embeddings") return 0;
-  const asked = askedCap(shaped.forTarget(config));
-  return asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
+  const requested = askedCap(shaped.forTarget(config));
+  return requested === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(requested, maxOutputTokens ?? requested);
 }
 
 /** Context size, in tokens, assumed for a model whose own is unknown. */

@@ -106,8 +106,8 @@ function withoutToolSettings(request: ChatRequest): ChatRequest {
 
 /** Answers that aren't text, where the model can't make them. */
 function unheard({ modalities }: ChatRequest, images: boolean): Refusal | null {
-  const asked = Array.isArray(modalities) ? modalities : [];
-  const other = asked.find((modality) => modality !== "text" && !(images && modality === "image"));
+  const requested = Array.isArray(modalities) ? modalities : [];
+  const other = requested.find((modality) => modality !== "text" && !(images && modality === "image"));
   return other === undefined
     ? null
     : refusal(

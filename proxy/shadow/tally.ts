@@ -59,8 +59,8 @@ export class ShadowTally {
   #hour(): HourTally {
     const nowMs = this.#nowMs();
     const startMs = nowMs - (nowMs % hourMs);
-    const known = this.#hours.get(startMs);
-    if (known !== undefined) return known;
+    const cached = this.#hours.get(startMs);
+    if (cached !== undefined) return cached;
     this.#makeRoom(startMs);
     const hour = newTally();
     this.#hours.set(startMs, hour);

@@ -32,11 +32,11 @@ export function answerFingerprint(
   embedder: Embedder | null,
 ): string {
   if (config.cache === null) return "";
-  const asked = (embedder === null ? targets : [...targets, embedder]).map(({ entry, model }) => {
+  const requested = (embedder === null ? targets : [...targets, embedder]).map(({ entry, model }) => {
     const models = model === null ? [...entry.models.values()] : [model];
     const { id, type, endpoint, options } = entry.account.config;
     return [id, type, endpoint, options, models.map(({ name, config: { upstream } }) => [name, upstream])];
   });
   const what = Object.entries(config).filter(([field]) => shapesAnswers[field as keyof RouteConfig]);
-  return sha256Hex(canonicalJson([Object.fromEntries(what), config.access.regions, asked]));
+  return sha256Hex(canonicalJson([Object.fromEntries(what), config.access.regions, requested]));
 }

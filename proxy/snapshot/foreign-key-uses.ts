@@ -18,9 +18,9 @@ export class ForeignKeyUses {
   note(key: string, value: string, nowMs: number): void {
     const id = `${key} ${value}`;
     const hour = nowMs - (nowMs % hourMs);
-    const known = this.#uses.get(id);
-    if (known !== undefined) {
-      known.hourMs = hour;
+    const cached = this.#uses.get(id);
+    if (cached !== undefined) {
+      cached.hourMs = hour;
       return;
     }
     if (this.#uses.size >= maxKept) this.#uses.delete(this.#uses.keys().next().value ?? "");

@@ -51,9 +51,9 @@ export class SharedFields {
 
   /** From `operation` to `upstream_model`, each after a comma. */
   place(call: CallRecord): Buffer {
-    const known = this.#places.get(call.operation)?.get(call.route)?.get(call.model)?.get(call.provider);
-    if (known !== undefined && known.upstreamModel === call.upstreamModel && known.region === call.region)
-      return known.text;
+    const cached = this.#places.get(call.operation)?.get(call.route)?.get(call.model)?.get(call.provider);
+    if (cached !== undefined && cached.upstreamModel === call.upstreamModel && cached.region === call.region)
+      return cached.text;
     const text = placeText(call);
     this.#keep(text);
     const { region, upstreamModel } = call;
@@ -67,8 +67,8 @@ export class SharedFields {
 
   /** `key`, `user` and `team`, each after a comma. */
   caller(call: CallRecord): Buffer {
-    const known = this.#callers.get(call.key)?.get(call.user);
-    if (known !== undefined && known.team === call.team) return known.text;
+    const existing = this.#callers.get(call.key)?.get(call.user);
+    if (existing !== undefined && existing.team === call.team) return existing.text;
     const text = callerText(call);
     this.#keep(text);
     Object.assign(this.#callers.at(call.key).at(call.user), { team: call.team, text });

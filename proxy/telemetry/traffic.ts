@@ -32,9 +32,9 @@ class Series {
   slot(nowMs: number): Float64Array {
     const number = Math.floor(nowMs / trafficSlotMs);
     const place = number % trafficSlots;
-    const known = this.#slots[place];
-    if (known !== undefined && this.#numbers[place] === number) return known;
-    const slot = known?.fill(0) ?? new Float64Array(width);
+    const cached = this.#slots[place];
+    if (cached !== undefined && this.#numbers[place] === number) return cached;
+    const slot = cached?.fill(0) ?? new Float64Array(width);
     this.#slots[place] = slot;
     this.#numbers[place] = number;
     return slot;

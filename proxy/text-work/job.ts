@@ -58,8 +58,8 @@ const compiled = new Map<string, unknown>();
 const maxCompiled = 256;
 
 function once<T>(key: string, make: () => T): T {
-  const known = compiled.get(key);
-  if (known !== undefined) return known as T;
+  const cached = compiled.get(key);
+  if (cached !== undefined) return cached as T;
   if (compiled.size >= maxCompiled) compiled.clear();
   const made = make();
   compiled.set(key, made);

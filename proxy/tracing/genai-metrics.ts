@@ -32,8 +32,8 @@ class OtlpMetric<S extends CounterSeries | HistogramSeries> {
 
   of(attributes: Attributes): S {
     const key = Object.values(attributes).join("\n");
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
+    const cached = this.#known.get(key);
+    if (cached !== undefined) return cached;
     const series = this.#make();
     this.#known.set(key, series);
     this.points.push({ attributes, series });

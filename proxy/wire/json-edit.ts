@@ -31,8 +31,8 @@ const lastAdded = new Map<string, { value: number; bytes: Buffer }>();
 
 /** A member to add, and a comma. */
 function memberBytes(name: string, value: unknown): Buffer {
-  const known = lastAdded.get(name);
-  if (known !== undefined && known.value === value) return known.bytes;
+  const cached = lastAdded.get(name);
+  if (cached !== undefined && cached.value === value) return cached.bytes;
   const bytes = Buffer.from(`${JSON.stringify(name)}:${JSON.stringify(value)},`);
   if (typeof value === "number" && name.length <= keptLength) {
     if (lastAdded.size >= maxKept) lastAdded.clear();

@@ -122,8 +122,8 @@ export class GrpcCollector implements Collector {
   }
 
   async #open(signal: AbortSignal): Promise<ClientHttp2Session> {
-    const known = this.#session;
-    if (known !== null && !known.closed && !known.destroyed) return known;
+    const cached = this.#session;
+    if (cached !== null && !cached.closed && !cached.destroyed) return cached;
     const { url, ca, egress } = this.#options;
     const trust = ca === null ? {} : { ca: readFileSync(ca) };
     const tunnel = await tunnelThrough(egress, new URL(url), { ...trust, ALPNProtocols: ["h2"] }, signal);

@@ -41,8 +41,8 @@ export class Upstreams {
   }
 
   #look(address: UpstreamAddress): Connections | null {
-    const known = this.#known.get(address);
-    if (known !== undefined) return known;
+    const cached = this.#known.get(address);
+    if (cached !== undefined) return cached;
     const host = new URL(address.origin).hostname.replace(/^\[|\]$/g, "");
     const refused = isIP(host) !== 0 && !addressAllowed(host, address.allowPrivate);
     const pool = refused ? null : this.#pool(address);

@@ -42,9 +42,9 @@ interface Used {
 function usedKeys(facts: ConsoleFacts, rows: readonly LedgerRow[]): Map<string, Used> {
   const used = new Map<string, Used>();
   const usedOf = (key: string): Used => {
-    const known = used.get(key) ?? { lastMs: 0, requests: 0, costNanoUsd: 0 };
-    used.set(key, known);
-    return known;
+    const entry = used.get(key) ?? { lastMs: 0, requests: 0, costNanoUsd: 0 };
+    used.set(key, entry);
+    return entry;
   };
   for (const row of rows) {
     if (row.key === "") continue;

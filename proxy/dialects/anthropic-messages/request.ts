@@ -157,10 +157,12 @@ function toolParameters(body: JsonObject): Optional {
   const noneLeft = definitions.length > 0 && tools.length === 0;
   const choice = ownChoice(body, definitions);
   const search = definitions.find(isSearch);
-  const asked = choice === null ? undefined : toolChoices[String(choice["type"])]?.(choice);
+  const requested = choice === null ? undefined : toolChoices[String(choice["type"])]?.(choice);
   return {
     ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
-    ...(asked === undefined || (noneLeft && (asked === "auto" || search !== undefined)) ? {} : { tool_choice: asked }),
+    ...(requested === undefined || (noneLeft && (requested === "auto" || search !== undefined))
+      ? {}
+      : { tool_choice: requested }),
     ...(choice?.["disable_parallel_tool_use"] === true ? { parallel_tool_calls: false } : {}),
     ...(search === undefined ? {} : { [webSearch]: wishFrom(search, `tools.${String(search["type"])}`) }),
   };

@@ -48,8 +48,8 @@ const writerOf = (answer: () => string): BlockWriter => ({
   close(block) {
     const last = (delta: JsonObject): string => frame({ type: "content_block_delta", index: block.index, delta });
     const { signature, sources } = block;
-    const asked = block.kind === "search" ? JSON.stringify({ query: block.search?.query ?? "" }) : "";
-    const input = asked === "" ? "" : last({ type: "input_json_delta", partial_json: asked });
+    const query = block.kind === "search" ? JSON.stringify({ query: block.search?.query ?? "" }) : "";
+    const input = query === "" ? "" : last({ type: "input_json_delta", partial_json: query });
     const signed = signature === "" ? "" : last({ type: "signature_delta", signature });
     const cited = sources.map((citation) => last({ type: "citations_delta", citation })).join("");
     return input + signed + cited + frame({ type: "content_block_stop", index: block.index });

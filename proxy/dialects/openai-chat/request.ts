@@ -199,6 +199,10 @@ function withThinking(request: ChatRequest): ChatRequest {
   const { thinking, ...rest } = request;
   if (!isObject(thinking) || checkThinking(thinking, "thinking") !== null) return request;
   const effort = rest.reasoning_effort ?? null;
-  const asked = effort ?? effortOfThinking(thinking);
-  return { ...rest, ...(asked === null ? {} : { reasoning_effort: asked }), [claudeWish]: { thinking, effort } };
+  const requested = effort ?? effortOfThinking(thinking);
+  return {
+    ...rest,
+    ...(requested === null ? {} : { reasoning_effort: requested }),
+    [claudeWish]: { thinking, effort },
+  };
 }

@@ -53,8 +53,8 @@ function inMessage(message: JsonObject, unread: Unread): void {
   unread.add(message, "messages", messageMembers);
   for (const part of objectsIn(message["content"])) {
     const type = String(part["type"]);
-    const known = Object.hasOwn(partMembers, type) ? partMembers[type] : undefined;
-    if (known !== undefined) unread.add(part, "messages.content", known);
+    const mapped = Object.hasOwn(partMembers, type) ? partMembers[type] : undefined;
+    if (mapped !== undefined) unread.add(part, "messages.content", mapped);
     const media = Object.hasOwn(mediaMembers, type) ? mediaMembers[type] : undefined;
     if (media !== undefined) unread.add(part[type], `messages.content.${type}`, media);
   }

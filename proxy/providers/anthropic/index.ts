@@ -31,8 +31,8 @@ const betas = (...lists: (string | undefined)[]): string => [...new Set(lists.fl
 function authorize(outgoing: Outgoing, account: ProviderAccount): Outgoing {
   const { version, beta } = account.config.options;
   const headers: Record<string, string> = { "anthropic-version": version ?? defaultVersion, ...outgoing.headers };
-  const asked = betas(beta, outgoing.headers["anthropic-beta"]);
-  if (asked !== "") headers["anthropic-beta"] = asked;
+  const requested = betas(beta, outgoing.headers["anthropic-beta"]);
+  if (requested !== "") headers["anthropic-beta"] = requested;
   const key = account.credentials["apiKey"];
   if (key) headers["x-api-key"] = key;
   return { ...outgoing, headers };

@@ -27,8 +27,8 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
 };
 
 export function finishReason(native: unknown, calledTools: boolean): FinishReason {
-  const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
-  return known ?? (calledTools ? "tool_calls" : "stop");
+  const mapped = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  return mapped ?? (calledTools ? "tool_calls" : "stop");
 }
 
 /** The provider's own reason, if it differs. */

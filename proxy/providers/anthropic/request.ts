@@ -82,8 +82,8 @@ export function encodeRequest(
   options: CallOptions,
 ): EncodedRequest | Refusal {
   const facts = factsOf(model, claudeFacts);
-  const asked = request.max_completion_tokens ?? request.max_tokens ?? facts.maxOutput ?? defaultMaxTokens;
-  const maxTokens = cappedOutput(asked, facts);
+  const requested = request.max_completion_tokens ?? request.max_tokens ?? facts.maxOutput ?? defaultMaxTokens;
+  const maxTokens = cappedOutput(requested, facts);
   const parts = partsOf(request, account, maxTokens, facts);
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, reasoning, sampling, stops, schema } = parts;

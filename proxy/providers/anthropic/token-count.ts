@@ -29,7 +29,7 @@ export function claudeTokenCount(
       ? { body }
       : encodeRequest(request, account, model, { stream: false, deadlineMs: 0 });
   if (isRefusal(encoded)) return encoded;
-  const asked = Object.entries(encoded.body).filter(([name]) => !ofAnswers.has(name));
-  const members = { ...Object.fromEntries(asked), ...own, model: model.config.upstream };
+  const requested = Object.entries(encoded.body).filter(([name]) => !ofAnswers.has(name));
+  const members = { ...Object.fromEntries(requested), ...own, model: model.config.upstream };
   return { path, body: JSON.stringify(members), read: countIn("input_tokens") };
 }

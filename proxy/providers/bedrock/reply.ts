@@ -31,8 +31,8 @@ export const malformedText = "The model's answer was malformed. Try again.";
 export const isMalformed = (native: unknown): boolean => malformed.has(native);
 
 export function finishReason(native: unknown, calledTools: boolean): FinishReason {
-  const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
-  return known ?? (calledTools ? "tool_calls" : "stop");
+  const mapped = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  return mapped ?? (calledTools ? "tool_calls" : "stop");
 }
 
 /**

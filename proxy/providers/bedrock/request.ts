@@ -56,9 +56,9 @@ export interface EncodedRequest {
 const tiers: ReadonlySet<unknown> = new Set(["default", "flex", "priority"]);
 
 function tierOf(request: ChatRequest): { tier: JsonObject | null; dropped: string[] } {
-  const asked = request["service_tier"] ?? "auto";
-  if (asked === "auto") return { tier: null, dropped: [] };
-  return tiers.has(asked) ? { tier: { type: asked }, dropped: [] } : { tier: null, dropped: ["service_tier"] };
+  const requested = request["service_tier"] ?? "auto";
+  if (requested === "auto") return { tier: null, dropped: [] };
+  return tiers.has(requested) ? { tier: { type: requested }, dropped: [] } : { tier: null, dropped: ["service_tier"] };
 }
 
 interface Limits {
@@ -122,19 +122,19 @@ export function encodeRequest(
 ): EncodedRequest | Refusal {
   const facts = factsOf(model, claudeFacts);
   const limit = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
-  const asked = limit === null ? null : cappedOutput(limit, facts);
-  const maxTokens = asked ?? facts.maxOutput ?? maxTokensBesideBudget;
+  const wanted = limit === null ? null : cappedOutput(limit, facts);
+  const maxTokens = wanted ?? facts.maxOutput ?? maxTokensBesideBudget;
   const parts = partsOf(request, account, model, { maxTokens, facts });
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, thought, sampled, stops, schema } = parts;
   const tier = tierOf(request);
   const { labels, dropped: unfit } = labelsOf(request);
-  const limited = asked !== null;
+  const limited = wanted !== null;
   const family = familyOf(account, model);
   const own = ownFields(family, model.config.upstream, request, { thought, sampled, limited });
   const budgeted = thought.thinking?.["type"] === "enabled";
   const inference = present({
-    maxTokens: budgeted ? maxTokens : asked,
+    maxTokens: budgeted ? maxTokens : wanted,
     temperature: sampled.temperature,
     topP: sampled.topP,
     stopSequences: stops.length > 0 ? stops : null,

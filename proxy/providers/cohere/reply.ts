@@ -54,8 +54,8 @@ export function finishFailure(native: unknown, words: unknown): ProviderError | 
 }
 
 export function finishReason(native: unknown, calledTools: boolean): { reason: FinishReason; native?: string } {
-  const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
-  const reason = known ?? (calledTools ? "tool_calls" : "stop");
+  const mapped = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  const reason = mapped ?? (calledTools ? "tool_calls" : "stop");
   // COMPLETE and TOOL_CALL say no more than the canonical reasons.
   return typeof native !== "string" || native === "COMPLETE" || native === "TOOL_CALL"
     ? { reason }

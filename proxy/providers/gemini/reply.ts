@@ -102,8 +102,8 @@ export function finishFailure(native: unknown): string | null {
 }
 
 export function finishReason(native: string, calledTools: boolean): FinishReason {
-  const known = Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
-  return calledTools && (known ?? "stop") === "stop" ? "tool_calls" : (known ?? "stop");
+  const mapped = Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  return calledTools && (mapped ?? "stop") === "stop" ? "tool_calls" : (mapped ?? "stop");
 }
 
 /** The provider's own reason, if it says more than the canonical one. */

@@ -87,8 +87,8 @@ function generationConfig(request: ChatRequest, target: Target, dropped: Set<str
   if (isRefusal(format)) return format;
   const effort = request.reasoning_effort;
   const budget = request[claudeWish]?.thinking?.["budget_tokens"];
-  const asked = typeof budget === "number" ? budget : null;
-  const thinking = effort == null ? null : thinkingConfig(target.model, target.thinking, effort, asked);
+  const requested = typeof budget === "number" ? budget : null;
+  const thinking = effort == null ? null : thinkingConfig(target.model, target.thinking, effort, requested);
   if (thinking !== null && isRefusal(thinking)) return thinking;
   if (effort != null && thinking === null) dropped.add("reasoning_effort");
   return {
@@ -105,11 +105,11 @@ function generationConfig(request: ChatRequest, target: Target, dropped: Set<str
  * https://openrouter.ai/docs/features/multimodal/image-generation.
  */
 function pictureMembers({ modalities, image_config: size }: ChatRequest): JsonObject {
-  const asked = Array.isArray(modalities) ? modalities.map((modality) => String(modality).toUpperCase()) : [];
+  const wanted = Array.isArray(modalities) ? modalities.map((modality) => String(modality).toUpperCase()) : [];
   const { aspect_ratio: aspectRatio, image_size: imageSize } = isObject(size) ? size : {};
   const config = present({ aspectRatio, imageSize });
   return {
-    ...(asked.includes("IMAGE") ? { responseModalities: asked } : {}),
+    ...(wanted.includes("IMAGE") ? { responseModalities: wanted } : {}),
     ...(Object.keys(config).length > 0 ? { imageConfig: config } : {}),
   };
 }

@@ -41,10 +41,10 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
 /** An unknown reason becomes `stop`, or `tool_calls` if tools were called. */
 export function finishReason(native: unknown, calledTools: boolean): FinishReason {
   const name = typeof native === "string" ? native.toLowerCase() : "";
-  const known = Object.hasOwn(finishReasons, name) ? finishReasons[name] : undefined;
-  const cutOff = known === "length" || known === "content_filter";
-  if (calledTools && !cutOff) return known === "function_call" ? known : "tool_calls";
-  return known ?? "stop";
+  const mapped = Object.hasOwn(finishReasons, name) ? finishReasons[name] : undefined;
+  const cutOff = mapped === "length" || mapped === "content_filter";
+  if (calledTools && !cutOff) return mapped === "function_call" ? mapped : "tool_calls";
+  return mapped ?? "stop";
 }
 
 /** The server's own reason, if it differs. */

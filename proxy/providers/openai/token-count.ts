@@ -15,7 +15,7 @@ export function openAiTokenCount(
   model: ProviderModel,
 ): TokenCountCall | null {
   if (format !== "openai.responses") return null;
-  const asked = Object.entries(body).filter(([name]) => ofPrompts.has(name));
-  const members = { ...Object.fromEntries(asked), model: model.config.upstream };
+  const requested = Object.entries(body).filter(([name]) => ofPrompts.has(name));
+  const members = { ...Object.fromEntries(requested), model: model.config.upstream };
   return { path: `${responses}/input_tokens`, body: JSON.stringify(members), read: countIn("input_tokens") };
 }

@@ -99,8 +99,8 @@ const knownNames = new Map<string, FieldName>();
 
 /** Throws if the name could be read as more than that. */
 function nameOf(name: string): FieldName {
-  const known = knownNames.get(name);
-  if (known !== undefined) return known;
+  const cached = knownNames.get(name);
+  if (cached !== undefined) return cached;
   if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
   const made = { start: Buffer.from(`${name}: `), value: null, line: null };
   if (knownNames.size < maxSpellings) knownNames.set(name, made);

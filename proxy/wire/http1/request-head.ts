@@ -28,8 +28,8 @@ function startOf(method: UpstreamRequest["method"], path: string, host: string):
     if (starts.size >= maxStarts) starts.clear();
     starts.set(host, (ofHost = new Map()));
   }
-  const known = method === "POST" ? ofHost.get(path) : undefined;
-  if (known !== undefined) return known;
+  const cached = method === "POST" ? ofHost.get(path) : undefined;
+  if (cached !== undefined) return cached;
   if (outOfPath.test(path)) throw new TypeError("the path has a character that is not allowed");
   const start = Buffer.from(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`, "latin1");
   // Paths of other methods contain ids, so they are rarely repeated.

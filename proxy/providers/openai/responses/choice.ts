@@ -34,13 +34,13 @@ const usesTools = ({ tools }: Asked): boolean => Array.isArray(tools) && tools.l
 
 /** `request`: canonical, or a chat's body. */
 export function needsResponses(request: Asked | ChatRequest, upstream: string): boolean {
-  const asked = request as Asked;
+  const requested = request as Asked;
   const name = baseName(upstream);
-  const options = asked["web_search_options"];
+  const options = requested["web_search_options"];
   if (onlyResponses.test(name)) return true;
-  if (onlyChat(asked)) return false;
-  const { [webSearch]: wish = isObject(options) ? wishFrom(options, "") : undefined } = asked;
+  if (onlyChat(requested)) return false;
+  const { [webSearch]: wish = isObject(options) ? wishFrom(options, "") : undefined } = requested;
   if (wish !== undefined && searchesByResponses(wish, upstream)) return true;
-  const reasons = (asked["reasoning_effort"] ?? "medium") !== "none";
-  return (usesTools(asked) && reasons && reasonsWithoutTools.test(name)) || hasFileAddress(asked["messages"]);
+  const reasons = (requested["reasoning_effort"] ?? "medium") !== "none";
+  return (usesTools(requested) && reasons && reasonsWithoutTools.test(name)) || hasFileAddress(requested["messages"]);
 }
