@@ -187,6 +187,7 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   if (context.leading())
     context.statuses.offer(
       context.book.due(objects, verdicts, { revision, proxies }, context.nowMs(), context.takenOver?.config),
+      context.book.hasMore,
     );
   // Only the first report needs it.
   if (context.leading()) context.takenOver = { config: null };

@@ -7,6 +7,7 @@ import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
 import { LiveBook, type Rollout } from "./live-book.ts";
 import { newStatus } from "./report.ts";
+import { inTurns } from "./turns.ts";
 
 /** A status to be written. */
 export interface StatusWrite {
@@ -20,6 +21,12 @@ export interface StatusWrite {
  * second, they would double the time until the last object says that it is live.
  */
 const maxAnnounced = 200;
+
+/**
+ * Most statuses that are returned at a time. Those of 20,000 keys would take 40 MB while they wait to be written, and most
+ * would be computed again before that.
+ */
+const maxDue = 2_000;
 
 const isReported = ({ meta, status }: WorldObject): boolean =>
   (status as { observedGeneration?: number } | null)?.observedGeneration === meta.generation;
@@ -64,10 +71,20 @@ interface Standing {
 
 /** A status that may report only that a form is being rolled out. */
 interface Announcement {
+  verdict: Verdict;
   object: WorldObject;
   status: Record<string, unknown>;
   /** Whether very many objects have changed. */
   crowded: boolean;
+}
+
+/** An object whose form is being rolled out, which its status need not say yet. */
+interface Early {
+  /** When its progress was reported last, or first left out. */
+  atMs: number;
+  verdict: Verdict;
+  /** Left out only because very many objects have changed. */
+  inCrowd: boolean;
 }
 
 /** The part of a status about the rollout, and the rest. */
@@ -86,17 +103,23 @@ function standingIn(status: unknown): Standing {
 
 export class StatusBook {
   readonly #live = new LiveBook();
-  /** Uid of an object → when its progress was reported last. */
-  readonly #progress = new Map<string, number>();
+  /** By the uid of the object. */
+  readonly #progress = new Map<string, Early>();
   readonly #byMeta = new Map<ObjectMeta, WorldObject>();
   #objects: readonly WorldObject[] = [];
   #verdicts: readonly Verdict[] = [];
   /** Objects whose status is not known to be up to date. */
   #open = new Set<Verdict>();
   #noProxies = false;
+  #hasMore = false;
+
+  /** Whether more statuses were due than the last call of `due` returned. */
+  get hasMore(): boolean {
+    return this.#hasMore;
+  }
 
   /**
-   * Returns the objects whose status must change. `before`: what was published before, which tells a new leader what is
+   * Returns the objects whose status must change, at most `maxDue`; namespaces then take turns. `before`: what was published before, which tells a new leader what is
    * already live.
    */
   due(
@@ -114,18 +137,32 @@ export class StatusBook {
     // Losing the last proxy, and getting the first one again, change every status.
     if (noProxies || this.#noProxies) this.#open = new Set(verdicts);
     this.#noProxies = noProxies;
+    const due = this.#select(stateOf, nowMs);
+    if (this.#progress.size > this.#open.size) this.#forgetProgress();
+    return due;
+  }
+
+  #select(stateOf: (verdict: Verdict) => Programmed, nowMs: number): StatusWrite[] {
     const crowded = this.#unreported() > maxAnnounced;
     const due: StatusWrite[] = [];
-    for (const verdict of [...this.#open]) {
+    this.#hasMore = false;
+    for (const verdict of this.#queue()) {
+      this.#hasMore = due.length >= maxDue;
+      if (this.#hasMore) break;
+      if (this.#isStillEarly(verdict, crowded, nowMs)) continue;
       const object = this.#byMeta.get(verdict.meta);
       const status = object === undefined ? null : newStatus(verdict, object, stateOf(verdict), nowMs);
-      if (object !== undefined && status !== null && !this.#isEarly({ object, status, crowded }, nowMs))
+      if (object !== undefined && status !== null && !this.#isEarly({ verdict, object, status, crowded }, nowMs))
         due.push({ verdict, object, status });
       // Once it is written, the object and its verdict are new ones.
       else if (!this.#live.isPending(verdict)) this.#open.delete(verdict);
     }
-    if (this.#progress.size > this.#open.size) this.#forgetProgress();
     return due;
+  }
+
+  #queue(): readonly Verdict[] {
+    const open = [...this.#open];
+    return open.length <= maxDue ? open : inTurns(open, ({ meta }) => meta.namespace, 0);
   }
 
   /** Objects whose present form no status reports yet. */
@@ -142,7 +179,7 @@ export class StatusBook {
    * Whether nothing but the progress of a rollout has changed, which was reported a moment ago; or whether the form is on
    * its way like very many others, and will be live in a moment.
    */
-  #isEarly({ object, status, crowded }: Announcement, nowMs: number): boolean {
+  #isEarly({ verdict, object, status, crowded }: Announcement, nowMs: number): boolean {
     const { uid } = object.meta;
     const [was, is] = [standingIn(object.status), standingIn(status)];
     const sameForm = was.generation === is.generation;
@@ -151,14 +188,21 @@ export class StatusBook {
       this.#progress.delete(uid);
       return false;
     }
-    const lastMs = this.#progress.get(uid);
-    if (lastMs !== undefined && nowMs - lastMs >= progressMs) {
-      this.#progress.set(uid, nowMs);
-      return false;
-    }
+    const lastMs = this.#progress.get(uid)?.atMs;
+    const isDue = lastMs !== undefined && nowMs - lastMs >= progressMs;
     // If the clock was set back, start again.
-    if (lastMs === undefined || lastMs > nowMs) this.#progress.set(uid, nowMs);
-    return true;
+    const atMs = isDue || lastMs === undefined || lastMs > nowMs ? nowMs : lastMs;
+    this.#progress.set(uid, { atMs, verdict, inCrowd: !onlyProgress });
+    return !isDue;
+  }
+
+  /** Whether nothing has changed since its status was found to be early. Saves computing the status again. */
+  #isStillEarly(verdict: Verdict, crowded: boolean, nowMs: number): boolean {
+    const last = this.#progress.get(verdict.meta.uid);
+    // Without a proxy, every status says so.
+    if (this.#noProxies || last === undefined || last.verdict !== verdict || !this.#live.isPending(verdict))
+      return false;
+    return (crowded || !last.inCrowd) && nowMs >= last.atMs && nowMs - last.atMs < progressMs;
   }
 
   #forgetProgress(): void {

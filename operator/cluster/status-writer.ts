@@ -13,6 +13,8 @@ const defaultPerSecond = 100;
 const burstMs = 1_000;
 /** How long the watch may take to return what was written. */
 const echoMs = 10_000;
+/** With fewer in the queue, the next ones are asked for. */
+const refillAt = 200;
 const firstRetryMs = 500;
 const maxRetryMs = 15_000;
 
@@ -37,11 +39,13 @@ export class StatusWriter {
   /** Recent writes, oldest first. */
   readonly #written = new Map<string, { uid: string; digest: string; status: Record<string, unknown>; atMs: number }>();
   #nextMs = 0;
+  /** Whether more are due than were offered. */
+  #hasMore = false;
   #retryMs = firstRetryMs;
   #retry: NodeJS.Timeout | null = null;
   #stopped = false;
 
-  /** `again`: called when statuses should be offered once more, after one could not be written. */
+  /** `again`: called when statuses should be offered once more: after a failed write, or when the queue runs out. */
   constructor(
     write: (due: StatusWrite) => Promise<void>,
     failed: (cause: unknown) => void,
@@ -58,7 +62,8 @@ export class StatusWriter {
    * Takes all statuses that are due now; queued ones that are not among them are dropped. Queued statuses keep their
    * place, so that objects whose status changes all the time don't hold up the others.
    */
-  offer(due: readonly StatusWrite[]): void {
+  offer(due: readonly StatusWrite[], hasMore = false): void {
+    this.#hasMore = hasMore;
     const fresh = this.#news(due);
     this.#refresh(fresh);
     this.#enqueue(fresh);
@@ -112,7 +117,17 @@ export class StatusWriter {
     );
   }
 
+  #refill(): void {
+    if (!this.#hasMore || this.#stopped) return;
+    let left = 0;
+    for (const { size } of this.#waiting.values()) left += size;
+    if (left >= refillAt) return;
+    this.#hasMore = false;
+    this.#again();
+  }
+
   #pump(): void {
+    this.#refill();
     while (this.#running.size < writesAtOnce) {
       const next = this.#take();
       if (next === null) return;

@@ -302,6 +302,44 @@ describe("which statuses are due", () => {
     assert.equal(book.due(objects, verdicts, half, nowMs + 31_000).length, 999);
   });
 
+  it("of more than can be written for a while, some of each namespace, and the rest once those are written", () => {
+    const book = new StatusBook();
+    const other = (name: string): WorldObject => {
+      const object = apiKey(name, name);
+      return { ...object, meta: { ...object.meta, namespace: "z", uid: `z/${name}` } };
+    };
+    let objects = [...crowd(5_000), other("late"), other("later")];
+    const counts: number[] = [];
+    const reported = new Set<string>();
+    for (let second = 0; counts.at(-1) !== 0; second++) {
+      const due = book.due(objects, objects.map(verdictOf), everywhere, nowMs + second * 1_000);
+      for (const { object } of due) reported.add(object.meta.uid);
+      assert.equal(book.hasMore, reported.size < objects.length, `after ${reported.size}`);
+      const others = due.filter(({ object }) => object.meta.namespace === "z");
+      if (second === 0) assert.deepEqual(names(others), ["late", "later"]);
+      counts.push(due.length);
+      objects = written(due, objects);
+    }
+    assert.deepEqual(counts, [2_000, 2_000, 1_002, 0]);
+  });
+
+  it("of very many that are on their way, those with other news", () => {
+    for (const [news, change, expected] of [
+      ["nothing", (verdict: Verdict) => verdict, []],
+      ["a refusal", (verdict: Verdict): Verdict => ({ ...verdict, live: "none", entry: null }), ["k7"]],
+      ["another form", (verdict: Verdict): Verdict => ({ ...verdict, entry: { id: "k7", form: 2 } as never }), []],
+    ] as const) {
+      const book = new StatusBook();
+      const objects = crowd(1_000);
+      const verdicts = objects.map(verdictOf);
+      assert.deepEqual(names(book.due(objects, verdicts, half, nowMs)), []);
+      const next = verdicts.with(7, change(verdicts[7] as Verdict));
+      assert.deepEqual(names(book.due(objects, next, half, nowMs + 1_000)), expected, news);
+      const none = book.due(objects, next, { revision: "r1", proxies: [] }, nowMs + 2_000);
+      assert.equal(none.length, 1_000, "no proxy is left");
+    }
+  });
+
   it("the same for changes of objects that are live", () => {
     for (const [count, announced] of [
       [100, 100],

@@ -56,6 +56,29 @@ describe("statuses are written in the background", () => {
     ]);
   });
 
+  it("asks once for more when few are left, if there are more", async () => {
+    for (const [hasMore, expected] of [
+      [true, 1],
+      [false, 0],
+    ] as const) {
+      const total = 1_000;
+      let done = 0;
+      const left: number[] = [];
+      const writer = new StatusWriter(
+        async () => void done++,
+        () => undefined,
+        () => left.push(total - done),
+        Number.POSITIVE_INFINITY,
+      );
+      const due = Array.from({ length: total }, (_, index) => write("a", `k${index}`, "new"));
+      writer.offer(due, hasMore);
+      assert.equal(left.length, 0);
+      await writer.idle();
+      assert.equal(left.length, expected);
+      for (const count of left) assert.ok(count > 0 && count <= 250, `${count} were left`);
+    }
+  });
+
   it("offering them waits for nothing, and namespaces take turns", async () => {
     const { writer, begun, finishAll } = stalled();
     const many = Array.from({ length: 100 }, (_, at) => write("b", `k${at}`, "x"));
