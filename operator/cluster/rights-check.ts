@@ -1,7 +1,7 @@
 /**
  * Which of its rights the operator lacks. It asks the API server at startup, at intervals, and after a request was
  * refused with 403, which can also come from a quota or an admission webhook. While rights are missing, it asks for
- * these again and again.
+ * these repeatedly.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AccessReviews } from "./access-reviews.ts";

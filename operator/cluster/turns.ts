@@ -7,7 +7,7 @@ export function inTurns<T>(items: readonly T[], namespaceOf: (item: T) => string
     if (list === undefined) byNamespace.set(namespace, [item]);
     else list.push(item);
   }
-  // Begins elsewhere each time, so that items which fail again and again hold up no others.
+  // Begins elsewhere each time, so that items that keep failing don't hold up others.
   const rotated = <U>(list: readonly U[]): U[] => {
     const from = start % list.length;
     return [...list.slice(from), ...list.slice(0, from)];

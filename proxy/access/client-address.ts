@@ -52,7 +52,7 @@ export interface CallerOrigin {
   viaProxy: boolean;
 }
 
-/** The peer of a connection, usually a load balancer, so few peers occur again and again. */
+/** The peer of a connection, usually a load balancer, so there are few different ones. */
 interface Peer {
   address: string | null;
   trusted: boolean;

@@ -33,7 +33,7 @@ export const useUnits = [
   "documentPage",
   "annotatedPage",
   "audioSecond",
-  /** A millisecond that a call takes at a server of one's own. */
+  /** A millisecond that a call takes at a self-hosted server. */
   "computeMillisecond",
   /** An image that the images API makes; `imageGeneration` is the tool of a chat. */
   "image",

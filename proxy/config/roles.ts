@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /**
- * use_models: call models. view_own_requests, view_costs: read one's own figures. view_all_requests: read the whole
+ * use_models: call models. view_own_requests, view_costs: read their own figures. view_all_requests: read the whole
  * namespace's figures. fine_tune_models: files, batches and fine-tuning, where the provider has them. Kubernetes RBAC
  * decides who may manage providers, policies, budgets and keys.
  */

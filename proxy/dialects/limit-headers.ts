@@ -9,7 +9,7 @@ export interface LimitReading {
   resetMs: number;
 }
 
-/** Those that are made again and again: below a second by milliseconds, and up to two hours by seconds. */
+/** Frequent ones: below a second by milliseconds, and up to two hours by seconds. */
 const shortDurations = new Map<number, string>();
 const longDurations = new Map<number, string>();
 const maxSeconds = 7_200;

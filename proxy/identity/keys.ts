@@ -1,5 +1,5 @@
 /**
- * The public keys of one issuer. They are fetched on first use and now and then behind the scenes, never for a request
+ * The public keys of one issuer. They are fetched on first use and at intervals in the background, never for a request
  * that could do without; unknown key ids cause at most one fetch per interval, and are asked to come back until there was
  * one. While the issuer can't be reached, the keys that are known go on counting, for a day.
  */

@@ -8,7 +8,7 @@ import { isIdAt } from "./members.ts";
 /** Seals one id of the provider's. */
 export type SealId = (id: string) => string;
 
-/** Ids come again and again in a stream. */
+/** Ids recur in a stream. */
 export function remembering(seal: SealId): SealId {
   const sealed = new Map<string, string>();
   return (id) => {

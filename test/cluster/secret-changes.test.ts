@@ -88,7 +88,7 @@ describe("on a real API server", { skip }, () => {
       });
   });
 
-  describe("a connection that dies without a word", () => {
+  describe("a connection that dies silently", () => {
     it("is replaced, calls and watches alike", async () => {
       const { hostname, port } = new URL(server.url);
       const forwarder = await startFreezingForwarder({ host: hostname, port: Number(port) });

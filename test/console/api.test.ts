@@ -29,7 +29,7 @@ const names = [
   "config",
 ];
 
-/** The status of a GET with a Host header of one's own, which fetch does not allow. */
+/** The status of a GET with a custom Host header, which fetch does not allow. */
 function statusWithHost(url: string, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     request(url, { headers: { host } }, (response) => {

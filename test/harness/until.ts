@@ -1,4 +1,4 @@
-/** Waiting for a condition by asking again and again, with a deadline and the last reason why it did not hold. */
+/** Waiting for a condition by polling, with a deadline and the last reason why it did not hold. */
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** `check` throws as long as the condition does not hold; what it returns in the end is returned. */

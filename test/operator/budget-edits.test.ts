@@ -1,7 +1,7 @@
 /**
  * A Budget under any sequence of edits: what proxies count, what the status says, what is crossed and whose incidents are
  * open agree with a recount of every call that was made. Real parts: the compiler, a proxy's quotas, its store and ledger,
- * and the operator's standing, which is read back from its own status now and then.
+ * and the operator's standing, which is read back from its own status at intervals.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

@@ -208,7 +208,7 @@ function inputOf(cluster: Cluster, previous: CompileInput["previous"]): CompileI
   };
 }
 
-describe("compiling and encoding again and again", () => {
+describe("compiling and encoding repeatedly", () => {
   it("gives the same result as a full run, whatever changes in between", () => {
     fc.assert(
       fc.property(fc.array(fc.array(anyEdit, { maxLength: 3 }), { minLength: 1, maxLength: 14 }), (passes) => {

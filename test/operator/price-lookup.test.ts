@@ -147,7 +147,7 @@ describe("a model finds its price", () => {
       expected: [0.15, 0.6],
     },
     {
-      name: "of a server of one's own, not at all",
+      name: "of a self-hosted server, not at all",
       type: "OpenAICompatible",
       model: { upstream: "deepseek-chat" },
       expected: null,

@@ -1,4 +1,4 @@
-/** Prices of servers of one's own: calls are charged by the time that they take. */
+/** Prices of self-hosted servers: calls are charged by the time that they take. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import {

@@ -266,7 +266,7 @@ describe("the gateway's HTTP/1.1", () => {
       await when("the connection is closed", () => got.closed);
     });
 
-  it("closes a connection that is idle for too long, without a word", async () => {
+  it("silently closes a connection that is idle for too long", async () => {
     handle = (exchange) => answer(exchange);
     const { socket, got } = open();
     socket.write(get("/"));

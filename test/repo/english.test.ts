@@ -22,6 +22,11 @@ const words: readonly { word: RegExp; instead: string }[] = [
     word: /\bis to be told\b|\bare told\b|\bis told\b|\bwas told\b|\bbeen told\b|\btold of\b/i,
     instead: "write 'notified', 'reported' or 'shown'",
   },
+  { word: /\bone's own\b/i, instead: "name the owner, or write 'self-hosted' or 'custom'" },
+  { word: /\bwithout a word\b/i, instead: "write 'silently'" },
+  { word: /\bnow and then\b/i, instead: "write 'at intervals', or give the interval" },
+  { word: /\bagain and again\b/i, instead: "write 'repeatedly', or 'keeps failing'" },
+  { word: /\bneed be\b/i, instead: "write 'if necessary'" },
 ];
 
 const files = execFileSync("git", ["ls-files", "-z", "*.ts", "*.md", "*.yaml", "*.tpl", "*.txt"], {

@@ -10,7 +10,7 @@ import type { ModelList, ProviderAccount } from "../provider.ts";
 const base = ({ basePath }: ProviderAccount): string => basePath.replace(/\/openai(\/v1)?$/, "");
 
 export const bedrockModels: ModelList = {
-  // Its host has another name; a front of one's own has both.
+  // Its host has another name; a self-hosted front end has both.
   elsewhere: (account) => ({ ...account, origin: account.origin.replace(/\bbedrock-runtime\b/, "bedrock") }),
   path: (account) => `${base(account)}/foundation-models?byOutputModality=TEXT&byInferenceType=ON_DEMAND`,
   more: (account) => [`${base(account)}/inference-profiles?maxResults=1000`],

@@ -28,7 +28,7 @@ describe("what INFO says", () => {
     it(what, () => assert.equal(evictingPolicy(info), policy));
 });
 
-it("the store is asked now and then, and what it said last counts while it does not answer", async () => {
+it("the store is asked at intervals, and its last answer counts while it does not answer", async () => {
   let nowMs = 0;
   let asked = 0;
   let info: () => Promise<string> = () => Promise.resolve(answer("1", "allkeys-lfu"));

@@ -98,7 +98,7 @@ describe("calls and features by type", () => {
     assert.deepEqual([...types].sort(), Object.keys(capabilitiesByType).sort());
   });
 
-  it("lose no feature without a word", () => {
+  it("lose no feature silently", () => {
     const silent = (Object.keys(features) as Format[]).flatMap((format) =>
       Object.keys(features[format]).flatMap((name) =>
         variants.flatMap((variant) =>

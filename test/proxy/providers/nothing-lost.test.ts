@@ -1,5 +1,5 @@
 /**
- * Nothing that a client's API documents is lost without a word: each parameter changes what the provider gets, is named
+ * Nothing that a client's API documents is lost silently: each parameter changes what the provider gets, is named
  * as left out, or is refused.
  */
 import assert from "node:assert/strict";
@@ -446,7 +446,7 @@ const harmless: ReadonlySet<string> = new Set([
 /** A chat is in their own format, where a member may have no value. */
 const keepsNulls: ReadonlySet<string> = new Set(["OpenAI", "AzureOpenAI", "OpenAICompatible"]);
 
-describe("nothing is lost without a word", () => {
+describe("nothing is lost silently", () => {
   for (const [format, table] of Object.entries(cases) as [Format, Record<string, Case>][])
     for (const [title, { base, with: more }] of Object.entries(table))
       it(`${title}, of ${format}`, () => {

@@ -6,7 +6,7 @@ const file = (text: string): Record<string, string> => ({ "config.yaml": text })
 
 export const cases: readonly ImportCase[] = [
   {
-    title: "models by name, a wildcard, and a server of one's own",
+    title: "models by name, a wildcard, and a self-hosted server",
     source,
     files: file(`
 llm:
