@@ -157,7 +157,7 @@ function refusal(
     unspent === 0
       ? `The budget ${termsOf(budget)} is used up.`
       : `The budget ${termsOf(budget)} has ${inUsd(left)} left${heldBesides(unspent - left, quotas.unaccounted(refused.refused))}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
-  const apart = budget.per === "Session" ? " Another session has a budget of its own." : "";
+  const apart = budget.per === "Session" ? " Another session has its own budget." : "";
   return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}${apart}${whomToAsk(budget)}`, {
     retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),
   });

@@ -100,7 +100,7 @@ export const stages: readonly Stage[] = [
   },
   {
     name: "open socket",
-    does: "Takes the connection over as a WebSocket, if it asks for one. Its responses are then calls of their own.",
+    does: "Takes the connection over as a WebSocket, if it asks for one. Its responses are then separate calls.",
     files: ["pipeline/open-socket.ts", "web-sockets/server.ts"],
     codes: ["invalid_value", "upgrade_required", "overloaded"],
   },

@@ -299,7 +299,7 @@ describe("limits and budgets per Session", () => {
         },
       ],
       code: "budget_exceeded",
-      says: /default\/run \(USD 0\.000400, daily, for each session\).*Another session has a budget of its own/,
+      says: /default\/run \(USD 0\.000400, daily, for each session\).*Another session has its own budget/,
     },
   ];
   for (const { name, spec, others, code, says } of rows) {
