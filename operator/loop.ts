@@ -23,6 +23,7 @@ export class Loop {
   #retryMs = firstRetryMs;
   #followUpMs = firstFollowUpMs;
   #lastResyncMs = 0;
+  #restUntilMs = 0;
 
   /**
    * `run` makes one pass, over everything if `resync` is set, and returns whether nothing is left to wait for. `failed`
@@ -40,13 +41,19 @@ export class Loop {
     this.#schedule(settleMs);
   }
 
+  /** The next pass begins no sooner than in `ms`. */
+  rest(ms: number): void {
+    this.#restUntilMs = performance.now() + ms;
+  }
+
   #schedule(afterMs: number): void {
     if (this.#stopped) return;
     if (this.#running !== null) {
       this.#again = true;
       return;
     }
-    const dueMs = performance.now() + afterMs;
+    const nowMs = performance.now();
+    const dueMs = Math.max(nowMs + afterMs, this.#restUntilMs);
     // Never later than already scheduled: otherwise a steady stream of changes would postpone the pass forever.
     if (this.#timer && this.#dueMs <= dueMs) return;
     if (this.#timer) clearTimeout(this.#timer);
@@ -54,7 +61,7 @@ export class Loop {
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#running = this.#pass();
-    }, afterMs);
+    }, dueMs - nowMs);
   }
 
   async #pass(): Promise<void> {

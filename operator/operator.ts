@@ -29,7 +29,7 @@ import { BudgetBook } from "./loops/budgets/book.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { DiscoveryBook } from "./loops/discovery/book.ts";
 import { operatorMetrics } from "./metrics.ts";
-import { observePass, publishPass, type Reconciler, takeOver } from "./reconcile.ts";
+import { observePass, publishPass, type Reconciler, restAfter, takeOver } from "./reconcile.ts";
 import { RevocationPaths } from "./revocation-paths.ts";
 import { RolloutClock } from "./rollout-clock.ts";
 import type { OperatorSettings } from "./settings/settings.ts";
@@ -268,6 +268,7 @@ export class Operator {
     }
     try {
       await publishPass(this.#context);
+      if (this.#context.published !== null) this.#publishing.rest(restAfter(this.#context.published));
     } finally {
       this.#observing.trigger();
     }

@@ -83,6 +83,10 @@ export interface Published {
   values: ReadonlyMap<string, string>;
   publication: Publication;
   compileMs: number;
+  /** What the writes of the last publication took. */
+  publishMs: number;
+  /** Whether keys were left out whose Secrets are not made yet. */
+  unfinished: boolean;
   tokens: StatusTokens;
   /** Objects written and not yet counted. */
   written: number;
@@ -106,7 +110,7 @@ export async function publishPass(context: Reconciler): Promise<void> {
   const pepper = await publisher.pepper();
   const tokens = { status: statusToken(pepper), operator: operatorToken(pepper) };
   const turn = context.revocations.reading();
-  const { world, values, others } = await source.read(pepper);
+  const { world, values, others, unfinished } = await source.read(pepper);
   const before = publisher.previous();
   context.takenOver ??= { config: before };
   const began = performance.now();
@@ -130,17 +134,46 @@ export async function publishPass(context: Reconciler): Promise<void> {
   if (!context.leading()) return;
   greet(context, world.objects, compiled, next.manifest.revision);
   await context.revocations.publishing(compiled.config.keys, turn);
+  const beganMs = performance.now();
   const publication = await publisher.publish(compiled.config, next, values);
+  const publishMs = performance.now() - beganMs;
   const liveKeys = publication.live?.config.keys ?? [];
   context.revocations.published(liveKeys, liveKeys === compiled.config.keys ? turn : 0);
   if (publication.written > 0) context.rollouts.published(changedAtMs);
   const written = publication.written + (context.published?.written ?? 0);
-  context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, tokens };
+  context.published = {
+    compiled,
+    objects: world.objects,
+    others,
+    values,
+    publication,
+    compileMs,
+    publishMs,
+    unfinished,
+    written,
+    tokens,
+  };
   const { live, failure } = publication;
   // At once: the config that proxies wait for is published.
   const unnudged = publication.written > 0 && live !== null ? await nudge(context, live.manifest.revision) : null;
   if (failure !== null || unnudged !== null) throw failure ?? unnudged;
 }
+
+/** Most time between two passes of a sync. */
+const maxRestMs = 2_000;
+/** A single change writes fewer ConfigMaps. */
+const manyWrites = 8;
+
+/**
+ * How long further changes are gathered after a pass that wrote much, as in a sync of thousands of objects: each of its
+ * passes writes nearly all ConfigMaps, and revocations, which don't wait for passes, need the API server meanwhile.
+ */
+export const restAfter = ({
+  publishMs,
+  unfinished,
+  publication,
+}: Pick<Published, "publishMs" | "unfinished"> & { publication: Pick<Publication, "written"> }): number =>
+  unfinished || publication.written < manyWrites ? 0 : Math.min(maxRestMs, publishMs);
 
 /** The number of proxies is unknown before their first answer. */
 function greet(context: Reconciler, objects: readonly WorldObject[], compiled: Compiled, revision: string): void {

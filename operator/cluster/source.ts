@@ -27,6 +27,8 @@ export interface Read {
   values: Map<string, string>;
   /** Objects of all kinds except ApiKey, which are few. */
   others: WorldObject[];
+  /** Whether keys are left out whose Secrets are not made yet. */
+  unfinished: boolean;
 }
 
 export interface SourceOptions {
@@ -148,6 +150,7 @@ export class ClusterSource {
       },
       values: valuesOf(others, known, facts),
       others,
+      unfinished: waiting.size > 0,
     };
   }
 
