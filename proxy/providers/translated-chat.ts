@@ -7,6 +7,7 @@ import {
   type ChatChoice,
   type ChatReply,
   type ChatRequest,
+  claudeWish,
   isRefusal,
   type ProviderError,
   type Refusal,
@@ -104,6 +105,24 @@ function withoutToolSettings(request: ChatRequest): ChatRequest {
   return rest;
 }
 
+/** Not every API has a place for the description of an answer's schema; within the schema, each has. */
+function withDescribedSchema(request: ChatRequest): ChatRequest {
+  const { response_format: format } = request;
+  if (format?.type !== "json_schema" || !format.json_schema.description) return request;
+  const { schema = {}, description } = format.json_schema;
+  const own = typeof schema["description"] === "string" ? `${description}\n${schema["description"]}` : description;
+  return {
+    ...request,
+    response_format: { ...format, json_schema: { ...format.json_schema, schema: { ...schema, description: own } } },
+  };
+}
+
+/** Thinking that the caller doesn't want to see, which only some models of Claude's leave out. */
+const shownAnyway = (request: ChatRequest, { body }: ChatCall): string[] =>
+  request[claudeWish]?.thinking?.["display"] === "omitted" && !body.includes('"display":"omitted"')
+    ? ["thinking.display"]
+    : [];
+
 /** Answers that aren't text, where the model can't make them. */
 function unheard({ modalities }: ChatRequest, images: boolean): Refusal | null {
   const requested = Array.isArray(modalities) ? modalities : [];
@@ -144,7 +163,7 @@ export function translatedChat(
   const carries = provider.carries?.(target.account, target.model) ?? provider.capabilities.carries;
   const silent = unheard(request, carries?.imageModality === true);
   if (silent !== null) return silent;
-  const searching = withoutSearch(withoutIdleMembers(request), provider, target);
+  const searching = withoutSearch(withDescribedSchema(withoutIdleMembers(request)), provider, target);
   const plain = plainRequest(searching.request, carries);
   const bounded = boundedRequest(plain.request, provider.capabilities.bounds);
   const call = provider.chat(bounded.request, target.account, target.model, options);
@@ -152,7 +171,7 @@ export function translatedChat(
   const calls: Calls = { names: bounded.names, onlyOne: request.parallel_tool_calls === false, seed: options.seed };
   return {
     ...call,
-    dropped: [...searching.dropped, ...plain.dropped, ...call.dropped],
+    dropped: [...searching.dropped, ...plain.dropped, ...call.dropped, ...shownAnyway(request, call)],
     decodeReply(body, headers) {
       const answer = call.decodeReply(body, headers);
       if (!isReply(answer)) return answer;

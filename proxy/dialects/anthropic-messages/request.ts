@@ -16,6 +16,7 @@ import { checkThinking, effortOfThinking } from "../claude-thinking.ts";
 import { webSearch, wishFrom } from "../web-search.ts";
 import { markOf } from "./blocks.ts";
 import { decodeMessages, leftOutBlocks } from "./messages.ts";
+import { unreadMembers } from "./unread.ts";
 
 /** Other tools run at Anthropic, or have a schema that only Claude knows. They are dropped. */
 const isCustom = (tool: JsonObject): boolean => (tool["type"] ?? "custom") === "custom";
@@ -237,5 +238,6 @@ export function dropped(body: JsonObject): string[] {
     ...givenBesides(body, known),
     ...new Set([...types, ...lost].map((name) => `tools.${name}`)),
     ...leftOutBlocks(body).map((type) => `messages.content.${type}`),
+    ...unreadMembers(body),
   ];
 }

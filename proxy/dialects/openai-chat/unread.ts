@@ -1,5 +1,6 @@
 /** Names of members within a chat's messages and tools that no translation reads. */
-import { isObject, isSet, type JsonObject, objectsIn } from "../../wire/json.ts";
+import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
+import { UnreadMembers } from "../unread-members.ts";
 import { unreadReasoning } from "./spellings.ts";
 
 const always = ["type", "cache_control"];
@@ -38,23 +39,11 @@ const toolMembers: ReadonlySet<string> = new Set(["function", "custom", ...alway
 const functionMembers: ReadonlySet<string> = new Set(["name", "description", "parameters", "strict", ...always]);
 const schemaMembers: ReadonlySet<string> = new Set(["name", "description", "schema", "strict"]);
 
-/** Collects names below paths. A flag that is off asks for nothing. */
-class Unread {
-  readonly names = new Set<string>();
-
-  add(value: unknown, path: string, known: ReadonlySet<string>): void {
-    if (!isObject(value)) return;
-    for (const name in value)
-      if (!known.has(name) && isSet(value[name]) && value[name] !== false) this.names.add(`${path}.${name}`);
-  }
-}
-
-function inMessage(message: JsonObject, unread: Unread): void {
+function inMessage(message: JsonObject, unread: UnreadMembers): void {
   unread.add(message, "messages", messageMembers);
   for (const part of objectsIn(message["content"])) {
     const type = String(part["type"]);
-    const mapped = Object.hasOwn(partMembers, type) ? partMembers[type] : undefined;
-    if (mapped !== undefined) unread.add(part, "messages.content", mapped);
+    unread.addTyped(part, "messages.content", partMembers);
     const media = Object.hasOwn(mediaMembers, type) ? mediaMembers[type] : undefined;
     if (media !== undefined) unread.add(part[type], `messages.content.${type}`, media);
   }
@@ -62,7 +51,7 @@ function inMessage(message: JsonObject, unread: Unread): void {
 }
 
 export function unreadMembers(body: JsonObject): string[] {
-  const unread = new Unread();
+  const unread = new UnreadMembers();
   for (const message of objectsIn(body["messages"])) inMessage(message, unread);
   for (const tool of objectsIn(body["tools"])) {
     unread.add(tool, "tools", toolMembers);

@@ -8,6 +8,7 @@ import * as is from "../check.ts";
 import { openAiOnly } from "./content.ts";
 import { decodeInput, leftOutItems } from "./input.ts";
 import { checkedTool, hostedTypes, toolChoice, toolParameters } from "./tools.ts";
+import { unreadMembers } from "./unread.ts";
 
 const refuse: is.Check = (_value, param) => openAiOnly(param);
 const refuseTrue: is.Check = (value, param) => (value === false ? null : openAiOnly(param));
@@ -63,7 +64,7 @@ const samePlace = [
   "safety_identifier",
   "prompt_cache_key",
 ] as const;
-/** Parameters that don't affect translation. */
+/** Parameters that don't affect translation. `max_tool_calls` counts only calls of tools that OpenAI runs. */
 const harmless = ["model", "input", "stream_options", "max_tool_calls"];
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), ...samePlace, ...harmless]);
 
@@ -115,7 +116,7 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   };
 }
 
-/** Parameters, tools that OpenAI runs, and what they left in the conversation. */
+/** Parameters, tools that OpenAI runs and what they left in the conversation, and members that nothing reads. */
 export function dropped(body: JsonObject): string[] {
   const parameters = Object.keys(body).filter(
     (name) =>
@@ -127,5 +128,6 @@ export function dropped(body: JsonObject): string[] {
     ...(body["store"] === true ? ["store"] : []),
     ...hostedTypes(body).map((type) => `tools.${type}`),
     ...leftOutItems(body).map((type) => `input.${type}`),
+    ...unreadMembers(body),
   ];
 }
