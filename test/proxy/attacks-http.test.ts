@@ -60,6 +60,7 @@ describe("attacks over HTTP", () => {
   });
 
   const bad = { status: 400, code: "invalid_value" };
+  const invalidJson = { status: 400, code: "invalid_json" };
   const twice = { status: 400, code: "duplicate_header" };
   const unknown = { status: 404, code: "unknown_url" };
   const groups: Record<string, [what: string, sent: string, expected: { status: number; code: string }][]> = {
@@ -246,51 +247,35 @@ describe("attacks over HTTP", () => {
       ["HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bad],
     ],
     bodies: [
-      [
-        "a duplicate member",
-        json('{"model":"gpt-4o","model":"other","messages":[]}'),
-        { status: 400, code: "invalid_json" },
-      ],
+      ["a duplicate member", json('{"model":"gpt-4o","model":"other","messages":[]}'), invalidJson],
       [
         "a duplicate member, nested",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":"a","content":"b"}]}'),
-        { status: 400, code: "invalid_json" },
+        invalidJson,
       ],
       [
         "a duplicate member, once with escapes",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":"a","cont\\u0065nt":"b"}]}'),
-        { status: 400, code: "invalid_json" },
+        invalidJson,
       ],
       [
         "a duplicate member after a list",
         json('{"model":"gpt-4o","metadata":{"a":[1,{"b":"},{"}],"a":2},"messages":[]}'),
-        { status: 400, code: "invalid_json" },
+        invalidJson,
       ],
-      [
-        "__proto__",
-        json('{"__proto__":{"stream":true},"model":"gpt-4o","messages":[]}'),
-        { status: 400, code: "invalid_json" },
-      ],
+      ["__proto__", json('{"__proto__":{"stream":true},"model":"gpt-4o","messages":[]}'), invalidJson],
       [
         "__proto__ with escapes",
         json('{"\\u005f_proto__":{"stream":true},"model":"gpt-4o","messages":[]}'),
-        { status: 400, code: "invalid_json" },
+        invalidJson,
       ],
       [
         "__proto__, nested",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":{"__proto__":1}}]}'),
-        { status: 400, code: "invalid_json" },
+        invalidJson,
       ],
-      [
-        "129 levels",
-        json(`{"model":"gpt-4o","messages":${"[".repeat(128)}${"]".repeat(128)}}`),
-        { status: 400, code: "invalid_json" },
-      ],
-      [
-        "10,000 levels",
-        json(`{"model":"gpt-4o","messages":${"[".repeat(10_000)}${"]".repeat(10_000)}}`),
-        { status: 400, code: "invalid_json" },
-      ],
+      ["129 levels", json(`{"model":"gpt-4o","messages":${"[".repeat(128)}${"]".repeat(128)}}`), invalidJson],
+      ["10,000 levels", json(`{"model":"gpt-4o","messages":${"[".repeat(10_000)}${"]".repeat(10_000)}}`), invalidJson],
       [
         "100,001 messages",
         json(`{"model":"gpt-4o","messages":[${Array(100_001).fill('{"role":"user","content":"a"}').join(",")}]}`),

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { dialect } from "../../../proxy/dialects/anthropic-messages/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
 import fc, { runs } from "../../harness/property.ts";
-import { cuts, everyByte, watch } from "./splits.ts";
+import { cuts, type ObserverRow, testRows, watch } from "./splits.ts";
 
 const observer = () => dialect.observer({ hideUsage: false });
 const frame = (event: JsonObject) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
@@ -26,7 +26,7 @@ const stop = frame({ type: "message_stop" });
 const usage = { prompt: 17, cachedPrompt: 4, cacheWrite: 2, completion: 20, reasoning: 0, estimated: false };
 const started = { prompt: 16, cachedPrompt: 4, cacheWrite: 2, completion: 1, reasoning: 0, estimated: false };
 
-const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: unknown; error?: unknown }> = {
+const rows: Record<string, ObserverRow> = {
   "a whole stream passes, its usage is read": {
     in: start + text("Hé") + frame({ type: "ping" }) + delta + stop,
     ended: true,
@@ -67,21 +67,7 @@ const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: 
 };
 
 describe("the observer of Anthropic's stream", () => {
-  for (const [name, row] of Object.entries(rows)) {
-    for (const [way, at] of [
-      ["whole", []],
-      ["byte by byte", everyByte(row.in)],
-    ] as const) {
-      test(`${name} (${way})`, () => {
-        const seen = watch(observer(), row.in, at);
-        assert.equal(seen.out, row.out ?? row.in);
-        assert.deepEqual(
-          [seen.ended, seen.usage, seen.error],
-          [row.ended ?? false, row.usage ?? null, row.error ?? null],
-        );
-      });
-    }
-  }
+  testRows(rows, observer);
 
   test("any split of a stream gives the same result, and unchanged bytes if there is no error", () => {
     const piece = fc.oneof(

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { dialect } from "../../../proxy/dialects/openai-chat/index.ts";
 import { maxEventBytes } from "../../../proxy/wire/sse.ts";
 import fc, { runs } from "../../harness/property.ts";
-import { cuts, everyByte, watch } from "./splits.ts";
+import { cuts, type ObserverRow, testRows, watch } from "./splits.ts";
 
 const shown = () => dialect.observer({ hideUsage: false });
 const hidden = () => dialect.observer({ hideUsage: true });
@@ -18,10 +18,7 @@ const usage = { prompt: 9, cachedPrompt: 5, cacheWrite: 0, completion: 4, reason
 const azureFirst =
   'data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}]}\n\n';
 
-const rows: Record<
-  string,
-  { observer?: typeof shown; in: string; out: string; ended?: boolean; usage?: unknown; error?: unknown }
-> = {
+const rows: Record<string, ObserverRow & { observer?: typeof shown }> = {
   "a plain stream passes untouched": {
     in: content("Hé") + content("llo 🎉") + done,
     out: content("Hé") + content("llo 🎉") + done,
@@ -136,20 +133,7 @@ const rows: Record<
 };
 
 describe("the observer of OpenAI's chat stream", () => {
-  for (const [name, row] of Object.entries(rows)) {
-    for (const [way, at] of [
-      ["whole", []],
-      ["byte by byte", everyByte(row.in)],
-    ] as const) {
-      test(`${name} (${way})`, () => {
-        const seen = watch((row.observer ?? shown)(), row.in, at);
-        assert.equal(seen.out, row.out);
-        assert.equal(seen.ended, row.ended ?? false);
-        assert.deepEqual(seen.usage, row.usage ?? null);
-        assert.deepEqual(seen.error, row.error ?? null);
-      });
-    }
-  }
+  testRows(rows, ({ observer = shown }) => observer());
 
   test("any split of a stream gives the same result", () => {
     const frame = fc.oneof(

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { dialect } from "../../../proxy/dialects/openai-responses/index.ts";
 import type { JsonObject } from "../../../proxy/wire/json.ts";
 import fc from "../../harness/property.ts";
-import { cuts, everyByte, watch } from "./splits.ts";
+import { cuts, everyByte, type ObserverRow, testRows, watch } from "./splits.ts";
 
 const observer = () => dialect.observer({ hideUsage: false });
 const frame = (event: JsonObject) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
@@ -20,7 +20,7 @@ const wire = {
 const end = (type: string) => frame({ type, sequence_number: 2, response: { id: "r", usage: wire } });
 const usage = { prompt: 9, cachedPrompt: 5, cacheWrite: 0, completion: 4, reasoning: 2, estimated: false };
 
-const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: unknown; error?: unknown }> = {
+const rows: Record<string, ObserverRow> = {
   "a completed response": { in: created + text("Hé") + end("response.completed"), ended: true, usage },
   "an incomplete response": { in: created + end("response.incomplete"), ended: true, usage },
   "a failed response": { in: created + end("response.failed"), ended: true, usage },
@@ -40,21 +40,7 @@ const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: 
 };
 
 describe("the observer of OpenAI's Responses stream", () => {
-  for (const [name, row] of Object.entries(rows)) {
-    for (const [way, at] of [
-      ["whole", []],
-      ["byte by byte", everyByte(row.in)],
-    ] as const) {
-      test(`${name} (${way})`, () => {
-        const seen = watch(observer(), row.in, at);
-        assert.equal(seen.out, row.out ?? row.in);
-        assert.deepEqual(
-          [seen.ended, seen.usage, seen.error],
-          [row.ended ?? false, row.usage ?? null, row.error ?? null],
-        );
-      });
-    }
-  }
+  testRows(rows, observer);
 
   test("any split of a stream gives the same bytes", () => {
     fc.assert(
