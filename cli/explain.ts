@@ -1,18 +1,12 @@
 /** `sluice explain`: which route and targets a request would use, and why not the others. Sends and writes nothing. */
-import { Buffer } from "node:buffer";
-import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
-import { buffer, text } from "node:stream/consumers";
+import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import type { Compiled } from "../operator/compile/compile.ts";
 import { isError } from "../operator/compile/outcome.ts";
 import { type ObservedCluster, observeCluster } from "../operator/observe.ts";
 import type { Identity } from "../proxy/call/identity.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
-import { isFailure } from "../proxy/failure.ts";
-import { editedForm, encodeForm, isForm } from "../proxy/media/form.ts";
-import { mediaFormat } from "../proxy/media/registry.ts";
-import { address, formatOf } from "../proxy/pipeline/address.ts";
 import { authenticate } from "../proxy/pipeline/authenticate.ts";
 import { type ExplainRequest, type Explanation, explainCall } from "../proxy/pipeline/explain.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
@@ -20,6 +14,7 @@ import { providers } from "../proxy/providers/registry.generated.ts";
 import { build } from "../proxy/snapshot/build.ts";
 import type { Snapshot } from "../proxy/snapshot/snapshot.ts";
 import { UsageError } from "../proxy/usage-error.ts";
+import { bodyOf } from "./explain-body.ts";
 import { formatExplanation } from "./explain-text.ts";
 import {
   assumedLine,
@@ -133,60 +128,6 @@ function check(values: Values): void {
     throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
 }
 
-interface Sent {
-  body: Buffer;
-  headers: Record<string, string>;
-}
-
-/** The shortest valid body, so that every operation can be explained. */
-function shortBody({ path, model }: Values, upload: string | null): object {
-  const named = model === undefined ? {} : { model };
-  if (upload === "file") return named;
-  if (/\/images\/\w+$/.test(path)) return { ...named, prompt: "Hi" };
-  if (/\/(embeddings|responses(\/(input_tokens|compact))?)$/.test(path)) return { ...named, input: "Hi" };
-  if (path.endsWith("/completions") && !path.endsWith("/chat/completions")) return { ...named, prompt: "Hi" };
-  return { ...named, max_tokens: 1, messages: [{ role: "user", content: "Hi" }] };
-}
-
-function asObject(given: string, file: string): object {
-  try {
-    const json: unknown = JSON.parse(given);
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
-  } catch {
-    // Not an object: reported below.
-  }
-  throw new UsageError(`--body ${file} is not a JSON object`);
-}
-
-/** Name of the file in a form that this path takes; null if it takes JSON. */
-function uploadOf(path: string, snapshot: Snapshot): string | null {
-  const addressed = address("POST", path, snapshot);
-  return isFailure(addressed) ? null : (mediaFormat(formatOf(addressed.operation))?.upload ?? null);
-}
-
-/** A form with these fields and a file. */
-function formOf(upload: string, fields: object, headers: Sent["headers"]): Sent {
-  const file = { name: upload, filename: "upload", contentType: null, content: Buffer.from("x") };
-  const { body, contentType } = encodeForm(editedForm([file], { ...fields }));
-  return { body, headers: { ...headers, "content-type": contentType } };
-}
-
-/** Throws a UsageError for a body that can't be sent. */
-async function sentOf(asked: Values, headers: Sent["headers"], snapshot: Snapshot): Promise<Sent> {
-  const { path, model, body: file } = asked;
-  const upload = uploadOf(path, snapshot);
-  const encoded = (fields: object): Sent =>
-    upload === null ? { body: Buffer.from(JSON.stringify(fields)), headers } : formOf(upload, fields, headers);
-  const isOwnForm = isForm(headers["content-type"] ?? null);
-  if (isOwnForm && (file === undefined || model !== undefined))
-    throw new UsageError("a form of your own needs --body, and names its model in the form, not as --model");
-  if (file === undefined) return encoded(shortBody(asked, upload));
-  const body = file === "-" ? await buffer(process.stdin) : await readFile(file);
-  if (isOwnForm || (model === undefined && upload === null)) return { body, headers };
-  const fields = asObject(body.toString("utf8"), file);
-  return encoded(model === undefined ? fields : { ...fields, model });
-}
-
 async function clearKey(values: Values): Promise<string | null> {
   if (values["key-stdin"]) return (await text(process.stdin)).trim();
   const name = values["key-env"];
@@ -292,7 +233,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
   const request: ExplainRequest = {
     identity: await identityOf(values, snapshot, compiled, nowMs),
     path: values.path,
-    ...(await sentOf(values, headers, snapshot)),
+    ...(await bodyOf(values, headers, snapshot)),
     address: values.address ?? null,
     country: values.country?.toUpperCase() ?? null,
     durableAudit,

@@ -1,4 +1,4 @@
-/** Further members that the clients' APIs document, deep within a request: none is lost without a word. */
+/** Further members that the clients' APIs document, deep within a request: none is lost silently. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Json } from "../../harness/strict/json.ts";
@@ -352,7 +352,7 @@ const harmless: ReadonlySet<string> = new Set([
 /** Where the whole search is left out and named, so are its details. */
 const searches = ["web_search_options", "tools.web_search", "tools.web_search_20250305"];
 
-describe("nothing deep within a request is lost without a word", () => {
+describe("nothing deep within a request is lost silently", () => {
   for (const [api, table] of Object.entries(cases) as [Format, Record<string, Case>][])
     for (const [title, { base, with: more }] of Object.entries(table))
       it(`${title}, of ${api}`, () => {
