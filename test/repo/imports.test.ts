@@ -30,6 +30,7 @@ const all = globSync("{crds,charts/observability,operator,proxy,cli}/**/*.ts").f
 const composers: ReadonlySet<string> = new Set([
   "cli/dev.ts",
   "cli/explain.ts",
+  "cli/explain-body.ts",
   "cli/folder-config.ts",
   "cli/explain-text.ts",
   "cli/usage/between.ts",
