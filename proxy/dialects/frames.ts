@@ -248,13 +248,13 @@ export abstract class FrameObserver implements StreamObserver {
   }
 
   /**
-   * The held bytes followed by the chunk. The buffer doubles in size, so that a frame that arrives byte by byte costs
-   * time linear in its size.
+   * The held bytes followed by the chunk. The buffer at least doubles in size, so that a frame that arrives byte by byte
+   * costs time linear in its size.
    */
   #append(chunk: Buffer): Buffer {
     const size = this.#heldBytes + chunk.length;
     if (size > this.#held.length) {
-      const room = Buffer.allocUnsafeSlow(Math.max(4096, size * 2));
+      const room = Buffer.allocUnsafeSlow(Math.max(4096, size, this.#held.length * 2));
       this.#held.copy(room, 0, 0, this.#heldBytes);
       this.#held = room;
     }

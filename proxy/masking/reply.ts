@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Template, type TextKind, type TextReader, textReaders } from "../dialects/frame-texts.ts";
+import { asBuffer } from "../wire/framing.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import { SseDecoder, type SseFrame } from "../wire/sse.ts";
@@ -31,6 +32,8 @@ export interface TextTurns {
   /** Resolves in a later turn. */
   next(): Promise<void>;
 }
+
+const nothing = Buffer.alloc(0);
 
 /** A channel that no dialect has, for a complete text that is changed in pieces. */
 const wholeChannel = "whole";
@@ -111,24 +114,34 @@ export class ReplyTexts implements ReplyFilter {
     return this.#decoder.heldBytes;
   }
 
-  /** As `chunk`, while other calls go on. */
-  async chunkInTurns(bytes: Uint8Array | string, turns: TextTurns): Promise<string> {
-    let out = "";
-    let read = 0;
+  /** As `chunk`, while other calls go on. In between, only the bytes are held, and not all of their frames. */
+  async chunkInTurns(bytes: Uint8Array | string, turns: TextTurns): Promise<Uint8Array> {
+    const source = asBuffer(bytes);
+    const out: Buffer[] = [];
     this.#out = "";
-    await turns.next();
-    for (const frame of this.#decoder.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes)) {
+    for (let from = 0; from < source.length; from += turns.size) {
+      const frames = this.#decoder.push(source.subarray(from, from + turns.size));
+      if (frames.length === 0) continue;
+      await turns.next();
+      await this.#framesInTurns(frames, turns);
+      if (turns.stopped()) return nothing;
+      if (this.#out !== "") out.push(Buffer.from(this.#taken()));
+    }
+    return Buffer.concat(out);
+  }
+
+  async #framesInTurns(frames: readonly SseFrame[], turns: TextTurns): Promise<void> {
+    let read = 0;
+    for (const frame of frames) {
       if (read > 0 && read + frame.data.length > turns.size) {
         await turns.next();
         read = 0;
       }
-      if (turns.stopped()) return "";
+      if (turns.stopped()) return;
       read += frame.data.length;
       if (frame.data.length > turns.size) await this.#frameInTurns(frame, turns);
       else this.#frame(frame);
-      out += this.#taken();
     }
-    return out;
   }
 
   last(): string {

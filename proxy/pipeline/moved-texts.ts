@@ -88,7 +88,7 @@ export class MovedAnswers implements ReplyFilter {
     return this.#works && isLongAnswer(body.length, this.#masker) ? this.#move(body) : this.#here.whole(body);
   }
 
-  chunk(bytes: Uint8Array | string): string | Promise<string> {
+  chunk(bytes: Uint8Array | string): string | Promise<Uint8Array> {
     return isLongPart(this.#here.heldBytes + bytes.length, this.#masker)
       ? this.#here.chunkInTurns(bytes, this.#turns)
       : this.#here.chunk(bytes);

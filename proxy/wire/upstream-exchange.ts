@@ -47,12 +47,14 @@ export function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   return kinds[cause] ?? (isOfConnecting(cause) ? "connect" : "reset");
 }
 
-/**
- * Largest size, in bytes, up to which pieces are joined. Reading pauses as soon as this much was received but not
- * passed on: one turn of the event loop may read megabytes from a fast upstream, which would stay in memory for a slow
- * client.
- */
+/** Largest size, in bytes, up to which pieces are joined. */
 const maxJoinedBytes = 65_536;
+
+/**
+ * Reading pauses as soon as this much was received but not passed on: one turn of the event loop may read megabytes from
+ * a fast upstream, which would stay in memory for a slow client. Less than a full read, so that two never wait.
+ */
+const maxArrivedBytes = 32_768;
 
 /** Most bytes that are gathered for the pacer. Passing on more at once costs nothing. */
 const maxGatheredBytes = 16_384;
@@ -228,7 +230,7 @@ export class UpstreamExchange implements WireHandler, UpstreamCall, Task {
   data(chunk: Buffer): void {
     if (this.#over) return;
     this.#arrivedBytes += chunk.length;
-    if (this.#arrivedBytes >= maxJoinedBytes && !this.#full) {
+    if (this.#arrivedBytes >= maxArrivedBytes && !this.#full) {
       this.#full = true;
       this.#call?.pause();
     }

@@ -42,7 +42,7 @@ function byReader(pieces: readonly Buffer[]): Read {
     // As in the buffer that all sockets share: what is read doesn't begin at its start, and is overwritten afterwards.
     const bytes = Buffer.concat([Buffer.from("head"), piece]);
     const end = reader.read(bytes, 4);
-    const got = reader.piece;
+    const got = reader.take();
     bytes.fill("X");
     read.body += got?.toString("latin1") ?? "";
     if (end === goesOn) continue;
@@ -122,7 +122,7 @@ describe("a chunked answer", () => {
     reader.begin("chunked", 0);
     const kept = Array.from({ length: 500 }, (_, index) => {
       reader.read(Buffer.from(`3\r\n${String(index).padStart(3, "0")}\r\n`), 0);
-      return reader.piece;
+      return reader.take();
     });
     assert.deepEqual(
       kept.map((piece) => Number(piece?.toString())),

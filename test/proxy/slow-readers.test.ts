@@ -45,6 +45,9 @@ const event = {
 };
 const frames = Buffer.from(`data: ${JSON.stringify(event)}\n\n`.repeat(100));
 
+/** So costly that what one read brings is read in turns of the event loop. */
+const costly = [1, 2, 3, 4].map((number) => ({ name: `P${number}`, pattern: `[A-Z]{2,40}-[0-9]{2,40}x${number}` }));
+
 const folder = mkdtempSync(join(tmpdir(), "sluice-slow-"));
 after(() => rmSync(folder, { recursive: true }));
 
@@ -106,6 +109,11 @@ function slowReaders(isTls: boolean): void {
         provider("up", url, { models: [{ name: "plain" }] }),
         secret("up-credentials", { apiKey: "sk" }),
         policy("plain", { match: { models: ["plain"] }, routing }),
+        policy("costly", {
+          match: { models: ["costly"] },
+          routing: to,
+          guard: { mask: { answers: true, custom: costly } },
+        }),
         policy("masked", { match: { models: ["masked"] }, routing: to, guard: { mask: { answers: true } } }),
         ...key("alice", clear),
       ],
@@ -157,6 +165,8 @@ function slowReaders(isTls: boolean): void {
     ["a stream for Anthropic's clients", "/v1/messages", "plain"],
     ["a stream of Responses", "/v1/responses", "plain"],
     ["a masked stream", "/v1/chat/completions", "masked"],
+    ["a stream masked by costly patterns", "/v1/chat/completions", "costly"],
+    ["a stream masked by costly patterns, for Anthropic's clients", "/v1/messages", "costly"],
   ] as const)
     it(`cost at most 256 KiB each: ${what}`, async () => {
       await stalled(path, model);

@@ -57,7 +57,7 @@ export class AnswerBody {
   #first = -1;
   #behind = -1;
   /** The part of the body in the last read. */
-  piece: Buffer | null = null;
+  #piece: Buffer | null = null;
 
   /** `length`: the announced length, if there is one. */
   begin(framing: BodyFraming, length: number): void {
@@ -68,6 +68,13 @@ export class AnswerBody {
     this.#trailerBytes = 0;
   }
 
+  /** The part of the body in the last read, which is not kept here. */
+  take(): Buffer | null {
+    const piece = this.#piece;
+    this.#piece = null;
+    return piece;
+  }
+
   /** Whether the connection's end is the body's. */
   get endsWithConnection(): boolean {
     return this.#framing === "close";
@@ -75,7 +82,7 @@ export class AnswerBody {
 
   /** Reads starting at `from`. Returns the offset after the body's end. May change `bytes`. */
   read(bytes: Buffer, from: number): number {
-    this.piece = null;
+    this.#piece = null;
     switch (this.#framing) {
       case "none":
         return from;
@@ -83,12 +90,12 @@ export class AnswerBody {
         return this.#chunks(bytes, from);
       case "length": {
         const end = Math.min(bytes.length, from + this.#left);
-        if (end > from) this.piece = ownCopy(bytes, from, end);
+        if (end > from) this.#piece = ownCopy(bytes, from, end);
         this.#left -= end - from;
         return this.#left === 0 ? end : goesOn;
       }
       case "close":
-        if (bytes.length > from) this.piece = ownCopy(bytes, from, bytes.length);
+        if (bytes.length > from) this.#piece = ownCopy(bytes, from, bytes.length);
         return goesOn;
     }
   }
@@ -103,7 +110,7 @@ export class AnswerBody {
       if (offset === malformed || this.#framing === "none") result = offset;
     }
     const length = this.#behind - this.#first;
-    if (length > 0) this.piece = (length > largestInSlab ? ownCopy : inSlab)(bytes, this.#first, this.#behind);
+    if (length > 0) this.#piece = (length > largestInSlab ? ownCopy : inSlab)(bytes, this.#first, this.#behind);
     return result;
   }
 

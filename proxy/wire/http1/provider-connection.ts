@@ -216,7 +216,7 @@ export class Http1Connection implements ProviderConnection, MessageSink {
       from = result === null ? bytes.length : result.unreadFrom;
     }
     const end = this.#body.read(bytes, from);
-    const { piece } = this.#body;
+    const piece = this.#body.take();
     if (piece !== null) this.#running?.handler.data(piece);
     if (end < 0) return end !== malformed;
     this.#end();
