@@ -8,6 +8,7 @@ import {
   providerShardOf,
   routeShardOf,
 } from "../../proxy/config/encode.ts";
+import { equal } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { credentialNames, credentialShardOf } from "../../proxy/config/names.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
@@ -38,7 +39,9 @@ interface Fitting<T> {
 
 /** The forms that fit. Verdicts on objects whose form doesn't fit are updated. */
 function fitAll<T extends { id: string }>(all: readonly Fitting<T>[], loadOf: (entry: T) => Load): T[] {
-  const requests = all.map(({ verdict, entry, published }): CapacityRequest => {
+  const requests = all.map(({ verdict, entry, published: form }): CapacityRequest => {
+    // The size of the entry is known. That of an equal form would be computed in every pass.
+    const published = equal(form, entry) ? entry : form;
     const { createdAtMs } = verdict.meta;
     return {
       id: entry.id,
