@@ -3,6 +3,7 @@ import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetFacts } from "../../crds/types/alerts.ts";
 import type { BudgetSpec, KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
+import { equal } from "../../proxy/config/incremental.ts";
 import type { Currency } from "../../proxy/config/usage-report.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import { compileLimits, compileSessionTime } from "./limits.ts";
@@ -13,8 +14,8 @@ import type { World } from "./world.ts";
 
 const sorted = (names: string[] | undefined): string[] | null => (names === undefined ? null : [...names].sort());
 
-const termsOf = ({ period, timeZone, scope, per }: BudgetConfig): string =>
-  JSON.stringify([period, timeZone, Object.entries(scope).sort(), per]);
+const sameTerms = (a: BudgetConfig, b: BudgetConfig): boolean =>
+  a.period === b.period && a.timeZone === b.timeZone && a.per === b.per && equal(a.scope, b.scope);
 
 /**
  * Since when the budget counts by its present terms. The published config holds the previous terms; a new Budget, and
@@ -30,7 +31,7 @@ function countingOf(
   // The ledger doesn't know sessions, so there is nothing to count again.
   if (config.per === "Session") return {};
   const { counting = null } = before;
-  if (termsOf(before) === termsOf(config)) return counting === null ? {} : { counting };
+  if (sameTerms(before, config)) return counting === null ? {} : { counting };
   // Two edits within the same millisecond get separate counts.
   return { counting: { sinceMs: Math.max(nowMs, (counting?.sinceMs ?? 0) + 1), fromMs: createdAtMs } };
 }

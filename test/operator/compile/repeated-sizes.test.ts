@@ -1,4 +1,4 @@
-/** A pass computes the size of what has changed, and of nothing else. */
+/** A pass serializes what has changed, and nothing else. */
 import assert from "node:assert/strict";
 import { it, mock } from "node:test";
 import { compile } from "../../../operator/compile/compile.ts";
@@ -26,25 +26,37 @@ const policyOf = (index: number, maxTokens: number): WorldObject =>
     request: { defaults: { max_tokens: maxTokens } },
   });
 
-it("compiling policies again serializes none that is unchanged", () => {
-  const memo = new CompileMemo();
-  const pass = (policies: WorldObject[], previous: RenderedConfig | null): RenderedConfig => {
-    const world = { objects: [provider, ...policies], namespaces: { a: {} }, secrets: {} };
-    const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
-    return compile({ world, settings, previous, nowMs: 1 }, capabilitiesByType, memo).config;
-  };
-  const policies = Array.from({ length: count }, (_, index) => policyOf(index, 100));
-  const first = pass(policies, null);
-  const again = pass(policies, first);
-  const serialized = mock.method(JSON, "stringify");
-  try {
-    assert.equal(pass(policies, again).routes.length, count);
-    const unchanged = serialized.mock.callCount();
-    assert.ok(unchanged < count / 4, `${unchanged} texts with nothing changed`);
-    pass(policies.with(7, policyOf(7, 200)), again);
-    const changed = serialized.mock.callCount() - unchanged;
-    assert.ok(changed < count / 4, `${changed} texts with one policy changed`);
-  } finally {
-    serialized.mock.restore();
-  }
-});
+const budgetOf = (index: number, amount: number): WorldObject =>
+  objectOf("Budget", `budget-${index}`, {
+    amount: String(amount),
+    period: "Daily",
+    scope: { teams: [`team-${index}`] },
+  });
+
+for (const [what, make] of [
+  ["policies", policyOf],
+  ["budgets", budgetOf],
+] as const)
+  it(`compiling ${what} again serializes none that is unchanged`, () => {
+    const memo = new CompileMemo();
+    const pass = (objects: WorldObject[], previous: RenderedConfig | null): RenderedConfig => {
+      const world = { objects: [provider, ...objects], namespaces: { a: {} }, secrets: {} };
+      const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
+      return compile({ world, settings, previous, nowMs: 1 }, capabilitiesByType, memo).config;
+    };
+    const objects = Array.from({ length: count }, (_, index) => make(index, 100));
+    const first = pass(objects, null);
+    const again = pass(objects, first);
+    const serialized = mock.method(JSON, "stringify");
+    try {
+      const { routes, budgets } = pass(objects, again);
+      assert.equal(routes.length + budgets.length, count);
+      const unchanged = serialized.mock.callCount();
+      assert.ok(unchanged < count / 4, `${unchanged} texts with nothing changed`);
+      pass(objects.with(7, make(7, 200)), again);
+      const changed = serialized.mock.callCount() - unchanged;
+      assert.ok(changed < count / 4, `${changed} texts with one changed`);
+    } finally {
+      serialized.mock.restore();
+    }
+  });
