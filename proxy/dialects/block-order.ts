@@ -12,7 +12,7 @@ export const blockOrder = Symbol("order of an assistant's blocks");
 
 const usual = ["thinking", "text", "call"];
 
-/** As a member of the message; nothing if the order is the usual one. */
+/** The order as a member of the message; nothing for the usual order. */
 export function noteOrder(blocks: readonly OrderedBlock[]): { [blockOrder]?: readonly OrderedBlock[] } {
   const places = blocks.map(({ kind }) => usual.indexOf(kind));
   return places.every((place, index) => place >= (places[index - 1] ?? 0)) ? {} : { [blockOrder]: blocks };
@@ -40,9 +40,7 @@ interface Blocks {
   [blockOrder]?: readonly OrderedBlock[];
 }
 
-/**
- * The noted order, if the message still has what it is about: a policy's masking or edits may have changed the text.
- */
+/** The noted order, if it still fits the message: masking or a policy's edits may have changed the text. */
 export function orderOf(message: Blocks): readonly OrderedBlock[] | null {
   const order = message[blockOrder];
   if (order === undefined) return null;

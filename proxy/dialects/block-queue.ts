@@ -25,7 +25,7 @@ export interface Block {
   data: JsonObject | null;
   /** A picture, as a data URL. */
   url: string;
-  /** Of the kinds `search` and `found`. */
+  /** For the kinds `search` and `found`. */
   search: WebSearch | null;
   /** Length of the answer's text before this block. */
   readonly from: number;
@@ -45,10 +45,10 @@ export interface BlockWriter {
    * its client has read it.
    */
   readonly wholeTexts: boolean;
-  /** Whether what a search found is a block of its own. */
+  /** Whether a search's results are a separate block. */
   readonly findings: boolean;
   open(block: Block): string;
-  /** `logprobs`: of the tokens in this text. */
+  /** `logprobs`: those of the tokens in this text. */
   delta(block: Block, text: string, logprobs: readonly unknown[]): string;
   close(block: Block): string;
 }
@@ -123,7 +123,7 @@ export class BlockQueue {
 
   #append(waiting: Waiting, piece: string): void {
     const { block } = waiting;
-    // Of a text that isn't kept, the first piece tells that there is one.
+    // If a text isn't kept, its first piece shows that there is one.
     if (this.#writer.wholeTexts || block.kind === "tool" || block.text === "") block.text += piece;
     waiting.unwritten += piece;
   }
@@ -181,7 +181,7 @@ export class BlockQueue {
     waiting.block.logprobs.push(...own);
   }
 
-  /** A block that is closed takes no more citations. */
+  /** A closed block accepts no more citations. */
   #cite<T extends Citation | PlacedCitation>(citations: readonly T[], add: (block: Block, citation: T) => void): void {
     for (const citation of citations) {
       const place = this.#queue.findLast(({ block }) => block.kind === "text" && block.from <= citation.start);

@@ -138,9 +138,9 @@ export interface Usage {
    * `geo-us`. Absent for the standard way.
    */
   modes?: readonly string[];
-  /** What the images are like that the unit `image` counts. */
+  /** Shape of the images that the unit `image` counts. */
   image?: ImageShape;
-  /** What is charged, if the provider says that it differs from what the model processed. */
+  /** Charged usage, if the provider reports that it differs from the usage of the model. */
   billed?: { prompt: number; completion: number };
   /** Whether any of the provider's counts is implausible: negative, not a number, or far too large. */
   implausible?: true;

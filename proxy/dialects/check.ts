@@ -1,4 +1,4 @@
-/** Checks of a client's body. Each returns null if the value is valid, otherwise what to tell the caller. */
+/** Checks of a client's body. Each returns null if the value is valid, otherwise the message for the caller. */
 import { isObject, type JsonObject } from "../wire/json.ts";
 import { type Refusal, refusal } from "./canonical.ts";
 

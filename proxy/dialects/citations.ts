@@ -1,5 +1,5 @@
 /**
- * What a text cites. Web pages have forms in OpenAI's chat and Responses
+ * Citations of a text. Web pages have forms in OpenAI's chat and Responses
  * (https://platform.openai.com/docs/api-reference/chat/object,
  * https://platform.openai.com/docs/api-reference/responses/object). Anthropic's Messages also has forms for places in
  * documents (https://platform.claude.com/docs/en/build-with-claude/citations).
@@ -70,11 +70,11 @@ interface Cited {
   [claudeCitations]?: readonly PlacedCitation[];
 }
 
-/** What a message or delta cites, in Anthropic's form. */
+/** Citations of a message or delta, in Anthropic's form. */
 export const placedCitations = ({ annotations, [claudeCitations]: own }: Cited): readonly PlacedCitation[] =>
   own ?? citationsIn(annotations).map(pageLocation);
 
-/** A text in pieces, each with what it cites as a whole. */
+/** A text in pieces, each with its citations. */
 export function citedPieces(
   text: string,
   citations: readonly PlacedCitation[],
@@ -104,7 +104,7 @@ export function citedPieces(
   return pieces;
 }
 
-/** What a caller of Anthropic's API says of a document. No JSON holds it. */
+/** A caller's settings for a document, from Anthropic's API. No JSON holds them. */
 export const documentWish = Symbol("what is said of a document");
 
 export interface DocumentWish {

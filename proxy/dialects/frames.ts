@@ -104,8 +104,8 @@ export function textLength(text: string, from: number, start: number, end: numbe
 }
 
 /**
- * From behind an opening quote to the closing one or, without one, to the frame's end, even if part of the next frame
- * has arrived.
+ * From the opening quote to the closing one or, without one, to the frame's end, even if part of the next frame has
+ * arrived.
  */
 function quotedLength(text: string, from: number, end: number): number {
   const close = closingQuote(text, from - 1);
@@ -234,7 +234,7 @@ export abstract class FrameObserver implements StreamObserver {
     }
     const out = kept === null ? upTo(work, start) : kept.bytes(start);
     this.#hold(work, start);
-    // A stream may stand still now, and must not keep what was read.
+    // The stream may pause now, and must not keep the read's memory.
     this.#begin(nothing);
     return out;
   }

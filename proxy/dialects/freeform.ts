@@ -36,7 +36,7 @@ export function freeformTool(name: string, { description, format }: JsonObject):
 
 export const freeformArguments = (input: string): string => JSON.stringify({ [member]: input });
 
-/** What the model wrote; arguments of another form as they are. */
+/** The text that the model wrote. Arguments in another form stay as they are. */
 export function freeformInput(text: string): string {
   const value = jsonIn(text);
   return isObject(value) && typeof value[member] === "string" ? value[member] : text;

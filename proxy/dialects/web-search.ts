@@ -11,7 +11,7 @@ export const webSearch = Symbol("web search");
 export const chatSearch = "web_search_options";
 
 export interface WebSearchWish {
-  /** Under which the header names it if the provider can't search. */
+  /** Name in the header if the provider can't search. */
   name: string;
   allowedDomains: string[] | null;
   blockedDomains: string[] | null;
@@ -89,7 +89,7 @@ export const lostDetails = (wish: WebSearchWish, ...names: (keyof typeof details
     .filter((name) => wish[details[name]] !== null && !(name === "max_uses" && wish.name === chatSearch))
     .map((name) => `${wish.name}.${name}`);
 
-/** Begins the ids of searches of other providers' models: Anthropic has its own and refuses these. */
+/** Prefix of ids for searches by other providers' models. Anthropic has its own ids and refuses these. */
 const madeSearch = "srvtoolu_sluice_";
 
 export const isMadeSearch = ({ id, tool_use_id: of }: JsonObject): boolean => String(id ?? of).startsWith(madeSearch);

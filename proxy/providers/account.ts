@@ -1,4 +1,4 @@
-/** What an LLMProvider's calls carry and where they go, made from its config and the clear values of its secrets. */
+/** An LLMProvider's address, credentials and headers, from its config and the clear values of its secrets. */
 import type { AddedValue, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
 import type { ProviderAccount } from "./provider.ts";
@@ -14,7 +14,7 @@ export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, strin
   return { ca, serverName, client };
 }
 
-/** As a member of the account: nothing if its calls carry nothing besides. */
+/** As a member of the account; nothing if there are no additions. */
 export function additionsOf(
   { headers = {}, query = {} }: Pick<ProviderConfig, "headers" | "query">,
   secrets: ReadonlyMap<string, string>,
@@ -32,7 +32,7 @@ export function additionsOf(
   };
 }
 
-/** Everything of an account that nobody else may see. */
+/** All secrets of an account. */
 export const accountSecrets = ({
   credentials,
   additions,
@@ -46,7 +46,7 @@ export function hasSecrets({ credentials, additions }: Pick<ProviderAccount, "cr
   return (additions?.secrets.length ?? 0) > 0;
 }
 
-/** Where an account's calls go, and the connection's rules and limits. */
+/** The address of an account's calls, and the connection's rules and limits. */
 export function upstreamAddress(
   { origin, config }: ProviderAccount,
   secrets: ReadonlyMap<string, string>,

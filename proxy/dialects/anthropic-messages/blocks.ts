@@ -39,7 +39,7 @@ function dataUri(source: JsonObject): string {
   return `data:${String(source["media_type"])};base64,${String(source["data"])}`;
 }
 
-/** What else is said of a document, which providers of Claude's models take. */
+/** A document's title, context and citation settings, which providers of Claude's models accept. */
 function wishOf({ citations, context }: JsonObject): { [documentWish]?: DocumentWish } {
   const cites = isObject(citations) && citations["enabled"] === true;
   const about = typeof context === "string" && context !== "" ? context : null;
@@ -80,7 +80,7 @@ function blocksOf(source: JsonObject, path: string): PartResult {
   return { type: "text", text: joined(parts, "\n") };
 }
 
-/** A search result that the client found: where it comes from, and its text. */
+/** A search result that the client found: its source and its text. */
 function searchResult(block: JsonObject, param: string): PartResult {
   const parts = partsOf(block["content"] ?? "", `${param}.content`);
   if (isRefusal(parts)) return parts;

@@ -15,12 +15,12 @@ import { contentOf, inputText, joined, markOf, partOf, partsOf } from "./blocks.
 
 type Messages = ChatMessage[] | Refusal;
 
-/** What tools that ran at Anthropic left in an answer: other models can't read it. */
+/** Blocks that tools at Anthropic left in an answer, which other models can't read. */
 const hosted = /^(server_tool_use|mcp_tool_use|.+_tool_result|tool_reference|compaction|fallback)$/;
 const isReadable = (block: unknown): boolean => !isObject(block) || !hosted.test(String(block["type"]));
 
 /**
- * A tool result becomes a message of its own. `is_error` has no OpenAI form: an error without text gets one, so that no
+ * A tool result becomes a separate message. `is_error` has no OpenAI form: an error without text gets one, so that no
  * model reads it as an empty success.
  */
 function toolResult(block: JsonObject, param: string): ChatMessage | Refusal {
@@ -140,7 +140,7 @@ function assistantTurn(content: unknown, param: string): Messages {
   });
   const problem = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
   if (problem) return problem;
-  // Nothing is left of a turn that other models can read, and providers refuse empty ones.
+  // The turn has nothing that other models can read, and providers refuse empty turns.
   const lists = [turn.texts, turn.calls, turn.thinking, turn.unsigned, turn.images];
   if (lists.every((list) => list.length === 0)) return [];
   return [

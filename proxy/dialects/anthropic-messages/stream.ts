@@ -23,7 +23,7 @@ const starts: Readonly<Record<Block["kind"], (block: Block, answer: string) => J
   found: (block, answer) => searchIn(block, answer)[1],
 };
 
-/** The search's block, and the one that follows it with what was found. */
+/** The search's block, and the following one with its results. */
 const searchIn = ({ kind, search, index }: Block, answer: string): [JsonObject, JsonObject] =>
   searchBlocks(search ?? { query: "", pages: [] }, answer, kind === "found" ? index - 1 : index);
 

@@ -5,7 +5,7 @@ import { UnreadMembers } from "../unread-members.ts";
 const set = (...names: string[]): ReadonlySet<string> => new Set(["type", "cache_control", ...names]);
 
 const blocks = {
-  // Places that an earlier answer cited ask for nothing.
+  // Places cited by an earlier answer, which need no translation.
   text: set("text", "citations"),
   image: set("source"),
   document: set("source", "title", "context", "citations"),

@@ -91,7 +91,7 @@ export class FreeformCalls {
     this.#names = names;
   }
 
-  /** What can be sent of these pieces now. */
+  /** The part of these pieces that can be sent now. */
   pieces(choice: number, pieces: readonly ToolCallDelta[]): JsonObject[] {
     return pieces.flatMap((piece): JsonObject[] => {
       const place = `${choice}:${piece.index}`;

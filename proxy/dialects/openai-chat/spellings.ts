@@ -1,6 +1,6 @@
 /**
  * Other spellings that clients of gateways in OpenAI's format write → OpenAI's or Claude's own: an image's address
- * without an object around it, and reasoning in the words of OpenRouter
+ * without an object around it, and reasoning parameters of OpenRouter
  * (https://openrouter.ai/docs/use-cases/reasoning-tokens) and Qwen
  * (https://www.alibabacloud.com/help/en/model-studio/deep-thinking).
  */
@@ -92,7 +92,7 @@ export function withOwnReasoning(body: JsonObject): JsonObject | Refusal {
   return "thinking" in own && isSet(rest["thinking"]) ? rest : { ...rest, ...own };
 }
 
-/** What a chat asks for in any spelling, as an effort; null if it asks for nothing. */
+/** The effort that a chat asks for, in any spelling; null if it asks for none. */
 export function effortAsked(body: JsonObject): string | null | Refusal {
   const own = withOwnReasoning(body);
   if (isRefusal(own)) return own;

@@ -69,7 +69,7 @@ function joined(parts: readonly ContentPart[]): ContentPart[] {
   return out;
 }
 
-/** What a summary has no use for. */
+/** Items that a summary doesn't need. */
 const ofAnswers = [
   ...["tools", "tool_choice", "parallel_tool_calls", "response_format", "verbosity"],
   ...["logprobs", "top_logprobs", "n", "stop", "stream", "stream_options"],
@@ -111,7 +111,7 @@ const textsIn = (output: unknown): string =>
     .map((part) => (isObject(part) && typeof part["text"] === "string" ? part["text"] : ""))
     .join("");
 
-/** Whether a model's answer was cut off, or has no text. What a provider has compacted has no status. */
+/** Whether a model's answer was cut off, or has no text. A provider's own compaction has no status. */
 export const lacksSummary = ({ object, status, output }: JsonObject): boolean =>
   object === "response" && (status !== "completed" || textsIn(output).trim() === "");
 

@@ -165,7 +165,7 @@ const unknownItem = (param: string, id: unknown): Refusal =>
       )
     : openAiOnly(`${param}.type`);
 
-/** What the gateway's own answers show of reasoning and searches: providers that lack signatures need none of it. */
+/** Reasoning and searches as the gateway's own answers show them: providers without signatures don't need them. */
 const isGatewaysShow = (id: unknown): boolean => isGatewaysItem(id) && /^(rs|ws)_/.test(String(id));
 
 /** Calls of tools that OpenAI runs, and what belongs to them: other models can't read them. */

@@ -1,4 +1,4 @@
-/** Which items of a Responses conversation the gateway made, rather than OpenAI. */
+/** Recognises items of a Responses conversation that the gateway made, rather than OpenAI. */
 
 /** `PREFIX_ANSWER_POSITION`. OpenAI's own ids have no position: a prefix and hexadecimal digits. */
 const madeId = /^(?:rs|msg|fc|ctc|ig|ws)_.*_\d+$/s;

@@ -10,10 +10,10 @@ const markup = /^\ufeff?\s{0,64}<(?:!doctype|html|head|body|\?xml|error)/i;
 
 export const isDocumentType = (type: string): boolean => document.test(type);
 
-/** Whether a text is a page, or an error as XML. */
+/** Whether a text is an HTML page or an XML error. */
 export const isMarkup = (text: string): boolean => markup.test(text.slice(0, 128));
 
-/** The error that a text is as JSON, whatever its type says; null if it is none. */
+/** The error that a text contains as JSON, whatever its content type; null if it isn't an error. */
 export function errorInText(text: string): unknown {
   if (!/^\ufeff?\s*[{[]/.test(text)) return null;
   const body = jsonIn(text.replace("\ufeff", ""));
@@ -26,7 +26,7 @@ const LESS = 60;
 /** Largest error, in bytes, that is looked for in place of a file. */
 export const maxErrorBytes = 65_536;
 
-/** Whether bytes may be a text's. Samples of sound soon have some that aren't. */
+/** Whether bytes may be text. Audio soon has bytes that can't be. */
 const isTextual = (bytes: Uint8Array): boolean => bytes.every((byte) => byte > 31 || (byte >= 9 && byte <= 13));
 
 /** Holds back the beginning of a file as long as it may be an error. */
@@ -35,7 +35,7 @@ export class FileStart {
   #bytes = 0;
   #first: number | undefined;
 
-  /** What is certainly of a file. */
+  /** The part that certainly belongs to a file. */
   push(bytes: Buffer): Buffer {
     if (this.#held === null) return bytes;
     this.#held.push(bytes);
@@ -51,7 +51,7 @@ export class FileStart {
     return held;
   }
 
-  /** The rest of the file, or the text that it is. */
+  /** The rest of the file, or the text that came instead. */
   end(): Buffer | string {
     const held = this.#release();
     return held.length > 0 && isUtf8(held) ? held.toString("utf8") : held;

@@ -1,4 +1,7 @@
-/** What an error body says, in any envelope, and what of it may be shown to the caller as the provider's own words. */
+/**
+ * The message and codes of an error body, in any envelope, and the part that callers may see as the provider's own
+ * words.
+ */
 import { Buffer } from "node:buffer";
 import type { ProviderWords } from "../../failure.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";

@@ -38,7 +38,7 @@ function mendedBlock(block: unknown): unknown {
   return own === id ? block : { ...block, [member]: own };
 }
 
-/** The message itself if nothing changes; null if nothing of it is left. */
+/** The message itself if nothing changes; null if nothing is left. */
 function mendedMessage(message: unknown): unknown {
   if (!isObject(message) || !Array.isArray(message["content"])) return message;
   const blocks = message["content"] as unknown[];

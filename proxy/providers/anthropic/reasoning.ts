@@ -142,7 +142,7 @@ export interface Sampling {
   dropped: string[];
 }
 
-/** What the account's option, or else the model's name, says of temperature, top_p and top_k. */
+/** Whether temperature, top_p and top_k are supported, by the account's option, or else by the model's name. */
 export function dropsSampling(option: string | undefined, { sampling }: ModelFacts): boolean {
   return option === "Drop" || (option !== "Pass" && sampling === false);
 }

@@ -71,7 +71,7 @@ function citedPages(citations: unknown, from: number, length: number): JsonObjec
   });
 }
 
-/** What a text cites, in both forms. */
+/** Citations of a text, in both forms. */
 export function citedIn(citations: unknown, from: number, length: number) {
   const annotations = citedPages(citations, from, length);
   const placed = objectsIn(citations).map(

@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { CountedPrompt, ProviderAccount, ProviderModel, TokenCountCall } from "../provider.ts";
 import { encodeRequest } from "./request.ts";
 
-/** Members that say what the answer may be, which only a call for an answer has. */
+/** Members about the answer, which a token count doesn't accept. */
 const ofAnswers: ReadonlySet<string> = new Set([
   ...["max_tokens", "stream", "metadata", "stop_sequences", "temperature", "top_k", "top_p", "service_tier"],
 ]);

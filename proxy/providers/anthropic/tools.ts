@@ -105,7 +105,7 @@ export function messagesWithFormat({ messages, response_format }: ChatRequest): 
   return [...messages.slice(0, end), system, ...messages.slice(end)];
 }
 
-/** What the account's option, or else the model's name, says of structured outputs. */
+/** Whether structured outputs are supported, by the account's option, or else by the model's name. */
 export function isStructured(option: string | undefined, { jsonSchema }: ModelFacts): boolean {
   return option === "Native" || (option !== "Refuse" && jsonSchema !== false);
 }
