@@ -1,4 +1,4 @@
-/** A call as it goes out: with what the account adds to every call, then with its credential. */
+/** A call that is ready to be sent: with the account's additions, then with its credential. */
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "./provider.ts";
 
 function withAdditions(outgoing: Outgoing, { additions }: ProviderAccount): Outgoing {

@@ -1,6 +1,6 @@
 /**
- * What belongs to one provider and travels through clients in the id of a tool call, after a separator. Other providers
- * get the id without it. Ids hold only characters that every provider accepts.
+ * Data of one provider that travels through clients in the id of a tool call, after a separator. Other providers get
+ * the id without it. Ids hold only characters that every provider accepts.
  */
 
 const separator = "__thought__";

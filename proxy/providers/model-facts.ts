@@ -23,7 +23,7 @@ export interface ModelFacts {
   stop?: boolean;
 }
 
-/** The facts of a family, corrected by what the LLMProvider says of the model. */
+/** The facts of a family, corrected by the LLMProvider's settings for the model. */
 export function factsOf(model: ProviderModel, family: (upstream: string) => ModelFacts): ModelFacts {
   const { upstream, maxOutputTokens, capabilities } = model.config;
   const { reasoningEfforts, thinking, sampling, jsonSchema } = capabilities ?? {};

@@ -1,6 +1,6 @@
 /**
- * Takes out of a conversation what a provider has no form for: marks for its prompt cache, media and failures in tool
- * results, pictures that an assistant made, system messages that don't stand at the beginning.
+ * Removes parts of a conversation for which a provider has no form: marks for its prompt cache, media and failures in
+ * tool results, pictures that an assistant made, system messages that don't stand at the beginning.
  */
 import type { Capabilities } from "../config/capabilities.ts";
 import type { ChatMessage, ChatRequest, ContentPart, FunctionTool } from "../dialects/canonical.ts";
@@ -22,14 +22,14 @@ function unmarked(content: ChatMessage["content"], role: string): ChatMessage["c
   return onlyTexts && (by !== undefined || parts.length === 1) ? textOf(parts, by ?? "") : parts;
 }
 
-/** Whether pictures were all that an assistant's turn had: providers refuse a turn without anything. */
+/** Whether an assistant's turn had only pictures: providers refuse empty turns. */
 const wasPicture = (given: ChatMessage, { content, tool_calls: calls, images }: ChatMessage): boolean =>
   given.images !== images && (content ?? "").length === 0 && (calls ?? []).length === 0;
 
 const wishes = ({ content }: ChatMessage): DocumentWish[] =>
   Array.isArray(content) ? content.flatMap((part) => (part.type === "file" ? (part[documentWish] ?? []) : [])) : [];
 
-/** A tool's failure, where only the result's text can say so. */
+/** Marks a tool's failure in the result's text, for providers that have no other form. */
 function withError(content: ChatMessage["content"]): ChatMessage["content"] {
   if (typeof content === "string") return saysError.test(content) ? content : `Error: ${content}`;
   const first = content?.findIndex((part) => part.type === "text") ?? -1;
@@ -49,7 +49,7 @@ class Plain {
   #moved: ContentPart[] = [];
   hadMarks = false;
   hadImages = false;
-  /** Names of what else is left out. */
+  /** Names of other parts that are left out. */
   readonly lost = new Set<string>();
 
   constructor(carried: Carried) {

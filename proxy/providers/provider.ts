@@ -1,5 +1,6 @@
 /**
- * What a provider folder exports. The pipeline knows only this interface; no code outside a folder names a provider.
+ * The interface that each provider folder exports. The pipeline knows only this interface; no code outside a folder
+ * names a provider.
  */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
 import type { ModelConfig, ProviderConfig } from "../config/provider.ts";
@@ -34,7 +35,7 @@ export interface ProviderAccount {
   readonly basePath: string;
   /** Credential fields in clear text. Never logged. */
   readonly credentials: Readonly<Record<string, string>>;
-  /** What every call carries besides. Absent if nothing. */
+  /** Additions to every call; absent if there are none. */
   readonly additions?: CallAdditions;
   /** TLS settings for the token service. Absent: public authorities, and no client certificate. */
   readonly tokenTls?: UpstreamTls;
@@ -190,7 +191,7 @@ export interface ModelList {
   path(account: ProviderAccount): string;
   /** Paths of further lists. */
   more?(account: ProviderAccount): readonly string[];
-  /** The account as it is used for the lists, if they are at another host; a text if it has none, which says why. */
+  /** The account to use for the lists, if they are at another host; or why there is none, as text. */
   elsewhere?(account: ProviderAccount): ProviderAccount | string;
   headers?(account: ProviderAccount): Record<string, string>;
   /** Path of the page after the one that was read at `path`; null for none. Absent: one page is read. */

@@ -1,5 +1,5 @@
 /**
- * What a provider's rate-limit headers say about the next request. Their names vary in order and prefix
+ * When the next request may be made, by a provider's rate-limit headers. Their names vary in order and prefix
  * (`x-ratelimit-remaining-requests`, `…-ratelimit-requests-remaining`), so they are split into words. A reset is the
  * time until the whole limit is available again: one request fits when its share of that time has passed.
  */

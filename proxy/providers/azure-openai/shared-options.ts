@@ -1,4 +1,4 @@
-/** What providers have in common that are on Azure: Entra's applications and tokens, and Azure Resource Manager. */
+/** Options shared by providers on Azure: Entra's applications and tokens, and Azure Resource Manager. */
 import type { Capabilities } from "../../config/capabilities.ts";
 
 /** `scope`: the default scope of tokens. */

@@ -17,7 +17,7 @@ import { inputTexts, isVector } from "../vectors.ts";
 interface Form {
   /** Whether the model takes several texts in a call. */
   takesMany: boolean;
-  /** Parameters that it takes besides. */
+  /** Additional parameters that it accepts. */
   reads: readonly string[];
   body(texts: readonly string[], request: EmbeddingsRequest): JsonObject;
   vectors(body: JsonObject): unknown[];

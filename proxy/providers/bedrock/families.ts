@@ -1,4 +1,4 @@
-/** What families of models take in `additionalModelRequestFields`, besides Claude's own fields. */
+/** Members of `additionalModelRequestFields` by family of models, apart from Claude's own. */
 import type { ChatRequest } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 import type { Reasoning, Sampling } from "../anthropic/reasoning.ts";

@@ -72,7 +72,7 @@ function thinkingBlock(content: JsonObject): JsonObject {
 /** A tool that the model's provider runs. */
 export const isOwnTool = (use: JsonObject): boolean => use["type"] === "server_tool_use";
 
-/** What it searched for; Nova doesn't say what it found but in citations. */
+/** The query. Nova reports results only in citations. */
 export const searchOf = (input: unknown): WebSearch => ({ query: text(object(input)["query"]), pages: [] });
 
 /** Nova 2 doesn't show its reasoning (https://docs.aws.amazon.com/nova/latest/nova2-userguide/reasoning-capabilities.html). */

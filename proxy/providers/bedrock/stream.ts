@@ -30,7 +30,7 @@ interface OpenBlock {
   thinking: string;
   signature: string;
   redacted: Buffer[];
-  /** Where the block's text begins in the answer's, and what it cites. */
+  /** Start of the block's text within the answer's, and its citations. */
   from: number;
   citations: JsonObject[];
 }

@@ -1,6 +1,6 @@
 /**
  * Canonical messages → `contents` and `systemInstruction` (https://ai.google.dev/api/generate-content). Gemini pairs a
- * call with its result by position, wants all results of a turn in one content of their own, and identifies them by the
+ * call with its result by position, wants all results of a turn in one separate content, and identifies them by the
  * function's name, which OpenAI's tool messages don't have.
  */
 import { type ChatMessage, isRefusal, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
@@ -36,7 +36,7 @@ function parsedObject(text: string): JsonObject | null {
   return isObject(value) && isShallow(value) ? value : null;
 }
 
-/** What differs between models and APIs. */
+/** Differences between models and APIs. */
 export interface ContentForms {
   /** Takes media within a function's response and a resolution for each picture, and refuses calls without a signature. */
   isGemini3: boolean;

@@ -72,7 +72,7 @@ const accountFile = "Files kept by the provider can't be used by their address. 
 
 type Read<T extends ContentPart> = (part: T, param: string) => JsonObject | Refusal;
 
-/** What the model can't take is named in `dropped`. */
+/** Adds names of parts that the model doesn't accept to `dropped`. */
 export interface PartOptions {
   dropped: Set<string>;
   /** Whether each picture may have a resolution of its own. */

@@ -170,7 +170,7 @@ function tierMember({ service_tier: tier }: ChatRequest, dropped: Set<string>): 
   return {};
 }
 
-/** What differs between the APIs that have Gemini. */
+/** Differences between the APIs that serve Gemini. */
 export interface GeminiApi extends SearchApi {
   /** Generates ids for tool calls. */
   newId?: NewId;

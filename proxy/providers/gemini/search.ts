@@ -5,7 +5,7 @@ import { isObject, type JsonObject, objectsIn } from "../../wire/json.ts";
 import type { SearchingRequest } from "../provider.ts";
 import { pageOf } from "./grounding.ts";
 
-/** What differs between the APIs that have Gemini. */
+/** Differences between the APIs that serve Gemini. */
 export interface SearchApi {
   /** Whether a search can leave domains out (https://cloud.google.com/vertex-ai/generative-ai/docs/grounding/grounding-with-google-search). */
   excludesDomains?: boolean;

@@ -103,7 +103,7 @@ export const capabilities: Capabilities = {
   // https://openrouter.ai/docs/guides/routing/model-fallbacks
   presets,
   steering: { models: ["models", "fallbacks"] },
-  // Unknown, so those of OpenAI, which clients of such servers keep to.
+  // Unknown, so OpenAI's are assumed, which clients of such servers follow.
   bounds: {
     toolName: { characters: "A-Za-z0-9_-", longest: 64 },
     callId: { characters: "A-Za-z0-9_-", longest: 40 },

@@ -11,7 +11,7 @@ import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { chatQuirks, droppedIn, quirked } from "./quirks.ts";
 
-/** The paths of what `surfaces` names. */
+/** Paths of the endpoints that `surfaces` names. */
 const surfaces: Partial<Record<WireFormat, readonly [name: string, path: string]>> = {
   "openai.images": ["Images", "/images/generations"],
   "openai.image_edits": ["ImageEdits", "/images/edits"],
@@ -51,7 +51,7 @@ export const provider: Provider = {
   authorize: bearer,
   chat: (request, account, model, options) =>
     passthroughChat(quirked(request, account, model), account, model, options),
-  // Which servers search is known only to the callers who ask them in their own words.
+  // Only callers know which servers can search, and how to ask them.
   searches: (request) => request[webSearch].name === chatSearch,
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,

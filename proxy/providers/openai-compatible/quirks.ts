@@ -65,7 +65,7 @@ function quirkEdits(body: Body, account: ProviderAccount): Body {
 
 const takesOnlyEffort = ({ config }: ProviderAccount): boolean => config.options["reasoning"] === "Effort";
 
-/** What the LLMProvider says of the model. */
+/** The LLMProvider's settings for the model. */
 const declaredFacts = (model: ProviderModel): ModelFacts => factsOf(model, () => ({}));
 
 /** All changes that a chat needs where it passes through. */

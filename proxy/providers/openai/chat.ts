@@ -1,4 +1,4 @@
-/** Canonical request → the API of OpenAI's that takes it. */
+/** Canonical request → the OpenAI API that accepts it. */
 import type { ChatRequest, Refusal } from "../../dialects/canonical.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { mended } from "./mend.ts";

@@ -49,15 +49,18 @@ const marked = ({ messages, tools, [mark]: whole }: Body): boolean =>
   isSet(whole) || withoutMarks(messages, "content") !== messages || withoutMarks(tools, "function") !== tools;
 
 interface Effort {
-  /** null: nothing is asked. */
+  /** null if none is requested. */
   asked: string | null;
-  /** null: the model takes none. */
+  /** null if the model accepts none. */
   effort: string | null;
-  /** Names under which it was asked. */
+  /** Names under which it was requested. */
   names: string[];
 }
 
-/** The effort that a chat asks for in other words than OpenAI's; null if it doesn't, or not in a form that can be read. */
+/**
+ * The effort that a chat requests under other names than OpenAI's; null if it doesn't, or not in a form that can be
+ * read.
+ */
 function effortInOtherWords(body: Body, facts: ModelFacts): Effort | null {
   const names = reasoningMembers.filter((name) => isSet(body[name]));
   const asked = names.length === 0 ? null : effortAsked(body as Record<string, unknown>);
@@ -67,7 +70,7 @@ function effortInOtherWords(body: Body, facts: ModelFacts): Effort | null {
 
 const factsAtOpenAi = (model: ProviderModel): ModelFacts => factsOf(model, openAiFacts);
 
-/** `reasoning_effort` in place of other words for it; empty if there are none. */
+/** `reasoning_effort` in place of other names for it; empty if there are none. */
 export function effortEdits(body: Body, facts: ModelFacts): Body {
   const wish = effortInOtherWords(body, facts);
   if (wish === null) return {};
@@ -75,7 +78,7 @@ export function effortEdits(body: Body, facts: ModelFacts): Body {
   return wish.effort === null ? edits : { ...edits, reasoning_effort: wish.effort };
 }
 
-/** Names of what is lost by them. */
+/** Names of members that are lost by this. */
 export function effortDrops(body: Body, facts: ModelFacts): string[] {
   const wish = effortInOtherWords(body, facts);
   if (wish === null) return [];
@@ -95,7 +98,7 @@ export function memberEdits(body: Body, model: ProviderModel): Body {
 
 const hasImages = (message: unknown): boolean => isObject(message) && isSet(message["images"]);
 
-/** Names of what a chat loses on the way to OpenAI. */
+/** Names of members that a chat to OpenAI loses. */
 export function memberDrops(body: Body, model: ProviderModel): string[] {
   const { messages } = body;
   const pictures = Array.isArray(messages) && messages.some(hasImages);

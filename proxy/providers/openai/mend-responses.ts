@@ -16,7 +16,7 @@ function isForeign(item: JsonObject): boolean {
   if (item["type"] === "web_search_call") return isGatewaysItem(item["id"]);
   if (item["type"] !== "reasoning") return false;
   const { id, encrypted_content: encrypted, content } = item;
-  // A summary alone says nothing to the model, and is refused.
+  // A summary alone is useless to the model, and is refused.
   if (!id && !encrypted && (content ?? null) === null) return true;
   return isGatewaysItem(id) || isGatewaysThinking(encrypted);
 }

@@ -143,7 +143,7 @@ export function openAiEdits(
   return format === "openai.chat" ? chatEdits(body, account, model) : none;
 }
 
-/** Names of what a body loses by them. */
+/** Names of members that a body loses by these changes. */
 export const openAiDrops = (
   format: WireFormat,
   body: Readonly<Record<string, unknown>>,
@@ -159,7 +159,7 @@ export const cloudEdits = (body: Readonly<Record<string, unknown>>): Readonly<Re
   ...messageEdits(body, false),
 });
 
-/** Names of what a body loses by them. */
+/** Names of members that a body loses by these changes. */
 export const cloudDrops = (body: Readonly<Record<string, unknown>>): string[] => effortDrops(body, anyModel);
 
 export interface MendedRequest {

@@ -117,6 +117,6 @@ export const capabilities: Capabilities = {
   measuredPrices: [{ models: "^semantic-ranker-", perThousandSearchUnits: 1 }],
   // https://cloud.google.com/vertex-ai/generative-ai/pricing
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
-  // What both Gemini and Claude accept. Ids of calls to Gemini carry thought signatures.
+  // Accepted by both Gemini and Claude. Ids of calls to Gemini carry thought signatures.
   bounds: { toolName: { characters: "A-Za-z0-9_-", first: "A-Za-z_", longest: 64 } },
 };

@@ -1,6 +1,6 @@
 /**
  * Google Vertex AI (https://cloud.google.com/vertex-ai/generative-ai/docs): Gemini in its own format, Claude in
- * Anthropic's, and other publishers' models in OpenAI's, each at a path of its own; rankers at a host of their own.
+ * Anthropic's, and other publishers' models in OpenAI's, each at a separate path; rankers at a separate host.
  */
 import type { Capabilities, WireFormat } from "../../config/capabilities.ts";
 import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
@@ -42,7 +42,7 @@ import { accountToken, accountTokenKey, cloudScope } from "./service-account.ts"
 /** https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/web-search */
 const searchBeta = "web-search-2025-03-05";
 
-/** The version belongs into the body here, and the model into the path. */
+/** Here the version belongs in the body, and the model in the path. */
 const claudeVersion = "vertex-2023-10-16";
 
 function claudeChat(

@@ -15,7 +15,7 @@ export const vertexModels: ModelList = {
   elsewhere: (account) => unlisted[account.config.options["api"] ?? ""] ?? account,
   path: (account) => listOf(account, account.config.options["api"] === "Claude" ? "anthropic" : "google"),
   more: (account) => (account.config.options["api"] === undefined ? [listOf(account, "anthropic")] : []),
-  // The list belongs to no project, so the one that is charged for the question is named.
+  // The list belongs to no project, so the request names the project that is charged.
   headers: ({ config }) => ({ "x-goog-user-project": config.options["project"] ?? "" }),
   names: (body) =>
     isObject(body) && Object.keys(body).length === 0

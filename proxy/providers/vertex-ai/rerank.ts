@@ -1,6 +1,6 @@
 /**
  * Reranking in Cohere's and Jina's shape → Google's ranking API
- * (https://cloud.google.com/generative-ai-app-builder/docs/ranking), which has a host of its own.
+ * (https://cloud.google.com/generative-ai-app-builder/docs/ranking), which has a separate host.
  */
 import { type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
 import * as is from "../../dialects/check.ts";
