@@ -6,8 +6,8 @@ import { setFlagsFromString } from "node:v8";
 
 /** Read by V8 at each collection, so they can be set while it runs. */
 const thriftyFlags = [
-  // The old generation is collected when it is 30 % larger than what the last collection left.
-  "--heap-growing-percent=30",
+  // The old generation is collected when it is 20 % larger than what the last collection left.
+  "--heap-growing-percent=20",
   // The young generation keeps its first size.
   "--semi-space-growth-factor=1",
 ];
