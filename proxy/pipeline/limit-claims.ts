@@ -113,8 +113,8 @@ const paused = (limit: LimitConfig, by: string | null): Failure =>
     retryAfterMs: pausedMs,
   });
 
-/** `by`: the Budget that sets the limit; null if the policy or the key does. */
-function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failure {
+/** `by`: the Budget that sets the limit; null if the policy or the key does. `amount`: what the call reserves. */
+function refusal({ limit, by }: LimitSource, amount: number, refused: Refused): Failure {
   if (refused.why === "unavailable") return unavailable(`the rate limit of ${whose[limit.per]}`);
   if (limit.amount === 0) return paused(limit, by);
   const retryAfterMs = Math.max(1_000, refused.retryAfterMs ?? 1_000);
@@ -128,7 +128,12 @@ function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failu
     );
   }
   const what = nounCount(limit.amount, limit.of === "Tokens" ? "token" : "request");
-  const message = `Rate limit reached: ${what} per ${span(limit.windowMs)} for ${forWhom(limit, by)}. Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  // A request counts as one, whatever the caller changes.
+  const hint =
+    limit.of === "Tokens"
+      ? ` Until its answer is known, this call counts as ${nounCount(amount, "token")}; a lower limit on output tokens may let it pass.`
+      : "";
+  const message = `Rate limit reached: ${what} per ${span(limit.windowMs)} for ${forWhom(limit, by)}.${hint} Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
   return failure("rate_limit_exceeded", message, { retryAfterMs });
 }
 
@@ -208,7 +213,7 @@ class LimitCharge implements Charge {
   }
 
   refuse(refused: Refused): Failure {
-    return refusal(this.#source.limit, this.#source.by, refused);
+    return refusal(this.#source, this.amount, refused);
   }
 
   get shows(): Charge["shows"] {

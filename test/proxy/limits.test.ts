@@ -121,6 +121,12 @@ test("tokens are counted as the provider reports them, whatever the estimate was
     return next.status === 200 && left > 900 ? left : null;
   });
   assert.ok(remaining < 1_100);
+  const refused = await call(url, clear, { max_tokens: 1_099 });
+  assert.equal(refused.status, 429);
+  assert.match(
+    await refused.text(),
+    /this call counts as 1,?1\d\d tokens; a lower limit on output tokens may let it pass\. Try again in/,
+  );
 });
 
 test("concurrent calls are limited, and a call's place is free when it ends", async () => {
