@@ -200,6 +200,7 @@ export const stages: readonly Stage[] = [
     codes: [
       "unsupported_parameter",
       "context_length_exceeded",
+      "request_too_large",
       "content_filter",
       "upstream_rejected_request",
       "model_not_found",

@@ -16,6 +16,8 @@ export interface ModelFacts {
   sampling?: boolean;
   /** Types of Claude's `thinking`. Empty: the model doesn't think. */
   thinking?: readonly ThinkingKind[];
+  /** Whether Claude's `effort` may be set. */
+  effort?: boolean;
   /** Whether Claude's thinking has to be asked to show itself. */
   hidesThinking?: boolean;
   jsonSchema?: boolean;

@@ -27,6 +27,7 @@ const unavailable: Blamed = { class: "Unavailable", code: "upstream_unavailable"
 const broken: Blamed = { class: "ServerError", code: "upstream_error" };
 const rejected: Blamed = { class: "BadRequest", code: "upstream_rejected_request" };
 const tooLong: Blamed = { class: "BadRequest", code: "context_length_exceeded" };
+const tooLarge: Blamed = { class: "BadRequest", code: "request_too_large" };
 const filtered: Blamed = { class: "BadRequest", code: "content_filter" };
 
 /**
@@ -44,6 +45,7 @@ const byStatus: Readonly<Record<number, Blamed>> = {
   // The official SDKs retry a conflict.
   409: unavailable,
   410: notFound,
+  413: tooLarge,
   // A dependency of the server failed, usually the model behind it.
   421: broken,
   423: unavailable,
@@ -170,6 +172,9 @@ const decisive: ReadonlySet<number> = new Set([401, 402, 407, 429]);
 /** The status of an error inside a 200 that states no other. */
 const statusOfAnswer = 200;
 
+/** What is said if the words say nothing. */
+const withoutWords = (vague: Blamed): Blamed => (vague.class === "BadRequest" && vague !== tooLarge ? rejected : vague);
+
 /** `known`: the result of the provider's own decoder, which is kept unless it says little. */
 export function blame({ status, codes, message }: Evidence, known: Blamed | null = null): Blamed {
   if (known !== null && !isVague(known)) return known;
@@ -181,7 +186,7 @@ export function blame({ status, codes, message }: Evidence, known: Blamed | null
   if (said !== null && !isVague(said)) return said;
   const vague = known ?? (status === statusOfAnswer ? said : null) ?? ofStatus;
   return vague.class === "BadRequest" || vague.class === "ServerError"
-    ? blameOfWords(words, vague.class === "BadRequest" ? rejected : vague)
+    ? blameOfWords(words, withoutWords(vague))
     : vague;
 }
 

@@ -51,8 +51,7 @@ function kindOf(error: Found): Kind | null {
 
 export function decodeError(reply: ErrorReply): ProviderError {
   const said = errorOf(reply.body);
-  const tooLarge: Kind | null = reply.status === 413 ? (kinds["request_too_large"] ?? null) : null;
-  const error = providerError(reply, { ...(kindOf(said) ?? tooLarge), message: said.message });
+  const error = providerError(reply, { ...kindOf(said), message: said.message });
   return isBilling(said) || reply.status === 402 ? { ...error, message: billing } : error;
 }
 

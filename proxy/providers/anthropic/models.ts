@@ -50,6 +50,8 @@ export function claudeFacts(upstream: string): ModelFacts {
     maxOutput: maxOutput(model),
     thinking: thinkingOf(model),
     jsonSchema: version >= 405 || (family === "opus" && version === 401),
+    // https://platform.claude.com/docs/en/build-with-claude/effort
+    effort: version >= 406 || (version === 405 && family === "opus"),
     ...(version >= 407 ? { sampling: false, hidesThinking: true } : {}),
   };
 }

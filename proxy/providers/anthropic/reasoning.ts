@@ -100,7 +100,8 @@ function budgeted(request: ChatRequest, effort: string, maxTokens: number, asked
 /** What a caller of Anthropic's API wrote, if the model accepts it as it is. */
 function asWritten({ thinking, effort }: ClaudeWish, request: ChatRequest, facts: ModelFacts): Reasoning | null {
   const type = thinking?.["type"];
-  if (type === undefined) return { ...nothing, effort };
+  if (type === undefined)
+    return facts.effort === false ? { ...nothing, dropped: ["output_config.effort"] } : { ...nothing, effort };
   if (facts.thinking?.some((kind) => kind === type) !== true) return null;
   if (type === "enabled" || (type === "adaptive" && forcesTool(request))) return null;
   return { ...nothing, thinking, effort };

@@ -62,6 +62,17 @@ const rows: Record<string, Row> = {
       Mistral: { [parts.mistral]: { type: "document_url", document_url: csv.file.file_data, document_name: "a.csv" } },
     },
   },
+  "effort, for a model that has only budgets": {
+    format: "anthropic.messages",
+    body: messages("x", { output_config: { effort: "low" } }),
+    expected: { Bedrock: { additionalModelRequestFields: undefined } },
+  },
+  "effort, for a model that has it": {
+    format: "anthropic.messages",
+    body: messages("x", { output_config: { effort: "low" } }),
+    upstream: "anthropic.claude-opus-4-6-v1",
+    expected: { Bedrock: { "additionalModelRequestFields.output_config.effort": "low" } },
+  },
   "a file by its address, in Responses": {
     format: "openai.responses",
     body: input([{ type: "input_file", file_url: address }]),

@@ -98,6 +98,12 @@ const notTooLong: Record<string, [status: number, message: string, code: string]
     "Invalid 'user': string too long. Expected a string with maximum length 64, but got 190 instead.",
     "upstream_rejected_request",
   ],
+  "a body that is too large": [413, "Request Entity Too Large", "request_too_large"],
+  "a prompt in a body that is too large": [
+    413,
+    "This model's maximum context length is 8192 tokens",
+    "context_length_exceeded",
+  ],
   "an id": [400, "Invalid 'messages[1].tool_calls[0].id': string too long.", "upstream_rejected_request"],
   "a token rate": [
     429,
