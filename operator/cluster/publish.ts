@@ -1,8 +1,10 @@
 /**
- * Publishes a config for proxies, in an order that lets a revocation go out even if the rest can't: keys key shards,
- * and a manifest that names them along with everything else already published the rest Secrets with credentials, then
- * the other shards, and the manifest last Parts that the live revision no longer names are removed once every proxy has
- * moved on.
+ * Publishes a config for proxies, in an order that lets a revocation go out even if the rest can't:
+ *
+ *   keys        key shards, and a manifest that names them along with everything else already published
+ *   the rest    Secrets with credentials, then the other shards, and the manifest last
+ *
+ * Parts that the live revision no longer names are removed once every proxy has moved on.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";

@@ -2,9 +2,11 @@
  * How a standby operator handles revocations. The leader publishes each at once, but it may be dead or cut off, and its
  * Lease takes 15 seconds to expire. So a standby that sees a revocation checks whether the leader has published it, and
  * otherwise sends the key's digest to the proxies itself. They add it to the leader's document. The message never makes
- * a key valid, so two operators can't contradict each other. the watch reports a revocation wait a moment for the
- * leader the leader has published it nothing to do the published records accept it send it, and again until a leader
- * has published it
+ * a key valid, so two operators can't contradict each other.
+ *
+ *   the watch reports a revocation      wait a moment for the leader
+ *   the leader has published it         nothing to do
+ *   the published records accept it     send it, and again until a leader has published it
  */
 import { canonicalJson, sha256Hex } from "../../proxy/config/encode.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";

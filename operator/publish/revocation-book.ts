@@ -1,8 +1,10 @@
 /**
  * Keys that proxies must refuse before the next config says so: the published key records accept them, but their ApiKey
- * was revoked or deleted since. Pure, except for what it remembers. the watch reports a revocation it is in the
- * document at once a pass that read it has published its key record says the same: it may go, once no proxy serves an
- * older one every proxy is at that config it leaves the document
+ * was revoked or deleted since. Pure, except for what it remembers.
+ *
+ *   the watch reports a revocation          it is in the document at once
+ *   a pass that read it has published       its key record says the same: it may go, once no proxy serves an older one
+ *   every proxy is at that config           it leaves the document
  */
 import { canonicalJson, sha256Hex } from "../../proxy/config/encode.ts";
 import { type KeyRecord, namespaceOfKey } from "../../proxy/config/key-record.ts";

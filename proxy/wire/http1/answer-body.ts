@@ -1,7 +1,8 @@
 /**
  * The body of a provider's answer, after a head that the native parser has read and checked. A native parser takes 10
  * KB and is needed only for heads. It also allocates memory for each piece, which costs more than copying the piece.
- * size[;extension] CRLF ──▶ data CRLF ──▶ … ──▶ 0 CRLF ──▶ trailers ──▶ CRLF
+ *
+ *   size[;extension] CRLF ──▶ data CRLF ──▶ … ──▶ 0 CRLF ──▶ trailers ──▶ CRLF
  */
 import { Buffer } from "node:buffer";
 import { tokenForm as token } from "./fields.ts";
