@@ -13,7 +13,7 @@ import { modelOf } from "./drive.ts";
 import type { Variant } from "./variants.ts";
 
 /** as is: bytes pass through. A code: refused. */
-export type Fate = "as is" | "declared" | "translated" | "left out" | "asked" | "estimated" | `\`${string}\``;
+type Fate = "as is" | "declared" | "translated" | "left out" | "asked" | "estimated" | `\`${string}\``;
 
 const refusedWith = (code: string): Fate => `\`${code}\``;
 const hello: Json = { role: "user", content: "Hi" };
