@@ -60,7 +60,11 @@ describe("the message for a wrong option", () => {
     "that another type has": {
       type: "OpenAICompatible",
       options: "apiVersion: 2024-10-21",
-      said: "OpenAICompatible has no option apiVersion; its options are: completions, developerRole, earlierReasoning, maxTokensField, messageNames, responses, stop, surfaces, unsupported",
+      said: `OpenAICompatible has no option apiVersion; its options are: ${Object.keys(
+        capabilitiesByType.OpenAICompatible?.options ?? {},
+      )
+        .sort()
+        .join(", ")}`,
     },
   };
   for (const [what, { type, options, said }] of Object.entries(rows)) {
