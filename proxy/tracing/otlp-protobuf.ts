@@ -1,11 +1,11 @@
 /**
- * OTLP's Protobuf form, as strings whose characters are bytes: they are concatenated like JSON, and nothing is built
- * before it is written. Numbers of fields are those of opentelemetry-proto 1.x.
+ * OTLP's Protobuf form: spans as bytes, in place, and metrics as strings whose characters are bytes, which are
+ * concatenated like JSON. Numbers of fields are those of opentelemetry-proto 1.x.
  */
 import { Buffer } from "node:buffer";
 import { CounterSeries } from "../metrics/series.ts";
 import { fixed64Field, lengthy, numberField, tag, textField, varint } from "../wire/protobuf.ts";
-import type { TextBytes } from "../wire/text-bytes.ts";
+import { TextBytes } from "../wire/text-bytes.ts";
 import {
   type Attributes,
   type AttributeValue,
@@ -48,9 +48,23 @@ function integer(field: number, value: number): string {
   return tag(field, 0) + bytes + String.fromCharCode(Number(rest));
 }
 
-function time(field: number, performanceMs: number): string {
+const two16 = 0x1_0000;
+const two32 = 0x1_0000_0000;
+
+/** Adds a time as fixed64, in nanoseconds since 1970: more than a double holds, so that it is worked out in halves. */
+function addTime(out: TextBytes, field: number, performanceMs: number): void {
   const { wholeMs, restNano } = wallTime(performanceMs);
-  return tag(field, 1) + fixedBytes(BigInt(wholeMs) * 1_000_000n + BigInt(restNano));
+  const upper = 1e6 * Math.floor(wholeMs / two16);
+  const lower = (upper % two16) * two16 + 1e6 * (wholeMs % two16) + restNano;
+  out.byte(field * 8 + 1).uint32(lower % two32);
+  out.uint32(Math.floor(upper / two16) + Math.floor(lower / two32));
+}
+
+const timeField = new TextBytes();
+
+function time(field: number, performanceMs: number): string {
+  addTime(timeField.clear(), field, performanceMs);
+  return timeField.toString("latin1");
 }
 
 /** AnyValue */
@@ -107,14 +121,12 @@ function frame(): OtlpFrame {
   };
 }
 
-/** Fields of a Span, with their wire types. */
+/** Fields of a Span that have a length, with their wire type. */
 const spanField = {
   traceId: 0x0a,
   spanId: 0x12,
   tracestate: 0x1a,
   parentId: 0x22,
-  fromTime: 0x39,
-  toTime: 0x41,
   attribute: 0x4a,
 } as const;
 
@@ -174,18 +186,6 @@ class ProtobufAttribute implements SpanAttribute {
   }
 }
 
-const two16 = 0x1_0000;
-const two32 = 0x1_0000_0000;
-
-/** Adds a time as fixed64, in nanoseconds since 1970: more than a double holds, so that it is worked out in halves. */
-function addTime(out: TextBytes, field: number, performanceMs: number): void {
-  const { wholeMs, restNano } = wallTime(performanceMs);
-  const upper = 1e6 * Math.floor(wholeMs / two16);
-  const lower = (upper % two16) * two16 + 1e6 * (wholeMs % two16) + restNano;
-  out.byte(field).uint32(lower % two32);
-  out.uint32(Math.floor(upper / two16) + Math.floor(lower / two32));
-}
-
 export const otlpProtobuf: OtlpEncoding = {
   contentType: "application/x-protobuf",
   charset: "latin1",
@@ -200,8 +200,8 @@ export const otlpProtobuf: OtlpEncoding = {
     if (tracestate !== null) out.byte(spanField.tracestate).varint(Buffer.byteLength(tracestate)).utf8(tracestate);
     if (parentId !== null) out.byte(spanField.parentId).byte(8).hex(parentId);
     out.raw(named);
-    addTime(out, spanField.fromTime, fromMs);
-    addTime(out, spanField.toTime, toMs);
+    addTime(out, 7, fromMs);
+    addTime(out, 8, toMs);
   },
   addAttributes(out, written) {
     out.raw(written);
