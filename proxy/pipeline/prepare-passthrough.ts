@@ -9,6 +9,7 @@ import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { judgeReply } from "../dialects/verdict/answer.ts";
 import { surelyAnswer } from "../dialects/verdict/skim.ts";
+import { usualBytes } from "../dialects/verdict/spelling.ts";
 import { type Failure, failure } from "../failure.ts";
 import { answersHoldIds, remembering } from "../ids/seal-reply.ts";
 import { errorInAnswer } from "../providers/errors.ts";
@@ -88,11 +89,12 @@ class PassedThrough implements Prepared {
   }
 
   whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError {
-    if (!surelyAnswer(this.#format, bytes)) {
+    const usual = usualBytes(bytes);
+    if (!surelyAnswer(this.#format, usual)) {
       const failed = this.#judged(bytes, headers);
       if (failed !== null) return failed;
     }
-    return passedReply(bytes, (this.#dialect ?? embeddings).usageOf, this.#format === "openai.responses");
+    return passedReply(bytes, (this.#dialect ?? embeddings).usageOf, this.#format === "openai.responses", usual);
   }
 
   #judged(bytes: Buffer, headers: ResponseHeaders): ProviderError | null {

@@ -84,13 +84,16 @@ const chargedItems = toolItems.map((type) => Buffer.from(`"${type}"`));
 
 const hasChargedItems = (bytes: Buffer): boolean => chargedItems.some((item) => bytes.includes(item));
 
-/** `usageOf` reads the usage of an answer, or of an object that has only the member `usage`. */
+/**
+ * `usageOf` reads the usage of an answer, or of an object that has only the member `usage`. `bytes`: the body as
+ * `usualBytes` spells it.
+ */
 export function passedReply(
   body: Buffer,
   usageOf: (reply: JsonObject) => Usage | null,
   itemised = false,
+  bytes = usualBytes(body),
 ): WholeReply | ProviderError {
-  const bytes = usualBytes(body);
   if ((itemised && hasChargedItems(bytes)) || mayNameTier(bytes)) {
     const whole = jsonIn(bytes.toString("utf8"));
     return isObject(whole) ? { body, usage: usageOf(whole) } : invalidReply();

@@ -7,7 +7,6 @@ import type { WireFormat } from "../../config/capabilities.ts";
 import { skipBlanks } from "../../wire/json-outline.ts";
 import { tierMode } from "../usage-counts.ts";
 import { isFailedReason } from "./answer.ts";
-import { usualBytes } from "./spelling.ts";
 
 const quote = 0x22;
 const colon = 0x3a;
@@ -82,9 +81,8 @@ function endedWell(bytes: Buffer, end: Buffer): boolean {
   return true;
 }
 
-/** Returns false if only parsing can tell. */
-export function surelyAnswer(format: WireFormat, body: Buffer): boolean {
-  const bytes = usualBytes(body);
+/** Returns false if only parsing can tell. `bytes`: as `usualBytes` spells them. */
+export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
   const known = members[format];
   if (known === undefined) return false;
   // By index, as every answer comes here: taking a list apart makes an iterator.
